@@ -1,0 +1,1 @@
+"""Second Look's engine: from pictures to understood errors to a submission."""

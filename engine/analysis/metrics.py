@@ -1,0 +1,347 @@
+"""Numbers about predictions: log loss, accuracy, calibration, confusion, and how sure they are."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import bdtr, ndtri
+
+EPSILON = float(np.finfo(np.float64).eps)
+_RESAMPLED_UP_TO = 20_000
+_CURVE_POINTS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityCurve:
+    """Predicted against observed frequency, one entry a non-empty bin, from low to high.
+
+    Attributes
+    ----------
+    mean_predicted, fraction_correct : float64 arrays of shape (n_filled_bins,)
+    counts : int64 array of shape (n_filled_bins,), pictures in the bin
+    """
+
+    mean_predicted: np.ndarray
+    fraction_correct: np.ndarray
+    counts: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ProbabilityHistogram:
+    """How many pictures have which probability, split by what became of them.
+
+    Attributes
+    ----------
+    edges : float64 array of shape (n_bins + 1,), from 0 to 1
+    correct, incorrect, unlabelled : int64 arrays of shape (n_bins,)
+    """
+
+    edges: np.ndarray
+    correct: np.ndarray
+    incorrect: np.ndarray
+    unlabelled: np.ndarray
+
+
+def true_class_probability(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the probability given to the true class, float64 array of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        When a label is unknown (-1) or is no column of ``probabilities``.
+    """
+    labels = _checked_labels(y_true, probabilities.shape[1])
+    return np.asarray(probabilities[np.arange(len(labels)), labels], dtype=np.float64)
+
+
+def per_sample_log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return what each picture costs: -log of its true class's probability (natural logarithm).
+
+    0 is certain and right; the probability is clipped at the epsilon of float64, as scikit-learn
+    does, so that no picture costs more than 36.04.
+
+    Parameters
+    ----------
+    y_true : int array of shape (n,)
+    probabilities : array of shape (n, n_classes), scored in float64
+
+    Returns
+    -------
+    float64 array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        When a label is unknown (-1) or is no column of ``probabilities``.
+    """
+    p = true_class_probability(y_true, probabilities)
+    return np.asarray(-np.log(np.clip(p, EPSILON, 1 - EPSILON)))
+
+
+def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean of :func:`per_sample_log_loss`; lower is better.
+
+    Raises
+    ------
+    ValueError
+        When there are no pictures, or a label is unknown.
+
+    Examples
+    --------
+    >>> round(log_loss(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])), 6)
+    0.164252
+    """
+    return _mean(per_sample_log_loss(y_true, probabilities), "log_loss")
+
+
+def accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the share of pictures whose likeliest class is the true one; higher is better.
+
+    Raises
+    ------
+    ValueError
+        When there are no pictures, or a label is unknown.
+    """
+    labels = _checked_labels(y_true, probabilities.shape[1])
+    return _mean(probabilities.argmax(axis=1) == labels, "accuracy")
+
+
+def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
+    """Count the pictures by true class (rows) and predicted class (columns).
+
+    Returns
+    -------
+    int64 array of shape (n_classes, n_classes)
+
+    Raises
+    ------
+    ValueError
+        When a class lies outside ``n_classes``.
+    """
+    cells = _checked_labels(y_true, n_classes) * n_classes + _checked_labels(y_pred, n_classes)
+    counts = np.bincount(cells, minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes).astype(np.int64, copy=False)
+
+
+def precision_recall(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return precision and recall of each class from a confusion matrix.
+
+    Returns
+    -------
+    two float64 arrays of shape (n_classes,)
+        nan where undefined: a class never predicted has no precision, one never seen no recall.
+    """
+    right = np.diag(matrix).astype(np.float64)
+    undefined = np.full(len(right), np.nan)
+    predicted, seen = matrix.sum(axis=0), matrix.sum(axis=1)
+    precision = np.divide(right, predicted, out=undefined.copy(), where=predicted > 0)
+    recall = np.divide(right, seen, out=undefined.copy(), where=seen > 0)
+    return precision, recall
+
+
+def expected_calibration_error(
+    y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 15
+) -> float:
+    """Return how far confidence lies from accuracy: 0 is calibrated, 1 the worst.
+
+    The probability of the predicted class is put into bins of equal width, closed on the right;
+    the differences between its mean and the share of hits are averaged, weighted by count.
+
+    Raises
+    ------
+    ValueError
+        When there are no pictures, a label is unknown, or ``n_bins`` is below 1.
+
+    References
+    ----------
+    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    labels = _checked_labels(y_true, probabilities.shape[1])
+    if not len(labels):
+        raise ValueError("expected_calibration_error needs at least one picture")
+    y_pred, confidence = _top(probabilities)
+    _, predicted, right = _binned(confidence, y_pred == labels, n_bins)
+    return float(np.abs(right - predicted).sum() / len(labels))
+
+
+def reliability_curve(
+    y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 10, positive: int | None = None
+) -> ReliabilityCurve:
+    """Compare predicted probability with observed frequency in bins of equal width.
+
+    With ``positive`` given, P(positive) against the share of positives; otherwise the probability
+    of the predicted class against the share of hits. Empty bins are left out.
+
+    Raises
+    ------
+    ValueError
+        When a label is unknown, ``positive`` is no class, or ``n_bins`` is below 1.
+    """
+    labels = _checked_labels(y_true, probabilities.shape[1])
+    if positive is None:
+        y_pred, score = _top(probabilities)
+        hit = y_pred == labels
+    else:
+        score = probabilities[:, checked_class(positive, probabilities.shape[1])]
+        hit = labels == positive
+    counts, predicted, right = _binned(score, hit, n_bins)
+    filled = counts > 0
+    n = counts[filled]
+    return ReliabilityCurve(predicted[filled] / n, right[filled] / n, n)
+
+
+def mean_interval(
+    values: np.ndarray, *, confidence: float = 0.95, n_resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean of per-picture values.
+
+    0/1 values (hits) need no draws: the mean of a resample is binomial, so its exact quantiles
+    are returned. Other values are resampled up to 20,000 pictures. Beyond that the normal
+    approximation takes over: by the central limit theorem it differs from the bootstrap by less
+    than the noise of 2,000 draws, which would cost n_resamples * n random numbers; its ends are
+    held within the smallest and largest value, where every resampled mean lies.
+
+    Raises
+    ------
+    ValueError
+        When there are no values, one is not finite, or ``confidence`` is not between 0 and 1.
+    """
+    v = np.asarray(values, dtype=np.float64)
+    n = len(v)
+    if n == 0 or not np.isfinite(v).all():
+        raise ValueError("mean_interval needs one or more finite values")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence} must lie between 0 and 1")
+    tails = ((1 - confidence) / 2, (1 + confidence) / 2)
+    mean, low, high = float(v.mean()), float(v.min()), float(v.max())
+    if low == high:
+        return mean, mean
+    if ((v == 0) | (v == 1)).all():
+        ends = [_binomial_quantile(tail, n, mean) / n for tail in tails]
+    elif n <= _RESAMPLED_UP_TO:
+        rng = np.random.default_rng(seed)
+        means = [v[rng.integers(n, size=n, dtype=np.int32)].mean() for _ in range(n_resamples)]
+        ends = np.quantile(means, tails).tolist()
+    else:
+        error = float(v.std()) / n**0.5
+        ends = [min(max(mean + float(ndtri(tail)) * error, low), high) for tail in tails]
+    return ends[0], ends[1]
+
+
+def probability_histogram(
+    y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 50, positive: int | None = None
+) -> ProbabilityHistogram:
+    """Count pictures by P(positive), or by the top probability with more than two classes.
+
+    Pictures without a label (-1) are counted apart. ``positive`` is the second of two unless
+    named; naming it with more classes counts by the probability of that class.
+
+    Raises
+    ------
+    ValueError
+        When ``positive`` is no class.
+    """
+    y_pred, score = _top(probabilities)
+    n_classes = probabilities.shape[1]
+    if positive is not None or n_classes == 2:
+        score = probabilities[:, checked_class(1 if positive is None else positive, n_classes)]
+    edges = np.linspace(0, 1, n_bins + 1)
+    known = y_true >= 0
+    correct, incorrect, unlabelled = (
+        np.histogram(score[rows], bins=n_bins, range=(0, 1))[0].astype(np.int64, copy=False)
+        for rows in (known & (y_pred == y_true), known & (y_pred != y_true), ~known)
+    )
+    return ProbabilityHistogram(edges, correct, incorrect, unlabelled)
+
+
+def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of the total log loss carried by the worst k pictures.
+
+    Returns
+    -------
+    counts : int64 array of shape (m,), k from 1 to n; at most about 500 of them, dense at first
+    share : float64 array of shape (m,), each exact, rising to 1
+
+    Raises
+    ------
+    ValueError
+        When a loss is negative or not finite.
+    """
+    worst_first = np.sort(np.asarray(losses, dtype=np.float64))[::-1]
+    n = len(worst_first)
+    if n and not (worst_first[-1] >= 0 and np.isfinite(worst_first[0])):
+        raise ValueError("losses must be finite and not negative")
+    half = _CURVE_POINTS // 2
+    counts = np.arange(1, n + 1)
+    if n > _CURVE_POINTS:
+        steps = np.concatenate([np.geomspace(1, n, half), np.linspace(1, n, half)])
+        counts = np.unique(np.rint(steps).astype(np.int64))
+    carried = np.cumsum(worst_first)
+    if n == 0 or carried[-1] == 0:
+        return counts, counts / max(n, 1)
+    return counts, carried[counts - 1] / carried[-1]
+
+
+def most_confused(matrix: np.ndarray, k: int = 10) -> list[tuple[int, int, int]]:
+    """Return the ``k`` fullest cells off the diagonal as (true, predicted, count).
+
+    Fullest first, ties by (true, predicted); empty cells are left out.
+    """
+    wrong = np.array(matrix)
+    np.fill_diagonal(wrong, 0)
+    true, predicted = np.nonzero(wrong)  # in the order of (true, predicted)
+    counts = wrong[true, predicted]
+    order = np.argsort(-counts, kind="stable")[:k]
+    return [(int(true[i]), int(predicted[i]), int(counts[i])) for i in order]
+
+
+def checked_class(index: int, n_classes: int) -> int:
+    """Return ``index``.
+
+    Raises
+    ------
+    ValueError
+        When it is no class.
+    """
+    if not 0 <= index < n_classes:
+        raise ValueError(f"class {index} is none of the {n_classes} classes")
+    return index
+
+
+def _checked_labels(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    y = np.asarray(labels, dtype=np.int64)
+    if len(y):
+        checked_class(int(y.min()), n_classes)
+        checked_class(int(y.max()), n_classes)
+    return y
+
+
+def _mean(values: np.ndarray, name: str) -> float:
+    if not len(values):
+        raise ValueError(f"{name} needs at least one picture")
+    return float(values.mean())
+
+
+def _top(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    y_pred = probabilities.argmax(axis=1)
+    return y_pred, probabilities[np.arange(len(y_pred)), y_pred]
+
+
+def _binned(
+    score: np.ndarray, hit: np.ndarray, n_bins: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return count, sum of scores and sum of hits of each bin ((m-1)/M, m/M]."""
+    if n_bins < 1:
+        raise ValueError(f"n_bins {n_bins} must be at least 1")
+    index = np.linspace(0, 1, n_bins + 1)[1:-1].searchsorted(score, side="left")
+    return (
+        np.bincount(index, minlength=n_bins),
+        np.bincount(index, weights=score, minlength=n_bins),
+        np.bincount(index, weights=hit, minlength=n_bins),
+    )
+
+
+def _binomial_quantile(q: float, n: int, p: float) -> int:
+    return bisect_left(range(n + 1), q, key=lambda hits: float(bdtr(hits, n, p)))

@@ -1,0 +1,1 @@
+"""The way out: the checked submission file, and Kaggle."""

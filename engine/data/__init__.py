@@ -1,0 +1,1 @@
+"""Pictures in, one table out."""

@@ -1,0 +1,200 @@
+"""Where pictures lie: Kaggle folder, ImageFolder, class folders, flat folder, CSV, archives."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from engine.data.archives import unpack
+from engine.errors import Refused, first_ten
+
+_NUMBERED = re.compile(r"(?P<label>.+)\.\d+\.[^.]+")  # cat.0.jpg
+_IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
+_OTHER_SUFFIXES = {
+    ".csv", ".txt", ".json", ".md", ".zip", ".xml", ".html", ".py", ".parquet", ".ini", ".db",
+    ".log", ".yaml", ".yml", ".tsv", ".pdf",
+}  # fmt: skip
+_VALID_NAMES = ("valid", "val")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files found, not yet read.
+
+    Attributes
+    ----------
+    root : the folder that paths are relative to
+    pictures : table of id, path, split, label (None where unknown), sorted by split and id
+    ignored : number of files passed over
+    """
+
+    root: Path
+    pictures: pd.DataFrame
+    ignored: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    id: str
+    path: str
+    split: str
+    label: str | None
+
+
+def find_pictures(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
+    """List the pictures of ``data`` with split, label and id; nothing is opened.
+
+    ``train.zip`` and ``test.zip`` are unpacked into the workspace's cache first. With
+    ``class_names`` (for prediction) a flat folder is taken too, labelled where its names read
+    ``<class>.<n>.jpg`` with one of these classes.
+
+    Raises
+    ------
+    Refused
+        When ``data`` does not exist, cannot be listed, or holds no picture.
+    """
+    data = data.absolute()
+    if not data.exists():
+        raise Refused(f"{data} does not exist; give a folder of pictures, a CSV or a zip.")
+    if data.is_file() and data.suffix.lower() == ".csv":
+        return _from_csv(data)
+    if data.is_file() and data.suffix.lower() == ".zip":
+        return find_pictures(_single_folder(unpack(data)), class_names)
+    if not data.is_dir():
+        raise Refused(f"{data} is neither a folder, a CSV nor a zip.")
+    found, ignored = _from_folder(data, class_names)
+    if not found:
+        raise Refused(f"{data} holds no pictures; see `fit --help` for the layouts that are read.")
+    return Listing(data, _table(found), ignored)
+
+
+def _from_folder(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found], int]:
+    train = _part(data, "train")
+    found: list[_Found] = []
+    ignored = 0
+    if train is None:
+        folders = [path for path in _entries(data) if path.is_dir() and not _is_ignored(path)]
+        if class_names and not folders:
+            return _walk(data, data, "test", labelled=True, classes=class_names)
+        if class_names and not {path.name for path in folders} & set(class_names):
+            test = _part(data, "test")
+            return _walk(data, test or data, "test", labelled=False)
+        return _walk(data, data, "train", labelled=True)
+    parts = [("train", train)]
+    parts += [("valid", part) for name in _VALID_NAMES if (part := _part(data, name))][:1]
+    parts += [("test", part) for part in [_part(data, "test")] if part]
+    if class_names:  # predicting on a whole competition folder means its test pictures
+        parts = [part for part in parts if part[0] == "test"] or parts
+    for split, folder in parts:
+        pictures, passed = _walk(data, folder, split, labelled=split != "test" or None)
+        found += pictures
+        ignored += passed
+    return found, ignored
+
+
+def _part(data: Path, name: str) -> Path | None:
+    """Return ``data/name``, or the unpacked ``data/name.zip``."""
+    folder = data / name
+    if folder.is_dir():
+        return folder
+    archive = data / f"{name}.zip"
+    if not archive.is_file():
+        return None
+    unpacked = unpack(archive)
+    return unpacked / name if (unpacked / name).is_dir() else _single_folder(unpacked)
+
+
+def _single_folder(folder: Path) -> Path:
+    entries = [path for path in _entries(folder) if not _is_ignored(path)]
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
+
+
+def _walk(
+    root: Path,
+    folder: Path,
+    split: str,
+    *,
+    labelled: bool | None,
+    classes: tuple[str, ...] = (),
+) -> tuple[list[_Found], int]:
+    """List one split. ``labelled=None``: class folders are labels, file names are not."""
+    found: list[_Found] = []
+    ignored = 0
+
+    def refuse(error: OSError) -> None:
+        raise Refused(f"{error.filename} cannot be listed ({error.strerror}).")
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        ignored += sum(_is_ignored(Path(name)) for name in folders)
+        folders[:] = sorted(name for name in folders if not _is_ignored(Path(name)))
+        for name in sorted(files):
+            path = Path(parent, name)
+            if _is_ignored(path) or path.suffix.lower() in _OTHER_SUFFIXES:
+                ignored += 1
+                continue
+            inside = path.relative_to(folder)
+            label = inside.parts[0] if len(inside.parts) > 1 and labelled is not False else None
+            if label is None and labelled and (match := _NUMBERED.fullmatch(name)):
+                named = match["label"]
+                label = named if not classes or named in classes else None
+            shown = path.relative_to(root) if path.is_relative_to(root) else path
+            found.append(_Found(inside.as_posix(), shown.as_posix(), split, label))
+    return found, ignored
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise Refused(f"{folder} cannot be listed ({error.strerror}).") from error
+
+
+def _is_ignored(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _IGNORED_NAMES
+
+
+def _from_csv(file: Path) -> Listing:
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError, UnicodeError, pd.errors.ParserError) as error:
+        raise Refused(f"{file} cannot be read as CSV with columns path,label[,split].") from error
+    if "path" not in table or "label" not in table:
+        raise Refused(f"{file} needs the columns path and label (and may have split and id).")
+    if table.empty:
+        raise Refused(f"{file} lists no picture.")
+    repeated = table["path"][table["path"].duplicated()].tolist()
+    if repeated:
+        raise Refused(f"{file} lists pictures more than once: {first_ten(repeated)}.")
+    label = table["label"].where(table["label"] != "", None)
+    split = table["split"] if "split" in table else pd.Series("", index=table.index)
+    split = split.replace({"val": "valid", "validation": "valid", "training": "train"})
+    split = split.where(split != "", label.notna().map({True: "train", False: "test"}))
+    strange = sorted(set(split) - {"train", "valid", "test"})
+    if strange:
+        raise Refused(f"{file} has splits that are not train, valid or test: {first_ten(strange)}.")
+    found = [
+        _Found(*row) for row in zip(table["path"], table["path"], split, label, strict=True)
+    ]
+    return Listing(file.parent, _table(found), 0)
+
+
+def _table(found: list[_Found]) -> pd.DataFrame:
+    """Make the table and its ids: the path inside the split's folder without extension.
+
+    Where two pictures of a split differ by extension only, both keep it.
+    """
+    frame = pd.DataFrame(found, columns=["id", "path", "split", "label"]).astype(object)
+    stems = frame["id"].map(lambda path: str(PurePosixPath(path).with_suffix("")))
+    twice = pd.DataFrame({"split": frame["split"], "stem": stems}).duplicated(keep=False)
+    frame["id"] = frame["id"].where(twice, stems)
+    frame["id"], frame["path"] = frame["id"].map(_printable), frame["path"]
+    return frame.sort_values(["split", "id"], ignore_index=True)
+
+
+def _printable(name: str) -> str:
+    """Replace bytes that are no UTF-8, which the file system hands over as lone surrogates."""
+    return name.encode("utf-8", "replace").decode() if not name.isprintable() else name

@@ -1,0 +1,77 @@
+"""Small upright JPEGs, made once and kept by content, with Pillow only."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from engine.data.headers import Unreadable, opened, reason_of
+from engine.runs.files import workspace, write_atomic
+
+SHORT_SIDE = 224
+
+
+def thumbnail(path: Path, sha256: str) -> bytes:
+    """Return the thumbnail of a picture as JPEG bytes, from the cache or made now.
+
+    Parameters
+    ----------
+    path
+        The picture; read only when its thumbnail is not there yet.
+    sha256
+        The picture's own checksum, under which the thumbnail is kept.
+
+    Raises
+    ------
+    Unreadable
+        When the picture is gone or cannot be decoded.
+    """
+    kept = workspace() / "cache" / "thumbnails" / sha256[:2] / f"{sha256}.jpg"
+    if kept.is_file():
+        return kept.read_bytes()
+    try:
+        content = make_thumbnail(path.read_bytes(), SHORT_SIDE)
+    except OSError as error:
+        raise Unreadable(f"cannot be read ({error.strerror})") from error
+    write_atomic(kept, content)
+    return content
+
+
+def make_thumbnail(content: bytes, short_side: int) -> bytes:
+    """Shrink a picture to ``short_side`` pixels (never enlarge), upright, as JPEG bytes.
+
+    Raises
+    ------
+    Unreadable
+        When the picture cannot be decoded.
+    """
+    try:
+        with opened(content) as image:
+            image.draft("RGB", (short_side, short_side))  # decode no finer than needed
+            upright = ImageOps.exif_transpose(_eight_bits(image)).convert("RGB")
+            scale = min(1.0, short_side / min(upright.size))
+            # A very long strip is cut, so that its thumbnail stays small.
+            width, height = (
+                min(4 * short_side, max(1, round(side * scale))) for side in upright.size
+            )
+            small = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
+            out = io.BytesIO()
+            small.save(out, "JPEG", quality=82)
+            return out.getvalue()
+    except Unreadable:
+        raise
+    except Exception as error:  # Pillow's plug-ins raise whatever damaged pixels provoke
+        raise Unreadable(reason_of(error)) from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith("I"):
+        return image
+    exif = image.getexif()
+    grey = image.point(lambda value: value / 257).convert("L") if image.mode != "I" else (
+        image.convert("F").point(lambda value: value / 257).convert("L")
+    )
+    grey.getexif().update(exif)
+    return grey

@@ -1,0 +1,1 @@
+"""The only room that imports torch: backbones, features, the fit, predictions."""

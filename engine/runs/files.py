@@ -1,0 +1,121 @@
+"""Files that are whole or absent: atomic writes, locks, checksums, the workspace folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from engine.errors import Refused
+
+
+def workspace() -> Path:
+    """Return the folder that holds runs and caches: ``$SECONDLOOK_HOME``, else ``./workspace``."""
+    return Path(os.environ.get("SECONDLOOK_HOME") or "workspace").absolute()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its name once the block ends well.
+
+    Whoever looks at ``path`` sees the old file or the new one, never half of either; when the
+    block raises, the old file stays and the temporary one is removed.
+
+    Raises
+    ------
+    Refused
+        When the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
+        os.fchmod(handle, 0o644)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Refused(f"{path} could not be written ({reason}); what was there is kept.") from error
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Replace ``path`` by ``content`` (text as UTF-8) in one step."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as readable JSON in one step; NaN and infinity are refused."""
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    Refused
+        When the file is missing, is no JSON, or holds something else than an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"{path} could not be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise Refused(f"{path} is damaged: it is not valid JSON.") from error
+    if not isinstance(value, dict):
+        raise Refused(f"{path} is damaged: it should hold a JSON object.")
+    return value
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Refused(f"{path} could not be read ({error.strerror}).") from error
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file ``path`` for the block; it is let go when the process ends, however.
+
+    Yields
+    ------
+    bool
+        True when this process holds the lock; False (only with ``wait=False``) when another does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,248 @@
+"""Predictions made elsewhere: a CSV or Parquet file of probabilities, read into Predictions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from engine.errors import Refused, first_ten
+from engine.runs.predictions import Predictions, label_indices, make_predictions
+
+_PARQUET_MAGIC = b"PAR1"
+_SINGLE = {"p", "prob", "probability", "score", "p_positive"}
+_NOT_CLASSES = {"id", "path", "label", "", "Unnamed: 0"}  # the last two: an index written by pandas
+_NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_SPACE_BEFORE_QUOTE = re.compile(rb'(?m)(?:,|^)[ \t]+"')
+_EXACT_SUM, _ROUNDED_SUM = 1e-6, 1e-3
+
+
+@dataclass(frozen=True)
+class ImportedPredictions:
+    """Predictions read from a file of another tool.
+
+    Attributes
+    ----------
+    predictions : the checked table; where the file has no path, the id stands in for it
+    paths_given : whether the file has a ``path`` column
+    """
+
+    predictions: Predictions
+    paths_given: bool
+
+
+def read_predictions_table(path: Path) -> ImportedPredictions:
+    """Read probabilities from CSV or Parquet (told by content), every id as text.
+
+    Columns: ``id`` or ``path`` or both (without ``id``, the file's stem); ``label``, if any,
+    empty where unknown; and one column a class, ``p_<class>`` or the bare class names, or one
+    column for the positive of two classes: ``p_<class>``, else ``p``, ``prob``,
+    ``probability``, ``score`` or ``p_positive``, meaning the second of the label column's two
+    names. Where ``p_<class>`` columns exist, other columns are ignored. Rows whose sum is off by
+    rounding (more than 1e-6, at most 1e-3) are normalised.
+
+    Raises
+    ------
+    Refused
+        When the file is unreadable or empty, lacks a column, leaves the classes unknown, repeats
+        an id, or holds values that are no probabilities; the first ten ids are named.
+    """
+    columns = _read_columns(path)
+    ids, paths = _ids_and_paths(path, columns)
+    labels = _labels(path, columns, len(ids))
+    by_class = _class_columns(path, columns, labels)
+    class_names = sorted(by_class)
+    probabilities = np.full((len(ids), len(class_names)), np.nan)
+    for index, name in enumerate(class_names):
+        if by_class[name]:
+            probabilities[:, index] = _numbers(path, by_class[name], columns[by_class[name]], ids)
+        else:  # the one class without a column of its own
+            other = by_class[class_names[1 - index]]
+            probabilities[:, index] = 1 - _numbers(path, other, columns[other], ids)
+    predictions = make_predictions(
+        ids,
+        paths,
+        label_indices(_whole_numbers(labels, class_names), class_names, source=str(path)),
+        _normalised(probabilities),
+        class_names,
+        source=str(path),
+    )
+    return ImportedPredictions(predictions, "path" in columns)
+
+
+def read_csv_text(path: Path) -> tuple[list[str], list[pa.StringArray]]:
+    """Read a CSV file (UTF-8, with or without BOM) as its header and its columns, all text.
+
+    Raises
+    ------
+    Refused
+        When the file is missing, empty, not UTF-8, or its rows differ in length.
+    """
+    try:
+        data = path.read_bytes()
+        spaced = b'"' in data and _SPACE_BEFORE_QUOTE.search(data)
+        table = _spaced_table(data) if spaced else _csv_table(data)
+    except OSError as error:
+        raise Refused(f"{path} could not be read ({error.strerror}).") from error
+    except (pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
+        reason = f"{error} ".splitlines()[0].strip()[:150]
+        raise Refused(f"{path} cannot be read as a CSV file in UTF-8 ({reason}).") from error
+    columns = [_one_array(column) for column in table.columns]
+    return [column[0].as_py() for column in columns], [column[1:] for column in columns]
+
+
+def names_and_stems(paths: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
+    """Return the file name of each path, and the same without its extension."""
+    names = pc.replace_substring_regex(paths, r"(?s)^.*[/\\]", "")
+    return names, pc.replace_substring_regex(names, r"(?s)^(.+)\.[^.]*$", r"\1")
+
+
+def _csv_table(data: bytes) -> pa.Table:
+    return pyarrow.csv.read_csv(
+        io.BytesIO(data),
+        read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True, block_size=1 << 24),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(default_column_type=pa.string()),
+    )
+
+
+def _spaced_table(data: bytes) -> pa.Table:
+    # Arrow keeps the quotes of `1, "0.5"`; the standard reader skips the space before them.
+    text = io.StringIO(data.decode("utf-8-sig"), newline="")
+    rows = [row for row in csv.reader(text, skipinitialspace=True) if row]
+    if len({len(row) for row in rows}) != 1:
+        raise csv.Error("rows differ in length, or there are none")
+    return pa.table({str(i): pa.array(cells) for i, cells in enumerate(zip(*rows, strict=True))})
+
+
+def _read_columns(path: Path) -> dict[str, pa.Array]:
+    try:
+        with open(path, "rb") as file:
+            parquet = file.read(4) == _PARQUET_MAGIC
+        if parquet:
+            table = pq.ParquetFile(path).read()
+            names, columns = table.column_names, [_one_array(column) for column in table.columns]
+        elif path.suffix == ".parquet":
+            raise Refused(f"{path} is damaged and cannot be read as Parquet.")
+        else:
+            names, columns = read_csv_text(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = getattr(error, "strerror", None) or "damaged, or in an unknown form"
+        raise Refused(f"{path} could not be read ({reason}).") from error
+    names = [name.strip() for name in names]
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise Refused(f"{path} has more than one column called {first_ten(repeated)}.")
+    if not columns or len(columns[0]) == 0:
+        raise Refused(f"{path} has no rows.")
+    return dict(zip(names, columns, strict=True))
+
+
+def _ids_and_paths(path: Path, columns: Mapping[str, pa.Array]) -> tuple[pa.Array, pa.Array]:
+    if "id" not in columns and "path" not in columns:
+        raise Refused(f"{path} needs a column 'id' or 'path'; it has {first_ten(list(columns))}.")
+    if "id" in columns:
+        ids = _text(path, "id", columns["id"])
+    else:
+        ids = names_and_stems(_text(path, "path", columns["path"]))[1]
+    lost = np.flatnonzero(np.asarray(pc.equal(pc.fill_null(ids, ""), ""), dtype=bool))
+    if lost.size:
+        rows = first_ten([str(row + 1) for row in lost])
+        raise Refused(f"{path} has no id in row {rows} (the first row after the header is 1).")
+    if "path" not in columns:
+        return ids, ids
+    paths = pc.fill_null(_text(path, "path", columns["path"]), "")
+    return ids, pc.if_else(pc.equal(paths, ""), ids, paths)
+
+
+def _labels(path: Path, columns: Mapping[str, pa.Array], n: int) -> pa.Array:
+    if "label" not in columns:
+        return pa.nulls(n, pa.string())
+    labels = pc.utf8_trim_whitespace(_text(path, "label", columns["label"]))
+    return pc.if_else(pc.equal(labels, ""), None, labels)
+
+
+def _class_columns(path: Path, columns: Mapping[str, pa.Array], labels: pa.Array) -> dict[str, str]:
+    """Map each class to its column; the class that has none (one column for two) to ''."""
+    candidates = [name for name in columns if name not in _NOT_CLASSES]
+    prefixed = {name[2:]: name for name in candidates if name.startswith("p_")}
+    if "" in prefixed:
+        raise Refused(f"{path} has a column 'p_' without a class; call it p_<class>.")
+    if len(prefixed) >= 2:
+        return prefixed
+    single = list(prefixed.values()) or [name for name in candidates if name.casefold() in _SINGLE]
+    if not single and len(candidates) >= 2:
+        return {name: name for name in candidates}
+    single = single or candidates
+    if len(single) != 1:
+        has = (
+            f"more than one: {first_ten(single)}" if single else f"only {first_ten(list(columns))}"
+        )
+        raise Refused(
+            f"{path} needs one p_<class> column a class, or one column 'p'; it has {has}."
+        )
+    column, classes = single[0], sorted(pc.unique(labels.drop_null()).to_pylist())
+    named = column[2:] if column in prefixed.values() else column
+    if named not in classes and column.casefold() in _SINGLE and len(classes) == 2:
+        named = classes[1]
+    if named not in classes or len(classes) != 2:
+        raise Refused(
+            f"{path} has one probability column, {column!r}, and no label column that names its "
+            f"two classes; give one column a class, called p_<class>."
+        )
+    return {name: column if name == named else "" for name in classes}
+
+
+def _numbers(path: Path, name: str, column: pa.Array, ids: pa.Array) -> np.ndarray:
+    try:
+        if pa.types.is_string(column.type):
+            text = pc.utf8_trim_whitespace(column)
+            column = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, None)
+        numbers = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
+    except pa.ArrowException as error:
+        raise Refused(f"{path}: column {name!r} holds {column.type}, not numbers.") from error
+    missing = np.flatnonzero(np.isnan(numbers))
+    if missing.size:
+        lost = first_ten(ids.take(pa.array(missing)).to_pylist())
+        raise Refused(f"{path}: column {name!r} has no number for ids {lost}.")
+    return numbers
+
+
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    """Divide rows that float32 or rounded text left slightly off by their sum, in float64."""
+    sums = probabilities.sum(axis=1, keepdims=True)  # (n, 1)
+    off = np.abs(sums - 1)
+    inside = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1, keepdims=True)
+    rounded = inside & (off > _EXACT_SUM) & (off <= _ROUNDED_SUM)
+    return probabilities / np.where(rounded, sums, 1.0)
+
+
+def _whole_numbers(labels: pa.Array, class_names: list[str]) -> pa.Array:
+    """Read '1.0' as '1' where only the latter is a class: how pandas writes indices with gaps."""
+    known = pc.is_in(labels, pa.array(class_names, pa.string()))
+    return pc.if_else(known, labels, pc.replace_substring_regex(labels, r"^([0-9]+)\.0$", r"\1"))
+
+
+def _text(path: Path, name: str, column: pa.Array) -> pa.Array:
+    try:
+        if pa.types.is_floating(column.type):  # whole numbers with gaps
+            column = pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
+        return column.cast(pa.string())
+    except pa.ArrowException as error:
+        raise Refused(f"{path}: column {name!r} cannot be read as text.") from error
+
+
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
+    chunks = column.chunks
+    return (
+        chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], column.type)])
+    )

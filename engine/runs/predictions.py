@@ -1,0 +1,192 @@
+"""The table of probabilities: validate, save, load. Its rows are sorted by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.errors import Refused, first_ten
+from engine.runs.files import atomic_path
+
+UNKNOWN = -1
+_ROW_SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities of a set of pictures, one row a picture, sorted by id.
+
+    Because rows are sorted by id, a stable sort on any other key breaks ties by id.
+
+    Attributes
+    ----------
+    ids : pyarrow string array of shape (n,), unique, ascending
+    paths : pyarrow string array of shape (n,), relative to the data folder
+    y_true : int array of shape (n,), class index, ``UNKNOWN`` (-1) where there is no label
+    probabilities : float64 array of shape (n, n_classes), rows sum to 1
+    class_names : sorted names; index = column of ``probabilities``
+    """
+
+    ids: pa.StringArray
+    paths: pa.StringArray
+    y_true: np.ndarray
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.y_true)
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        """Return the likeliest class of each picture, int array of shape (n,)."""
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+    @property
+    def labelled(self) -> bool:
+        """Tell whether every picture has a label, so that a log loss exists."""
+        return len(self) > 0 and bool((self.y_true != UNKNOWN).all())
+
+    def take(self, rows: np.ndarray) -> Predictions:
+        """Return the chosen rows (ascending positions or a boolean mask), still sorted by id."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return Predictions(
+            self.ids.take(pa.array(rows)),
+            self.paths.take(pa.array(rows)),
+            self.y_true[rows],
+            self.probabilities[rows],
+            self.class_names,
+        )
+
+
+def make_predictions(
+    ids: Sequence[str] | pa.StringArray,
+    paths: Sequence[str] | pa.StringArray,
+    y_true: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    source: str = "the predictions",
+) -> Predictions:
+    """Check the columns, sort them by id and return them as :class:`Predictions`.
+
+    Raises
+    ------
+    Refused
+        On duplicate ids, probabilities that are not finite, lie outside [0, 1] or do not sum to
+        1 in a row (within 1e-6), or class names that are not sorted;
+        the sentence begins with ``source`` and names the first ten ids.
+    """
+    names = tuple(class_names)
+    if len(names) < 2 or list(names) != sorted(set(names)):
+        raise Refused(f"{source}: class names must be two or more, sorted and different: {names}.")
+    id_array = pa.array(ids, pa.string()) if not isinstance(ids, pa.Array) else ids.cast(pa.string())
+    path_array = pa.array(paths, pa.string()) if not isinstance(paths, pa.Array) else paths
+    p = np.ascontiguousarray(probabilities, dtype=np.float64)
+    y = np.asarray(y_true, dtype=np.int64)
+    n = len(id_array)
+    if p.shape != (n, len(names)) or y.shape != (n,) or len(path_array) != n:
+        raise Refused(f"{source}: ids, labels and probabilities differ in length or width.")
+    if id_array.null_count:
+        raise Refused(f"{source}: {id_array.null_count:,} rows have no id.")
+    if n and (y.min() < UNKNOWN or y.max() >= len(names)):
+        raise Refused(f"{source}: a label lies outside the {len(names)} classes.")
+    order = np.asarray(pc.sort_indices(id_array))
+    id_array, path_array, y, p = (
+        id_array.take(pa.array(order)),
+        path_array.take(pa.array(order)),
+        y[order],
+        p[order],
+    )
+    if n:
+        same = np.asarray(pc.equal(id_array[1:], id_array[:-1]), dtype=bool)
+        if same.any():
+            repeated = id_array.take(pa.array(np.flatnonzero(same))).to_pylist()
+            raise Refused(f"{source}: ids occur more than once: {first_ten(repeated)}.")
+    sums = p.sum(axis=1)
+    bad = ~(np.isfinite(p).all(axis=1) & (p >= 0).all(axis=1) & (p <= 1).all(axis=1))
+    if bad.any():
+        raise Refused(
+            f"{source}: probabilities are missing or outside [0, 1] for ids "
+            f"{first_ten(id_array.take(pa.array(np.flatnonzero(bad))).to_pylist())}."
+        )
+    off = np.abs(sums - 1) > _ROW_SUM_TOLERANCE
+    if off.any():
+        raise Refused(
+            f"{source}: probabilities of a row must sum to 1, but do not for ids "
+            f"{first_ten(id_array.take(pa.array(np.flatnonzero(off))).to_pylist())}."
+        )
+    return Predictions(id_array, path_array, y, p, names)
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Write the table as Parquet: id, path, label (null where unknown), one p_<class> a class."""
+    labels = pa.DictionaryArray.from_arrays(
+        pa.array(predictions.y_true.astype(np.int32), mask=predictions.y_true == UNKNOWN),
+        pa.array(predictions.class_names, pa.string()),
+    )
+    columns: dict[str, pa.Array] = {
+        "id": predictions.ids,
+        "path": predictions.paths,
+        "label": labels.cast(pa.string()),
+    }
+    for column, name in enumerate(predictions.class_names):
+        columns[f"p_{name}"] = pa.array(np.ascontiguousarray(predictions.probabilities[:, column]))
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary, compression="zstd")
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read a table written by :func:`save_predictions` and check it again.
+
+    Raises
+    ------
+    Refused
+        When the file is missing, damaged, or breaks a rule of :func:`make_predictions`.
+    """
+    try:
+        table = pq.read_table(path).combine_chunks()
+    except FileNotFoundError as error:
+        raise Refused(f"{path} does not exist.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise Refused(f"{path} is damaged and cannot be read as Parquet.") from error
+    class_names = [name[2:] for name in table.column_names if name.startswith("p_")]
+    missing = {"id", "path", "label"} - set(table.column_names)
+    if missing:
+        raise Refused(f"{path} has no column {first_ten(sorted(missing))}.")
+    return make_predictions(
+        _column(table, "id"),
+        _column(table, "path"),
+        label_indices(_column(table, "label"), class_names, source=str(path)),
+        np.column_stack([np.asarray(table[f"p_{name}"], np.float64) for name in class_names]),
+        class_names,
+        source=str(path),
+    )
+
+
+def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) -> np.ndarray:
+    """Turn label names into class indices, ``UNKNOWN`` where null.
+
+    Raises
+    ------
+    Refused
+        When a label is none of the class names; the first ten are named.
+    """
+    indices = pc.index_in(labels, pa.array(class_names, pa.string()))
+    strange = pc.and_(pc.is_null(indices), pc.is_valid(labels))
+    if pc.any(strange).as_py():
+        names = pc.unique(pc.filter(labels, strange)).to_pylist()
+        raise Refused(f"{source}: labels that are no class: {first_ten(names)}.")
+    return np.asarray(pc.fill_null(indices, UNKNOWN), dtype=np.int64)
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    column = table[name].cast(pa.string())
+    chunks = column.chunks
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], pa.string())])

@@ -1,0 +1,232 @@
+"""The run folder: create, list, open, and its status. What is true is what is on disk."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from engine.errors import Refused
+from engine.runs.files import atomic_path, locked, read_json, workspace, write_atomic, write_json
+from engine.runs.predictions import Predictions, load_predictions
+
+FORMAT_VERSION = 1
+SPLITS = ("valid", "test")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
+
+
+class Cancelled(Exception):
+    """The run was asked to stop."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; every property reads the disk."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Return the run's name, which is its folder's."""
+        return self.folder.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Return every choice needed to repeat the run.
+
+        Raises
+        ------
+        Refused
+            When the file is missing, damaged, or written by a newer version.
+        """
+        config = read_json(self.folder / "config.json")
+        version = config.get("format_version")
+        if version != FORMAT_VERSION:
+            raise Refused(
+                f"{self.folder} has format version {version}, this version reads "
+                f"{FORMAT_VERSION}; update Second Look to open it."
+            )
+        return config
+
+    def update_config(self, **values: Any) -> None:
+        """Add or replace keys of the config in one step."""
+        write_json(self.folder / "config.json", {**self.config, **values})
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the class names, sorted; index = column of the probabilities."""
+        return tuple(self.config["class_names"])
+
+    @property
+    def data_root(self) -> Path:
+        """Return the folder that picture paths are relative to."""
+        return Path(self.config["root"])
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Return the status, with ``state`` "lost" where its process is gone without a word."""
+        try:
+            status = read_json(self.folder / "status.json")
+        except Refused as error:
+            return {"state": "lost", "message": str(error)}
+        if status.get("state") in ("running", "queued") and not self._alive(status):
+            return {**status, "state": "lost", "message": "The process ended without a word."}
+        return status
+
+    def set_status(self, state: str, **values: Any) -> None:
+        """Replace the status: queued, running, done, failed or cancelled, and what goes with it."""
+        write_json(
+            self.folder / "status.json",
+            {"state": state, "pid": os.getpid(), "updated": time.time(), **values},
+        )
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Hold the run for writing; yields False when another process does."""
+        with locked(self.folder / ".lock", wait=False) as mine:
+            yield mine
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Tell whether somebody asked the run to stop."""
+        return (self.folder / "cancel").exists()
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """Return the lines of ``log.jsonl``, one an epoch; a half-written last line is left out."""
+        try:
+            lines = (self.folder / "log.jsonl").read_text("utf-8").splitlines()
+        except OSError:
+            return []
+        epochs = []
+        for line in lines:
+            try:
+                epochs.append(json.loads(line))
+            except ValueError:
+                continue
+        return epochs
+
+    def write_epochs(self, epochs: list[dict[str, Any]]) -> None:
+        """Replace ``log.jsonl``."""
+        write_atomic(self.folder / "log.jsonl", "".join(json.dumps(e) + "\n" for e in epochs))
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """Return the images table, sorted by split and id."""
+        return _read_table(self.folder / "images.parquet")
+
+    @property
+    def quarantine(self) -> pd.DataFrame:
+        """Return the quarantine: path, reason, id, split, label; all text."""
+        path = self.folder / "quarantine.csv"
+        try:
+            return pd.read_csv(path, dtype=str, keep_default_na=False)
+        except OSError as error:
+            raise Refused(f"{path} could not be read ({error.strerror}).") from error
+
+    def save_tables(self, images: pd.DataFrame, quarantine: pd.DataFrame) -> None:
+        """Write the images table and the quarantine."""
+        with atomic_path(self.folder / "images.parquet") as temporary:
+            images.to_parquet(temporary, index=False, compression="zstd")
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(quarantine.columns)
+        writer.writerows(
+            ["" if pd.isna(value) else value for value in row]
+            for row in quarantine.itertuples(index=False, name=None)
+        )
+        content = text.getvalue().encode("utf-8", "backslashreplace")
+        write_atomic(self.folder / "quarantine.csv", content)
+
+    def predictions_path(self, split: str) -> Path:
+        """Return where the predictions of a split (valid, test) are kept."""
+        return self.folder / "predictions" / f"{split}.parquet"
+
+    def predictions(self, split: str = "valid") -> Predictions:
+        """Load the predictions of a split.
+
+        Raises
+        ------
+        Refused
+            When there are none, or the file is damaged.
+        """
+        path = self.predictions_path(split)
+        if not path.is_file():
+            raise Refused(f"run {self.name} has no {split} predictions ({path} does not exist).")
+        return load_predictions(path)
+
+    def _alive(self, status: dict[str, Any]) -> bool:
+        with self.held() as mine:
+            free = mine
+        if not free:
+            return True
+        fresh = time.time() - float(status.get("updated", 0)) < _QUEUE_PATIENCE
+        return status.get("state") == "queued" and fresh
+
+
+def create_run(backbone: str, config: dict[str, Any], now: datetime | None = None) -> Run:
+    """Make a new run folder, queued, named after UTC time, backbone and six random digits."""
+    now = now or datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%SZ}-{backbone}-{secrets.token_hex(3)}"
+    run = Run(workspace() / "runs" / name)
+    run.folder.mkdir(parents=True)
+    created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    write_json(
+        run.folder / "config.json",
+        {"format_version": FORMAT_VERSION, "created": created, "backbone": backbone, **config},
+    )
+    run.set_status("queued")
+    return run
+
+
+def open_run(name: str) -> Run:
+    """Find a run by its name, by a beginning that only it has, or ``latest``.
+
+    A run's name is a name, never a path.
+
+    Raises
+    ------
+    Refused
+        When there is no such run, or several begin like that.
+    """
+    if name == "latest":
+        runs = [run for run in list_runs() if run.status["state"] == "done"]
+        if not runs:
+            raise Refused(f"there is no finished run in {workspace()}; start with `fit`.")
+        return runs[0]
+    if not _NAME.fullmatch(name):
+        raise Refused(f"{name!r} is no run's name; `python -m engine runs` lists them.")
+    folder = workspace() / "runs" / name
+    if (folder / "config.json").is_file():
+        return Run(folder)
+    matching = [run for run in list_runs() if run.name.startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    what = "is no run" if not matching else f"is the beginning of {len(matching)} runs"
+    raise Refused(f"{name} {what} in {workspace()}; `python -m engine runs` lists them.")
+
+
+def list_runs() -> list[Run]:
+    """Return all runs, newest first."""
+    folders = (workspace() / "runs").glob("*/config.json")
+    return [Run(path.parent) for path in sorted(folders, key=lambda p: p.parent.name, reverse=True)]
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} is missing or damaged.") from error
