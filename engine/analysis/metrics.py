@@ -1,9 +1,8 @@
-"""Numbers about predictions: log loss, accuracy, calibration, confusion, and how sure they are."""
+"""Numbers about predictions: log loss, accuracy, confusion, and how sure they are."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtr, ndtri
@@ -11,37 +10,6 @@ from scipy.special import bdtr, ndtri
 EPSILON = float(np.finfo(np.float64).eps)
 _RESAMPLED_UP_TO = 20_000
 _CURVE_POINTS = 500
-
-
-@dataclass(frozen=True, eq=False)
-class ReliabilityCurve:
-    """Predicted against observed frequency, one entry a non-empty bin, from low to high.
-
-    Attributes
-    ----------
-    mean_predicted, fraction_correct : float64 arrays of shape (n_filled_bins,)
-    counts : int64 array of shape (n_filled_bins,), pictures in the bin
-    """
-
-    mean_predicted: np.ndarray
-    fraction_correct: np.ndarray
-    counts: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class ProbabilityHistogram:
-    """How many pictures have which probability, split by what became of them.
-
-    Attributes
-    ----------
-    edges : float64 array of shape (n_bins + 1,), from 0 to 1
-    correct, incorrect, unlabelled : int64 arrays of shape (n_bins,)
-    """
-
-    edges: np.ndarray
-    correct: np.ndarray
-    incorrect: np.ndarray
-    unlabelled: np.ndarray
 
 
 def true_class_probability(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -52,7 +20,7 @@ def true_class_probability(y_true: np.ndarray, probabilities: np.ndarray) -> np.
     ValueError
         When a label is unknown (-1) or is no column of ``probabilities``.
     """
-    labels = _checked_labels(y_true, probabilities.shape[1])
+    labels = checked_labels(y_true, probabilities.shape[1])
     return np.asarray(probabilities[np.arange(len(labels)), labels], dtype=np.float64)
 
 
@@ -76,7 +44,11 @@ def per_sample_log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> np.nda
     ValueError
         When a label is unknown (-1) or is no column of ``probabilities``.
     """
-    p = true_class_probability(y_true, probabilities)
+    return cost_of(true_class_probability(y_true, probabilities))
+
+
+def cost_of(p: np.ndarray) -> np.ndarray:
+    """Return what a picture costs whose true class got probability ``p``, in the same shape."""
     return np.asarray(-np.log(np.clip(p, EPSILON, 1 - EPSILON)))
 
 
@@ -104,7 +76,7 @@ def accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     ValueError
         When there are no pictures, or a label is unknown.
     """
-    labels = _checked_labels(y_true, probabilities.shape[1])
+    labels = checked_labels(y_true, probabilities.shape[1])
     return _mean(probabilities.argmax(axis=1) == labels, "accuracy")
 
 
@@ -120,7 +92,7 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> 
     ValueError
         When a class lies outside ``n_classes``.
     """
-    cells = _checked_labels(y_true, n_classes) * n_classes + _checked_labels(y_pred, n_classes)
+    cells = checked_labels(y_true, n_classes) * n_classes + checked_labels(y_pred, n_classes)
     counts = np.bincount(cells, minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes).astype(np.int64, copy=False)
 
@@ -139,57 +111,6 @@ def precision_recall(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     precision = np.divide(right, predicted, out=undefined.copy(), where=predicted > 0)
     recall = np.divide(right, seen, out=undefined.copy(), where=seen > 0)
     return precision, recall
-
-
-def expected_calibration_error(
-    y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 15
-) -> float:
-    """Return how far confidence lies from accuracy: 0 is calibrated, 1 the worst.
-
-    The probability of the predicted class is put into bins of equal width, closed on the right;
-    the differences between its mean and the share of hits are averaged, weighted by count.
-
-    Raises
-    ------
-    ValueError
-        When there are no pictures, a label is unknown, or ``n_bins`` is below 1.
-
-    References
-    ----------
-    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
-    """
-    labels = _checked_labels(y_true, probabilities.shape[1])
-    if not len(labels):
-        raise ValueError("expected_calibration_error needs at least one picture")
-    y_pred, confidence = _top(probabilities)
-    _, predicted, right = _binned(confidence, y_pred == labels, n_bins)
-    return float(np.abs(right - predicted).sum() / len(labels))
-
-
-def reliability_curve(
-    y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 10, positive: int | None = None
-) -> ReliabilityCurve:
-    """Compare predicted probability with observed frequency in bins of equal width.
-
-    With ``positive`` given, P(positive) against the share of positives; otherwise the probability
-    of the predicted class against the share of hits. Empty bins are left out.
-
-    Raises
-    ------
-    ValueError
-        When a label is unknown, ``positive`` is no class, or ``n_bins`` is below 1.
-    """
-    labels = _checked_labels(y_true, probabilities.shape[1])
-    if positive is None:
-        y_pred, score = _top(probabilities)
-        hit = y_pred == labels
-    else:
-        score = probabilities[:, checked_class(positive, probabilities.shape[1])]
-        hit = labels == positive
-    counts, predicted, right = _binned(score, hit, n_bins)
-    filled = counts > 0
-    n = counts[filled]
-    return ReliabilityCurve(predicted[filled] / n, right[filled] / n, n)
 
 
 def mean_interval(
@@ -228,32 +149,6 @@ def mean_interval(
         error = float(v.std()) / n**0.5
         ends = [min(max(mean + float(ndtri(tail)) * error, low), high) for tail in tails]
     return ends[0], ends[1]
-
-
-def probability_histogram(
-    y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 50, positive: int | None = None
-) -> ProbabilityHistogram:
-    """Count pictures by P(positive), or by the top probability with more than two classes.
-
-    Pictures without a label (-1) are counted apart. ``positive`` is the second of two unless
-    named; naming it with more classes counts by the probability of that class.
-
-    Raises
-    ------
-    ValueError
-        When ``positive`` is no class.
-    """
-    y_pred, score = _top(probabilities)
-    n_classes = probabilities.shape[1]
-    if positive is not None or n_classes == 2:
-        score = probabilities[:, checked_class(1 if positive is None else positive, n_classes)]
-    edges = np.linspace(0, 1, n_bins + 1)
-    known = y_true >= 0
-    correct, incorrect, unlabelled = (
-        np.histogram(score[rows], bins=n_bins, range=(0, 1))[0].astype(np.int64, copy=False)
-        for rows in (known & (y_pred == y_true), known & (y_pred != y_true), ~known)
-    )
-    return ProbabilityHistogram(edges, correct, incorrect, unlabelled)
 
 
 def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -310,7 +205,14 @@ def checked_class(index: int, n_classes: int) -> int:
     return index
 
 
-def _checked_labels(labels: np.ndarray, n_classes: int) -> np.ndarray:
+def checked_labels(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the class indices as int64 array of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        When one is no class, as an unknown label (-1) is none.
+    """
     y = np.asarray(labels, dtype=np.int64)
     if len(y):
         checked_class(int(y.min()), n_classes)
@@ -322,25 +224,6 @@ def _mean(values: np.ndarray, name: str) -> float:
     if not len(values):
         raise ValueError(f"{name} needs at least one picture")
     return float(values.mean())
-
-
-def _top(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    y_pred = probabilities.argmax(axis=1)
-    return y_pred, probabilities[np.arange(len(y_pred)), y_pred]
-
-
-def _binned(
-    score: np.ndarray, hit: np.ndarray, n_bins: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return count, sum of scores and sum of hits of each bin ((m-1)/M, m/M]."""
-    if n_bins < 1:
-        raise ValueError(f"n_bins {n_bins} must be at least 1")
-    index = np.linspace(0, 1, n_bins + 1)[1:-1].searchsorted(score, side="left")
-    return (
-        np.bincount(index, minlength=n_bins),
-        np.bincount(index, weights=score, minlength=n_bins),
-        np.bincount(index, weights=hit, minlength=n_bins),
-    )
 
 
 def _binomial_quantile(q: float, n: int, p: float) -> int:

@@ -64,8 +64,8 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """Return a checksum of what is in the table: ids, splits, labels and contents."""
-        lines = self.images[["id", "split", "label", "sha256"]].fillna("").sort_values(
-            ["split", "id"]
+        lines = (
+            self.images[["id", "split", "label", "sha256"]].fillna("").sort_values(["split", "id"])
         )
         text = "\n".join("\t".join(row) for row in lines.itertuples(index=False, name=None))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -160,7 +160,7 @@ def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
     list of {paths, splits, labels}, one entry a content, sorted by path.
     """
     repeated = images[images.duplicated("sha256", keep=False)]
-    found = []
+    found: list[dict[str, object]] = []
     for _, rows in repeated.groupby("sha256"):
         splits, labels = sorted(set(rows["split"])), sorted(set(rows["label"].dropna()))
         if len(splits) > 1 or len(labels) > 1:
@@ -216,10 +216,10 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
 
 
 def _sample(images: pd.DataFrame, seed: int) -> pd.DataFrame:
-    kept = [images.index[images["split"] == "test"]]
+    kept = [images.index[images["split"] == "test"].to_numpy()]
     for split, size in (("train", SAMPLE_TRAIN), ("valid", SAMPLE_VALID)):
         rows = images[images["split"] == split]
-        kept.append(stratified(rows, min(size, len(rows)), seed) if size < len(rows) else rows.index)
+        kept.append(stratified(rows, size, seed) if size < len(rows) else rows.index.to_numpy())
     return images.loc[np.sort(np.concatenate(kept))].reset_index(drop=True)
 
 
@@ -230,7 +230,8 @@ def stratified(rows: pd.DataFrame, size: int, seed: int) -> np.ndarray:
     of ``rows`` does not matter, only their ids.
     """
     rng = np.random.default_rng(seed)
-    groups = [group.sort_values(["id", "path"]).index.to_numpy() for _, group in rows.groupby("label")]
+    ordered = rows.sort_values(["id", "path"])
+    groups = [group.index.to_numpy() for _, group in ordered.groupby("label")]
     exact = np.array([len(group) * size / len(rows) for group in groups])
     counts = np.floor(exact).astype(int)
     for largest in np.argsort(counts - exact, kind="stable")[: size - counts.sum()]:

@@ -65,7 +65,9 @@ def _decode_png(content: bytes) -> torch.Tensor:
 def _decode_pillow(content: bytes) -> torch.Tensor:
     with opened(content) as image:
         if image.mode.startswith("F"):
-            raise Unreadable("pixels are floating-point numbers; save the picture with 8 or 16 bits")
+            raise Unreadable(
+                "pixels are floating-point numbers; save the picture with 8 or 16 bits"
+            )
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I"):
             sixteen = np.asarray(upright).astype(np.int64)

@@ -176,9 +176,7 @@ def _from_csv(file: Path) -> Listing:
     strange = sorted(set(split) - {"train", "valid", "test"})
     if strange:
         raise Refused(f"{file} has splits that are not train, valid or test: {first_ten(strange)}.")
-    found = [
-        _Found(*row) for row in zip(table["path"], table["path"], split, label, strict=True)
-    ]
+    found = [_Found(*row) for row in zip(table["path"], table["path"], split, label, strict=True)]
     return Listing(file.parent, _table(found), 0)
 
 

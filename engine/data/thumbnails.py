@@ -70,8 +70,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I"):
         return image
     exif = image.getexif()
-    grey = image.point(lambda value: value / 257).convert("L") if image.mode != "I" else (
-        image.convert("F").point(lambda value: value / 257).convert("L")
+    grey = (
+        image.point(lambda value: value / 257).convert("L")
+        if image.mode != "I"
+        else (image.convert("F").point(lambda value: value / 257).convert("L"))
     )
     grey.getexif().update(exif)
     return grey

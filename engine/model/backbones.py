@@ -38,11 +38,18 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
+    @classmethod
+    def from_config(cls, values: dict[str, Any]) -> Preprocessing:
+        """Read it back from JSON, as ``dataclasses.asdict`` wrote it."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fields)
+
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:
         """Resize and crop a picture, uint8 (3, H, W) to uint8 (3, crop, crop)."""
         mode = InterpolationMode(self.interpolation)
         small = functional.resize(pixels, [self.resize], interpolation=mode, antialias=True)
-        return functional.center_crop(small, [self.crop])
+        cropped: torch.Tensor = functional.center_crop(small, [self.crop])
+        return cropped
 
     def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Normalise uint8 (B, 3, H, W) to floating point, channels last."""
@@ -149,6 +156,11 @@ def split_network(network: nn.Module) -> tuple[nn.Module, int]:
     a 1x1 convolution before an average (SqueezeNet), the average is taken of its input, which
     is the same, since both are linear.
     """
+    for name in ("aux1", "aux2", "AuxLogits"):  # side heads of training from nothing
+        if getattr(network, name, None) is not None:
+            setattr(network, name, None)
+    if hasattr(network, "aux_logits"):
+        setattr(network, "aux_logits", False)  # noqa: B010
     path, layer = last_layer(network)
     if isinstance(layer, nn.Conv2d):
         _replace(network, path.rpartition(".")[0], nn.Sequential(nn.AdaptiveAvgPool2d(1)))
@@ -165,23 +177,6 @@ def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     return [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Conv2d)][-1]
 
 
-def replace_head(network: nn.Module, n_classes: int, seed: int) -> nn.Module:
-    """Give the network a new last layer for ``n_classes``, in place."""
-    path, layer = last_layer(network)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if isinstance(layer, nn.Conv2d):
-            _replace(network, path, nn.Conv2d(layer.in_channels, n_classes, 1))
-        else:
-            _replace(network, path, nn.Linear(layer.in_features, n_classes))
-    for name in ("aux1", "aux2", "AuxLogits"):  # side heads, for training from nothing only
-        if getattr(network, name, None) is not None:
-            setattr(network, name, None)
-    if hasattr(network, "aux_logits"):
-        network.aux_logits = False
-    return network
-
-
 def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
     """Fold batch normalisation into the convolutions where the graph allows; cast and place."""
     network = network.eval()
@@ -189,7 +184,8 @@ def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Mod
         network = fuse(network)
     except Exception:  # a network whose control flow cannot be traced runs as it is
         network = network.eval()
-    return network.to(device=device, dtype=dtype, memory_format=torch.channels_last).eval()
+    network = network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    return network.eval()
 
 
 def feature_key(name: str, weights: Weights, steps: Preprocessing, precision: str) -> str:
@@ -224,7 +220,9 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
         raise Refused(f"{path} is damaged or no weights file ({_line(error)}).") from error
     except Exception as error:  # UnpicklingError: it asks for more than tensors
-        raise Refused(f"{path} holds more than weights and was not run ({_line(error)}).") from error
+        raise Refused(
+            f"{path} holds more than weights and was not run ({_line(error)})."
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise Refused(f"{path} should hold a plain state dict: names and tensors, nothing else.")
     return state

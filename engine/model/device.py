@@ -78,7 +78,7 @@ def make_deterministic() -> None:
 
 def _computes_bfloat16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu":
         capabilities = torch.backends.cpu.get_cpu_capability()
         flags = _cpu_flags()

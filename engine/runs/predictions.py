@@ -86,7 +86,9 @@ def make_predictions(
     names = tuple(class_names)
     if len(names) < 2 or list(names) != sorted(set(names)):
         raise Refused(f"{source}: class names must be two or more, sorted and different: {names}.")
-    id_array = pa.array(ids, pa.string()) if not isinstance(ids, pa.Array) else ids.cast(pa.string())
+    id_array = (
+        pa.array(ids, pa.string()) if not isinstance(ids, pa.Array) else ids.cast(pa.string())
+    )
     path_array = pa.array(paths, pa.string()) if not isinstance(paths, pa.Array) else paths
     p = np.ascontiguousarray(probabilities, dtype=np.float64)
     y = np.asarray(y_true, dtype=np.int64)
@@ -189,4 +191,6 @@ def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) 
 def _column(table: pa.Table, name: str) -> pa.Array:
     column = table[name].cast(pa.string())
     chunks = column.chunks
-    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], pa.string())])
+    return (
+        chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], pa.string())])
+    )

@@ -23,7 +23,7 @@ from engine.runs.files import atomic_path, locked, read_json, workspace, write_a
 from engine.runs.predictions import Predictions, load_predictions
 
 FORMAT_VERSION = 1
-SPLITS = ("valid", "test")
+DEFAULT_BOUNDS = (0.025, 0.975)  # the reference case's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
@@ -103,6 +103,19 @@ class Run:
     def cancel_requested(self) -> bool:
         """Tell whether somebody asked the run to stop."""
         return (self.folder / "cancel").exists()
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the clip bounds chosen for this run, by default 0.025 and 0.975."""
+        try:
+            kept = read_json(self.folder / "bounds.json")
+            return float(kept["lower"]), float(kept["upper"])
+        except (Refused, KeyError, TypeError, ValueError):
+            return DEFAULT_BOUNDS
+
+    def set_bounds(self, lower: float, upper: float) -> None:
+        """Remember the clip bounds of this run."""
+        write_json(self.folder / "bounds.json", {"lower": lower, "upper": upper})
 
     @property
     def epochs(self) -> list[dict[str, Any]]:

@@ -6,54 +6,19 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis import clipping
 from engine.analysis.clipping import (
-    best_independent,
-    best_symmetric,
-    bootstrap_best_symmetric,
     check_bounds,
     clip_loss,
     clip_probabilities,
     clipped_log_loss,
-    default_bounds,
-    symmetric_curve,
     touched,
     wrong_cost,
 )
 from engine.analysis.metrics import log_loss
 from engine.errors import Refused
+from tests.analysis.clip_tables import P, tables, two_classes
 
-P = st.one_of(st.sampled_from([0.0, 1e-17, 1e-9, 0.025, 0.5, 0.975, 1.0]), st.floats(0, 1))
 BOUNDS = st.tuples(P, P).filter(lambda pair: pair[0] != pair[1]).map(sorted)
-
-
-def two_classes(n: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and over-confident probabilities, 5 % of them confidently wrong."""
-    rng = np.random.default_rng(seed)
-    y_true = rng.integers(0, 2, n)
-    logit = (
-        np.where(y_true == 1, 1, -1) * rng.normal(6, 2, n) * rng.choice([1, -1], n, p=[0.95, 0.05])
-    )
-    p = 1 / (1 + np.exp(-logit))
-    return y_true, np.column_stack([1 - p, p])
-
-
-def many_classes(n: int = 600, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    y_true = rng.integers(0, n_classes, n)
-    logits = rng.normal(0, 2, (n, n_classes))
-    logits[np.arange(n), y_true] += np.where(rng.random(n) < 0.08, -5, 9)
-    weights = np.exp(logits)
-    return y_true, weights / weights.sum(axis=1, keepdims=True)
-
-
-@st.composite
-def tables(draw: st.DrawFn, n_classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    k = n_classes or draw(st.integers(2, 5))
-    rows = st.lists(P, min_size=k, max_size=k).filter(lambda row: sum(row) > 1e-3)
-    weights = np.array(draw(st.lists(rows, min_size=1, max_size=20)))
-    labels = [draw(st.integers(0, k - 1)) for _ in weights]
-    return np.array(labels), weights / weights.sum(axis=1, keepdims=True)
 
 
 def test_two_classes_are_clipped_by_hand() -> None:
@@ -150,202 +115,16 @@ def test_bounds_that_are_none_are_refused_by_name(lower: float, upper: float, me
     ):
         with pytest.raises(Refused, match=message):
             call()
-    with pytest.raises(Refused, match="--lower 0.7"):
-        symmetric_curve(clip_loss(y_true, probabilities), np.array([0.1, 0.7]))
 
 
 def test_unknown_labels_and_empty_tables_are_no_validation_set() -> None:
     for k in (2, 3):
         table = np.full((2, k), 1 / k)
-        for call in (
-            clip_loss,
-            bootstrap_best_symmetric,
-            lambda *t: clipped_log_loss(*t, 0.1, 0.9),
-        ):
+        for call in (clip_loss, lambda *t: clipped_log_loss(*t, 0.1, 0.9)):
             with pytest.raises(ValueError, match="class -1"):
                 call(np.array([0, -1]), table)
             with pytest.raises(ValueError, match="at least one"):
                 call(np.empty(0, int), np.empty((0, k)))
-
-
-def test_the_curve_is_the_clipped_loss_at_its_default_bounds() -> None:
-    for y_true, probabilities in (two_classes(), many_classes()):
-        k = probabilities.shape[1]
-        bounds, losses = symmetric_curve(clip_loss(y_true, probabilities))
-        assert 0.025 in bounds
-        assert len(bounds) == 201
-        assert bounds[0] == pytest.approx(2e-6 / k)
-        assert 0.99 / k < bounds[-1] < 1 / k
-        for i in (0, 60, 150, 200):
-            expected = clipped_log_loss(y_true, probabilities, bounds[i], 1 - bounds[i])
-            assert losses[i] == pytest.approx(expected, rel=1e-12)
-    assert default_bounds(1000)[-1] < 1e-3
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_best_bounds_of_two_classes_agree_with_brute_force(seed: int) -> None:
-    y_true, probabilities = two_classes(400, seed)
-    p, is_positive = probabilities[:, 1], y_true == 1
-    prepared = clip_loss(y_true, probabilities)
-
-    def cost(clipped: np.ndarray) -> np.ndarray:  # (bounds, n) → (bounds,)
-        return -np.log(np.where(is_positive, clipped, 1 - clipped)).mean(axis=1)
-
-    tried = np.geomspace(1e-7, 0.4999, 4000)[:, None]
-    symmetric = cost(np.clip(p, tried, 1 - tried)).min()
-    bound, loss = best_symmetric(prepared)
-    assert 0 < bound < 0.5
-    assert loss == pytest.approx(clipped_log_loss(y_true, probabilities, bound, 1 - bound))
-    assert loss <= symmetric + 1e-7
-    assert loss <= symmetric_curve(prepared)[1].min()
-
-    # no picture is touched by both bounds, so their savings add
-    before = cost(p[None, :])[0]
-    savings = [
-        before - cost(np.maximum(p, tried)).min(),
-        before - cost(np.minimum(p, 1 - tried)).min(),
-    ]
-    lower, upper, independent = best_independent(prepared)
-    assert independent == pytest.approx(clipped_log_loss(y_true, probabilities, lower, upper))
-    assert independent <= before - sum(savings) + 1e-7
-    assert independent <= loss
-
-
-def test_the_best_bounds_of_many_classes_agree_with_brute_force() -> None:
-    y_true, probabilities = many_classes(300, 3)
-    prepared = clip_loss(y_true, probabilities)
-    bound, loss = best_symmetric(prepared)
-    tried = np.geomspace(1e-5, 0.33, 300)
-    brute = min(clipped_log_loss(y_true, probabilities, b, 1 - b) for b in tried)
-    assert 0 < bound < 1 / 3
-    assert loss <= brute + 1e-7
-    lower, upper, independent = best_independent(prepared)
-    grid = np.concatenate([[0], np.geomspace(1e-4, 0.3, 25)])
-    pairs = [(low, 1 - gap) for low in grid for gap in np.concatenate([grid, [0.4, 0.5, 0.6]])]
-    assert independent <= min(clipped_log_loss(y_true, probabilities, *pair) for pair in pairs)
-    assert independent == pytest.approx(clipped_log_loss(y_true, probabilities, lower, upper))
-    assert independent <= loss
-
-
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_where_no_clipping_is_best_the_bound_is_zero(n_classes: int) -> None:
-    y_true = np.arange(30) % n_classes
-    probabilities = np.full((30, n_classes), 1e-9 / (n_classes - 1))
-    probabilities[np.arange(30), y_true] = 1 - 1e-9
-    prepared = clip_loss(y_true, probabilities)
-    before = log_loss(y_true, probabilities)
-    assert best_symmetric(prepared) == (0.0, pytest.approx(before))
-    assert best_independent(prepared) == (0.0, 1.0, pytest.approx(before))
-    band = bootstrap_best_symmetric(y_true, probabilities, n_resamples=50)
-    assert band.interval == (0.0, 0.0)
-    assert band.gain_interval == (0.0, 0.0)
-
-
-@given(tables())
-def test_best_bounds_are_never_worse_than_no_clipping(drawn: tuple[np.ndarray, np.ndarray]) -> None:
-    prepared = clip_loss(*drawn)
-    bound, loss = best_symmetric(prepared)
-    lower, upper, independent = best_independent(prepared)
-    assert independent <= loss <= prepared.at(0, 1)
-    assert 0 <= bound < 1 / drawn[1].shape[1]
-    assert 0 <= lower < upper <= 1
-
-
-def test_a_sampled_curve_says_so_and_its_reported_losses_stay_exact(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    y_true, probabilities = many_classes(4000, 5)
-    whole = clip_loss(y_true, probabilities)
-    assert whole.sampled_rows is None
-    monkeypatch.setattr(clipping, "_SAMPLED_VALUES", 10_000)
-    sampled = clip_loss(y_true, probabilities)
-    assert sampled.sampled_rows == 2000
-    exact = clipped_log_loss(y_true, probabilities, 0.01, 0.95)
-    assert sampled.at(0.01, 0.95) == exact
-    bounds, estimated = symmetric_curve(sampled)
-    before = log_loss(y_true, probabilities)
-    assert sampled.estimate(np.zeros(1), np.ones(1))[0] == pytest.approx(before)
-    assert not np.array_equal(estimated, whole.estimate(bounds, 1 - bounds))
-    np.testing.assert_allclose(estimated, whole.estimate(bounds, 1 - bounds), atol=0.02)
-    bound, loss = best_symmetric(sampled)
-    assert loss == clipped_log_loss(y_true, probabilities, bound, 1 - bound)
-    monkeypatch.setattr(clipping, "_SAMPLED_VALUES", 500)
-    band = bootstrap_best_symmetric(y_true, probabilities, n_resamples=500, seed=0)
-    assert band.sampled_rows == 100
-    middle, width = (band.lower + band.upper)[0] / 2, (band.upper - band.lower)[0]
-    assert abs(middle - before) < 0.15 * width  # the sample alone lies further off
-
-
-def test_bounds_that_only_help_the_sample_are_not_suggested(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    y_true, probabilities = np.zeros(60, dtype=int), np.tile([0.96, 0.04, 1e-9], (60, 1))
-    probabilities[7] = [0.02, 0.95, 0.03]
-    before = log_loss(y_true, probabilities)
-    monkeypatch.setattr(clipping, "_SAMPLED_VALUES", 9)
-    misled = 0
-    for seed in range(40):
-        sampled = clip_loss(y_true, probabilities, seed=seed)
-        misled += symmetric_curve(sampled)[1].min() < before - 1e-3
-        assert best_symmetric(sampled) == (0.0, pytest.approx(before))
-        assert best_independent(sampled) == (0.0, 1.0, pytest.approx(before))
-    assert misled > 0
-
-
-def test_the_gain_of_a_bound_that_hangs_on_one_picture_may_be_a_loss() -> None:
-    y_true, p = np.zeros(200, dtype=int), np.full(200, 1e-6)
-    p[0] = 1 - 1e-6
-    table = y_true, np.column_stack([1 - p, p])
-    band = bootstrap_best_symmetric(*table)
-    bound, loss = best_symmetric(clip_loss(*table))
-    assert bound == pytest.approx(1 / 200, rel=0.01)
-    assert band.interval[0] == 0.0
-    low, high = band.gain_interval  # without the picture, all others pay for the bound
-    assert low == pytest.approx(np.log(1 - bound), rel=0.1)
-    assert low < 0 < log_loss(*table) - loss < high
-
-
-def resampled_rows(
-    y_true: np.ndarray, probabilities: np.ndarray, bounds: np.ndarray, n_resamples: int
-) -> np.ndarray:
-    """Return curves (n_resamples, 1 + m) of rows drawn with replacement, the plain way."""
-    true = probabilities[np.arange(len(y_true)), y_true][:, None]
-    tried = np.concatenate([[0.0], bounds])
-    clipped = np.clip(probabilities[:, :, None], tried, 1 - tried)  # (n, k, 1 + m)
-    losses = -np.log(np.clip(true, tried, 1 - tried) / clipped.sum(axis=1))
-    rng = np.random.default_rng(99)
-    n = len(losses)
-    return np.array([losses[rng.integers(n, size=n)].mean(axis=0) for _ in range(n_resamples)])
-
-
-@pytest.mark.parametrize("table", [two_classes(800), many_classes(800, 3)])
-def test_the_band_agrees_with_plain_resampling_of_rows(
-    table: tuple[np.ndarray, np.ndarray],
-) -> None:
-    band = bootstrap_best_symmetric(*table, n_resamples=1500, seed=1)
-    curves = resampled_rows(*table, band.bounds, 1500)
-    low, high = np.quantile(curves[:, 1:], [0.025, 0.975], axis=0)
-    noise = 0.08 * (high - low)
-    assert (np.abs(band.lower - low) < noise).all()
-    assert (np.abs(band.upper - high) < noise).all()
-    best = np.concatenate([[0.0], band.bounds])[curves.argmin(axis=1)]
-    ends = np.quantile(best, [0.025, 0.975], method="inverted_cdf")
-    np.testing.assert_allclose(band.interval, ends, rtol=0.2)
-    bound, _ = best_symmetric(clip_loss(*table))
-    assert band.interval[0] <= bound <= band.interval[1]
-    chosen = 1 + np.abs(band.bounds - bound).argmin()
-    gain = np.quantile(curves[:, 0] - curves[:, chosen], [0.025, 0.975])
-    np.testing.assert_allclose(band.gain_interval, gain, atol=0.1 * (gain[1] - gain[0]))
-    assert band.sampled_rows is None
-
-
-def test_the_band_repeats_and_follows_the_seed() -> None:
-    table = two_classes(300)
-    first, again, other = (
-        bootstrap_best_symmetric(*table, n_resamples=50, seed=seed) for seed in (0, 0, 1)
-    )
-    np.testing.assert_array_equal(first.lower, again.lower)
-    assert not np.array_equal(first.lower, other.lower)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])

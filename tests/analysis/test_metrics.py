@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-import sklearn.calibration
 import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,25 +10,16 @@ from hypothesis import strategies as st
 from engine.analysis.metrics import (
     accuracy,
     confusion_matrix,
-    expected_calibration_error,
     log_loss,
     loss_concentration,
     mean_interval,
     most_confused,
     per_sample_log_loss,
     precision_recall,
-    probability_histogram,
-    reliability_curve,
 )
+from tests.analysis.score_tables import table
 
 MAXIMAL = -np.log(np.finfo(np.float64).eps)
-
-
-def table(n: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    probabilities = rng.dirichlet(np.full(n_classes, 0.4), size=n)
-    y_true = np.array([rng.choice(n_classes, p=row) for row in probabilities])
-    return y_true, probabilities
 
 
 @st.composite
@@ -97,7 +87,7 @@ def test_a_label_that_is_no_class_is_named_and_never_read_as_the_last_column() -
     probabilities = np.array([[0.5, 0.5], [0.5, 0.5]])
     for label in (-1, 2):
         y_true = np.array([0, label])
-        for metric in (log_loss, accuracy, expected_calibration_error, reliability_curve):
+        for metric in (log_loss, accuracy):
             with pytest.raises(ValueError, match=f"class {label} is none of the 2"):
                 metric(y_true, probabilities)
         with pytest.raises(ValueError, match=f"class {label} is none of the 2"):
@@ -106,52 +96,16 @@ def test_a_label_that_is_no_class_is_named_and_never_read_as_the_last_column() -
 
 def test_no_pictures_have_no_mean() -> None:
     nothing = np.empty(0, dtype=int), np.empty((0, 2))
-    for metric in (log_loss, accuracy, expected_calibration_error):
+    for metric in (log_loss, accuracy):
         with pytest.raises(ValueError, match="at least one picture"):
             metric(*nothing)
     assert confusion_matrix(nothing[0], nothing[0], 2).tolist() == [[0, 0], [0, 0]]
-    assert len(reliability_curve(*nothing).counts) == 0
 
 
 def test_precision_and_recall_are_nan_where_undefined() -> None:
     precision, recall = precision_recall(np.array([[3, 0, 1], [0, 0, 2], [0, 0, 0]]))
     np.testing.assert_array_equal(precision, [1, np.nan, 0])
     np.testing.assert_array_equal(recall, [0.75, 0, np.nan])
-
-
-def test_expected_calibration_error_by_hand() -> None:
-    # five bins: confidences 0.55 0.6 | 0.7 0.8 | 0.9, as bins are closed on the right
-    confidence = np.array([0.55, 0.6, 0.7, 0.8, 0.9])
-    probabilities = np.column_stack([confidence, 1 - confidence])
-    y_true = np.array([0, 1, 0, 0, 1])
-    # |1 - 1.15| + |2 - 1.5| + |0 - 0.9|, over five pictures
-    expected = (0.15 + 0.5 + 0.9) / 5
-    assert expected_calibration_error(y_true, probabilities, 5) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="n_bins 0"):
-        expected_calibration_error(y_true, probabilities, 0)
-
-
-@pytest.mark.parametrize("n_classes", [2, 6])
-def test_reliability_agrees_with_scikit_learn_and_carries_the_calibration_error(
-    n_classes: int,
-) -> None:
-    y_true, probabilities = table(800, n_classes, seed=3)
-    curve = reliability_curve(y_true, probabilities, 10, positive=1)
-    observed, predicted = sklearn.calibration.calibration_curve(
-        y_true == 1, probabilities[:, 1], n_bins=10
-    )
-    np.testing.assert_allclose(curve.fraction_correct, observed)
-    np.testing.assert_allclose(curve.mean_predicted, predicted)
-    top = reliability_curve(y_true, probabilities, 15)
-    hits = probabilities.argmax(axis=1) == y_true
-    observed, predicted = sklearn.calibration.calibration_curve(
-        hits, probabilities.max(axis=1), n_bins=15
-    )
-    np.testing.assert_allclose(top.fraction_correct, observed)
-    np.testing.assert_allclose(top.mean_predicted, predicted)
-    assert top.counts.sum() == 800
-    error = np.average(np.abs(observed - predicted), weights=top.counts)
-    assert expected_calibration_error(y_true, probabilities, 15) == pytest.approx(error)
 
 
 def test_the_interval_of_hits_is_the_exact_binomial_one() -> None:
@@ -193,27 +147,6 @@ def test_the_interval_of_nothing_or_of_nan_is_refused(values: list[float]) -> No
         mean_interval(np.array(values))
     with pytest.raises(ValueError, match="confidence 95"):
         mean_interval(np.array([0.1, 0.2]), confidence=95)
-
-
-def test_probability_histogram_by_hand() -> None:
-    p = np.array([0.0, 0.1, 0.3, 0.6, 0.9, 1.0])
-    probabilities = np.column_stack([1 - p, p])
-    histogram = probability_histogram(np.array([0, 1, 0, 1, 0, -1]), probabilities, n_bins=4)
-    assert histogram.edges.tolist() == [0, 0.25, 0.5, 0.75, 1]
-    assert histogram.correct.tolist() == [1, 1, 1, 0]
-    assert histogram.incorrect.tolist() == [1, 0, 0, 1]
-    assert histogram.unlabelled.tolist() == [0, 0, 0, 1]
-    mirrored = probability_histogram(np.zeros(6, int), probabilities, n_bins=4, positive=0)
-    assert mirrored.correct.tolist() == [0, 0, 1, 2]
-    with pytest.raises(ValueError, match="class 2"):
-        probability_histogram(np.zeros(6, int), probabilities, positive=2)
-
-
-def test_probability_histogram_of_many_classes_counts_the_top_probability() -> None:
-    probabilities = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25]])
-    histogram = probability_histogram(np.array([0, 1]), probabilities, n_bins=2)
-    assert histogram.correct.tolist() == [0, 1]
-    assert histogram.incorrect.tolist() == [1, 0]
 
 
 def test_loss_concentration_by_hand_and_thinned() -> None:

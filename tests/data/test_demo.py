@@ -13,6 +13,7 @@ from PIL import Image
 
 from engine.data import demo
 from engine.data.demo import DemoSummary, draw_demo
+from engine.data.drawing.picture import draw_picture
 from engine.errors import Refused
 
 KINDS = {
@@ -141,7 +142,7 @@ def test_near_duplicates_look_like_their_plain_source_but_are_other_bytes(
 def test_planted_darkness_and_blur_are_there_to_see(tmp_path: Path) -> None:
     light, sharpness = {}, {}
     for kind in ("", "darkness", "blur"):
-        image = demo._image(np.random.default_rng(5), "cat", kind, "leaves")
+        image = draw_picture(np.random.default_rng(5), "cat", kind, "leaves")
         grey = np.asarray(image.convert("L"), dtype=float)
         light[kind], sharpness[kind] = grey.mean(), np.abs(np.diff(grey)).mean()
     assert light["darkness"] < light[""] / 3

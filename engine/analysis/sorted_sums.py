@@ -1,0 +1,71 @@
+"""Sums over clipped probabilities from tables sorted once, so that new bounds cost little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class SortedLosses:
+    """The pictures of one true class, by P(positive), and the running sum of their losses."""
+
+    p: np.ndarray  # (m,)
+    running: np.ndarray  # (m + 1,)
+
+    @classmethod
+    def of(cls, p: np.ndarray, losses: np.ndarray) -> SortedLosses:
+        """Sort the pictures; both arrays have shape (m,)."""
+        order = np.argsort(p)
+        return cls(p[order], np.concatenate([[0.0], np.cumsum(losses[order])]))
+
+    def total(
+        self, lower: np.ndarray, upper: np.ndarray, at_lower: np.ndarray, at_upper: np.ndarray
+    ) -> np.ndarray:
+        """Return the sum of the losses at bounds where a clipped picture costs ``at_...``."""
+        below = self.p.searchsorted(lower, side="left")
+        upto = self.p.searchsorted(upper, side="right")
+        between = self.running[upto] - self.running[below]
+        return np.asarray(below * at_lower + between + (len(self.p) - upto) * at_upper)
+
+
+@dataclass(frozen=True, eq=False)
+class SortedRows:
+    """Rows of probabilities, each sorted by itself, and the running sum of each."""
+
+    ascending: np.ndarray  # (m, n_classes)
+    running: np.ndarray  # (m, n_classes + 1)
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray) -> SortedRows:
+        """Sort each row of probabilities of shape (m, n_classes)."""
+        m, k = probabilities.shape
+        ascending = np.sort(probabilities, axis=1)
+        running = np.zeros((m, k + 1))
+        np.cumsum(ascending, axis=1, out=running[:, 1:])
+        return cls(ascending, running)
+
+    def clipped_sums(self, lower: float, upper: float) -> np.ndarray:
+        """Return the sum of each row once its probabilities are limited to the bounds, (m,)."""
+        m, k = self.ascending.shape
+        below = _count_smaller(self.ascending, lower)
+        if upper >= 0.5:  # at most one of a row's probabilities lies above
+            upto = k - (self.ascending[:, -1] > upper)
+        else:
+            upto = _count_smaller(self.ascending, float(np.nextafter(upper, 1)))
+        row = np.arange(m) * (k + 1)
+        between = self.running.take(row + upto) - self.running.take(row + below)
+        return np.asarray(below * lower + between + (k - upto) * upper)
+
+
+def _count_smaller(ascending: np.ndarray, value: float) -> np.ndarray:
+    """Return how many of each sorted row (m, k) are smaller than ``value``: bisection, (m,)."""
+    m, k = ascending.shape
+    first = np.arange(m) * k
+    count = np.zeros(m, dtype=np.int64)
+    for step in (1 << bit for bit in reversed(range(k.bit_length()))):
+        longer = np.minimum(count + step, k)
+        smaller = ascending.take(first + longer - 1) < value
+        count = np.where(smaller, longer, count)
+    return count

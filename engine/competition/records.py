@@ -1,0 +1,75 @@
+"""Submissions on disk: each a CSV and the record of how it came about, none ever overwritten."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.competition.sample import natural_key
+from engine.competition.submission import Submission, require, to_csv
+from engine.errors import Refused
+from engine.runs.files import locked, read_json, write_atomic, write_json
+
+
+def write_submission(
+    folder: Path, submission: Submission, *, run: str, now: datetime, out: Path | None = None
+) -> Path:
+    """Write ``<UTC time>.csv`` and its record ``.json`` into ``folder``, and a copy at ``out``.
+
+    An earlier submission is never overwritten: the second of a second is called ``...-2``.
+
+    Returns
+    -------
+    Path
+        The CSV in ``folder``.
+
+    Raises
+    ------
+    Refused
+        When a check failed, or a file cannot be written.
+    """
+    require(submission)
+    content = to_csv(submission)
+    if out is not None:
+        write_atomic(out, content)
+    with locked(folder / ".lock"):
+        stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        names = (stamp if k == 1 else f"{stamp}-{k}" for k in itertools.count(1))
+        taken = {file.stem for file in folder.iterdir()}
+        path = folder / f"{next(name for name in names if name not in taken)}.csv"
+        write_atomic(path, content)
+        record = {
+            "file": path.name,
+            "created": now.astimezone(UTC).isoformat(),
+            "run": run,
+            "lower": submission.lower,
+            "upper": submission.upper,
+            "header": submission.header,
+            "rows": len(submission.ids),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "checks": [asdict(check) for check in submission.checks],
+            "flagged": submission.flagged,
+            "out": None if out is None else str(out),
+            "kaggle": {"ref": None, "status": None, "score": None},
+        }
+        write_json(path.with_suffix(".json"), record)
+    return path
+
+
+def list_submissions(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of all submissions, newest first.
+
+    One whose record is missing or damaged is ``{"file": ..., "reason": ...}``.
+    """
+    stems = {file.stem for file in folder.glob("*.csv")} | {f.stem for f in folder.glob("*.json")}
+    records = []
+    for stem in sorted(stems, key=natural_key(3), reverse=True):
+        try:
+            records.append(read_json(folder / f"{stem}.json"))
+        except Refused as error:
+            records.append({"file": f"{stem}.csv", "reason": str(error)})
+    return records

@@ -1,0 +1,210 @@
+"""What the sample file asks for: which class a column and which picture a row stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.errors import Refused, first_ten
+from engine.runs.imported import names_and_stems, read_csv_text
+
+NONE, AMBIGUOUS = -1, -2  # in place of a picture's position
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the columns of the file mean.
+
+    Attributes
+    ----------
+    header : names of all columns, the id's first
+    kind : what a value is: a class's probability, or the likeliest class by name or by index
+    classes : one a value column; None where it cannot be told
+    fits : whether every value column has its meaning
+    message : the meaning, or what is wrong, in a sentence
+    """
+
+    header: tuple[str, ...]
+    kind: Literal["probability", "name", "index"]
+    classes: tuple[int | None, ...]
+    fits: bool
+    message: str
+
+
+def read_sample(sample: Path) -> tuple[tuple[str, ...], list[pa.StringArray]]:
+    """Return the header and the columns as text.
+
+    Raises
+    ------
+    Refused
+        When the sample cannot be read, has no rows or no second column.
+    """
+    header, columns = read_csv_text(sample)
+    if len(header) < 2:
+        raise Refused(f"{sample} needs a second column, after a comma, for the values.")
+    if len(columns[0]) == 0:
+        raise Refused(f"{sample} has no rows after its header.")
+    return tuple(header), columns
+
+
+def plain_form(classes: Sequence[str], positive: int) -> Form:
+    """Return the form of a file without a sample: ``id,label``, or ``id`` and every class."""
+    if len(classes) == 2:
+        return _one_probability(("id", "label"), classes, positive)
+    return _one_a_class(("id", *classes), classes, tuple(range(len(classes))))
+
+
+def sample_form(
+    source: str,
+    header: tuple[str, ...],
+    columns: Sequence[pa.StringArray],
+    classes: Sequence[str],
+    positive: int,
+) -> Form:
+    """Return the form of a file like the sample; ``source`` names it in the messages.
+
+    One value column means P(positive), or P(class) when its name holds that of one class. It
+    means the predicted class, by name, when the sample's values are class names or, with more
+    than two classes, blank; and with more than two classes and whole numbers in the sample, by
+    index among the sorted names (by name where all names are whole numbers). Several value
+    columns hold one probability each, matched to the classes by name.
+    """
+    if len(header) > 2:
+        return _several_columns(source, header, classes)
+    values = set(pc.unique(pc.utf8_trim_whitespace(columns[1])).to_pylist()) - {""}
+    numeric = all(map(_is_number, values))
+    if len(classes) == 2 and numeric:
+        named = _class_in(header[1], classes)
+        return _one_probability(header, classes, positive if named is None else named)
+    whole = all(map(_is_whole, values))
+    if values <= set(classes) or (whole and all(map(_is_whole, classes))):
+        message = f"{header[1]} is the likeliest class by its name: {', '.join(classes)}."
+        return Form(header, "name", (0,), True, message)
+    if whole:
+        names = ", ".join(f"{index} is {name}" for index, name in enumerate(classes))
+        message = f"{header[1]} is the number of the likeliest class, names sorted: {names}."
+        return Form(header, "index", (0,), True, message)
+    message = (
+        f"{source} has one value column, {header[1]!r}, which cannot hold {len(classes)} classes' "
+        "probabilities; a sample with one column a class is needed."
+        if numeric
+        else f"{source} holds {first_ten(sorted(values - set(classes)))} in column {header[1]!r}, "
+        f"which is neither a number nor one of the classes {first_ten(list(classes))}."
+    )
+    return Form(header, "name", (None,), False, message)
+
+
+def match_pictures(
+    wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringArray
+) -> np.ndarray:
+    """Return the position of each wanted id's picture, ``NONE`` or ``AMBIGUOUS``, (n_rows,).
+
+    A picture belongs to an id when its own id is that text, else its file name, else its stem,
+    each only when one picture fits.
+    """
+    rows = _positions(wanted, ids)
+    if (rows != NONE).all():
+        return rows
+    names, stems = names_and_stems(paths)
+    for texts in (wanted, pc.utf8_trim_whitespace(wanted)):
+        for keys in (ids, names, stems):
+            left = np.flatnonzero(rows == NONE)
+            rows[left] = _positions(texts.take(pa.array(left)), keys)
+    return rows
+
+
+def natural_order(ids: pa.StringArray) -> np.ndarray:
+    """Return the positions that sort the ids, numbers within them by value, int64 (n,)."""
+    width = pc.max(pc.utf8_length(ids)).as_py() or 0
+    keys = pa.array(list(map(natural_key(width), ids.to_pylist())), pa.string())
+    table = pa.table({"key": keys, "id": ids})
+    order = pc.sort_indices(table, [("key", "ascending"), ("id", "ascending")])
+    return np.asarray(order).astype(np.int64)
+
+
+def natural_key(width: int) -> Callable[[str], str]:
+    """Return the sort key that pads each number in a text to ``width`` digits."""
+    digits = re.compile("[0-9]+")
+    return lambda text: digits.sub(lambda found: found[0].zfill(width), text)
+
+
+def _several_columns(source: str, header: tuple[str, ...], classes: Sequence[str]) -> Form:
+    found = [_class_called(name, classes) for name in header[1:]]
+    strange = [name for name, index in zip(header[1:], found, strict=True) if index is None]
+    absent = [name for index, name in enumerate(classes) if index not in found]
+    if not strange and not absent and len(found) == len(classes):
+        return _one_a_class(header, classes, tuple(found))
+    parts = [
+        f"columns that are no class: {first_ten(strange)}" if strange else "",
+        f"no column for class {first_ten(absent)}" if absent else "",
+        "two columns for one class" if not strange and not absent else "",
+    ]
+    message = f"{source} has {' and '.join(filter(None, parts))}."
+    return Form(header, "probability", tuple(found), False, message)
+
+
+def _one_probability(header: tuple[str, ...], classes: Sequence[str], index: int) -> Form:
+    one, zero = classes[index], classes[1 - index]
+    message = f"{header[1]} is P({one}): 1 means {one}, 0 means {zero}."
+    return Form(header, "probability", (index,), True, message)
+
+
+def _one_a_class(
+    header: tuple[str, ...], classes: Sequence[str], found: tuple[int | None, ...]
+) -> Form:
+    named = ", ".join(classes)
+    message = f"Each class has its column of probabilities: {named}."
+    return Form(header, "probability", found, True, message)
+
+
+def _class_called(text: str, classes: Sequence[str]) -> int | None:
+    """Return the class of this name, or the only one of it but for case and spaces around."""
+    if text in classes:
+        return classes.index(text)
+    alike = [i for i, name in enumerate(classes) if _plain(name) == _plain(text)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _class_in(column: str, classes: Sequence[str]) -> int | None:
+    """Return the only class whose words stand in the column's name: 'is_dog', 'P(dog)', 'Dog'."""
+    words = [_words(name) for name in classes]
+    found = [i for i, name in enumerate(words) if name.strip() and name in _words(column)]
+    widest = [i for i in found if not any(words[i] in words[j] for j in found if j != i)]
+    return widest[0] if len(widest) == 1 else None
+
+
+def _words(text: str) -> str:
+    return " ".join(["", *re.findall(r"[^\W_]+", text.casefold()), ""])
+
+
+def _plain(text: str) -> str:
+    return text.strip().casefold()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]+", text) is not None
+
+
+def _positions(texts: pa.StringArray, keys: pa.StringArray) -> np.ndarray:
+    encoded = keys.dictionary_encode()
+    codes, first, count = np.unique(
+        np.asarray(encoded.indices), return_index=True, return_counts=True
+    )  # codes are 0, 1, 2, ...
+    position = np.append(np.where(count == 1, first, AMBIGUOUS), NONE)
+    code = pc.fill_null(pc.index_in(texts, encoded.dictionary), len(codes))
+    return np.asarray(position[np.asarray(code)])

@@ -1,0 +1,185 @@
+"""A run and pictures become predictions, from the cache where it can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from engine.data.dataset import Dataset, Progress, load_pictures
+from engine.errors import Refused
+from engine.model.backbones import (
+    Preprocessing,
+    Weights,
+    feature_key,
+    find_weights,
+    for_inference,
+    load_network,
+    split_network,
+)
+from engine.model.device import Device, choose_device
+from engine.model.features import Features, compute_features
+from engine.model.head import Head
+from engine.runs.files import sha256_of, workspace
+from engine.runs.predictions import UNKNOWN, Predictions, make_predictions, save_predictions
+from engine.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A frozen network up to its features, and what identifies them in the cache.
+
+    Attributes
+    ----------
+    backbone, weights, seed : how the network is built
+    steps : its preprocessing
+    device : where it runs and in which precision
+    body : fine-tuned tensors that replace the backbone's, where the whole network was trained
+    """
+
+    backbone: str
+    weights: Weights
+    seed: int
+    steps: Preprocessing
+    device: Device
+    body: Path | None = None
+
+    def features(
+        self, root: Path, images: pd.DataFrame, progress: Progress | None = None
+    ) -> Features:
+        """Return the features of the pictures in an images table."""
+        key = feature_key(self.backbone, self.weights, self.steps, self.device.precision)
+        return compute_features(
+            root,
+            images["path"].tolist(),
+            images["sha256"].tolist(),
+            folder=workspace() / "cache" / "features" / key,
+            extractor=self._build,
+            steps=self.steps,
+            device=self.device,
+            progress=progress,
+        )
+
+    def _build(self) -> nn.Module:
+        if self.body is None:
+            network, _ = split_network(load_network(self.backbone, self.weights, self.seed))
+        else:
+            bare = Weights("none", "", None)
+            network, _ = split_network(load_network(self.backbone, bare, self.seed))
+            tensors = read_tensors(self.body, self.weights.sha256)
+            network.load_state_dict(
+                {name[5:]: t for name, t in tensors.items() if name.startswith("body.")}
+            )
+        return for_inference(network, self.device.dtype, self.device.name)
+
+
+def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]:
+    """Open what a run has learnt.
+
+    Raises
+    ------
+    Refused
+        When a file is missing, damaged, or not the one the run was made with.
+    """
+    config = run.config
+    if "head_sha256" not in config:
+        raise Refused(f"run {run.name} has no model: it is imported, or its fit did not finish.")
+    precision = config["precision"]
+    device = device or choose_device(precision=precision)
+    steps = Preprocessing.from_config(config["preprocessing"])
+    seed = config["seed"]
+    if config["train"] == "all":
+        path = run.folder / "model.safetensors"
+        tensors = read_tensors(path, config["head_sha256"])
+        weights = Weights(str(path), config["head_sha256"], path)
+        extractor = Extractor(config["backbone"], weights, seed, steps, device, body=path)
+        return extractor, Head(tensors["head.weight"], tensors["head.bias"])
+    weights = find_weights(config["backbone"], config["weights"]["source"], seed)
+    if weights.sha256 != config["weights"]["sha256"]:
+        raise Refused(
+            f"run {run.name} was made with other weights than {weights.source} holds now "
+            f"(sha256 {config['weights']['sha256'][:12]}…); put that file back."
+        )
+    tensors = read_tensors(run.folder / "head.safetensors", config["head_sha256"])
+    extractor = Extractor(config["backbone"], weights, seed, steps, device)
+    return extractor, Head(tensors["weight"], tensors["bias"])
+
+
+def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """Read a safetensors file after checking its checksum.
+
+    Raises
+    ------
+    Refused
+        When it is missing, or its content is not what was written.
+    """
+    if sha256_of(path) != sha256:
+        raise Refused(f"{path} is damaged: its checksum is not the one in config.json.")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise Refused(f"{path} is damaged ({error}).") from error
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What ``predict`` made: the table, what was left out, and how many forward passes it took."""
+
+    predictions: Predictions
+    dataset: Dataset
+    forward_passes: int
+    file: Path
+
+
+def predict(run: Run, data: Path | None = None, progress: Progress | None = None) -> Predicted:
+    """Predict the pictures of ``data`` (by default the run's own test pictures); save the table.
+
+    The table goes to ``predictions/<name of the folder>.parquet`` in the run, or replaces
+    ``test.parquet`` for the run's own.
+
+    Raises
+    ------
+    Refused
+        When the run or the pictures cannot be used.
+    """
+    extractor, head = open_model(run)
+    data = data or Path(run.config["data"])
+    dataset = load_pictures(data, run.class_names, progress)
+    features = extractor.features(dataset.root, dataset.images, progress)
+    dataset = dataset.without(features.bad)
+    if dataset.images.empty:
+        raise Refused(f"{data} holds no picture that can be decoded.")
+    predictions = predict_split(dataset, "test", features, head)
+    own = data.absolute() == Path(run.config["data"]).absolute()
+    file = run.predictions_path("test" if own else _table_name(data))
+    save_predictions(file, predictions)
+    return Predicted(predictions, dataset, features.forward_passes, file)
+
+
+def predict_split(dataset: Dataset, split: str, features: Features, head: Head) -> Predictions:
+    """Apply the head to one split and keep each result with its picture's id."""
+    images = dataset.of(split)
+    if images.empty:
+        p = np.empty((0, len(dataset.class_names)))
+    else:
+        p = head.probabilities(features.of(images["sha256"].tolist())).numpy()
+    index = {name: column for column, name in enumerate(dataset.class_names)}
+    labels = images["label"].map(index).fillna(UNKNOWN).astype(np.int64).to_numpy()
+    return make_predictions(
+        images["id"].tolist(),
+        images["path"].tolist(),
+        labels,
+        p,
+        dataset.class_names,
+    )
+
+
+def _table_name(data: Path) -> str:
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in data.absolute().stem)[:60]
+    return f"data-{name}" if name in ("valid", "test", "") else name

@@ -1,0 +1,92 @@
+"""Written values: within the bounds, in order, and without losing digits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from engine.errors import Refused
+from tests.competition.tables import check, failed, table, table_of_three
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(0.5, 0.5), (0.9, 0.1), (-0.1, 1), (0, 1.1), (np.nan, 1)]
+)
+def test_bounds_that_are_none_are_refused(lower, upper):
+    with pytest.raises(Refused, match="--(lower|upper)"):
+        check(table({"1": 0.5}), lower=lower, upper=upper)
+
+
+def test_a_probability_that_float32_rounded_to_one_is_clipped():
+    p = float(np.float32(1 - 1e-9))
+    assert p == 1.0
+    assert check(table({"1": p}), upper=1 - 1e-7).values == [["0.9999999"]]
+
+
+@pytest.mark.parametrize(
+    ("p", "lower", "text"),
+    [
+        (0.0, 1e-7, "0.0000001"),
+        (1.0, 1e-7, "0.9999999"),
+        (1.23456789e-4, 1e-7, "0.000123457"),
+        (1 - 1.23456789e-4, 1e-7, "0.999876543"),
+        (0.446119999, 0.025, "0.44612"),
+        (0.0, 0.0251234567, "0.0251235"),
+        (0.0, 0.0251234321, "0.0251234321"),
+        (0.0, 0.0, "0.00000"),
+        (1.0, 0.0, "1.00000"),
+        (1e-30, 0.0, "0." + "0" * 29 + "1"),
+    ],
+)
+def test_values_have_the_digits_they_need_and_no_exponent(p, lower, text):
+    submission = check(table({"1": p}), lower=lower, upper=1 - lower)
+    assert submission.values == [[text]] and submission.ok
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=30),
+    st.floats(0, 0.4),
+    st.floats(0.6, 1),
+    st.booleans(),
+)
+@example([0.0, 1.0], 0.02512345678, 0.97512345678, True)
+def test_written_values_keep_bounds_order_and_six_digits(values, lower, upper, other):
+    predictions = table({f"{i:02}": p for i, p in enumerate(values)})
+    submission = check(predictions, lower=lower, upper=upper, positive=int(not other))
+    assert submission.ok
+    texts = submission.values[0]
+    written = [Decimal(text) for text in texts]
+    assert all(set(text) <= set("0123456789.") for text in texts)
+    assert all(len(text.partition(".")[2]) >= 5 for text in texts)
+    kept = predictions.probabilities[:, int(not other)].clip(lower, upper)
+    assert all(lower <= float(value) <= upper for value in written)
+    for value, p in zip(written, kept.tolist(), strict=True):
+        for exact, shown in ((Decimal(p), value), (1 - Decimal(p), 1 - value)):
+            assert abs(shown - exact) <= Decimal("5.1e-6") * exact
+    in_order = np.argsort(kept, kind="stable")
+    assert all(written[a] <= written[b] for a, b in zip(in_order[:-1], in_order[1:], strict=True))
+
+
+@given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=9))
+def test_many_classes_are_clipped_and_renormalised(rows):
+    p = np.array(rows) + 1e-9
+    p /= p.sum(axis=1, keepdims=True)
+    ids = [f"{i}" for i in range(len(p))]
+    submission = check(table_of_three(dict(zip(ids, map(tuple, p), strict=True))), lower=0.01)
+    limited = p.clip(0.01, 1)
+    expected = limited / limited.sum(axis=1, keepdims=True)
+    written = np.array(submission.values, dtype=float).T
+    np.testing.assert_allclose(written, expected, rtol=5.1e-6)
+    assert submission.ok
+
+
+def test_the_bounds_check_sees_a_value_written_past_its_bound(monkeypatch):
+    rounded = lambda values, lower, upper: pa.array([f"{v:.5f}" for v in values])  # noqa: E731
+    monkeypatch.setattr("engine.competition.values._fixed_point", rounded)
+    submission = check(table({"1": 0.0, "2": 0.5}), lower=1e-7, upper=1 - 1e-7)
+    assert failed(submission) == ["bounds"] and submission.checks[4].ids == ("1",)
