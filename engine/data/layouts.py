@@ -72,6 +72,21 @@ def find_pictures(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
     return Listing(data, _table(found), ignored)
 
 
+def all_pictures(folder: Path) -> Listing:
+    """List every picture below a folder, whatever the layout; none is labelled.
+
+    Raises
+    ------
+    Refused
+        When the folder cannot be listed.
+    """
+    folder = folder.absolute()
+    if not folder.is_dir():
+        raise Refused(f"{folder} is no folder.")
+    found, ignored = _walk(folder, folder, "test", labelled=False)
+    return Listing(folder, _table(found), ignored)
+
+
 def _from_folder(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found], int]:
     train = _part(data, "train")
     found: list[_Found] = []

@@ -41,7 +41,9 @@ class Preprocessing:
     @classmethod
     def from_config(cls, values: dict[str, Any]) -> Preprocessing:
         """Read it back from JSON, as ``dataclasses.asdict`` wrote it."""
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         return cls(**fields)
 
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:

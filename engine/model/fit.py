@@ -89,6 +89,14 @@ class FitOptions:
         return filled
 
 
+def demo_options(folder: Path) -> FitOptions:
+    """Return the options that suit the demo's drawings: a small network, trained from nothing."""
+    return FitOptions(
+        folder, backbone="resnet18", weights="none", train="all", image_size=64, epochs=12,
+        name="demo",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class FitResult:
     """What a fit made: the run, its counts, scores and times (seconds by stage)."""
@@ -102,6 +110,19 @@ class FitResult:
     pictures_per_second: float
     duplicates: list[dict[str, object]]
     resumed: bool
+
+    def summary(self) -> dict[str, Any]:
+        """Return the result as the command line's JSON has it."""
+        return {
+            "run": self.run.name,
+            "n": self.n,
+            "valid": {"accuracy": self.accuracy, "log_loss": self.log_loss},
+            "forward_passes": self.forward_passes,
+            "seconds": {key: round(value, 3) for key, value in self.seconds.items()},
+            "pictures_per_second": round(self.pictures_per_second, 1),
+            "duplicates": self.duplicates,
+            "resumed": self.resumed,
+        }
 
 
 def fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, Progress, load_pictures
 from engine.errors import Refused
 from engine.model.backbones import (
@@ -135,6 +137,25 @@ class Predicted:
     dataset: Dataset
     forward_passes: int
     file: Path
+
+    def summary(self) -> dict[str, Any]:
+        """Return file, n, quarantined, forward_passes, and with labels accuracy and log_loss."""
+        made = self.predictions
+        scores = (
+            {
+                "accuracy": accuracy(made.y_true, made.probabilities),
+                "log_loss": log_loss(made.y_true, made.probabilities),
+            }
+            if made.labelled
+            else {}
+        )
+        return {
+            "file": str(self.file),
+            "n": len(made),
+            "quarantined": len(self.dataset.quarantine),
+            "forward_passes": self.forward_passes,
+            **scores,
+        }
 
 
 def predict(run: Run, data: Path | None = None, progress: Progress | None = None) -> Predicted:

@@ -1,0 +1,337 @@
+"""The command line; it parses and prints, and decides nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine import printing
+from engine.errors import Refused
+from engine.progress import watching
+from engine.runs.run import Cancelled, Run, list_runs, open_run
+
+app = typer.Typer(
+    name="python -m engine",
+    help="Fine-tune an image classifier, look again at what it gets wrong, hand in the submission."
+    "\n\nStart with [bold]demo[/], or with [bold]fit[/] on your own pictures; runs are kept in "
+    "$SECONDLOOK_HOME, else ./workspace.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Train(StrEnum):
+    """What is trained."""
+
+    head = "head"
+    all = "all"
+
+
+class DeviceName(StrEnum):
+    """Where the network runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    """In which numbers the network computes."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's name, its beginning, or [bold]latest[/].")
+]
+Lower = Annotated[float | None, typer.Option(help="Lower bound on P(positive); the run's, 0.025.")]
+Upper = Annotated[float | None, typer.Option(help="Upper bound on P(positive); the run's, 0.975.")]
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to draw; made if missing.")],
+    train: Annotated[int, typer.Option(help="Labelled pictures.")] = 1200,
+    test: Annotated[int, typer.Option(help="Unlabelled pictures.")] = 300,
+    seed: Annotated[int, typer.Option(help="Another seed draws other pictures.")] = 0,
+    fit: Annotated[bool, typer.Option("--fit", help="Then fit a small network on them.")] = False,
+    into: Annotated[str | None, typer.Option(hidden=True)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw cats and dogs in Kaggle's layout, some of them with known faults (planted.csv)."""
+    from engine.data.demo import draw_demo
+
+    run = open_run(into) if into else None
+    with watching() as watcher:
+        try:
+            summary = draw_demo(
+                folder, train, test, seed, lambda done, n: watcher.progress("draw", done, n)
+            )
+        except Refused as error:
+            if run:
+                run.set_status("failed", message=str(error))
+            raise
+    if fit:
+        from engine.model.fit import demo_options
+
+        _fit(demo_options(folder), run, as_json)
+        return
+    _print(
+        as_json,
+        {
+            "folder": str(summary.folder),
+            "train": summary.train,
+            "test": summary.test,
+            "planted": summary.planted,
+        },
+        printing.demo,
+    )
+
+
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The labelled pictures, see above.")],
+    backbone: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "vgg16",
+    weights: Annotated[
+        str, typer.Option(help="[bold]default[/] (torchvision's), none, or a weights file.")
+    ] = "default",
+    train: Annotated[
+        Train, typer.Option(help="The last layer on cached features, or the whole network.")
+    ] = Train.head,
+    epochs: Annotated[int | None, typer.Option(help="30 for the head, 10 for all.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures a training step.")] = 64,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the crop in pixels; the weights' own.")
+    ] = None,
+    valid: Annotated[
+        int | None, typer.Option(help="Pictures held out; 2,000, or 20 % of fewer than 10,000.")
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Rehearse: 200 train, 50 valid.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Decides the split and the training.")] = 0,
+    device: Annotated[DeviceName, typer.Option()] = DeviceName.auto,
+    precision: Annotated[Precision, typer.Option()] = Precision.auto,
+    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    into: Annotated[str | None, typer.Option(hidden=True)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a classifier and predict the valid and test pictures.
+
+    DATA is a Kaggle folder (train/cat.0.jpg, test/1.jpg), an ImageFolder (train/cat/x.jpg, and
+    valid/, test/ where there are any), a folder of class folders, a CSV with path,label[,split],
+    or a folder with train.zip and test.zip. Nothing in it is moved or changed.
+
+    Started again after an interruption with the same choices, it goes on where it was.
+    """
+    from engine.model.fit import FitOptions
+
+    options = FitOptions(
+        data=data, backbone=backbone, weights=weights, train=train.value, epochs=epochs,
+        batch_size=batch_size, lr=lr, image_size=image_size, valid=valid, sample=sample, seed=seed,
+        device=device.value, precision=precision.value, name=name,
+    )  # fmt: skip
+    _fit(options, open_run(into) if into else None, as_json)
+
+
+@app.command()
+def predict(
+    run: RunName,
+    data: Annotated[
+        Path | None, typer.Option(help="New pictures; by default the run's own test pictures.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict pictures with a fitted run, from the cache where it can."""
+    from engine.model.predict import predict as predict_pictures
+
+    with watching() as watcher:
+        made = predict_pictures(open_run(run), data, watcher.progress)
+    _print(as_json, made.summary(), printing.predict)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet table.")],
+    images: Annotated[Path, typer.Option(help="The folder of the pictures.")],
+    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a run from predictions made elsewhere.
+
+    The table has id or path, label (empty for test pictures), and one column a class, or one
+    column with P(positive).
+    """
+    from engine.data.foreign import import_run
+
+    with watching() as watcher:
+        run = import_run(file, images, name, watcher.progress)
+    config = run.config
+    _print(as_json, {"run": run.name, "n": config["n"], "valid": config["valid"]}, printing.fit)
+
+
+@app.command()
+def report(
+    run: RunName,
+    n: Annotated[int, typer.Option(min=1, help="Pictures of each category.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the random ones.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show metrics, the confusion matrix and the five categories of a run's validation set."""
+    from engine.analysis.report import report as summarise
+
+    opened = open_run(run)
+    found = summarise(opened.predictions("valid"), n, seed)
+    _print(as_json, {"run": opened.name, **found}, printing.report)
+
+
+@app.command()
+def clip(run: RunName, lower: Lower = None, upper: Upper = None, as_json: AsJson = False) -> None:
+    """Show what clip bounds do to the log loss, and where the best ones lie."""
+    from engine.analysis.report import clip_report
+    from engine.competition.prepare import positive_index
+
+    opened = open_run(run)
+    low, high = _bounds(opened, lower, upper)
+    found = clip_report(
+        opened.predictions("valid"), low, high,
+        n_test=opened.config["n"]["test"], positive=positive_index(opened),
+    )  # fmt: skip
+    _print(as_json, {"run": opened.name, **found}, printing.clip)
+
+
+@app.command()
+def submit(
+    run: RunName,
+    lower: Lower = None,
+    upper: Upper = None,
+    sample: Annotated[
+        Path | None, typer.Option(help="The competition's sample file; else the one in DATA.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the file here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the checked submission file."""
+    from engine.competition.prepare import prepare_submission
+    from engine.competition.records import write_submission
+
+    opened = open_run(run)
+    low, high = _bounds(opened, lower, upper)
+    submission = prepare_submission(opened, low, high, sample)
+    file = write_submission(
+        opened.folder / "submissions", submission, run=opened.name, now=datetime.now(UTC), out=out
+    )
+    for id in submission.flagged[:10]:
+        print(f"{id!r} cannot be read and got the base rate.", file=sys.stderr)
+    checks = [{"name": c.name, "passed": c.passed, "message": c.message} for c in submission.checks]
+    _print(
+        as_json,
+        {
+            "file": str(out or file),
+            "rows": len(submission.ids),
+            "lower": low,
+            "upper": high,
+            "checks": checks,
+            "quarantined": list(submission.flagged),
+        },
+        printing.submit,
+    )
+
+
+@app.command()
+def runs(as_json: AsJson = False) -> None:
+    """List what there is."""
+    lines = []
+    for run in list_runs():
+        try:
+            config = run.config
+        except Refused as error:
+            print(error, file=sys.stderr)
+            continue
+        scores = config.get("valid")
+        scores = scores if isinstance(scores, dict) else {}
+        lines.append(
+            {
+                "run": run.name,
+                "name": config.get("name"),
+                "created": config["created"],
+                "backbone": config["backbone"],
+                "status": run.status["state"],
+                "accuracy": scores.get("accuracy"),
+                "log_loss": scores.get("log_loss"),
+            }
+        )
+    _print(as_json, lines, printing.runs)
+
+
+def _fit(options: Any, run: Run | None, as_json: bool) -> None:
+    from engine.model.fit import fit as fit_run
+
+    with watching() as watcher:
+        result = fit_run(options, run=run, progress=watcher.progress, on_epoch=watcher.epoch)
+    _print(as_json, result.summary(), printing.fit)
+
+
+def _bounds(run: Run, lower: float | None, upper: float | None) -> tuple[float, float]:
+    kept = run.bounds
+    return kept[0] if lower is None else lower, kept[1] if upper is None else upper
+
+
+def _print(as_json: bool, value: Any, draw: Any) -> None:
+    if as_json:
+        print(json.dumps(value, ensure_ascii=True, allow_nan=False))
+    else:
+        draw(value)
+
+
+def main() -> int:
+    """Run the command line; return its exit code: 0, 1 refused or failed, 2 usage, 130."""
+    try:
+        code = app(standalone_mode=False)
+        return int(code or 0)
+    except (Refused, Cancelled) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("Interrupted; start it again to go on.", file=sys.stderr)
+        return 130
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if show is not None:  # a usage error, which knows how to say itself
+            show()
+            return int(getattr(error, "exit_code", 2))
+        if os.environ.get("SECONDLOOK_TRACEBACK"):
+            traceback.print_exc()
+        reason = str(error).strip().splitlines()
+        print(
+            f"Error: {type(error).__name__}: {reason[0] if reason else ''} "
+            "(SECONDLOOK_TRACEBACK=1 shows where).",
+            file=sys.stderr,
+        )
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""A finished run and two bounds become a checked submission, the same for every caller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.competition.submission import Submission, check_submission
+from engine.runs.run import Run
+
+SAMPLE_NAMES = ("sample_submission.csv", "sampleSubmission.csv")
+
+
+def find_sample(run: Run) -> Path | None:
+    """Return the competition's sample file beside the run's pictures, if there is one."""
+    folders = (run.data_root, Path(run.config["data"]))
+    return next((f / n for f in folders for n in SAMPLE_NAMES if (f / n).is_file()), None)
+
+
+def prepare_submission(
+    run: Run, lower: float, upper: float, sample: Path | None = None
+) -> Submission:
+    """Check what would be handed in: the run's test predictions within these bounds.
+
+    Parameters
+    ----------
+    sample
+        The competition's sample file; by default the one beside the pictures.
+
+    Raises
+    ------
+    Refused
+        When the run has no test predictions, or the bounds or the sample cannot be used.
+    """
+    quarantine = run.quarantine
+    lost = quarantine[quarantine["split"] == "test"]
+    return check_submission(
+        run.predictions("test"),
+        lower=lower,
+        upper=upper,
+        sample=sample or find_sample(run),
+        quarantined=list(zip(lost["id"], lost["path"], strict=True)),
+        base_rate=base_rate(run),
+        positive=positive_index(run),
+    )
+
+
+def base_rate(run: Run) -> np.ndarray:
+    """Return the class shares among the training pictures, float64 (n_classes,)."""
+    counts = run.config.get("train_counts", {})
+    shares = np.array([counts.get(name, 0) for name in run.class_names], dtype=np.float64)
+    return shares / shares.sum() if shares.sum() else np.full(len(shares), 1 / len(shares))
+
+
+def positive_index(run: Run) -> int | None:
+    """Return the column of the positive class, None for the default (the second of two)."""
+    positive = run.config.get("positive")
+    return None if positive is None else run.class_names.index(positive)

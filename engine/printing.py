@@ -1,0 +1,181 @@
+"""Results as a person reads them in a terminal; names from files are shown as literal text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def demo(value: dict[str, Any]) -> None:
+    """Print what was drawn."""
+    out = _console()
+    out.print(f"{value['train']:,} train and {value['test']:,} test pictures in", end=" ")
+    out.print(_literal(value["folder"]))
+    table = _table("planted difficulty", "pictures")
+    for kind, count in value["planted"].items():
+        table.add_row(kind, f"{count:,}")
+    out.print(table)
+    out.print(Text(f"Next: python -m engine fit {value['folder']} --help"))
+
+
+def fit(value: dict[str, Any]) -> None:
+    """Print a run's name, counts and scores."""
+    out = _console()
+    n = value["n"]
+    out.print(Text.assemble(("run ", "dim"), (value["run"], "bold")))
+    out.print(
+        f"{n['train']:,} train, {n['valid']:,} valid, {n['test']:,} test, "
+        f"{n['quarantined']:,} quarantined"
+    )
+    if value["valid"]:
+        out.print(
+            f"valid accuracy [bold]{value['valid']['accuracy']:.4f}[/]   "
+            f"valid log loss [bold]{value['valid']['log_loss']:.4f}[/]"
+        )
+    if "seconds" in value:
+        stages = ", ".join(f"{k} {v:.1f}" for k, v in value["seconds"].items() if k != "total")
+        out.print(
+            f"{value['forward_passes']:,} forward passes, {value['pictures_per_second']:,.0f} "
+            f"pictures/s; {value['seconds']['total']:.1f} s ({stages})",
+            style="dim",
+        )
+    for group in value.get("duplicates", [])[:5]:
+        out.print(_literal(f"identical: {', '.join(group['paths'][:4])}"), style="yellow")
+    out.print(Text(f"Next: python -m engine report {value['run']}"), style="dim")
+
+
+def predict(value: dict[str, Any]) -> None:
+    """Print what was predicted."""
+    out = _console()
+    out.print(
+        f"{value['n']:,} predicted, {value['quarantined']:,} quarantined, "
+        f"{value['forward_passes']:,} forward passes"
+    )
+    if value.get("log_loss") is not None:
+        out.print(f"accuracy {value['accuracy']:.4f}   log loss {value['log_loss']:.4f}")
+    out.print(_literal(value["file"]), style="dim", soft_wrap=True)
+
+
+def report(value: dict[str, Any]) -> None:
+    """Print metrics, matrix and categories."""
+    out = _console()
+    names = value["class_names"]
+    out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   n = {value['n']:,}"))
+    for key, title in (("accuracy", "accuracy"), ("log_loss", "log loss")):
+        low, high = value[f"{key}_interval"]
+        out.print(f"{title:<18} [bold]{value[key]:.4f}[/]   95 % interval {low:.4f} to {high:.4f}")
+    out.print(f"{'calibration error':<18} {value['expected_calibration_error']:.4f}")
+
+    if len(names) <= 12:
+        matrix = _table("true \\ predicted", *names, "precision", "recall")
+        for name, row in zip(names, value["confusion_matrix"], strict=True):
+            scores = value["per_class"][name]
+            matrix.add_row(
+                _literal(name), *(f"{count:,}" for count in row),
+                _share(scores["precision"]), _share(scores["recall"]),
+            )  # fmt: skip
+        out.print(matrix)
+    else:
+        pairs = _table("true", "predicted", "pictures")
+        for pair in value["most_confused"]:
+            pairs.add_row(_literal(pair["label"]), _literal(pair["predicted"]), str(pair["count"]))
+        out.print(pairs)
+    for category, found in value["categories"].items():
+        by_class = found if isinstance(found, dict) else {"": found}
+        for name, pictures in by_class.items():
+            _pictures(out, f"{category} {name}".strip(), pictures)
+
+
+def clip(value: dict[str, Any]) -> None:
+    """Print what the bounds do."""
+    out = _console()
+    before, after = value["log_loss_before"], value["log_loss_after"]
+    out.print(
+        f"bounds {value['lower']:g} to {value['upper']:g}: log loss {before:.5f} → "
+        f"[bold]{after:.5f}[/] ({after - before:+.5f})"
+    )
+    touched, cost = value["touched"], value["wrong_cost"]
+    out.print(
+        f"touched: {touched['below']:,} below, {touched['above']:,} above, of {touched['of']:,}"
+    )
+    if cost["log_loss"] is not None:
+        out.print(
+            f"one confidently wrong picture of {cost['n']:,} costs {cost['log_loss']:.6f} at "
+            "these bounds"
+        )
+    table = _table("best on this validation set", "lower", "upper", "log loss")
+    for kind in ("symmetric", "independent"):
+        best = value[f"best_{kind}"]
+        table.add_row(
+            kind, f"{best['lower']:.5f}", f"{best['upper']:.5f}", f"{best['log_loss']:.5f}"
+        )
+    out.print(table)
+    low, high = value["interval"]
+    gain_low, gain_high = value["gain_interval"]
+    out.print(f"best symmetric bound, 95 % bootstrap interval: {low:.5f} to {high:.5f}")
+    if value["best_symmetric"]["lower"] == 0:
+        out.print("on this validation set, no symmetric bounds beat leaving it as it is")
+        return
+    verdict = "clipping pays" if gain_low > 0 else "too close to call: zero lies inside"
+    out.print(f"gain over no clipping: {gain_low:+.5f} to {gain_high:+.5f} ({verdict})")
+
+
+def submit(value: dict[str, Any]) -> None:
+    """Print the checks and where the file is."""
+    out = _console()
+    for check in value["checks"]:
+        mark = "[green]passed[/]" if check["passed"] else "[red]failed[/]"
+        out.print(f"{mark}  {check['name']:<16}", Text(check["message"]), soft_wrap=True)
+    out.print(f"{value['rows']:,} rows, P within {value['lower']:g} to {value['upper']:g}")
+    out.print(_literal(value["file"]), style="bold", soft_wrap=True)
+
+
+def runs(value: list[dict[str, Any]]) -> None:
+    """Print the table of runs."""
+    out = _console()
+    if not value:
+        out.print("No runs yet; start with: python -m engine demo demo --fit")
+        return
+    table = _table("run", "name", "status", "accuracy", "log loss")
+    for line in value:
+        table.add_row(
+            _literal(line["run"]), _literal(line["name"] or ""), line["status"],
+            *("" if line[key] is None else f"{line[key]:.4f}" for key in ("accuracy", "log_loss")),
+        )  # fmt: skip
+    out.print(table)
+
+
+def _pictures(out: Console, title: str, pictures: list[dict[str, Any]]) -> None:
+    table = _table(title, "true", "predicted", "p(predicted)", "log loss")
+    for entry in pictures:
+        p = entry["probabilities"][entry["predicted"]]
+        loss = entry["log_loss"]
+        table.add_row(
+            _literal(entry["path"]), _literal(entry["label"] or "?"), _literal(entry["predicted"]),
+            f"{p:.4f}", "" if loss is None else f"{loss:.4f}",
+        )  # fmt: skip
+    out.print(table)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
+    for index, column in enumerate(columns):
+        number = index > 0 and column not in ("true", "predicted", "name", "status")
+        table.add_column(_literal(column), justify="right" if number else "left")
+    return table
+
+
+def _literal(text: str) -> Text:
+    """Return a text without markup or control characters, whatever a file was named."""
+    return Text("".join(c if c.isprintable() else "�" for c in text))
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
