@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -181,11 +182,16 @@ def _read_all(
             return str(error)
         return width, height, len(content), hashlib.sha256(content).hexdigest()
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    def read_some(some: list[str]) -> list[tuple[int, int, int, str] | str]:
+        return [read(path) for path in some]
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
         # In slices, so that an interruption does not wait for the whole list.
-        for start in range(0, len(paths), 256):
-            batch = paths[start : start + 256]
-            yield from zip(batch, pool.map(read, batch), strict=True)
+        for start in range(0, len(paths), 64 * workers):
+            batch = paths[start : start + 64 * workers]
+            parts = [batch[i : i + 16] for i in range(0, len(batch), 16)]
+            yield from zip(batch, chain.from_iterable(pool.map(read_some, parts)), strict=True)
 
 
 def _quarantine_unknown(dataset: Dataset) -> Dataset:

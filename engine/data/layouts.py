@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -37,8 +38,7 @@ class Listing:
     ignored: int
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     id: str
     path: str
     split: str
@@ -92,7 +92,7 @@ def _from_folder(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found]
     found: list[_Found] = []
     ignored = 0
     if train is None:
-        folders = [path for path in _entries(data) if path.is_dir() and not _is_ignored(path)]
+        folders = [path for path in _entries(data) if path.is_dir() and not _is_ignored(path.name)]
         if class_names and not folders:
             return _walk(data, data, "test", labelled=True, classes=class_names)
         if class_names and not {path.name for path in folders} & set(class_names):
@@ -124,7 +124,7 @@ def _part(data: Path, name: str) -> Path | None:
 
 
 def _single_folder(folder: Path) -> Path:
-    entries = [path for path in _entries(folder) if not _is_ignored(path)]
+    entries = [path for path in _entries(folder) if not _is_ignored(path.name)]
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
 
 
@@ -143,21 +143,23 @@ def _walk(
     def refuse(error: OSError) -> None:
         raise Refused(f"{error.filename} cannot be listed ({error.strerror}).")
 
+    shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
+    before = "" if folder == root else f"{shown.as_posix()}/"
     for parent, folders, files in os.walk(folder, onerror=refuse):
-        ignored += sum(_is_ignored(Path(name)) for name in folders)
-        folders[:] = sorted(name for name in folders if not _is_ignored(Path(name)))
+        ignored += sum(map(_is_ignored, folders))
+        folders[:] = sorted(name for name in folders if not _is_ignored(name))
+        inside = Path(parent).relative_to(folder).as_posix()
+        inside = "" if inside == "." else f"{inside}/"
+        in_class = inside.partition("/")[0] if inside and labelled is not False else None
         for name in sorted(files):
-            path = Path(parent, name)
-            if _is_ignored(path) or path.suffix.lower() in _OTHER_SUFFIXES:
+            if _is_ignored(name) or os.path.splitext(name)[1].lower() in _OTHER_SUFFIXES:
                 ignored += 1
                 continue
-            inside = path.relative_to(folder)
-            label = inside.parts[0] if len(inside.parts) > 1 and labelled is not False else None
+            label = in_class
             if label is None and labelled and (match := _NUMBERED.fullmatch(name)):
                 named = match["label"]
                 label = named if not classes or named in classes else None
-            shown = path.relative_to(root) if path.is_relative_to(root) else path
-            found.append(_Found(inside.as_posix(), shown.as_posix(), split, label))
+            found.append(_Found(inside + name, before + inside + name, split, label))
     return found, ignored
 
 
@@ -168,8 +170,8 @@ def _entries(folder: Path) -> list[Path]:
         raise Refused(f"{folder} cannot be listed ({error.strerror}).") from error
 
 
-def _is_ignored(path: Path) -> bool:
-    return path.name.startswith(".") or path.name.lower() in _IGNORED_NAMES
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _IGNORED_NAMES
 
 
 def _from_csv(file: Path) -> Listing:
@@ -201,7 +203,7 @@ def _table(found: list[_Found]) -> pd.DataFrame:
     Where two pictures of a split differ by extension only, both keep it.
     """
     frame = pd.DataFrame(found, columns=["id", "path", "split", "label"]).astype(object)
-    stems = frame["id"].map(lambda path: str(PurePosixPath(path).with_suffix("")))
+    stems = frame["id"].map(lambda path: os.path.splitext(path)[0])
     twice = pd.DataFrame({"split": frame["split"], "stem": stems}).duplicated(keep=False)
     frame["id"] = frame["id"].where(twice, stems)
     frame["id"], frame["path"] = frame["id"].map(_printable), frame["path"]

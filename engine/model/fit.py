@@ -271,7 +271,7 @@ def _fit_head(
     head = train_head(
         pairs[0], pairs[1], len(dataset.class_names),
         epochs=options.epochs, lr=options.lr, batch_size=options.batch_size, seed=options.seed,
-        on_epoch=after,
+        l2=_known_l2(run), on_epoch=after,
     )  # fmt: skip
     run.write_epochs(lines)
     save_tensors(run.folder / "head.safetensors", {"weight": head.weight, "bias": head.bias})
@@ -383,8 +383,7 @@ def _plan(
 ) -> dict[str, Any]:
     """Return every choice needed to repeat the run; ``key`` is the same for the same fit."""
     choices = {key: value for key, value in asdict(options).items() if key not in ("name", "data")}
-    same = {
-        **choices,
+    inputs = {
         "weights": {"source": weights.source, "sha256": weights.sha256},
         "preprocessing": asdict(steps),
         "device": device.name,
@@ -392,15 +391,33 @@ def _plan(
         "fingerprint": dataset.fingerprint,
         "class_names": list(dataset.class_names),
     }
-    key = hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
     return {
-        **same,
-        "key": key,
+        **choices,
+        **inputs,
+        "key": _hash({**choices, **inputs}),
+        "inputs_key": _hash({"backbone": options.backbone, "seed": options.seed, **inputs}),
         "name": options.name,
         "positive": None,
         "data": str(options.data.absolute()),
         "root": str(dataset.root),
     }
+
+
+def _hash(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _known_l2(run: Run) -> float | None:
+    """Return the penalty that an earlier run chose from the same features, labels and seed."""
+    inputs = run.config["inputs_key"]
+    for other in list_runs():
+        try:
+            config = other.config
+        except Refused:
+            continue
+        if config.get("inputs_key") == inputs and "l2" in config:
+            return float(config["l2"])
+    return None
 
 
 def _interrupted(key: str) -> Run | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn.functional import one_hot
 
 L2_CANDIDATES = tuple(10 ** (-0.25 * step) for step in range(10, 20))  # see train_head
 _FOLDS = 5
+_WORTH_THREADS = 2_000_000  # weights trained side by side
 _CV_EPOCHS, _CV_BATCH, _CV_LR, _CV_ROWS = 12, 128, 0.005, 5000
 
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -48,6 +50,7 @@ def train_head(
     lr: float,
     batch_size: int,
     seed: int,
+    l2: float | None = None,
     on_epoch: OnEpoch,
 ) -> Head:
     """Train a softmax regression on (features (n, width) float32, labels (n,) int64).
@@ -60,14 +63,34 @@ def train_head(
 
     Parameters
     ----------
+    l2
+        The strength, where it is known from an earlier choice on the same pictures.
     on_epoch
         Called with epoch, loss, accuracy, valid_loss, valid_accuracy, seconds after every epoch.
     """
     features, labels = train
+    with _threads_for(len(L2_CANDIDATES) * _FOLDS * n_classes * features.shape[1]):
+        return _train_head(
+            features, labels, valid, n_classes, epochs, lr, batch_size, seed, l2, on_epoch
+        )
+
+
+def _train_head(
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    valid: tuple[torch.Tensor, torch.Tensor],
+    n_classes: int,
+    epochs: int,
+    lr: float,
+    batch_size: int,
+    seed: int,
+    known_l2: float | None,
+    on_epoch: OnEpoch,
+) -> Head:
     centre = features.mean(dim=0)
     scale = (features - centre).square().mean().sqrt().clamp_min(1e-12)
     x = (features - centre) / scale
-    l2 = _choose_l2(x, labels, n_classes, seed)
+    l2 = _choose_l2(x, labels, n_classes, seed) if known_l2 is None else known_l2
 
     started = time.monotonic()
 
@@ -175,6 +198,17 @@ def _adam(
             w, b = weight.detach().view(heads, n_classes, -1), bias.detach().view(heads, -1)
             on_epoch(epoch, w, b, loss / n, hits / n)
     return weight.detach().view(heads, n_classes, width), bias.detach().view(heads, n_classes)
+
+
+@contextmanager
+def _threads_for(numbers: int) -> Iterator[None]:
+    """Compute in one thread where a step is too small to share: its threads would only wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if numbers < _WORTH_THREADS else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _unscaled(

@@ -1,0 +1,46 @@
+# `make demo` and `make test` each work alone on a fresh machine with Python 3.11 or later.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+DEMO ?= demo
+
+.PHONY: demo test lint format bench screenshots clean
+
+demo: $(VENV)/.run-ready
+	$(PY) -m engine demo $(DEMO)
+	$(PY) -m engine demo $(DEMO) --fit
+	$(PY) -m engine report latest
+	$(PY) -m engine submit latest
+	@if [ "$$CI" != "true" ] && [ "$$DASHBOARD" != "0" ]; then \
+		$(VENV)/bin/streamlit run dashboard/app.py; \
+	else echo "Look further: $(VENV)/bin/streamlit run dashboard/app.py"; fi
+
+test: $(VENV)/.test-ready lint
+	$(PY) -m pytest
+
+lint: $(VENV)/.test-ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.test-ready
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/.test-ready
+	$(PY) -m tests.benchmarks
+
+clean:
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip
+
+$(VENV)/.run-ready: requirements.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/.test-ready: pyproject.toml $(VENV)/.run-ready
+	$(PY) -m pip install --quiet --group dev
+	touch $@

@@ -1,0 +1,27 @@
+"""What all tests share: a workspace of their own, real pictures where there are some."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test keeps its runs and caches in a folder of its own, which does not exist yet."""
+    folder = tmp_path / "workspace"
+    monkeypatch.setenv("SECONDLOOK_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real pictures; a test that needs it is skipped where there is none."""
+    folder = Path(os.environ.get("SECONDLOOK_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "dogs-vs-cats" / "train").is_dir():
+        pytest.skip(f"no real pictures in {folder}; set SECONDLOOK_TEST_DATA to their folder")
+    return folder
