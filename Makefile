@@ -7,7 +7,6 @@ DEMO ?= demo
 .PHONY: demo test lint format bench screenshots clean
 
 demo: $(VENV)/.run-ready
-	$(PY) -m engine demo $(DEMO)
 	$(PY) -m engine demo $(DEMO) --fit
 	$(PY) -m engine report latest
 	$(PY) -m engine submit latest

@@ -87,21 +87,18 @@ def demo(
             if run:
                 run.set_status("failed", message=str(error))
             raise
+    drawn = {
+        "folder": str(summary.folder),
+        "train": summary.train,
+        "test": summary.test,
+        "planted": summary.planted,
+    }
+    if not (fit and as_json):
+        _print(as_json, drawn, printing.demo)
     if fit:
         from engine.model.fit import demo_options
 
         _fit(demo_options(folder), run, as_json)
-        return
-    _print(
-        as_json,
-        {
-            "folder": str(summary.folder),
-            "train": summary.train,
-            "test": summary.test,
-            "planted": summary.planted,
-        },
-        printing.demo,
-    )
 
 
 @app.command()
@@ -114,7 +111,9 @@ def fit(
     train: Annotated[
         Train, typer.Option(help="The last layer on cached features, or the whole network.")
     ] = Train.head,
-    epochs: Annotated[int | None, typer.Option(help="30 for the head, 10 for all.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="At least 30 for the head, 10 for all.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Pictures a training step.")] = 64,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     image_size: Annotated[

@@ -18,7 +18,7 @@ def demo(value: dict[str, Any]) -> None:
     for kind, count in value["planted"].items():
         table.add_row(kind, f"{count:,}")
     out.print(table)
-    out.print(Text(f"Next: python -m engine fit {value['folder']} --help"))
+    out.print(Text("What is wrong with which picture is in planted.csv."), style="dim")
 
 
 def fit(value: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -117,8 +118,7 @@ def load_pictures(
 ) -> Dataset:
     """Read pictures to predict, labelled or not; all of them become the split ``test``.
 
-    Labels that are none of ``class_names`` are left out where they were read from file names,
-    and refused where a CSV or folders say so.
+    Labels that are none of ``class_names`` are left out.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def load_pictures(
     if dataset.images.empty:
         raise Refused(f"{data} holds no picture that can be read.")
     known = dataset.images["label"].isin(class_names)
-    images = dataset.images.assign(split="test", label=dataset.images["label"].where(known, None))
+    images = dataset.images.assign(label=dataset.images["label"].where(known, None))
     return replace(dataset, images=images, class_names=class_names)
 
 
@@ -174,10 +174,15 @@ def _read_all(
 ) -> Iterator[tuple[str, tuple[int, int, int, str] | str]]:
     def read(path: str) -> tuple[int, int, int, str] | str:
         try:
+            path.encode()  # the tables are UTF-8
+            if not stat.S_ISREG(os.stat(root / path).st_mode):
+                return "is no file"
             content = (root / path).read_bytes()
             width, height = upright_size(content)
         except OSError as error:
             return f"cannot be read ({error.strerror})"
+        except ValueError:
+            return "its name is not UTF-8, or holds a null byte; rename it"
         except Unreadable as error:
             return str(error)
         return width, height, len(content), hashlib.sha256(content).hexdigest()
@@ -213,10 +218,13 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
             raise Refused(f"--valid {valid} does not apply: {data} has valid pictures of its own.")
         return images
     train = images[images["split"] == "train"]
-    n = len(train)
+    n, classes = len(train), train["label"].nunique()
     size = valid if valid is not None else min(DEFAULT_VALID, round(0.2 * n))
-    if not 0 < size < n:
-        raise Refused(f"--valid {size} does not fit: {data} holds {n:,} labelled pictures.")
+    if not 0 < size <= n - classes:
+        raise Refused(
+            f"--valid {size} does not fit: {data} holds {n:,} labelled pictures, and each of "
+            f"its {classes:,} classes needs one to learn from."
+        )
     held_out = stratified(train, size, seed)
     return images.assign(split=images["split"].where(~images.index.isin(held_out), "valid"))
 
@@ -225,22 +233,25 @@ def _sample(images: pd.DataFrame, seed: int) -> pd.DataFrame:
     kept = [images.index[images["split"] == "test"].to_numpy()]
     for split, size in (("train", SAMPLE_TRAIN), ("valid", SAMPLE_VALID)):
         rows = images[images["split"] == split]
-        kept.append(stratified(rows, size, seed) if size < len(rows) else rows.index.to_numpy())
+        spare = min(len(rows) - size, len(rows) - rows["label"].nunique())
+        left_out = stratified(rows, max(0, spare), seed)
+        kept.append(rows.index[~rows.index.isin(left_out)].to_numpy())
     return images.loc[np.sort(np.concatenate(kept))].reset_index(drop=True)
 
 
 def stratified(rows: pd.DataFrame, size: int, seed: int) -> np.ndarray:
     """Choose ``size`` index values of ``rows``, each class in proportion, the same for a seed.
 
-    Every class keeps at least one row outside the choice where it has two or more; the order
-    of ``rows`` does not matter, only their ids.
+    Every class keeps at least one row outside the choice; the order of ``rows`` does not
+    matter, only their ids. ``size`` is at most the number of rows less that of classes.
     """
     rng = np.random.default_rng(seed)
     ordered = rows.sort_values(["id", "path"])
     groups = [group.index.to_numpy() for _, group in ordered.groupby("label")]
+    most = np.array([len(group) - 1 for group in groups])
     exact = np.array([len(group) * size / len(rows) for group in groups])
-    counts = np.floor(exact).astype(int)
-    for largest in np.argsort(counts - exact, kind="stable")[: size - counts.sum()]:
-        counts[largest] += 1
+    counts = np.minimum(np.floor(exact).astype(int), most)
+    while counts.sum() < size:  # largest remainder, among the classes that have rows to spare
+        counts[np.where(counts < most, exact - counts, -np.inf).argmax()] += 1
     chosen = [rng.permutation(group)[:count] for group, count in zip(groups, counts, strict=True)]
     return np.sort(np.concatenate(chosen))

@@ -78,9 +78,13 @@ def opened(content: bytes) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) to 8; 1 where the EXIF block is broken."""
+    """Return the orientation its pixels still need, 1 (upright) to 8; 1 where EXIF is broken."""
+    if image.format == "TIFF":  # which Pillow turns by itself
+        return 1
     try:
-        return int(image.getexif().get(0x0112, 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(image.getexif().get(0x0112, 1))
     except Exception:  # a broken EXIF block says nothing about the pixels
         return 1
 

@@ -5,12 +5,26 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torchvision.io  # noqa: F401  loads torch.ops.image
-from PIL import Image, ImageOps
+from PIL import Image
 
-from engine.data.headers import Unreadable, opened, orientation, reason_of, sniff, upright_size
+from engine.data.headers import Unreadable, opened, orientation, reason_of
+from engine.data.pixels import rgb
 
 # torchvision's decoders, as its Python wrappers call them: those warn at every call since 0.29.
 _UNCHANGED, _RGB = 0, 3
+
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"  # JPEG markers
+
+# Orientation: whether rows and columns change places, and which dimensions are then flipped.
+_TURNS: dict[int, tuple[bool, list[int]]] = {
+    2: (False, [2]),
+    3: (False, [1, 2]),
+    4: (False, [1]),
+    5: (True, []),
+    6: (True, [2]),
+    7: (True, [1, 2]),
+    8: (True, [1]),
+}
 
 
 def decode(content: bytes) -> torch.Tensor:
@@ -24,36 +38,52 @@ def decode(content: bytes) -> torch.Tensor:
     Unreadable
         When anything about the content is wrong: decoding is the only proof that it is good.
     """
-    kind = sniff(content)
-    width, height = upright_size(content)
-    try:
-        if kind == "JPEG":
-            pixels = _decode_jpeg(content)
-        elif kind == "PNG":
-            pixels = _decode_png(content)
-        else:
-            pixels = _decode_pillow(content)
-    except (RuntimeError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Unreadable(reason_of(error)) from error
+    with opened(content) as image:
+        (width, height), turn = image.size, orientation(image)
+        try:
+            if image.format in ("JPEG", "MPO"):
+                pixels = _decode_jpeg(content)
+            elif image.format == "PNG":
+                pixels = _decode_png(content)
+            else:
+                pixels = _decode_pillow(image)
+        except Unreadable:
+            raise
+        except Exception as error:  # decoders raise whatever damaged pixels provoke
+            raise Unreadable(reason_of(error)) from error
     if tuple(pixels.shape) != (3, height, width):
         raise Unreadable("its pixels do not match the size in its header")
-    return pixels
+    return _turned(pixels, turn)
 
 
 def _decode_jpeg(content: bytes) -> torch.Tensor:
-    # 0xFFD9 ends a JPEG and cannot occur inside its scan; a file cut short ends in a scan.
-    if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+    # The end marker cannot occur inside a scan; a file cut short ends in a scan.
+    if content.find(_END, _scan(content)) < 0:
         raise Unreadable("the JPEG is cut short: its end marker is missing")
-    pixels: torch.Tensor = torch.ops.image.decode_jpeg(
-        _tensor(content), _RGB, _exif_is_sound(content)
-    )
+    pixels: torch.Tensor = torch.ops.image.decode_jpeg(_tensor(content), _RGB, False)
     return pixels
+
+
+def _scan(content: bytes) -> int:
+    """Return where the scan of a JPEG begins, found by walking from segment to segment.
+
+    Only so: its two bytes may occur in an EXIF thumbnail, or in a film that a phone appended.
+    """
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker = content[at : at + 2]
+        if marker == _SCAN:
+            return at
+        # After padding comes the next byte, after a segment its own length.
+        padding = content[at + 1] == 0xFF
+        at += 1 if padding else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return max(0, content.rfind(_SCAN))  # bytes between segments, which decoders forgive
 
 
 def _decode_png(content: bytes) -> torch.Tensor:
     sixteen_bits = content[24] == 16  # bits per sample, in the header chunk
     mode = _UNCHANGED if sixteen_bits else _RGB
-    pixels: torch.Tensor = torch.ops.image.decode_png(_tensor(content), mode, True)
+    pixels: torch.Tensor = torch.ops.image.decode_png(_tensor(content), mode, False)
     if not sixteen_bits:
         return pixels
     pixels = ((pixels.to(torch.int32) + 128) // 257).to(torch.uint8)
@@ -62,28 +92,15 @@ def _decode_png(content: bytes) -> torch.Tensor:
     return pixels.expand(3, -1, -1).contiguous()
 
 
-def _decode_pillow(content: bytes) -> torch.Tensor:
-    with opened(content) as image:
-        if image.mode.startswith("F"):
-            raise Unreadable(
-                "pixels are floating-point numbers; save the picture with 8 or 16 bits"
-            )
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):
-            sixteen = np.asarray(upright).astype(np.int64)
-            if sixteen.min() < 0 or sixteen.max() > 65535:
-                raise Unreadable("pixels have more than 16 bits; save the picture with 8 or 16")
-            grey = ((sixteen + 128) // 257).astype(np.uint8)
-            upright = Image.fromarray(grey)
-        rgb = np.array(upright.convert("RGB"))
-    return torch.from_numpy(rgb).permute(2, 0, 1).contiguous()
+def _decode_pillow(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1).contiguous()
 
 
-def _exif_is_sound(content: bytes) -> bool:
-    if b"Exif" not in content[:65536]:
-        return False
-    with opened(content) as image:
-        return orientation(image) in range(2, 9)
+def _turned(pixels: torch.Tensor, orientation: int) -> torch.Tensor:
+    if orientation not in _TURNS:
+        return pixels
+    swapped, flipped = _TURNS[orientation]
+    return (pixels.transpose(1, 2) if swapped else pixels).flip(flipped).contiguous()
 
 
 def _tensor(content: bytes) -> torch.Tensor:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from engine.data.archives import unpack
 from engine.errors import Refused, first_ten
+from engine.runs.imported import read_csv_text
 
 _NUMBERED = re.compile(r"(?P<label>.+)\.\d+\.[^.]+")  # cat.0.jpg
 _IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -49,8 +51,8 @@ def find_pictures(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
     """List the pictures of ``data`` with split, label and id; nothing is opened.
 
     ``train.zip`` and ``test.zip`` are unpacked into the workspace's cache first. With
-    ``class_names`` (for prediction) a flat folder is taken too, labelled where its names read
-    ``<class>.<n>.jpg`` with one of these classes.
+    ``class_names`` (for prediction) all pictures are of the split ``test``, and a flat folder is
+    taken too, labelled where its names read ``<class>.<n>.jpg`` with one of these classes.
 
     Raises
     ------
@@ -58,10 +60,17 @@ def find_pictures(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
         When ``data`` does not exist, cannot be listed, or holds no picture.
     """
     data = data.absolute()
-    if not data.exists():
-        raise Refused(f"{data} does not exist; give a folder of pictures, a CSV or a zip.")
+    try:
+        data.stat()
+    except FileNotFoundError as error:
+        raise Refused(
+            f"{data} does not exist; give a folder of pictures, a CSV or a zip."
+        ) from error
+    except (OSError, ValueError) as error:  # a name may hold a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise Refused(f"{data} cannot be read ({reason}).") from error
     if data.is_file() and data.suffix.lower() == ".csv":
-        return _from_csv(data)
+        return _from_csv(data, class_names)
     if data.is_file() and data.suffix.lower() == ".zip":
         return find_pictures(_single_folder(unpack(data)), class_names)
     if not data.is_dir():
@@ -69,7 +78,7 @@ def find_pictures(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
     found, ignored = _from_folder(data, class_names)
     if not found:
         raise Refused(f"{data} holds no pictures; see `fit --help` for the layouts that are read.")
-    return Listing(data, _table(found), ignored)
+    return Listing(data, _table(found, to_predict=bool(class_names)), ignored)
 
 
 def all_pictures(folder: Path) -> Listing:
@@ -91,13 +100,9 @@ def _from_folder(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found]
     train = _part(data, "train")
     found: list[_Found] = []
     ignored = 0
+    if train is None and class_names:
+        return _to_predict(data, class_names)
     if train is None:
-        folders = [path for path in _entries(data) if path.is_dir() and not _is_ignored(path.name)]
-        if class_names and not folders:
-            return _walk(data, data, "test", labelled=True, classes=class_names)
-        if class_names and not {path.name for path in folders} & set(class_names):
-            test = _part(data, "test")
-            return _walk(data, test or data, "test", labelled=False)
         return _walk(data, data, "train", labelled=True)
     parts = [("train", train)]
     parts += [("valid", part) for name in _VALID_NAMES if (part := _part(data, name))][:1]
@@ -109,6 +114,16 @@ def _from_folder(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found]
         found += pictures
         ignored += passed
     return found, ignored
+
+
+def _to_predict(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found], int]:
+    folders = {path.name for path in _entries(data) if path.is_dir() and not _is_ignored(path.name)}
+    if folders & set(class_names):
+        return _walk(data, data, "test", labelled=True)
+    if test := _part(data, "test"):
+        return _walk(data, test, "test", labelled=None)
+    # In folders of other names, file names are no labels either.
+    return _walk(data, data, "test", labelled=not folders, classes=class_names)
 
 
 def _part(data: Path, name: str) -> Path | None:
@@ -145,9 +160,10 @@ def _walk(
 
     shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
     before = "" if folder == root else f"{shown.as_posix()}/"
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        ignored += sum(map(_is_ignored, folders))
-        folders[:] = sorted(name for name in folders if not _is_ignored(name))
+    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        passed = {name for name in folders if _is_ignored(name) or _is_above(parent, name)}
+        ignored += len(passed)
+        folders[:] = sorted(set(folders) - passed)
         inside = Path(parent).relative_to(folder).as_posix()
         inside = "" if inside == "." else f"{inside}/"
         in_class = inside.partition("/")[0] if inside and labelled is not False else None
@@ -174,15 +190,24 @@ def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name.lower() in _IGNORED_NAMES
 
 
-def _from_csv(file: Path) -> Listing:
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError, UnicodeError, pd.errors.ParserError) as error:
-        raise Refused(f"{file} cannot be read as CSV with columns path,label[,split].") from error
+def _is_above(parent: str, name: str) -> bool:
+    """Tell whether a folder is a link to one that it lies in, so that following it never ends."""
+    link = Path(parent, name)
+    return link.is_symlink() and link.parent.resolve().is_relative_to(link.resolve())
+
+
+def _from_csv(file: Path, class_names: tuple[str, ...]) -> Listing:
+    header, columns = read_csv_text(file)
+    texts = {name.strip(): column.to_pylist() for name, column in zip(header, columns, strict=True)}
+    table = pd.DataFrame(texts, dtype=object)
     if "path" not in table or "label" not in table:
         raise Refused(f"{file} needs the columns path and label (and may have split and id).")
     if table.empty:
         raise Refused(f"{file} lists no picture.")
+    for column in {"path", "id"} & set(table):
+        if (lost := np.flatnonzero(table[column] == "")).size:
+            rows = first_ten([str(row + 1) for row in lost])
+            raise Refused(f"{file} has no {column} in row {rows} (after the header).")
     repeated = table["path"][table["path"].duplicated()].tolist()
     if repeated:
         raise Refused(f"{file} lists pictures more than once: {first_ten(repeated)}.")
@@ -193,23 +218,37 @@ def _from_csv(file: Path) -> Listing:
     strange = sorted(set(split) - {"train", "valid", "test"})
     if strange:
         raise Refused(f"{file} has splits that are not train, valid or test: {first_ten(strange)}.")
-    found = [_Found(*row) for row in zip(table["path"], table["path"], split, label, strict=True)]
-    return Listing(file.parent, _table(found), 0)
+    names = table["id"] if "id" in table else table["path"]
+    found = [_Found(*row) for row in zip(names, table["path"], split, label, strict=True)]
+    listed = _table(found, to_predict=bool(class_names), ids_given="id" in table)
+    twice = listed["id"][listed.duplicated(["split", "id"])].tolist()
+    if twice:
+        raise Refused(f"{file} has ids that occur more than once in a split: {first_ten(twice)}.")
+    return Listing(file.parent, listed, 0)
 
 
-def _table(found: list[_Found]) -> pd.DataFrame:
+def _table(
+    found: list[_Found], *, to_predict: bool = False, ids_given: bool = False
+) -> pd.DataFrame:
     """Make the table and its ids: the path inside the split's folder without extension.
 
-    Where two pictures of a split differ by extension only, both keep it.
+    Where two pictures of a split differ by extension only, both keep it; where they are then
+    still alike, as those of ``train`` and ``valid`` when all are to be predicted, the id is the
+    whole path.
     """
     frame = pd.DataFrame(found, columns=["id", "path", "split", "label"]).astype(object)
-    stems = frame["id"].map(lambda path: os.path.splitext(path)[0])
-    twice = pd.DataFrame({"split": frame["split"], "stem": stems}).duplicated(keep=False)
-    frame["id"] = frame["id"].where(twice, stems)
-    frame["id"], frame["path"] = frame["id"].map(_printable), frame["path"]
+    if to_predict:
+        frame["split"] = "test"
+    if not ids_given:
+        longer = frame["id"]
+        frame["id"] = longer.map(lambda path: os.path.splitext(path)[0])
+        while (twice := frame.duplicated(["split", "id"], keep=False)).any():
+            frame["id"] = frame["id"].where(~twice, longer)
+            longer = frame["path"]
+    frame["id"] = frame["id"].map(_printable).astype(object)
     return frame.sort_values(["split", "id"], ignore_index=True)
 
 
 def _printable(name: str) -> str:
-    """Replace bytes that are no UTF-8, which the file system hands over as lone surrogates."""
-    return name.encode("utf-8", "replace").decode() if not name.isprintable() else name
+    """Spell out bytes that are no UTF-8, which the file system hands over as lone surrogates."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from engine.data.headers import Unreadable, opened, reason_of
+from engine.data.headers import Unreadable, opened, orientation, reason_of
+from engine.data.pixels import rgb, turned
 from engine.runs.files import workspace, write_atomic
 
 SHORT_SIDE = 224
@@ -49,8 +50,9 @@ def make_thumbnail(content: bytes, short_side: int) -> bytes:
     """
     try:
         with opened(content) as image:
+            turn = orientation(image)
             image.draft("RGB", (short_side, short_side))  # decode no finer than needed
-            upright = ImageOps.exif_transpose(_eight_bits(image)).convert("RGB")
+            upright = turned(rgb(image), turn)
             scale = min(1.0, short_side / min(upright.size))
             # A very long strip is cut, so that its thumbnail stays small.
             width, height = (
@@ -64,16 +66,3 @@ def make_thumbnail(content: bytes, short_side: int) -> bytes:
         raise
     except Exception as error:  # Pillow's plug-ins raise whatever damaged pixels provoke
         raise Unreadable(reason_of(error)) from error
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    if not image.mode.startswith("I"):
-        return image
-    exif = image.getexif()
-    grey = (
-        image.point(lambda value: value / 257).convert("L")
-        if image.mode != "I"
-        else (image.convert("F").point(lambda value: value / 257).convert("L"))
-    )
-    grey.getexif().update(exif)
-    return grey

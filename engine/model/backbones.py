@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
-import safetensors
 import torch
 import torchvision
-from safetensors.torch import load_file
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from engine.errors import Refused
-from engine.runs.files import sha256_of
+from engine.model.weights import Weights, first_line, read_state
+
+_SIDE_HEADS = ("aux1.", "aux2.", "AuxLogits.")  # of training from nothing; never used here
+_OLD_DENSE_LAYER = re.compile(  # names in the published DenseNet files, with one dot too many
+    r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))"
+)
 
 
 @dataclass(frozen=True)
@@ -61,22 +68,6 @@ class Preprocessing:
         return scaled.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Which weights a backbone starts from.
-
-    Attributes
-    ----------
-    source : "none", "default" or the file's path
-    sha256 : of the file; for "none" a name that fixes the seed and the torch version
-    path : the file, None for "none"
-    """
-
-    source: str
-    sha256: str
-    path: Path | None
-
-
 def backbone_names() -> list[str]:
     """Return the names of torchvision's classification models."""
     return sorted(torchvision.models.list_models(module=torchvision.models))
@@ -105,64 +96,61 @@ def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
     )
 
 
-def find_weights(name: str, source: str, seed: int) -> Weights:
-    """Find the weights: "none", "default" (torchvision's, downloaded once), or a file.
+def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module:
+    """Build the whole network, of 1,000 or the file's number of classes, for crops of this side.
 
     Raises
     ------
     Refused
-        When the file does not exist, or the download fails.
+        When the file is damaged, holds pickled code, or belongs to another architecture, or the
+        network cannot read pictures of this size.
     """
-    if source == "none":
-        return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
-    path = _published_file(name) if source == "default" else Path(source).absolute()
-    if not path.is_file():
-        raise Refused(f"--weights {source} does not exist; give a .safetensors or .pth file.")
-    return Weights(source if source == "default" else str(path), sha256_of(path), path)
-
-
-def load_network(name: str, weights: Weights, seed: int) -> nn.Module:
-    """Build the whole network of 1,000 (or the file's number of) classes with these weights.
-
-    Raises
-    ------
-    Refused
-        When the file is damaged, holds pickled code, or belongs to another architecture.
-    """
-    state = _read_state(weights.path) if weights.path else None
-    arguments: dict[str, Any] = {"weights": None}
-    if state is not None:
-        arguments["num_classes"] = _class_count(name, state, weights)
-    if name in ("googlenet", "inception_v3"):
-        with_aux = state is None or any(key.lower().startswith("aux") for key in state)
-        arguments |= {"init_weights": state is None, "aux_logits": with_aux}
+    state = read_state(weights.path) if weights.path else None
+    arguments: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):  # as torchvision builds them for published weights
+        arguments = {"init_weights": state is None, "aux_logits": False, "transform_input": True}
+    if name.startswith("vit_"):
+        arguments = {"image_size": crop}
+    if name.startswith("maxvit_"):
+        arguments = {"input_size": (crop, crop)}
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
-        network: nn.Module = torchvision.models.get_model(name, **arguments)
-    if state is not None:
         try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            lines = str(error).splitlines()
-            raise Refused(
-                f"{weights.path} does not fit {name}: {lines[1].strip() if lines[1:] else error}"
-            ) from error
-    return network.eval()
+            network: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
+        except (AssertionError, ValueError) as error:
+            raise Refused(_unsuited(name, crop, error)) from error
+        if state is not None and weights.path:
+            _load_file(network, name, state, weights.path)
+    network.eval()
+    if crop != preprocessing(name).crop:
+        try:
+            with torch.inference_mode():
+                network(torch.zeros(1, 3, crop, crop))
+        except (AssertionError, RuntimeError) as error:
+            raise Refused(_unsuited(name, crop, error)) from error
+    return network
+
+
+def load_state(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Load all tensors by name; those without versions have the layout of this torchvision."""
+    tensors = OrderedDict(state)
+    versions = {
+        path: {"version": module._version}
+        for path, module in network.named_modules()
+        if isinstance(module, torchvision.models.MNASNet)  # it alone insists on a version
+    }
+    setattr(tensors, "_metadata", getattr(state, "_metadata", versions))  # noqa: B010
+    network.load_state_dict(tensors)
 
 
 def split_network(network: nn.Module) -> tuple[nn.Module, int]:
     """Take the last layer off, in place; return the extractor and the width of its features.
 
     The extractor gives what the last layer would have read: (B, width). Where the last layer is
-    a 1x1 convolution before an average (SqueezeNet), the average is taken of its input, which
-    is the same, since both are linear.
+    a 1x1 convolution before an average (SqueezeNet), the average is taken of its input: both
+    are linear, so their order does not matter; the ReLU between them is left out.
     """
-    for name in ("aux1", "aux2", "AuxLogits"):  # side heads of training from nothing
-        if getattr(network, name, None) is not None:
-            setattr(network, name, None)
-    if hasattr(network, "aux_logits"):
-        setattr(network, "aux_logits", False)  # noqa: B010
     path, layer = last_layer(network)
     if isinstance(layer, nn.Conv2d):
         _replace(network, path.rpartition(".")[0], nn.Sequential(nn.AdaptiveAvgPool2d(1)))
@@ -196,54 +184,39 @@ def feature_key(name: str, weights: Weights, steps: Preprocessing, precision: st
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _published_file(name: str) -> Path:
-    published = torchvision.models.get_model_weights(name).DEFAULT
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / Path(published.url).name
-    if not path.is_file():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.load_state_dict_from_url(
-                published.url, check_hash=True, weights_only=True, map_location="cpu"
-            )
-        except (OSError, RuntimeError) as error:
-            raise Refused(
-                f"--weights default: {published.url} could not be downloaded ({error}); put the "
-                f"file into {folder}, or give --weights FILE.safetensors, or --weights none."
-            ) from error
-    return path
-
-
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
+def _load_file(network: nn.Module, name: str, state: dict[str, torch.Tensor], path: Path) -> None:
+    for key in list(state):
+        if key.startswith(_SIDE_HEADS):
+            del state[key]
+        elif name.startswith("densenet") and (old := _OLD_DENSE_LAYER.fullmatch(key)):
+            state[old[1] + old[2]] = state.pop(key)
+    at, layer = last_layer(network)
+    given = state.get(f"{at}.weight")
+    if given is None or given.ndim != layer.weight.ndim:
+        raise Refused(f"{path} does not fit {name}: it has no such tensor as '{at}.weight'.")
+    if len(given) != len(layer.weight):
+        _replace(network, at, _of_classes(layer, len(given)))
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise Refused(f"{path} is damaged or no weights file ({_line(error)}).") from error
-    except Exception as error:  # UnpicklingError: it asks for more than tensors
-        raise Refused(
-            f"{path} holds more than weights and was not run ({_line(error)})."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise Refused(f"{path} should hold a plain state dict: names and tensors, nothing else.")
-    return state
+        load_state(network, state)
+    except RuntimeError as error:
+        lines = str(error).splitlines()
+        reason = shorten(lines[1] if lines[1:] else lines[0], 200, placeholder=" …")
+        raise Refused(f"{path} does not fit {name}: {reason}") from error
 
 
-def _class_count(name: str, state: dict[str, torch.Tensor], weights: Weights) -> int:
-    with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        path, _ = last_layer(torchvision.models.get_model(name, weights=None))
-    key = f"{path}.weight"
-    if key not in state:
-        raise Refused(f"{weights.path} does not fit {name}: it has no tensor {key!r}.")
-    return int(state[key].shape[0])
+def _of_classes(layer: nn.Linear | nn.Conv2d, n_classes: int) -> nn.Linear | nn.Conv2d:
+    if isinstance(layer, nn.Conv2d):
+        return nn.Conv2d(layer.in_channels, n_classes, kernel_size=1)
+    return nn.Linear(layer.in_features, n_classes, bias=layer.bias is not None)
+
+
+def _unsuited(name: str, crop: int, error: Exception) -> str:
+    return (
+        f"--image-size {crop} does not suit {name} ({first_line(error)}); its weights were made "
+        f"for {preprocessing(name).crop}."
+    )
 
 
 def _replace(network: nn.Module, path: str, module: nn.Module) -> None:
     parent, _, name = path.rpartition(".")
     setattr(network.get_submodule(parent), name, module)
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__

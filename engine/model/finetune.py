@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
-from engine.model.backbones import Preprocessing
+from engine.model.backbones import Preprocessing, load_state
 from engine.model.device import Device
 from engine.model.features import decoded
 from engine.runs.files import atomic_path
@@ -255,9 +255,7 @@ def _resume(
         tensors = safetensors.torch.load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError):
         return []
-    network.load_state_dict(
-        {name[8:]: t for name, t in tensors.items() if name.startswith("network.")}
-    )
+    load_state(network, {name[8:]: t for name, t in tensors.items() if name.startswith("network.")})
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +22,7 @@ from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.errors import Refused
 from engine.model.backbones import (
     Preprocessing,
-    Weights,
     check_backbone,
-    find_weights,
     load_network,
     preprocessing,
     split_network,
@@ -33,11 +32,12 @@ from engine.model.features import decoded
 from engine.model.finetune import Pictures, finetune, save_tensors
 from engine.model.head import Head, train_head
 from engine.model.predict import Extractor, predict_split, read_tensors
+from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, write_json
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Cancelled, Run, create_run, list_runs
 
-HEAD_EPOCHS, HEAD_LR = 30, 3e-3
+HEAD_EPOCHS, HEAD_STEPS, HEAD_LR = 30, 600, 3e-3  # at least so many epochs and steps
 ALL_EPOCHS, ALL_LR, ALL_LR_FROM_NOTHING = 10, 1e-4, 3e-3
 
 Progress = Callable[[str, int, int], None]
@@ -73,12 +73,9 @@ class FitOptions:
         check_backbone(self.backbone)
         if self.train not in ("head", "all"):
             raise Refused(f"--train {self.train} is unknown; choose head or all.")
-        if self.train == "head":
-            epochs, lr = HEAD_EPOCHS, HEAD_LR
-        else:
-            epochs = ALL_EPOCHS
+        lr = HEAD_LR
+        if self.train == "all":
             lr = ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR
-        filled = replace(self, epochs=self.epochs or epochs, lr=self.lr or lr)
         for option, value in (("--epochs", self.epochs), ("--lr", self.lr)):
             if value is not None and not 0 < value < 1e6:
                 raise Refused(f"{option} {value} must be above 0.")
@@ -86,7 +83,16 @@ class FitOptions:
             raise Refused(f"--batch-size {self.batch_size} must lie between 1 and 65,536.")
         if not 0 <= self.seed < 2**31:
             raise Refused(f"--seed {self.seed} must lie between 0 and 2,147,483,647.")
-        return filled
+        return replace(self, lr=self.lr or lr)
+
+    def with_epochs(self, n_train: int) -> FitOptions:
+        """Return the options with the default number of epochs for so many pictures."""
+        if self.epochs:
+            return self
+        if self.train == "all":
+            return replace(self, epochs=ALL_EPOCHS)
+        steps = math.ceil(n_train / self.batch_size)
+        return replace(self, epochs=max(HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps)))
 
 
 def demo_options(folder: Path) -> FitOptions:
@@ -165,6 +171,7 @@ def fit(
             seed=options.seed,
             progress=progress,
         )
+        options = options.with_epochs(len(dataset.of("train")))
         clock.lap("list")
         plan = _plan(options, dataset, weights, steps, device)
         found = None if run else _interrupted(plan["key"])
@@ -302,7 +309,8 @@ def _fit_all(
         rows = dataset.of(split)
         labels = _labels(rows, dataset.class_names)
         parts.append(Pictures(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels))
-    extractor, width = split_network(load_network(options.backbone, weights, options.seed))
+    network = load_network(options.backbone, weights, options.seed, steps.crop)
+    extractor, width = split_network(network)
 
     def after(lines: list[dict[str, Any]]) -> None:
         run.write_epochs(lines)

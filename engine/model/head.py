@@ -15,7 +15,7 @@ from torch.nn.functional import one_hot
 L2_CANDIDATES = tuple(10 ** (-0.25 * step) for step in range(10, 20))  # see train_head
 _FOLDS = 5
 _WORTH_THREADS = 2_000_000  # weights trained side by side
-_CV_EPOCHS, _CV_BATCH, _CV_LR, _CV_ROWS = 12, 128, 0.005, 5000
+_CV_EPOCHS, _CV_STEPS, _CV_BATCH, _CV_LR, _CV_ROWS = 12, 100, 128, 0.005, 5000
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -131,7 +131,7 @@ def _choose_l2(x: torch.Tensor, labels: torch.Tensor, n_classes: int, seed: int)
     used = (~held_out).float().repeat_interleave(len(candidates), dim=0)  # (folds * l2, n)
     weight, bias = _adam(
         x, labels, n_classes, used * (_FOLDS / (_FOLDS - 1)), candidates.repeat(_FOLDS),
-        epochs=_CV_EPOCHS, lr=_CV_LR, batch_size=_CV_BATCH, seed=seed,
+        epochs=max(_CV_EPOCHS, math.ceil(_CV_STEPS * _CV_BATCH / len(x))), lr=_CV_LR, batch_size=_CV_BATCH, seed=seed,
     )  # fmt: skip
     losses = torch.zeros(len(candidates))
     for head in range(len(used)):

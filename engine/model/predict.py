@@ -18,16 +18,16 @@ from engine.data.dataset import Dataset, Progress, load_pictures
 from engine.errors import Refused
 from engine.model.backbones import (
     Preprocessing,
-    Weights,
     feature_key,
-    find_weights,
     for_inference,
     load_network,
+    load_state,
     split_network,
 )
 from engine.model.device import Device, choose_device
 from engine.model.features import Features, compute_features
 from engine.model.head import Head
+from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, workspace
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions, save_predictions
 from engine.runs.run import Run
@@ -70,15 +70,17 @@ class Extractor:
 
     def _build(self) -> nn.Module:
         if self.body is None:
-            network, _ = split_network(load_network(self.backbone, self.weights, self.seed))
+            network, _ = split_network(self._whole(self.weights))
         else:
-            bare = Weights("none", "", None)
-            network, _ = split_network(load_network(self.backbone, bare, self.seed))
+            network, _ = split_network(self._whole(Weights("none", "", None)))
             tensors = read_tensors(self.body, self.weights.sha256)
-            network.load_state_dict(
-                {name[5:]: t for name, t in tensors.items() if name.startswith("body.")}
+            load_state(
+                network, {name[5:]: t for name, t in tensors.items() if name.startswith("body.")}
             )
         return for_inference(network, self.device.dtype, self.device.name)
+
+    def _whole(self, weights: Weights) -> nn.Module:
+        return load_network(self.backbone, weights, self.seed, self.steps.crop)
 
 
 def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]:

@@ -1,0 +1,92 @@
+"""Where weights come from, and how they are read: tensors alone, never code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import torch
+import torchvision
+from safetensors.torch import load_file
+
+from engine.errors import Refused
+from engine.runs.files import sha256_of
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights a backbone starts from.
+
+    Attributes
+    ----------
+    source : "none", "default" or the file's path
+    sha256 : of the file; for "none" a name that fixes the seed and the torch version
+    path : the file, None for "none"
+    """
+
+    source: str
+    sha256: str
+    path: Path | None
+
+
+def find_weights(name: str, source: str, seed: int) -> Weights:
+    """Find the weights: "none", "default" (torchvision's, downloaded once), or a file.
+
+    Raises
+    ------
+    Refused
+        When the file does not exist, or the download fails.
+    """
+    if source == "none":
+        return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
+    path = _published_file(name) if source == "default" else Path(source).absolute()
+    if not path.is_file():
+        raise Refused(f"--weights {source} does not exist; give a .safetensors or .pth file.")
+    return Weights(source if source == "default" else str(path), sha256_of(path), path)
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read names and tensors from a .safetensors or .pth file; code in it is never run.
+
+    Raises
+    ------
+    Refused
+        When the file is damaged, or holds anything else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
+        raise Refused(f"{path} is damaged or no weights file ({first_line(error)}).") from error
+    except Exception as error:  # UnpicklingError: it asks for more than tensors
+        raise Refused(
+            f"{path} holds more than weights and was not run ({first_line(error)})."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise Refused(f"{path} should hold a plain state dict: names and tensors, nothing else.")
+    return state
+
+
+def first_line(error: Exception) -> str:
+    """Return a library's complaint in one line."""
+    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+
+
+def _published_file(name: str) -> Path:
+    published = torchvision.models.get_model_weights(name).DEFAULT
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / Path(published.url).name
+    if not path.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.load_state_dict_from_url(
+                published.url, check_hash=True, weights_only=True, map_location="cpu"
+            )
+        except (OSError, RuntimeError) as error:
+            raise Refused(
+                f"--weights default: {published.url} could not be downloaded ({error}); put the "
+                f"file into {folder}, or give --weights FILE.safetensors, or --weights none."
+            ) from error
+    return path
