@@ -15,7 +15,7 @@ import typer
 
 from engine import printing
 from engine.errors import Refused
-from engine.progress import watching
+from engine.progress import downloading, waiting, watching
 from engine.runs.run import Cancelled, Run, list_runs, open_run
 
 app = typer.Typer(
@@ -99,6 +99,22 @@ def demo(
         from engine.model.fit import demo_options
 
         _fit(demo_options(folder), run, as_json)
+
+
+@app.command()
+def download(
+    competition: Annotated[
+        str, typer.Argument(metavar="COMPETITION", help="Its name, the end of its address.")
+    ],
+    to: Annotated[Path | None, typer.Option(help="Where to; ./COMPETITION by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download a competition's files from Kaggle, checked; all of them or none."""
+    from engine.competition.download import download as download_files
+
+    with downloading() as progress:
+        done = download_files(competition, to, progress)
+    _print(as_json, done.summary(), printing.download)
 
 
 @app.command()
@@ -225,21 +241,45 @@ def submit(
         Path | None, typer.Option(help="The competition's sample file; else the one in DATA.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the file here.")] = None,
+    send: Annotated[
+        str | None, typer.Option(metavar="COMPETITION", help="Then send it to Kaggle.")
+    ] = None,
+    message: Annotated[str | None, typer.Option(help="With --send: what it is.")] = None,
+    accept_quarantined: Annotated[
+        bool, typer.Option(help="With --send: unreadable pictures get the base rate.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="With --send: seconds to wait for the score.")
+    ] = 300.0,
     as_json: AsJson = False,
 ) -> None:
-    """Write the checked submission file."""
+    """Write the checked submission file and, with --send, hand it in.
+
+    Sent again, the same file is found at Kaggle by its checksum and not sent twice.
+    """
     from engine.competition.prepare import prepare_submission
     from engine.competition.records import write_submission
+    from engine.competition.sending import check_sending, send_submission, wait_for_score
 
+    if (send is None) != (message is None):
+        raise typer.BadParameter("--send and --message go together.")
     opened = open_run(run)
     low, high = _bounds(opened, lower, upper)
     submission = prepare_submission(opened, low, high, sample)
+    if send is not None and message is not None:
+        send = check_sending(send, message, list(submission.flagged), accept_quarantined)
     file = write_submission(
         opened.folder / "submissions", submission, run=opened.name, now=datetime.now(UTC), out=out
     )
     for id in submission.flagged[:10]:
         print(f"{id!r} cannot be read and got the base rate.", file=sys.stderr)
     checks = [{"name": c.name, "passed": c.passed, "message": c.message} for c in submission.checks]
+    sent = None
+    if send is not None and message is not None:
+        with waiting("Sending to Kaggle"):
+            send_submission(opened, file, send, message)
+        with waiting("Waiting for the score"):
+            sent = wait_for_score(file, wait)
     _print(
         as_json,
         {
@@ -249,6 +289,7 @@ def submit(
             "upper": high,
             "checks": checks,
             "quarantined": list(submission.flagged),
+            "kaggle": sent,
         },
         printing.submit,
     )
@@ -262,7 +303,7 @@ def runs(as_json: AsJson = False) -> None:
         try:
             config = run.config
         except Refused as error:
-            print(error, file=sys.stderr)
+            print(printing.plain(str(error)), file=sys.stderr)
             continue
         scores = config.get("valid")
         scores = scores if isinstance(scores, dict) else {}
@@ -306,7 +347,7 @@ def main() -> int:
         code = app(standalone_mode=False)
         return int(code or 0)
     except (Refused, Cancelled) as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printing.plain(str(error))}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
         print("Interrupted; start it again to go on.", file=sys.stderr)
@@ -325,7 +366,7 @@ def main() -> int:
             traceback.print_exc()
         reason = str(error).strip().splitlines()
         print(
-            f"Error: {type(error).__name__}: {reason[0] if reason else ''} "
+            f"Error: {type(error).__name__}: {printing.plain(reason[0]) if reason else ''} "
             "(SECONDLOOK_TRACEBACK=1 shows where).",
             file=sys.stderr,
         )

@@ -21,6 +21,19 @@ def demo(value: dict[str, Any]) -> None:
     out.print(Text("What is wrong with which picture is in planted.csv."), style="dim")
 
 
+def download(value: dict[str, Any]) -> None:
+    """Print what was downloaded, and where to."""
+    out = _console()
+    table = _table("file", "bytes")
+    for file in value["files"]:
+        table.add_row(_literal(file["name"]), f"{file['bytes']:,}")
+    out.print(table)
+    if value["kept"]:
+        out.print(f"{len(value['kept']):,} of them were there already", style="dim")
+    out.print(_literal(value["folder"]), style="bold", soft_wrap=True)
+    out.print(_literal(f"Next: python -m engine fit {value['folder']}"), style="dim")
+
+
 def fit(value: dict[str, Any]) -> None:
     """Print a run's name, counts and scores."""
     out = _console()
@@ -128,9 +141,24 @@ def submit(value: dict[str, Any]) -> None:
     out = _console()
     for check in value["checks"]:
         mark = "[green]passed[/]" if check["passed"] else "[red]failed[/]"
-        out.print(f"{mark}  {check['name']:<16}", Text(check["message"]), soft_wrap=True)
+        out.print(f"{mark}  {check['name']:<16}", _literal(check["message"]), soft_wrap=True)
     out.print(f"{value['rows']:,} rows, P within {value['lower']:g} to {value['upper']:g}")
     out.print(_literal(value["file"]), style="bold", soft_wrap=True)
+    if sent := value["kaggle"]:
+        _sent(out, sent)
+
+
+def _sent(out: Console, sent: dict[str, Any]) -> None:
+    was = "sent" if sent["new"] else "was there already, not sent again"
+    out.print(_literal(f"Kaggle: {sent['competition']}, submission {sent['ref']} {was}"))
+    if sent["score"] is None:
+        out.print("not scored yet; the same command again looks for the score", style="dim")
+        return
+    expected = sent["valid_log_loss"]
+    beside = ""
+    if expected is not None:
+        beside = f"   valid log loss {expected:.5f}   gap {sent['score'] - expected:+.5f}"
+    out.print(f"public score [bold]{sent['score']:.5f}[/]{beside}")
 
 
 def runs(value: list[dict[str, Any]]) -> None:
@@ -146,6 +174,11 @@ def runs(value: list[dict[str, Any]]) -> None:
             *("" if line[key] is None else f"{line[key]:.4f}" for key in ("accuracy", "log_loss")),
         )  # fmt: skip
     out.print(table)
+
+
+def plain(text: str) -> str:
+    """Return a text on one line, without control characters, whatever a file was named."""
+    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def _pictures(out: Console, title: str, pictures: list[dict[str, Any]]) -> None:
@@ -173,8 +206,8 @@ def _table(*columns: str) -> Table:
 
 
 def _literal(text: str) -> Text:
-    """Return a text without markup or control characters, whatever a file was named."""
-    return Text("".join(c if c.isprintable() else "�" for c in text))
+    """Return a text that is no markup."""
+    return Text(plain(text))
 
 
 def _share(value: float | None) -> str:

@@ -101,11 +101,11 @@ def csv_list(
 ) -> Path:
     """Make ``pictures/*.jpg`` and return ``pictures.csv`` with path,label[,split]."""
     rows = []
-    for part, count in (("train", train), ("valid", valid), ("test", test)):
+    for start, (part, count) in enumerate((("train", train), ("valid", valid), ("test", test))):
         for label in classes if part != "test" else ("",):
             for n in range(count):
                 path = f"pictures/{part}-{label}-{n}.jpg"
-                put(folder / path, picture(label or classes[n % 2], n + len(part) * 10_000))
+                put(folder / path, picture(label or classes[n % 2], start * 10_000 + n))
                 rows.append([path, label, part][: 3 if split else 2])
     with open(folder / "pictures.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

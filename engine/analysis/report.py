@@ -24,6 +24,7 @@ from engine.analysis.metrics import (
     per_sample_log_loss,
     precision_recall,
 )
+from engine.errors import Refused
 from engine.runs.predictions import Predictions
 
 _PER_CLASS = ("most-correct", "most-incorrect")
@@ -46,7 +47,13 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
         expected_calibration_error, per_class (precision, recall, count), confusion_matrix (rows
         true, columns predicted), most_confused, and categories: lists of pictures, by class for
         the confident ones.
+
+    Raises
+    ------
+    Refused
+        When there are no pictures, or not all of them have a label.
     """
+    _require_labels(predictions)
     y, p, names = predictions.y_true, predictions.probabilities, predictions.class_names
     losses = per_sample_log_loss(y, p)
     hits = (predictions.y_pred == y).astype(np.float64)
@@ -132,8 +139,9 @@ def clip_report(
     Raises
     ------
     Refused
-        When the bounds are impossible.
+        When the bounds are impossible, there are no pictures, or not all of them have a label.
     """
+    _require_labels(predictions)
     check_bounds(lower, upper)
     y, p = predictions.y_true, predictions.probabilities
     loss = clip_loss(y, p, positive, seed=seed)
@@ -163,6 +171,14 @@ def clip_report(
             for b, value in zip(bounds, curve, strict=True)
         ],
     }
+
+
+def _require_labels(predictions: Predictions) -> None:
+    if not predictions.labelled:
+        raise Refused(
+            "the validation set has no labels to compare with; fit on labelled pictures, or "
+            "import a table whose label column is filled."
+        )
 
 
 def _number(value: float) -> float | None:

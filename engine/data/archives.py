@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -36,15 +35,17 @@ def unpack(archive: Path) -> Path:
 
 
 def _unpack_to(archive: Path, folder: Path) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary = folder.parent / f".{folder.name}.part"
     try:
+        shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+        temporary.mkdir()
         with zipfile.ZipFile(archive) as source:
             members = _checked(archive, source)
             budget = sum(member.file_size for member in members)
             for member in members:
                 budget -= _extract(source, member, temporary / member.filename, budget, archive)
         os.replace(temporary, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise Refused(f"{archive} is damaged and was not unpacked ({error}).") from error
     except OSError as error:
         raise Refused(f"{archive} could not be unpacked ({error.strerror or error}).") from error

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from engine.data.headers import Unreadable, upright_size
-from engine.data.layouts import Listing, find_pictures
+from engine.data.layouts import Listing, as_utf8, find_pictures, texts
 from engine.errors import Refused
 
 IMAGES_COLUMNS = ["id", "path", "split", "label", "width", "height", "bytes", "sha256"]
@@ -142,13 +142,14 @@ def examine(listing: Listing, progress: Progress | None = None) -> Dataset:
     bad: dict[str, str] = {}
     for done, (path, read) in enumerate(_read_all(listing.root, frame["path"].tolist()), 1):
         if isinstance(read, str):
-            bad[path] = read
+            bad[as_utf8(path)] = read
             read = (0, 0, 0, "")
         rows.append(read)
         if progress and (done % 256 == 0 or done == total):
             progress("list", done, total)
     read_columns = pd.DataFrame(rows, columns=["width", "height", "bytes", "sha256"])
-    images = pd.concat([frame.reset_index(drop=True), read_columns], axis=1)
+    frame = frame.reset_index(drop=True).assign(path=texts(map(as_utf8, frame["path"])))
+    images = pd.concat([frame, read_columns], axis=1)
     empty = pd.DataFrame(columns=QUARANTINE_COLUMNS, dtype=object)
     return Dataset(listing.root, images[IMAGES_COLUMNS], empty, (), listing.ignored).without(bad)
 
@@ -234,7 +235,7 @@ def _sample(images: pd.DataFrame, seed: int) -> pd.DataFrame:
     for split, size in (("train", SAMPLE_TRAIN), ("valid", SAMPLE_VALID)):
         rows = images[images["split"] == split]
         spare = min(len(rows) - size, len(rows) - rows["label"].nunique())
-        left_out = stratified(rows, max(0, spare), seed)
+        left_out = stratified(rows, spare, seed) if spare > 0 else rows.index[:0]
         kept.append(rows.index[~rows.index.isin(left_out)].to_numpy())
     return images.loc[np.sort(np.concatenate(kept))].reset_index(drop=True)
 

@@ -63,10 +63,11 @@ def opened(content: bytes) -> Image.Image:
     Unreadable
         As :func:`upright_size`.
     """
+    kind = sniff(content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content), formats=[sniff(content)])
+            image = Image.open(io.BytesIO(content), formats=[kind])
     except Image.DecompressionBombError as error:
         raise Unreadable("above 100 megapixels") from error
     except Exception as error:  # Pillow's plug-ins raise whatever a damaged header provokes

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torchvision.io  # noqa: F401  loads torch.ops.image
-from PIL import Image
 
 from engine.data.headers import Unreadable, opened, orientation, reason_of
 from engine.data.pixels import rgb
 
-# torchvision's decoders, as its Python wrappers call them: those warn at every call since 0.29.
-_UNCHANGED, _RGB = 0, 3
+# torchvision's decoder, as its Python wrapper calls it: that one warns at every call since 0.29.
+# Its PNG decoder is left alone: one changed byte in a file can end the whole process (0.29.2).
+_RGB = 3
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"  # JPEG markers
 
@@ -30,8 +30,8 @@ _TURNS: dict[int, tuple[bool, list[int]]] = {
 def decode(content: bytes) -> torch.Tensor:
     """Decode a picture to an upright RGB tensor, uint8 of shape (3, height, width).
 
-    JPEG and PNG are decoded by torchvision, the rest by Pillow. Grey, palette, CMYK and alpha
-    become RGB; 16 bits are scaled to 8; of an animation the first frame is taken.
+    JPEG is decoded by torchvision, which is faster, the rest by Pillow. Grey, palette, CMYK and
+    alpha become RGB; 16 bits are scaled to 8; of an animation the first frame is taken.
 
     Raises
     ------
@@ -43,10 +43,8 @@ def decode(content: bytes) -> torch.Tensor:
         try:
             if image.format in ("JPEG", "MPO"):
                 pixels = _decode_jpeg(content)
-            elif image.format == "PNG":
-                pixels = _decode_png(content)
             else:
-                pixels = _decode_pillow(image)
+                pixels = torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1)
         except Unreadable:
             raise
         except Exception as error:  # decoders raise whatever damaged pixels provoke
@@ -60,7 +58,8 @@ def _decode_jpeg(content: bytes) -> torch.Tensor:
     # The end marker cannot occur inside a scan; a file cut short ends in a scan.
     if content.find(_END, _scan(content)) < 0:
         raise Unreadable("the JPEG is cut short: its end marker is missing")
-    pixels: torch.Tensor = torch.ops.image.decode_jpeg(_tensor(content), _RGB, False)
+    buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    pixels: torch.Tensor = torch.ops.image.decode_jpeg(buffer, _RGB, False)
     return pixels
 
 
@@ -80,28 +79,8 @@ def _scan(content: bytes) -> int:
     return max(0, content.rfind(_SCAN))  # bytes between segments, which decoders forgive
 
 
-def _decode_png(content: bytes) -> torch.Tensor:
-    sixteen_bits = content[24] == 16  # bits per sample, in the header chunk
-    mode = _UNCHANGED if sixteen_bits else _RGB
-    pixels: torch.Tensor = torch.ops.image.decode_png(_tensor(content), mode, False)
-    if not sixteen_bits:
-        return pixels
-    pixels = ((pixels.to(torch.int32) + 128) // 257).to(torch.uint8)
-    if pixels.shape[0] in (2, 4):  # the last channel is alpha
-        pixels = pixels[:-1]
-    return pixels.expand(3, -1, -1).contiguous()
-
-
-def _decode_pillow(image: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1).contiguous()
-
-
 def _turned(pixels: torch.Tensor, orientation: int) -> torch.Tensor:
     if orientation not in _TURNS:
         return pixels
     swapped, flipped = _TURNS[orientation]
     return (pixels.transpose(1, 2) if swapped else pixels).flip(flipped).contiguous()
-
-
-def _tensor(content: bytes) -> torch.Tensor:
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -94,6 +95,16 @@ def all_pictures(folder: Path) -> Listing:
         raise Refused(f"{folder} is no folder.")
     found, ignored = _walk(folder, folder, "test", labelled=False)
     return Listing(folder, _table(found), ignored)
+
+
+def texts(values: Iterable[str]) -> pd.Series[str]:
+    """Return a column of Python strings; one of pandas' own could not hold every file name."""
+    return pd.Series(list(values), dtype=object)
+
+
+def as_utf8(name: str) -> str:
+    """Spell out bytes that are no UTF-8, which the file system hands over as lone surrogates."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _from_folder(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found], int]:
@@ -207,7 +218,7 @@ def _from_csv(file: Path, class_names: tuple[str, ...]) -> Listing:
     for column in {"path", "id"} & set(table):
         if (lost := np.flatnonzero(table[column] == "")).size:
             rows = first_ten([str(row + 1) for row in lost])
-            raise Refused(f"{file} has no {column} in row {rows} (after the header).")
+            raise Refused(f"{file} has no {column} in row {rows}, counted after the header.")
     repeated = table["path"][table["path"].duplicated()].tolist()
     if repeated:
         raise Refused(f"{file} lists pictures more than once: {first_ten(repeated)}.")
@@ -220,6 +231,8 @@ def _from_csv(file: Path, class_names: tuple[str, ...]) -> Listing:
         raise Refused(f"{file} has splits that are not train, valid or test: {first_ten(strange)}.")
     names = table["id"] if "id" in table else table["path"]
     found = [_Found(*row) for row in zip(names, table["path"], split, label, strict=True)]
+    if class_names:  # as with a folder
+        found = [picture for picture in found if picture.split == "test"] or found
     listed = _table(found, to_predict=bool(class_names), ids_given="id" in table)
     twice = listed["id"][listed.duplicated(["split", "id"])].tolist()
     if twice:
@@ -236,19 +249,14 @@ def _table(
     still alike, as those of ``train`` and ``valid`` when all are to be predicted, the id is the
     whole path.
     """
-    frame = pd.DataFrame(found, columns=["id", "path", "split", "label"]).astype(object)
+    frame = pd.DataFrame(found, columns=["id", "path", "split", "label"], dtype=object)
     if to_predict:
         frame["split"] = "test"
     if not ids_given:
         longer = frame["id"]
-        frame["id"] = longer.map(lambda path: os.path.splitext(path)[0])
+        frame["id"] = texts(os.path.splitext(path)[0] for path in longer)
         while (twice := frame.duplicated(["split", "id"], keep=False)).any():
             frame["id"] = frame["id"].where(~twice, longer)
             longer = frame["path"]
-    frame["id"] = frame["id"].map(_printable).astype(object)
+    frame["id"] = texts(map(as_utf8, frame["id"]))
     return frame.sort_values(["split", "id"], ignore_index=True)
-
-
-def _printable(name: str) -> str:
-    """Spell out bytes that are no UTF-8, which the file system hands over as lone surrogates."""
-    return name.encode("utf-8", "backslashreplace").decode()

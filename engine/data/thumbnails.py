@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
 from engine.data.headers import Unreadable, opened, orientation, reason_of
 from engine.data.pixels import rgb, turned
+from engine.errors import Refused
 from engine.runs.files import workspace, write_atomic
 
 SHORT_SIDE = 224
@@ -33,11 +36,14 @@ def thumbnail(path: Path, sha256: str) -> bytes:
     if kept.is_file():
         return kept.read_bytes()
     try:
-        content = make_thumbnail(path.read_bytes(), SHORT_SIDE)
+        content = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot be read ({error.strerror})") from error
-    write_atomic(kept, content)
-    return content
+    small = make_thumbnail(content, SHORT_SIDE)
+    if hashlib.sha256(content).hexdigest() == sha256:  # else it was changed since
+        with suppress(Refused):  # a full disk costs time, not the picture
+            write_atomic(kept, small)
+    return small
 
 
 def make_thumbnail(content: bytes, short_side: int) -> bytes:

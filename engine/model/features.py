@@ -95,11 +95,11 @@ def compute_features(
                 _write_shard(folder, names, values)
                 kept.update(zip(names, values, strict=True))
         computed = sum(name in kept for name in missing)
+    bad = {p: bad[s] for p, s in zip(paths, sha256, strict=True) if s in bad}
     if not kept:
         return Features(torch.empty(0, 0), {}, bad, 0)
     names = sorted(kept)
     values = torch.stack([kept[name] for name in names])
-    bad = {p: bad[s] for p, s in zip(paths, sha256, strict=True) if s in bad}
     return Features(values, {name: row for row, name in enumerate(names)}, bad, computed)
 
 

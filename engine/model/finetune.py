@@ -15,12 +15,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
+from torchvision.transforms.v2.functional import center_crop
 
 from engine.model.backbones import Preprocessing, load_state
 from engine.model.device import Device
 from engine.model.features import decoded
 from engine.runs.files import atomic_path
 
+CHECKPOINT = "checkpoint.safetensors"
 MEMORY_BYTES = 2 * 2**30  # resized pictures kept in memory; more are decoded in every epoch
 
 Progress = Callable[[str, int, int], None]
@@ -64,7 +66,8 @@ def finetune(
 
     The epoch with the least valid log loss is kept. ``folder/checkpoint.safetensors`` holds
     what the next epoch needs, so that a run that was killed goes on from its last whole epoch
-    and ends as the unbroken one would: randomness comes from the seed and the epoch alone.
+    and ends as the unbroken one would: randomness comes from the seed and the epoch alone. It
+    stays after the last epoch, for the caller to remove once the network has been used.
 
     Parameters
     ----------
@@ -79,7 +82,7 @@ def finetune(
     network = nn.Sequential(extractor, head).to(device.name).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.05)
     scaler = torch.amp.GradScaler(device.name, enabled=device.dtype == torch.float16)
-    checkpoint = folder / "checkpoint.safetensors"
+    checkpoint = folder / CHECKPOINT
     lines = _resume(checkpoint, network, optimizer)
     train_source, valid_source = _Source(train, steps, device), _Source(valid, steps, device)
     n = len(train.labels)
@@ -125,7 +128,6 @@ def finetune(
             save_tensors(folder / "model.safetensors", _state(network))
         _save_checkpoint(checkpoint, network, optimizer, lines)
         on_epoch(lines)
-    checkpoint.unlink(missing_ok=True)
 
 
 def one_cycle(done: float) -> float:
@@ -212,11 +214,9 @@ def _evaluate(
     device: Device,
 ) -> tuple[float, float]:
     network.eval()
-    margin = (steps.resize - steps.crop) // 2
     total, hits = 0.0, 0
     for rows, pixels in source.batches(torch.arange(len(labels)), max(16, device.batch_size)):
-        pixels = pixels[..., margin : margin + steps.crop, margin : margin + steps.crop]
-        batch = steps.normalised(pixels, torch.float32)
+        batch = steps.normalised(center_crop(pixels, [steps.crop]), torch.float32)
         with torch.autocast(device.name, device.dtype, enabled=device.dtype != torch.float32):
             scores = network(batch)
         y = labels[rows].to(device.name)

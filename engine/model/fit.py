@@ -29,7 +29,7 @@ from engine.model.backbones import (
 )
 from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.features import decoded
-from engine.model.finetune import Pictures, finetune, save_tensors
+from engine.model.finetune import CHECKPOINT, Pictures, finetune, save_tensors
 from engine.model.head import Head, train_head
 from engine.model.predict import Extractor, predict_split, read_tensors
 from engine.model.weights import Weights, find_weights
@@ -184,7 +184,9 @@ def fit(
         if not mine:
             raise Refused(f"run {run.name} is being written by another process.")
         run.update_config(**plan)
-        (run.folder / "cancel").unlink(missing_ok=True)
+        run.set_status("running")  # so that a run killed from here on is found again
+        if found:
+            (run.folder / "cancel").unlink(missing_ok=True)
         with _status_of(run):
             return _fit(run, options, dataset, weights, steps, device, clock, progress, on_epoch)
 
@@ -254,6 +256,7 @@ def _fit(
     )
     _write_environment(run, device, result)
     run.set_status("done", accuracy=result.accuracy, log_loss=result.log_loss)
+    (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return result
 
 

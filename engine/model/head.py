@@ -129,9 +129,10 @@ def _choose_l2(x: torch.Tensor, labels: torch.Tensor, n_classes: int, seed: int)
     candidates = torch.tensor(L2_CANDIDATES)
     held_out = fold[None, :] == torch.arange(_FOLDS)[:, None]  # (folds, n)
     used = (~held_out).float().repeat_interleave(len(candidates), dim=0)  # (folds * l2, n)
+    epochs = max(_CV_EPOCHS, math.ceil(_CV_STEPS * _CV_BATCH / len(x)))
     weight, bias = _adam(
         x, labels, n_classes, used * (_FOLDS / (_FOLDS - 1)), candidates.repeat(_FOLDS),
-        epochs=max(_CV_EPOCHS, math.ceil(_CV_STEPS * _CV_BATCH / len(x))), lr=_CV_LR, batch_size=_CV_BATCH, seed=seed,
+        epochs=epochs, lr=_CV_LR, batch_size=_CV_BATCH, seed=seed,
     )  # fmt: skip
     losses = torch.zeros(len(candidates))
     for head in range(len(used)):

@@ -172,6 +172,9 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
         When the run or the pictures cannot be used.
     """
     extractor, head = open_model(run)
+    has_test = run.config["n"]["test"] > 0
+    if data is None and not has_test:
+        raise Refused(f"run {run.name} has no test pictures of its own; give --data DIR.")
     data = data or Path(run.config["data"])
     dataset = load_pictures(data, run.class_names, progress)
     features = extractor.features(dataset.root, dataset.images, progress)
@@ -179,7 +182,7 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     if dataset.images.empty:
         raise Refused(f"{data} holds no picture that can be decoded.")
     predictions = predict_split(dataset, "test", features, head)
-    own = data.absolute() == Path(run.config["data"]).absolute()
+    own = has_test and data.absolute() == Path(run.config["data"]).absolute()
     file = run.predictions_path("test" if own else _table_name(data))
     save_predictions(file, predictions)
     return Predicted(predictions, dataset, features.forward_passes, file)

@@ -94,21 +94,30 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+def locked(path: Path, wait: bool | float = True) -> Iterator[bool]:
     """Hold the lock file ``path`` for the block; it is let go when the process ends, however.
+
+    With ``wait`` True it is waited for as long as it takes, with a number so many seconds.
 
     Yields
     ------
     bool
-        True when this process holds the lock; False (only with ``wait=False``) when another does.
+        True when this process holds the lock; False (never with ``wait=True``) when another does.
+
+    Raises
+    ------
+    Refused
+        When the lock file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=-1 if wait else 0)
+    lock = FileLock(path, timeout=-1 if wait is True else float(wait))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         yield False
         return
+    except OSError as error:
+        raise Refused(f"{path} could not be locked ({error.strerror or error}).") from error
     try:
         yield True
     finally:

@@ -109,7 +109,7 @@ def make_predictions(
     if n:
         same = np.asarray(pc.equal(id_array[1:], id_array[:-1]), dtype=bool)
         if same.any():
-            repeated = id_array.take(pa.array(np.flatnonzero(same))).to_pylist()
+            repeated = pc.unique(id_array.take(pa.array(np.flatnonzero(same)))).to_pylist()
             raise Refused(f"{source}: ids occur more than once: {first_ten(repeated)}.")
     sums = p.sum(axis=1)
     bad = ~(np.isfinite(p).all(axis=1) & (p >= 0).all(axis=1) & (p <= 1).all(axis=1))
@@ -162,11 +162,18 @@ def load_predictions(path: Path) -> Predictions:
     missing = {"id", "path", "label"} - set(table.column_names)
     if missing:
         raise Refused(f"{path} has no column {first_ten(sorted(missing))}.")
+    if len(class_names) < 2:
+        raise Refused(f"{path} has fewer than two columns p_<class>.")
+    try:
+        ids, paths, labels = (_column(table, name) for name in ("id", "path", "label"))
+        columns = [np.asarray(table[f"p_{name}"].cast(pa.float64())) for name in class_names]
+    except pa.ArrowException as error:
+        raise Refused(f"{path} holds a column of the wrong type ({error}).") from error
     return make_predictions(
-        _column(table, "id"),
-        _column(table, "path"),
-        label_indices(_column(table, "label"), class_names, source=str(path)),
-        np.column_stack([np.asarray(table[f"p_{name}"], np.float64) for name in class_names]),
+        ids,
+        paths,
+        label_indices(labels, class_names, source=str(path)),
+        np.column_stack(columns),
         class_names,
         source=str(path),
     )

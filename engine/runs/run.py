@@ -25,6 +25,7 @@ from engine.runs.predictions import Predictions, load_predictions
 FORMAT_VERSION = 1
 DEFAULT_BOUNDS = (0.025, 0.975)  # the reference case's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_STATES = ("queued", "running", "done", "failed", "cancelled")
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
 
@@ -82,7 +83,10 @@ class Run:
             status = read_json(self.folder / "status.json")
         except Refused as error:
             return {"state": "lost", "message": str(error)}
-        if status.get("state") in ("running", "queued") and not self._alive(status):
+        state = status.get("state")
+        if state not in _STATES:
+            return {"state": "lost", "message": f"{self.folder / 'status.json'} is damaged."}
+        if state in ("running", "queued") and not self._alive(status):
             return {**status, "state": "lost", "message": "The process ended without a word."}
         return status
 
@@ -96,7 +100,8 @@ class Run:
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Hold the run for writing; yields False when another process does."""
-        with locked(self.folder / ".lock", wait=False) as mine:
+        # Whoever asks for the status holds the lock for a moment, which is waited out.
+        with locked(self.folder / ".lock", wait=2) as mine:
             yield mine
 
     @property
@@ -147,15 +152,16 @@ class Run:
         path = self.folder / "quarantine.csv"
         try:
             return pd.read_csv(path, dtype=str, keep_default_na=False)
-        except OSError as error:
-            raise Refused(f"{path} could not be read ({error.strerror}).") from error
+        except (OSError, ValueError) as error:
+            raise Refused(f"{path} is missing or damaged.") from error
 
     def save_tables(self, images: pd.DataFrame, quarantine: pd.DataFrame) -> None:
         """Write the images table and the quarantine."""
+        images = images.sort_values(["split", "id"], ignore_index=True)
         with atomic_path(self.folder / "images.parquet") as temporary:
             images.to_parquet(temporary, index=False, compression="zstd")
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv.writer(text)  # its own line ends, or it leaves those in names unquoted
         writer.writerow(quarantine.columns)
         writer.writerows(
             ["" if pd.isna(value) else value for value in row]
@@ -182,8 +188,8 @@ class Run:
         return load_predictions(path)
 
     def _alive(self, status: dict[str, Any]) -> bool:
-        with self.held() as mine:
-            free = mine
+        with locked(self.folder / ".lock", wait=False) as free:
+            pass
         if not free:
             return True
         fresh = time.time() - float(status.get("updated", 0)) < _QUEUE_PATIENCE
@@ -191,11 +197,20 @@ class Run:
 
 
 def create_run(backbone: str, config: dict[str, Any], now: datetime | None = None) -> Run:
-    """Make a new run folder, queued, named after UTC time, backbone and six random digits."""
+    """Make a new run folder, queued, named after UTC time, backbone and six random digits.
+
+    Raises
+    ------
+    Refused
+        When the workspace cannot be written.
+    """
     now = now or datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{backbone}-{secrets.token_hex(3)}"
     run = Run(workspace() / "runs" / name)
-    run.folder.mkdir(parents=True)
+    try:
+        run.folder.mkdir(parents=True)
+    except OSError as error:
+        raise Refused(f"{run.folder} could not be made ({error.strerror}).") from error
     created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     write_json(
         run.folder / "config.json",

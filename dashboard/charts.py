@@ -1,0 +1,86 @@
+"""Tables to Plotly figures; imports no Streamlit."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from engine.analysis.calibration import ProbabilityHistogram, ReliabilityCurve
+
+# Readable on the light and on the dark background alike.
+ACCENT, CALM, FAINT = "#d4654a", "#8d8880", "rgba(141,136,128,0.28)"
+
+
+def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Figure:
+    """Right and wrong pictures by probability, above one another, each on its own scale."""
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16)
+    centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    width = np.diff(histogram.edges)
+    parts = (("right", histogram.correct, CALM), ("wrong", histogram.incorrect, ACCENT))
+    for row, (word, counts, colour) in enumerate(parts, start=1):
+        bars = go.Bar(
+            x=centres, y=counts, width=width * 0.86, marker_color=colour, name=word,
+            hovertemplate=f"%{{x:.2f}}: %{{y:,}} {word}<extra></extra>",
+        )  # fmt: skip
+        figure.add_trace(bars, row=row, col=1)
+        figure.update_yaxes(title_text=word, row=row, col=1, nticks=4, rangemode="tozero")
+    figure.update_xaxes(title_text=plain(score_name), row=2, col=1, range=[0, 1])
+    return calm(figure, 300)
+
+
+def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> go.Figure:
+    """Predicted probability against what happened; on the diagonal it is to be believed."""
+    size = 7 + 13 * np.sqrt(curve.counts / max(int(curve.counts.max(initial=1)), 1))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": CALM, "dash": "dot", "width": 1},
+        hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=curve.mean_predicted, y=curve.fraction_correct, mode="lines+markers",
+        line={"color": ACCENT, "width": 1.5}, customdata=curve.counts,
+        marker={"size": size, "color": ACCENT, "opacity": 0.9, "line": {"width": 0}},
+        hovertemplate="said %{x:.3f}, was %{y:.3f}, %{customdata:,} pictures<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text=plain(score_name), range=[-0.03, 1.03])
+    figure.update_yaxes(title_text=plain(what), range=[-0.05, 1.05], nticks=6)
+    return calm(figure, 300)
+
+
+def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
+    """Share of the total log loss carried by the worst k pictures, k on a log scale."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=counts, y=share, mode="lines", line={"color": ACCENT, "width": 2}, fill="tozeroy",
+        fillcolor="rgba(212,101,74,0.12)",
+        hovertemplate="the worst %{x:,}: %{y:.1%}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text="worst pictures", type="log", dtick=1, tickformat=",d")
+    figure.update_yaxes(
+        title_text="share of the log loss", tickformat=".0%", range=[0, 1.04], nticks=6
+    )
+    return calm(figure, 300)
+
+
+def calm(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        showlegend=False,
+        bargap=0,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    figure.update_xaxes(showgrid=False, zeroline=False, fixedrange=True, automargin=True)
+    figure.update_yaxes(gridcolor=FAINT, zeroline=False, fixedrange=True, automargin=True)
+    return figure
+
+
+def plain(text: str) -> str:
+    """Return text that Plotly, which reads a few HTML tags, shows as it is."""
+    short = text if len(text) <= 40 else text[:39] + "…"
+    return (
+        short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    )

@@ -1,0 +1,134 @@
+"""Figures of the Clip, Submit and Train pages; imports no Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dashboard.charts import ACCENT, CALM, FAINT, calm, plain
+from engine.analysis.bounds import BootstrapBand
+from engine.analysis.calibration import ProbabilityHistogram
+
+
+def clip_figure(
+    bounds: np.ndarray,
+    losses: np.ndarray,
+    band: BootstrapBand,
+    *,
+    before: float,
+    best: tuple[float, float],
+    chosen: tuple[float, float],
+    loss: float,
+    n: int,
+) -> go.Figure:
+    """Log loss against symmetric bounds, the chosen ones, the best one and how sure that is.
+
+    Parameters
+    ----------
+    best : the best symmetric bound, 0 for none, and the log loss there
+    chosen, loss : the bounds as they stand, and the log loss there
+    """
+    low, high = float(min(band.lower.min(), losses.min())), max(before, loss, best[1])
+    top, left = high + 0.9 * (high - low) + 1e-6, float(np.log10(bounds[0]))
+    floor = low - 0.12 * (top - low)
+    figure = go.Figure()
+    _add(figure, band.bounds, np.clip(band.upper, floor, top), None, {"width": 0}, skip=True)
+    _add(
+        figure, band.bounds, np.clip(band.lower, floor, top), "drawn again: 95 % lie in the band",
+        {"width": 0}, skip=True, fill="tonexty", fillcolor=FAINT,
+    )  # fmt: skip
+    line = {"color": CALM, "width": 1, "dash": "dot"}
+    _add(figure, bounds[[0, -1]], np.full(2, before), "without clipping", line)
+    kept = losses <= top
+    _add(figure, bounds[kept], losses[kept], "log loss", {"color": ACCENT, "width": 2})
+    if band.interval[1] > 0:
+        ends = np.clip(band.interval, bounds[0], bounds[-1])
+        line = {"color": CALM, "width": 5}
+        _add(figure, ends, np.full(2, floor + 0.02 * (top - floor)), "where the best lies", line)
+    if best[0] > 0:
+        figure.add_scatter(
+            x=[best[0]], y=[best[1]], mode="markers", name="best",
+            marker={"symbol": "diamond", "size": 11, "color": ACCENT},
+            hovertemplate="best symmetric bound %{x:.3g}: %{y:.5f}<extra></extra>",
+        )  # fmt: skip
+    for at in {chosen[0], round(1 - chosen[1], 12)}:
+        x = min(max(at, float(bounds[0])), 0.5)
+        figure.add_scatter(
+            x=[x, x], y=[floor, top], mode="lines", hoverinfo="skip",
+            line={"color": ACCENT, "width": 1.5, "dash": "dash"},
+        )  # fmt: skip
+    figure.update_xaxes(
+        title_text="symmetric bound b, keeping [b, 1 − b]",
+        type="log", dtick=1, range=[left, float(np.log10(bounds[-1]))], tickformat="~g",
+    )  # fmt: skip
+    figure.update_yaxes(title_text=f"log loss, {n:,} valid pictures", range=[floor, top], nticks=6)
+    return calm(figure, 330)
+
+
+def handed_in_figure(
+    histogram: ProbabilityHistogram, score_name: str, bounds: tuple[float, float]
+) -> go.Figure:
+    """Test pictures by the probability that is handed in for them, on a square-root scale."""
+    counts = histogram.unlabelled
+    centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    figure = go.Figure()
+    figure.add_bar(
+        x=centres, y=np.sqrt(counts), customdata=counts, marker_color=CALM,
+        width=np.diff(histogram.edges) * 0.86,
+        hovertemplate="%{x:.2f}: %{customdata:,} pictures<extra></extra>",
+    )  # fmt: skip
+    for bound in bounds:
+        figure.add_vline(x=bound, line={"color": ACCENT, "width": 1.5, "dash": "dash"})
+    top = int(counts.max(initial=1))
+    ticks = sorted({0, *_round_steps(top)})
+    figure.update_yaxes(
+        title_text="pictures", tickvals=np.sqrt(ticks), ticktext=[f"{n:,}" for n in ticks],
+        range=[0, float(np.sqrt(top)) * 1.06],
+    )  # fmt: skip
+    figure.update_xaxes(title_text=plain(score_name) + ", as handed in", range=[0, 1])
+    return calm(figure, 240)
+
+
+def epochs_figure(epochs: Sequence[Mapping[str, Any]], what: str, word: str) -> go.Figure:
+    """Draw loss or accuracy (``what``) in training and on the valid pictures, by epoch."""
+    x = [line.get("epoch") for line in epochs]
+    figure = go.Figure()
+    parts = (("train", what, CALM, "dot"), ("valid", f"valid_{what}", ACCENT, "solid"))
+    for name, key, colour, dash in parts:
+        y = [line.get(key) for line in epochs]
+        figure.add_scatter(
+            x=x, y=y, mode="lines+markers", name=name, marker={"size": 5, "color": colour},
+            line={"color": colour, "width": 2, "dash": dash},
+            hovertemplate=f"epoch %{{x}}: %{{y:.4f}} {name}<extra></extra>",
+        )  # fmt: skip
+    step = max(1, -(-len(x) // 12))
+    figure.update_xaxes(title_text="epoch", dtick=step, range=[0.5, max(len(x), 2) + 0.5])
+    figure.update_yaxes(title_text=word, nticks=6)
+    calm(figure, 240)
+    figure.update_layout(
+        showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.14}
+    )
+    return figure
+
+
+def _add(
+    figure: go.Figure, x: Any, y: Any, name: str | None, line: dict[str, Any],
+    skip: bool = False, **more: Any,
+) -> None:  # fmt: skip
+    template = None if skip else f"%{{x:.3g}}: %{{y:.5f}} {name or ''}<extra></extra>"
+    figure.add_scatter(
+        x=x, y=y, mode="lines", name=name, line=line, hovertemplate=template,
+        hoverinfo="skip" if skip else None, **more,
+    )  # fmt: skip
+
+
+def _round_steps(top: int) -> list[int]:
+    """Return round counts up to ``top`` that lie apart on a square-root scale, from high to low."""
+    chosen: list[int] = []
+    for step in sorted((m * 10**power for power in range(8) for m in (1, 2, 5)), reverse=True):
+        if step <= top and (not chosen or np.sqrt(chosen[-1]) - np.sqrt(step) > np.sqrt(top) / 8):
+            chosen.append(step)
+    return [step for step in chosen if np.sqrt(step) > np.sqrt(top) / 8]

@@ -1,0 +1,137 @@
+// Text reaches the page by textContent and image sources are data URIs made by the server.
+const SHAPES = { wrong: "M1.5 1.5l7 7M8.5 1.5l-7 7", right: "M1 5.5l3 3 5-7", unlabelled: "M1 5h8" };
+const WORDS = { wrong: "wrong", right: "right", unlabelled: "no label" };
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function mark(verdict) {
+  const box = element("span", "mark");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 10 10");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", SHAPES[verdict]);
+  svg.append(path);
+  box.append(svg, element("span", "", WORDS[verdict]));
+  return box;
+}
+
+function figure(name, value) {
+  const line = element("div", "line");
+  line.append(element("span", "names", name), element("span", "figure", value));
+  return line;
+}
+
+function tileOf(tile) {
+  const button = element("button", `tile ${tile.verdict}`);
+  button.type = "button";
+  button.dataset.id = tile.id;
+  button.tabIndex = -1;
+  button.title = tile.id;
+  const told = tile.verdict === "unlabelled" ? `predicted ${tile.predicted}`
+    : `true ${tile.true}, predicted ${tile.predicted}, loss ${tile.loss}`;
+  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.verdict]}, ${told}, ${tile.pName} ${tile.p}`);
+  const frame = element("div", "frame");
+  if (tile.src) {
+    const image = element("img");
+    image.alt = "";
+    image.decoding = "sync";
+    image.onload = () => image.classList.toggle("tall", image.naturalHeight > image.naturalWidth);
+    image.src = tile.src;
+    frame.append(image);
+  } else {
+    frame.append(element("span", "lost", "cannot be read"));
+  }
+  frame.append(mark(tile.verdict));
+  const names = element("span", "names");
+  if (tile.verdict === "wrong") names.append(element("span", "", tile.true), " → ", element("b", "", tile.predicted));
+  else names.append(element("b", "", tile.predicted));
+  const first = element("div", "line");
+  first.append(names);
+  button.append(frame, first, figure(tile.pName, tile.p));
+  if (tile.loss) button.append(figure("loss", tile.loss));
+  return button;
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const grid = parentElement.querySelector(".grid");
+  const turns = parentElement.querySelector(".turns");
+  const tiles = () => [...grid.children];
+
+  const same = grid.shown && JSON.stringify(grid.shown) === JSON.stringify(data);
+  if (!same) {
+    const hadFocus = parentElement.activeElement;
+    const focusedId = hadFocus?.dataset.id;
+    grid.shown = data;
+    grid.classList.toggle("strip", data.strip);
+    grid.setAttribute("role", "group");
+    grid.setAttribute("aria-label", "Pictures; arrow keys move, Enter opens");
+    grid.replaceChildren(...data.tiles.map(tileOf));
+    if (grid.children.length) grid.children[0].tabIndex = 0;
+    turns.replaceChildren(...[-1, 1].flatMap((step, i) => {
+      if (!data.turns[i]) return [];
+      const button = element("button", "", data.turns[i]);
+      button.dataset.step = step;
+      return [button];
+    }));
+    if (grid.wanted !== undefined) focusOn(grid.wanted);
+    else if (hadFocus) (tiles().find((t) => t.dataset.id === focusedId) ?? tiles()[0])?.focus();
+  }
+
+  function focusOn(id) {
+    const tile = tiles().find((t) => t.dataset.id === id);
+    if (!tile) return false;
+    move(tile);
+    return true;
+  }
+  function move(tile) {
+    for (const other of tiles()) other.tabIndex = other === tile ? 0 : -1;
+    tile.focus();
+  }
+  function turn(step) {
+    if (data.turns[step < 0 ? 0 : 1]) {
+      setTriggerValue("turn", step);
+      if (step) grid.getRootNode().host?.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  grid.onclick = (event) => {
+    const tile = event.target.closest(".tile");
+    if (!tile) return;
+    move(tile);
+    setTriggerValue("open", tile.dataset.id);
+  };
+  turns.onclick = (event) => {
+    const step = Number(event.target.dataset?.step);
+    if (step) turn(step);
+  };
+  grid.onkeydown = (event) => {
+    const all = tiles();
+    const at = all.indexOf(parentElement.activeElement);
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const top = all[0].offsetTop;
+    const below = all.findIndex((t) => t.offsetTop !== top);
+    const columns = below < 0 ? all.length : below;
+    const to = {
+      ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns,
+      Home: 0, End: all.length - 1,
+    }[event.key];
+    if (event.key === "PageDown") turn(1);
+    else if (event.key === "PageUp") turn(-1);
+    else if (to === undefined) return;
+    else if (all[to]) move(all[to]);
+    event.preventDefault();
+  };
+
+  // The large view tells which picture was looked at last; focus goes back to it.
+  const closed = (event) => {
+    if (!focusOn(event.detail)) grid.wanted = event.detail;
+    else grid.wanted = undefined;
+  };
+  window.addEventListener("second-look-closed", closed);
+  return () => window.removeEventListener("second-look-closed", closed);
+}

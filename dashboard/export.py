@@ -1,0 +1,62 @@
+"""What leaves by the browser: the filtered pictures as CSV, and the submission."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from dashboard.loaders import Table
+from engine.competition.records import write_submission
+from engine.competition.submission import Submission
+from engine.errors import Refused
+from engine.runs.predictions import UNKNOWN
+from engine.runs.run import Run
+
+_FORMULA = "(?s)^([=+\\-@\t\r\n|].*)$"
+
+
+def csv_of(table: Table, chosen: np.ndarray) -> bytes:
+    """Return id, path, label, predicted, p_<class> and log_loss of the chosen rows, in order.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    predictions, at = table.predictions, pa.array(chosen)
+    names = pa.array(predictions.class_names, pa.string())
+    y_true, loss = predictions.y_true[chosen], table.loss[chosen]
+    columns = {
+        "id": predictions.ids.take(at),
+        "path": predictions.paths.take(at),
+        "label": names.take(pa.array(y_true, mask=y_true == UNKNOWN)),
+        "predicted": names.take(pa.array(table.y_pred[chosen])),
+    }
+    text = {name: pc.replace_substring_regex(c, _FORMULA, r"'\1") for name, c in columns.items()}
+    numbers = {
+        f"p_{name}": pa.array(predictions.probabilities[chosen, index])
+        for index, name in enumerate(predictions.class_names)
+    }
+    sink = pa.BufferOutputStream()
+    costs = {"log_loss": pa.array(loss, mask=np.isnan(loss))}
+    pyarrow.csv.write_csv(pa.table({**text, **numbers, **costs}), sink)
+    return bytes(sink.getvalue())
+
+
+def hand_in(run: Run, submission: Submission, problems: list[str]) -> bytes:
+    """Write a submission into the run and return its bytes; what fails is added to ``problems``.
+
+    Raises
+    ------
+    Refused
+        When a check failed, or the file cannot be written.
+    """
+    try:
+        file = write_submission(
+            run.folder / "submissions", submission, run=run.name, now=datetime.now(UTC)
+        )
+        return file.read_bytes()
+    except (Refused, OSError) as error:
+        problems.append(str(error))
+        raise

@@ -1,0 +1,223 @@
+"""The only reader and writer of query parameters and session state.
+
+The address bar is the truth: a widget's callback writes the address, and every run of a page
+reads it and sets its widgets to it. (Widgets bound to the address cannot share it with parameters
+that code writes: a write sends the server's copy, which lacks what bound widgets changed.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import streamlit as st
+
+from engine.analysis.categories import CATEGORIES
+
+RUN = "run"
+RUN_WIDGET = "run_picker"
+ALL = "all"
+SHOW, TRUE, PREDICTED, RANGE, TEXT, PAGE = (
+    f"look_{name}" for name in ("show", "true", "predicted", "range", "text", "page")
+)
+_CHOSEN, _LOOK, _SHOWN_PAGE, _ARRIVED = "chosen_run", "last_look", "shown_page", "arrived"
+_RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the Errors page shows.
+
+    Attributes
+    ----------
+    show : one of the five categories, or ``ALL``: every picture, costliest first
+    true, predicted : class names, None for any
+    low, high : bounds on the score, both included
+    text : part of the id, case ignored
+    seed : of the shuffle
+    page : from 1
+    picture : id of the one shown large, None for none
+    """
+
+    show: str = ALL
+    true: str | None = None
+    predicted: str | None = None
+    low: float = 0.0
+    high: float = 1.0
+    text: str = ""
+    seed: int = 0
+    page: int = 1
+    picture: str | None = None
+
+    @property
+    def filtered(self) -> bool:
+        """Tell whether anything but the category narrows the pictures."""
+        return bool(self.true or self.predicted or self.text or self.low > 0 or self.high < 1)
+
+    def parameters(self) -> dict[str, str]:
+        """Return the address of this look; what is usual is left out."""
+        pairs = {
+            "show": "" if self.show == ALL else self.show,
+            "true": self.true or "",
+            "predicted": self.predicted or "",
+            "p": f"{self.low:g}-{self.high:g}" if self.low > 0 or self.high < 1 else "",
+            "id": self.text,
+            "seed": str(self.seed) if self.seed else "",
+            "page": str(self.page) if self.page > 1 else "",
+            "picture": self.picture or "",
+        }
+        return {name: value for name, value in pairs.items() if value}
+
+
+def sync_run(names: Sequence[str]) -> str | None:
+    """Return the chosen run, newest unless the address or this session says otherwise.
+
+    The address is completed, so that a copied link means the same run tomorrow.
+    """
+    if not names:
+        st.session_state[_CHOSEN] = None
+        return None
+    asked = st.query_params.get(RUN)
+    chosen = asked if asked in names else st.session_state.get(_CHOSEN)
+    if chosen not in names:
+        chosen = names[0]
+    if asked != chosen:
+        st.query_params[RUN] = chosen
+    st.session_state[_CHOSEN] = st.session_state[RUN_WIDGET] = chosen
+    return chosen
+
+
+def run_picked() -> None:
+    """Take over what the run picker says (its callback); another run starts unfiltered."""
+    chosen = st.session_state[RUN_WIDGET]
+    st.session_state[_CHOSEN] = chosen
+    st.session_state.pop(_LOOK, None)
+    st.query_params.from_dict({RUN: chosen})
+
+
+def run_name() -> str | None:
+    """Return the name of the chosen run, or None when there is no finished run."""
+    chosen: str | None = st.session_state.get(_CHOSEN)
+    return chosen
+
+
+def page_shown(name: str) -> None:
+    """Note which page is shown, and whether the person has just come to it."""
+    st.session_state[_ARRIVED] = st.session_state.get(_SHOWN_PAGE) != name
+    st.session_state[_SHOWN_PAGE] = name
+
+
+def look(class_names: Sequence[str]) -> Look:
+    """Read the look from the address and set the widgets to it.
+
+    Who comes back to the page by the menu finds what they had left.
+    """
+    current = _read_look(class_names)
+    arrived = st.session_state.pop(_ARRIVED, False)
+    if arrived and current == Look() and (left := st.session_state.get(_LOOK)):
+        if {left.true, left.predicted} <= {None, *class_names}:
+            current = replace(left, picture=None)
+        _write_look(current)
+    st.session_state[_LOOK] = current
+    st.session_state[SHOW] = current.show
+    st.session_state[TRUE], st.session_state[PREDICTED] = current.true, current.predicted
+    st.session_state[RANGE] = (current.low, current.high)
+    st.session_state[TEXT] = current.text
+    return current
+
+
+def set_page(page: int) -> None:
+    """Set the page switch, before it is drawn, to the page that is shown in truth."""
+    st.session_state[PAGE] = page
+    st.session_state[_LOOK] = replace(st.session_state[_LOOK], page=page)
+
+
+def filter_changed() -> None:
+    """Write what the filter's widgets say; the page begins anew (their callback)."""
+    low, high = st.session_state[RANGE]
+    _write_look(
+        Look(
+            show=st.session_state[SHOW] or ALL,
+            true=st.session_state[TRUE],
+            predicted=st.session_state[PREDICTED],
+            low=low,
+            high=high,
+            text=st.session_state[TEXT].strip(),
+            seed=st.session_state[_LOOK].seed,
+        )
+    )
+
+
+def change_look(**values: Any) -> None:
+    """Replace parts of the look (a callback); the page begins anew unless it is named."""
+    old: Look = st.session_state[_LOOK]
+    _write_look(replace(old, **{"page": 1, "picture": None, **values}))
+
+
+def page_changed() -> None:
+    """Turn to the page that the page switch says (its callback)."""
+    change_look(page=st.session_state[PAGE])
+
+
+def picture_opened(widget: str) -> None:
+    """Show the picture large whose id a component sent, or none (its callback)."""
+    old: Look = st.session_state[_LOOK]
+    change_look(page=old.page, picture=sent(widget, "open") or None)
+
+
+def page_turned(widget: str, pages: int) -> None:
+    """Turn the page by what a component sent (its callback)."""
+    old: Look = st.session_state[_LOOK]
+    step = sent(widget, "turn")
+    if step in (-1, 1):
+        change_look(page=min(max(old.page + step, 1), pages))
+
+
+def sent(widget: str, event: str) -> Any:
+    """Return what a component sent with this run, or None."""
+    value = st.session_state.get(widget)
+    return None if value is None else value.get(event)
+
+
+def chosen_row(widget: str) -> int | None:
+    """Return the row chosen in a table, or None."""
+    value = st.session_state.get(widget)
+    chosen = [] if value is None else value["selection"]["rows"]
+    return chosen[0] if chosen else None
+
+
+def open_errors(new: Look) -> NoReturn:
+    """Go to the Errors page with a look."""
+    st.session_state[_LOOK] = new
+    st.switch_page("views/errors.py", query_params={RUN: run_name() or "", **new.parameters()})
+
+
+def _read_look(class_names: Sequence[str]) -> Look:
+    asked = st.query_params
+    show, true, predicted = (asked.get(name) for name in ("show", "true", "predicted"))
+    bounds = _RANGE.fullmatch(asked.get("p", ""))
+    low, high = (float(bounds[1]), float(bounds[2])) if bounds else (0.0, 1.0)
+    valid = 0 <= low <= high <= 1
+    return Look(
+        show=show if show in CATEGORIES else ALL,
+        true=true if true in class_names else None,
+        predicted=predicted if predicted in class_names else None,
+        low=low if valid else 0.0,
+        high=high if valid else 1.0,
+        text=asked.get("id", "")[:500],
+        seed=_number("seed", 0),
+        page=max(_number("page", 1), 1),
+        picture=asked.get("picture") or None,
+    )
+
+
+def _write_look(new: Look) -> None:
+    st.session_state[_LOOK] = new
+    st.query_params.from_dict({RUN: run_name() or "", **new.parameters()})
+
+
+def _number(name: str, default: int) -> int:
+    text = st.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default

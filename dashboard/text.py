@@ -1,0 +1,24 @@
+"""Strings from strangers, made harmless for widgets that read Markdown or HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~^$:<>&=\"'/@])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    """Replace line breaks and other control characters, which could hide or reorder text."""
+    return _CONTROL.sub("␤", text)
+
+
+def literal(text: str) -> str:
+    """Return Markdown that shows ``text`` as it is: no link, no picture, no tag, no directive."""
+    return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};", one_line(text))
+
+
+def literal_html(text: str) -> str:
+    """Return HTML that shows ``text`` as it is."""
+    return html.escape(one_line(text), quote=True)

@@ -1,0 +1,1 @@
+"""One thin file a page: read the state, load, one analysis call, draw."""

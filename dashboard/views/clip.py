@@ -1,0 +1,119 @@
+"""Clip: two bounds, what they do to the log loss while they are dragged, and the best ones."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import bounds_state as kept
+from dashboard import charts_clip, loaders, loaders_clip, state, words, words_clip
+from dashboard.components.bounds import bounds as bounds_track
+from dashboard.loaders import Table
+from dashboard.loaders_clip import Costs
+from engine.analysis.clipping import touched, wrong_cost
+from engine.runs.run import open_run
+
+
+def page() -> None:
+    name = state.run_name()
+    st.header("Clip", anchor=False)
+    if name is None:
+        words.no_run("set its clip bounds")
+        return
+    valid = loaders.table(name)
+    if not valid.predictions.labelled:
+        st.info("The valid pictures of this run have no labels, so bounds have no log loss.")
+        return
+    kept.take(name, open_run(name).bounds)
+    live(valid, loaders_clip.test_table(name), loaders_clip.costs(valid))
+
+
+@st.fragment
+def live(valid: Table, test: Table | None, costs: Costs) -> None:
+    """Draw all that moves with the bounds; dragging runs nothing but this."""
+    lower, upper, linked = kept.current()
+    loss = costs.loss.at(lower, upper)
+    touches = [(split, len(t), *_touched(t, lower, upper)) for split, t in _splits(valid, test)]
+    n_test = len(test) if test is not None and len(test) else len(valid)
+    one = wrong_cost(lower, upper, n_test, costs.loss.n_classes)
+
+    words.styled(words_clip.before_after(costs.before, loss, len(valid)))
+    shown = test if test is not None and len(test) else valid
+    bounds_track(
+        lower,
+        upper,
+        linked=linked,
+        bars=loaders_clip.bars(shown).tolist(),
+        reach=loaders_clip.REACH,
+        word=words_clip.histogram_note(shown.score_name, len(shown), shown is test),
+        key=kept.TRACK,
+        moved=kept.moved,
+    )
+    _fields()
+    _suggestions(costs)
+    st.space("small")
+    curve, told = st.columns([3, 2], gap="large")
+    with curve:
+        st.subheader("Where the best bounds lie", anchor=False)
+        figure = charts_clip.clip_figure(
+            costs.bounds, costs.losses, costs.band,
+            before=costs.before, best=costs.symmetric, chosen=(lower, upper), loss=loss,
+            n=len(valid),
+        )  # fmt: skip
+        st.plotly_chart(figure, key="clip_curve", config={"displayModeBar": False})
+        words.styled(words_clip.trust(costs))
+    with told:
+        st.subheader("What the bounds touch", anchor=False)
+        words.styled(words_clip.touch_table(touches, lower, upper))
+        st.subheader("If the model is surely wrong", anchor=False)
+        words.styled(words_clip.wrong_costs(one, n_test, test is not None and len(test) > 0, loss))
+
+
+def _fields() -> None:
+    fields = st.columns([2, 2, 3], vertical_alignment="bottom", gap="small")
+    for column, label, key in zip(
+        fields, ("Lower bound", "Upper bound"), (kept.LOWER, kept.UPPER), strict=False
+    ):
+        column.number_input(
+            label, 0.0, 1.0, step=0.005, format="%.6g", key=key, on_change=kept.typed, args=(key,)
+        )
+    fields[2].toggle(
+        "Linked", key=kept.LINKED, on_change=kept.linked,
+        help="Both bounds at the same distance from their end: [b, 1 − b].",
+    )  # fmt: skip
+    if message := kept.complaint():
+        st.warning(message, icon=":material/error:")
+
+
+def _suggestions(costs: Costs) -> None:
+    best = words_clip.short(costs.symmetric[0])
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"
+        st.button(
+            f"Use suggested: {label}", type="primary", on_click=kept.use,
+            args=(best, round(1 - best, 12), True), icon=":material/target:",
+        )  # fmt: skip
+        if costs.independent is not None:
+            low, high = (
+                words_clip.short(costs.independent[0]),
+                words_clip.short(costs.independent[1]),
+            )
+            st.button(
+                f"Best separate pair: {low:g} and {high:.9g}", on_click=kept.use,
+                args=(low, high, False),
+                help="Each bound on its own. Two numbers fitted to the same pictures are trusted "
+                "less than one.",
+            )  # fmt: skip
+        st.button("Usual: 0.025 and 0.975", on_click=kept.use, args=(0.025, 0.975, True))
+        st.button("No clipping", on_click=kept.use, args=(0.0, 1.0, True))
+
+
+def _splits(valid: Table, test: Table | None) -> list[tuple[str, Table]]:
+    return [("Valid", valid)] + ([("Test", test)] if test is not None and len(test) else [])
+
+
+def _touched(table: Table, lower: float, upper: float) -> tuple[int, int]:
+    positive = table.positive if len(table.predictions.class_names) == 2 else None
+    return touched(table.predictions.probabilities, lower, upper, positive)
+
+
+page()

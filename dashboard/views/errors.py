@@ -1,0 +1,164 @@
+"""Errors: one gallery of the pictures that the filter leaves, in the order of the category."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from dashboard import export, loaders, pictures, state
+from dashboard.components.gallery import gallery
+from dashboard.components.picture import picture
+from dashboard.frame import refusals
+from dashboard.loaders import Table
+from dashboard.state import ALL, Look
+from dashboard.text import literal
+from dashboard.tiles import large_of, pictures_of, tiles_of
+from engine.analysis.categories import CATEGORIES
+
+PER_PAGE = 48
+NAMES = {
+    ALL: "All",
+    "random-correct": "Random correct",
+    "random-incorrect": "Random incorrect",
+    "most-correct": "Most confident correct",
+    "most-incorrect": "Most confident incorrect",
+    "most-uncertain": "Most uncertain",
+}
+ORDERS = {
+    ALL: "costliest first",
+    "random-correct": "in random order",
+    "random-incorrect": "in random order",
+    "most-correct": "surest first",
+    "most-incorrect": "surest first",
+    "most-uncertain": "closest call first",
+}
+
+
+@st.fragment
+def show() -> None:
+    with refusals():
+        page()
+
+
+def page() -> None:
+    name = state.run_name()
+    if name is None:
+        st.info("Finish a run first: the Overview page starts the demo.", icon=":material/info:")
+        return
+    table = loaders.table(name)
+    look = state.look(table.predictions.class_names)
+    filters(table, look)
+    order = loaders.rows(table, look)
+    at = place_of(table, order, look)
+    number, pages = turned_to(look, order, at)
+    above = st.container()
+    chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
+    gallery(  # sent first: decoding its pictures is what takes the browser longest
+        tiles_of(table, chosen),
+        key="gallery",
+        opened=partial(state.picture_opened, "gallery"),
+        turned=partial(state.page_turned, "gallery", pages),
+        turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
+    )
+    large = None if at is None else large_of(table, order, at)
+    picture(large, key="picture", changed=partial(state.picture_opened, "picture"))
+    with above:
+        bar(table, look, order, number, pages)
+        if not len(order):
+            empty(look)
+    ahead(table, order, number, at)
+
+
+def filters(table: Table, look: Look) -> None:
+    """Draw category, classes, range and id; what they say is already in ``look``."""
+    names = table.predictions.class_names
+    changed = state.filter_changed
+    st.segmented_control(
+        "Pictures", (ALL, *CATEGORIES), required=True, format_func=NAMES.__getitem__,
+        key=state.SHOW, on_change=changed, label_visibility="collapsed",
+    )  # fmt: skip
+    with st.container(key="filters"):
+        true, predicted, score, text = st.columns([3, 3, 4, 3], gap="medium")
+    any_class = {"index": None, "placeholder": "Any class", "on_change": changed}
+    true.selectbox("True class", names, key=state.TRUE, **any_class)
+    predicted.selectbox("Predicted class", names, key=state.PREDICTED, **any_class)
+    score.slider(literal(table.score_name), 0.0, 1.0, step=0.01, key=state.RANGE, on_change=changed)
+    text.text_input("Id contains", key=state.TEXT, on_change=changed, placeholder="Any id")
+
+
+def bar(table: Table, look: Look, order: np.ndarray, page: int, pages: int) -> None:
+    """Say what is shown and how many that is, beside what can be done with it."""
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        st.markdown(sentence(table, look, order), width="stretch")
+        if look.show.startswith("random"):
+            st.button(
+                "Shuffle again", icon=":material/shuffle:", on_click=state.change_look,
+                kwargs={"seed": look.seed + 1},
+            )  # fmt: skip
+        if look.filtered:
+            clear_button(look, "clear")
+        st.download_button(
+            "CSV", partial(export.csv_of, table, order), f"{table.key[0]}-{look.show}.csv",
+            "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
+            help="The pictures of this filter, in this order",
+        )  # fmt: skip
+        state.set_page(page)
+        st.pagination(pages, key=state.PAGE, on_change=state.page_changed, max_visible_pages=5)
+
+
+def empty(look: Look) -> None:
+    """Say that the filter leaves nothing and offer to clear it."""
+    if look.filtered:
+        st.info("No picture passes this filter.", icon=":material/filter_alt_off:")
+    else:
+        st.info(f"There are no pictures under “{NAMES[look.show]}”.", icon=":material/info:")
+
+
+def clear_button(look: Look, key: str) -> None:
+    st.button(
+        "Clear filter", icon=":material/filter_alt_off:", key=key, on_click=state.change_look,
+        kwargs={"true": None, "predicted": None, "low": 0.0, "high": 1.0, "text": ""},
+    )  # fmt: skip
+
+
+def sentence(table: Table, look: Look, order: np.ndarray) -> str:
+    """Return the count and what it counts, as harmless Markdown."""
+    parts = []
+    if look.true:
+        parts.append(f"true {literal(look.true)}")
+    if look.predicted:
+        parts.append(f"predicted {literal(look.predicted)}")
+    if look.low > 0 or look.high < 1:
+        parts.append(f"{literal(table.score_name)} {look.low:g} to {look.high:g}")
+    if look.text:
+        parts.append(f"id contains {literal(look.text)}")
+    told = ", ".join([*parts, ORDERS[look.show]])
+    return f"**{len(order):,}** of {len(table):,} pictures: {told}"
+
+
+def place_of(table: Table, order: np.ndarray, look: Look) -> int | None:
+    """Return where in the order the picture lies that is shown large."""
+    if look.picture is None:
+        return None
+    row = loaders.row_of(table, look.picture)
+    found = np.flatnonzero(order == row) if row is not None else np.empty(0)
+    return int(found[0]) if len(found) else None
+
+
+def turned_to(look: Look, order: np.ndarray, at: int | None) -> tuple[int, int]:
+    """Return the page, that of the large picture if there is one, and the number of pages."""
+    pages = max(1, -(-len(order) // PER_PAGE))
+    page = look.page if at is None else at // PER_PAGE + 1
+    return min(page, pages), pages
+
+
+def ahead(table: Table, order: np.ndarray, page: int, at: int | None) -> None:
+    """Make the next page's pictures, and the neighbours of the large one, before they are asked."""
+    following = order[page * PER_PAGE : (page + 1) * PER_PAGE]
+    near = order[:0] if at is None else order[[i for i in (at + 1, at - 1) if 0 <= i < len(order)]]
+    pictures.prefetch(pictures_of(table, following), pictures_of(table, near))
+
+
+show()

@@ -1,0 +1,244 @@
+"""From the confusion matrix to the pictures and back, by mouse and by keyboard, in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from engine.analysis.categories import category_rows
+from engine.runs.run import open_run
+
+SCREENSHOTS = Path(__file__).with_name("screenshots")
+PER_PAGE = 48
+READY = (
+    "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+)
+
+
+def settled(page: Page) -> None:
+    """Wait until the script has ended and every picture of the gallery is decoded."""
+    page.wait_for_selector(READY)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('*')].filter((e) => e.shadowRoot)
+            .flatMap((e) => [...e.shadowRoot.querySelectorAll('img')])
+            .every((i) => !i.src || i.complete)"""
+    )
+
+
+def shown(page: Page) -> list[str]:
+    """Return the ids in the gallery, in order."""
+    ids: list[str] = page.locator(".st-key-gallery .tile").evaluate_all(
+        "tiles => tiles.map((t) => t.dataset.id)"
+    )
+    return ids
+
+
+def assert_shown(page: Page, want: list[str]) -> None:
+    """Fail unless the gallery comes to show exactly these pictures, decoded."""
+    tiles = page.locator(".st-key-gallery .tile")
+    expect(tiles).to_have_count(len(want))
+    if want:
+        expect(tiles.first).to_have_attribute("data-id", want[0])
+    settled(page)
+    assert shown(page) == want
+
+
+def focused(page: Page) -> str | None:
+    """Return the id of the tile that has the focus."""
+    found: str | None = page.evaluate(
+        "() => document.activeElement?.shadowRoot?.activeElement?.dataset.id ?? null"
+    )
+    return found
+
+
+def expected(look: Callable[..., np.ndarray]) -> list[str]:
+    """Return the ids of a look, computed from the run's files."""
+    predictions = open_run("latest").predictions("valid")
+    rows = look(predictions.y_true, predictions.y_pred, predictions.probabilities)
+    ids: list[str] = [predictions.ids[int(row)].as_py() for row in rows]
+    return ids
+
+
+def costliest(true: int, predicted: int) -> Callable[..., np.ndarray]:
+    """Return the look of a matrix cell: its pictures, by the probability of the true class."""
+
+    def look(y_true: np.ndarray, y_pred: np.ndarray, p: np.ndarray) -> np.ndarray:
+        rows = np.flatnonzero((y_true == true) & (y_pred == predicted))
+        return rows[np.argsort(p[rows, true], kind="stable")]
+
+    return look
+
+
+def test_from_cell_to_pictures_to_large_and_back_and_by_link(serve, open_context):
+    server = serve({"n": 900, "n_test": 20, "quarantined": 2})
+    page = open_context().new_page()
+    page.goto(server.url)
+    settled(page)
+
+    page.locator(".st-key-matrix").get_by_label("true cat, predicted dog").click()
+    page.wait_for_url("**/errors?*")
+    settled(page)
+    want = expected(costliest(0, 1))
+    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want):,} of 900 pictures")
+    assert_shown(page, want[:PER_PAGE])
+
+    page.locator(".st-key-gallery .tile").nth(3).click()
+    dialog = page.locator(".st-key-picture dialog")
+    expect(dialog.locator("h2")).to_have_text(want[3])
+    expect(dialog.locator(".bar")).to_have_count(2)
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator("h2")).to_have_text(want[4])
+    dialog.get_by_text("Next").click()
+    expect(dialog.locator("h2")).to_have_text(want[5])
+    expect(dialog.locator(".where")).to_have_text(f"6 of {len(want)}")
+    page.keyboard.press("Escape")
+    expect(dialog).not_to_be_visible()
+    settled(page)
+    assert focused(page) == want[5]
+    page.wait_for_url(lambda url: "picture=" not in url)
+
+    page.get_by_text("Most confident incorrect").click()
+    page.wait_for_url("**show=most-incorrect**")
+    settled(page)
+
+    def surest(y_true: np.ndarray, y_pred: np.ndarray, p: np.ndarray) -> np.ndarray:
+        rows = category_rows("most-incorrect", y_true, p, class_index=1)
+        return rows[y_true[rows] == 0]
+
+    want = expected(surest)
+    assert_shown(page, want[:PER_PAGE])
+
+    other = open_context().new_page()
+    other.goto(page.url)
+    settled(other)
+    assert_shown(other, want[:PER_PAGE])
+    page.go_back()
+    page.wait_for_url(lambda url: "show=" not in url)
+    settled(page)
+    assert_shown(page, expected(costliest(0, 1))[:PER_PAGE])
+
+    page.get_by_role("link", name="Overview").click()
+    page.wait_for_selector(".st-key-matrix .cell")
+    page.get_by_role("link", name="Errors").click()
+    assert_shown(page, expected(costliest(0, 1))[:PER_PAGE])
+    assert parse_qs(urlparse(page.url).query)["true"] == ["cat"]
+
+
+def test_by_keyboard_alone(serve, open_context):
+    server = serve({"n": 900, "n_test": 0})
+    page = open_context().new_page()
+    page.goto(server.url)
+    settled(page)
+    page.locator(".st-key-matrix .cell").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/errors?*")
+    settled(page)
+    want = expected(costliest(1, 0))
+    assert_shown(page, want[:PER_PAGE])
+
+    page.locator(".st-key-gallery .tile[tabindex='0']").focus()
+    columns = page.locator(".st-key-gallery .grid").evaluate(
+        "g => getComputedStyle(g).gridTemplateColumns.split(' ').length"
+    )
+    page.keyboard.press("End")
+    assert focused(page) == want[:PER_PAGE][-1]
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert focused(page) == want[columns + 1]
+    page.keyboard.press("Enter")
+    heading = page.locator(".st-key-picture dialog h2")
+    expect(heading).to_have_text(want[columns + 1])
+    page.keyboard.press("ArrowLeft")
+    expect(heading).to_have_text(want[columns])
+    page.keyboard.press("End")
+    expect(heading).to_have_text(want[-1])
+    page.keyboard.press("Escape")
+    settled(page)
+    last_page = want[(len(want) - 1) // PER_PAGE * PER_PAGE :]
+    expect(page.locator(".st-key-gallery .tile")).to_have_count(len(last_page))
+    assert_shown(page, last_page)
+    assert focused(page) == want[-1]
+    page.keyboard.press("PageUp")
+    page.wait_for_url(lambda url: "page=" not in url)
+    settled(page)
+    assert_shown(page, want[:PER_PAGE])
+
+
+def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):
+    server = serve({"n": 60, "n_test": 0})
+    page = open_context().new_page()
+    page.goto(f"{server.url}/errors?id=nothing-has-this-id")
+    settled(page)
+    expect(page.get_by_text("No picture passes this filter")).to_be_visible()
+    expect(page.locator(".st-key-bar")).to_contain_text("0 of 60 pictures")
+    page.get_by_role("button", name="Clear filter").click()
+    expect(page.locator(".st-key-gallery .tile")).to_have_count(PER_PAGE)
+    assert parse_qs(urlparse(page.url).query).keys() == {"run"}
+
+
+@pytest.mark.parametrize("path", ["", "errors", "clip", "submit", "train"])
+def test_hostile_names_are_shown_as_they_are(serve, open_context, path):
+    server = serve({"n": 80, "n_test": 20, "classes": 3, "hostile": True, "quarantined": 9})
+    page = open_context().new_page()
+    outside: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((server.url, "data:", f"blob:{server.url}"))
+            else outside.append(request.url)
+        ),
+    )
+    page.on("dialog", lambda dialog: outside.append(dialog.message))
+    page.goto(f"{server.url}/{path}")
+    settled(page)
+    if path == "":
+        for name in open_run("latest").class_names:
+            expect(
+                page.locator(".st-key-matrix .row").get_by_text(name, exact=True)
+            ).to_be_visible()
+        page.get_by_text("9 pictures set aside").click()
+    if path == "errors":
+        assert set(shown(page)) <= set(expected(lambda y_true, *_: np.arange(len(y_true))))
+        page.locator(".st-key-gallery .tile").first.click()
+        expect(page.locator(".st-key-picture h2")).to_have_text(shown(page)[0])
+    page.wait_for_timeout(500)
+    assert outside == []
+    assert page.locator("b b, script:text('alert'), img[src*='evil']").count() == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1366, 390])
+def test_screenshots_of_every_page(serve, open_context, theme, width):
+    server = serve(
+        {"n": 900, "n_test": 200, "quarantined": 4, "name": "Second try"},
+        {"n": 600, "n_test": 60, "classes": 5, "seed": 1, "age": timedelta(days=1)},
+    )
+    context: BrowserContext = open_context(theme, width, 768 if width > 400 else 844)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page = context.new_page()
+    for name in ("overview", "errors", "clip", "submit", "train"):
+        page.goto(f"{server.url}/{name}")
+        settled(page)
+        page.wait_for_timeout(400)
+        tall = page.locator("[data-testid=stMain]").evaluate("m => m.scrollHeight")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        page.set_viewport_size({"width": width, "height": min(tall, 3000)})
+        page.wait_for_timeout(200)
+        page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png")
+        page.set_viewport_size({"width": width, "height": 768})
+        assert wide <= width, f"{name} scrolls sideways: {wide} > {width}"
+    page.goto(f"{server.url}/errors?show=most-incorrect")
+    settled(page)
+    page.locator(".st-key-gallery .tile").nth(1).click()
+    expect(page.locator(".st-key-picture dialog")).to_be_visible()
+    settled(page)
+    page.screenshot(path=SCREENSHOTS / f"large-{theme}-{width}.png")

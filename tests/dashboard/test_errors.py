@@ -1,0 +1,176 @@
+"""The Errors page: which pictures it counts and shows for which address."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import export, loaders, tiles
+from dashboard.state import Look
+from dashboard.text import literal
+from engine.analysis.categories import CATEGORIES, category_rows
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+
+
+def errors(**parameters: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.switch_page("views/errors.py")
+    return app.run()
+
+
+def sentence(app: AppTest) -> str:
+    return next(str(element.value) for element in app.markdown if "pictures" in element.value)
+
+
+def parameters(app: AppTest) -> dict[str, Any]:
+    read = dict(app.query_params)
+    read.pop("run")
+    return {name: value[0] if isinstance(value, list) else value for name, value in read.items()}
+
+
+def test_every_category_counts_its_pictures(make_run):
+    run = make_run(n=200)
+    predictions = run.predictions()
+    for category in CATEGORIES:
+        app = errors(show=category)
+        assert not app.exception
+        count = len(category_rows(category, predictions.y_true, predictions.probabilities))
+        assert sentence(app).startswith(f"**{count}** of 200 pictures")
+        assert parameters(app) == {"show": category}
+
+
+def test_the_filter_is_the_address(make_run):
+    run = make_run(n=300)
+    table = loaders.table(run.name)
+    p = table.predictions
+    want = (p.y_true == 0) & (table.y_pred == 1) & (table.score >= 0.6) & (table.score <= 0.95)
+    address = {"true": "cat", "predicted": "dog", "p": "0.6-0.95"}
+    app = errors(**address)
+    assert sentence(app).startswith(f"**{want.sum()}** of 300 pictures: true cat, predicted dog")
+    assert app.selectbox(key="look_true").value == "cat"
+    assert app.slider[0].value == (0.6, 0.95)
+
+    app.text_input[0].set_value("00000").run()
+    assert not app.exception
+    assert parameters(app) == {**address, "id": "00000"}
+    named = np.array(["00000" in name for name in p.ids.to_pylist()])
+    assert sentence(app).startswith(f"**{(want & named).sum()}** of 300")
+    app.button(key="clear").click().run()
+    assert parameters(app) == {}
+    assert sentence(app).startswith("**300** of 300")
+
+
+def test_shuffling_again_is_another_order_of_the_same_pictures(make_run):
+    run = make_run(n=300)
+    app = errors(show="random-incorrect")
+    next(b for b in app.button if b.label == "Shuffle again").click().run()
+    assert parameters(app) == {"show": "random-incorrect", "seed": "1"}
+    table = loaders.table(run.name)
+    first, second = (
+        loaders.rows(table, Look(show="random-incorrect", seed=seed)) for seed in (0, 1)
+    )
+    assert sorted(first) == sorted(second)
+    assert list(first) != list(second)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"show": "<script>", "true": "wolf", "p": "0.9-0.1", "page": "-3", "seed": "x"},
+        {"page": "999999999"},
+        {"p": "nan-1", "picture": "no such picture"},
+        {"page": "٣", "id": "x" * 9000},
+    ],
+)
+def test_an_absurd_address_shows_something_sensible(make_run, address):
+    make_run(n=60)
+    app = errors(**address)
+    assert not app.exception
+    assert not app.error
+
+
+def test_an_empty_filter_says_so(make_run):
+    make_run(n=60)
+    app = errors(id="nothing has this id")
+    assert "No picture passes" in app.info[0].value
+    assert sentence(app).startswith("**0** of 60")
+    assert app.button(key="clear").label == "Clear filter"
+
+
+def test_without_a_run_it_points_to_the_overview(home):
+    app = errors()
+    assert not app.exception
+    assert "Overview" in app.info[0].value
+
+
+@pytest.mark.parametrize("classes", [5, 120])
+def test_many_classes(make_run, classes):
+    run = make_run(n=400, classes=classes, quarantined=3)
+    app = errors(true=run.class_names[1])
+    assert not app.exception
+    count = int((run.predictions().y_true == 1).sum())
+    assert sentence(app).startswith(f"**{count}** of 400")
+
+
+def test_a_large_picture_turns_to_its_page_and_knows_its_neighbours(make_run):
+    run = make_run(n=120)
+    table = loaders.table(run.name)
+    order = loaders.rows(table, Look())
+    ids = [table.predictions.ids[int(row)].as_py() for row in order]
+    app = errors(picture=ids[50])
+    assert not app.exception
+    shown = tiles.large_of(table, order, 50)
+    assert (shown["id"], shown["before"], shown["after"]) == (ids[50], ids[49], ids[51])
+    assert (shown["first"], shown["last"]) == (ids[0], ids[-1])
+    assert shown["where"] == "51 of 120"
+    assert shown["src"].startswith("data:image/jpeg;base64,")
+    assert tiles.large_of(table, order, 0)["before"] is None
+
+
+def test_a_lost_picture_still_has_a_tile(make_run):
+    run = make_run(n=20, pictures=False)
+    table = loaders.table(run.name)
+    shown = tiles.tiles_of(table, np.arange(20))
+    assert [tile["src"] for tile in shown] == [""] * 20
+    assert not errors().exception
+
+
+def test_the_csv_is_the_filter_in_order_and_no_formula(make_run):
+    run = make_run(n=80, classes=3, hostile=True)
+    table = loaders.table(run.name)
+    order = loaders.rows(table, Look())
+    read = list(csv.DictReader(io.StringIO(export.csv_of(table, order).decode(), newline="")))
+    ids = [table.predictions.ids[int(row)].as_py() for row in order]
+    assert [row["id"].removeprefix("'") for row in read] == ids
+    assert any(name.startswith("=HYPERLINK") for name in ids)
+    for row in read:
+        for name in ("id", "path", "label", "predicted"):
+            assert not row[name].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    losses = [float(row["log_loss"]) for row in read]
+    assert losses == sorted(losses, reverse=True)
+    assert np.mean(losses) == pytest.approx(run.config["valid"]["log_loss"])
+
+
+@pytest.mark.parametrize("text", ["*a*", "![x](http://e.x/i.png)", "<b>", ":red[x]", "$x$", "a\nb"])
+def test_literal_text_holds_nothing_that_markdown_reads(text):
+    shown = literal(text)
+    assert not set("*![]()<>:$\n") & set(shown.replace("&#", "").replace(";", ""))
+
+
+def test_who_comes_back_finds_the_filter_as_it_was_left(make_run):
+    make_run(n=60)
+    app = errors(show="most-incorrect", true="cat")
+    app.switch_page("views/overview.py").run()
+    for name in ("show", "true"):  # the browser's menu leaves them behind
+        del app.query_params[name]
+    app.switch_page("views/errors.py").run()
+    assert parameters(app) == {"show": "most-incorrect", "true": "cat"}

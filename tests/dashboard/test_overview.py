@@ -1,0 +1,104 @@
+"""The Overview page: full, empty, with many classes, with pictures set aside."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.analysis.metrics import confusion_matrix
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+
+
+def overview(**parameters: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.switch_page("views/overview.py")
+    return app.run()
+
+
+def page_text(app: AppTest) -> str:
+    return "\n".join(
+        str(element.value) for element in (*app.markdown, *app.subheader, *app.caption)
+    )
+
+
+def figures(app: AppTest) -> dict[str, str]:
+    html = " ".join(element.proto.body for element in app.get("html"))
+    return dict(re.findall(r"<span>([^<]+)</span><strong>([^<]+)</strong>", html))
+
+
+def test_the_figures_are_those_of_the_run(make_run):
+    run = make_run(n=200, quarantined=3)
+    app = overview()
+    assert not app.exception
+    shown = figures(app)
+    assert shown["Accuracy"] == f"{run.config['valid']['accuracy']:.2%}"
+    assert shown["Log loss"] == f"{run.config['valid']['log_loss']:.4f}"
+    predictions = run.predictions()
+    matrix = confusion_matrix(predictions.y_true, predictions.y_pred, 2)
+    assert shown["Wrong"] == str(matrix.sum() - matrix.trace())
+    assert shown["Set aside"] == "3"
+    assert "Where the log loss comes from" in page_text(app)
+    assert app.expander[0].label == "3 pictures set aside, with reasons"
+    assert list(app.expander[0].dataframe[0].value["path"]) == list(run.quarantine["path"])
+
+
+def test_without_a_run_there_is_one_instruction_and_one_button(home):
+    app = overview()
+    assert not app.exception
+    assert [button.label for button in app.button] == ["Start the demo"]
+    assert "no finished run yet" in page_text(app)
+    assert not app.selectbox
+
+
+@pytest.mark.parametrize("classes", [5, 120])
+def test_with_many_classes_the_pairs_are_listed(make_run, classes):
+    run = make_run(n=400, classes=classes)
+    app = overview()
+    assert not app.exception
+    table = app.dataframe[0].value
+    predictions = run.predictions()
+    matrix = confusion_matrix(predictions.y_true, predictions.y_pred, classes)
+    matrix[range(classes), range(classes)] = 0
+    assert table["Pictures"].iloc[0] == matrix.max()
+    names = run.class_names
+    for row in table.itertuples(index=False):
+        assert matrix[names.index(row[0]), names.index(row[1])] == row[2]
+
+
+def test_a_run_without_validation_pictures_says_so(make_run):
+    make_run(n=0, quarantined=1)
+    app = overview()
+    assert not app.exception
+    assert "no validation pictures" in app.info[0].value
+    assert app.expander[0].label.startswith("1 picture")
+
+
+def test_the_address_names_the_run_and_an_unknown_one_becomes_the_newest(make_run):
+    old, new = make_run(n=30, seed=1, age=timedelta(days=1)), make_run(n=30, seed=2)
+    assert overview(run=old.name).query_params["run"] in (old.name, [old.name])
+    assert figures(overview(run=old.name))["Log loss"] == f"{old.config['valid']['log_loss']:.4f}"
+    assert (
+        figures(overview(run="../../etc"))["Log loss"] == f"{new.config['valid']['log_loss']:.4f}"
+    )
+
+
+def test_damaged_predictions_are_named_in_one_sentence(make_run):
+    run = make_run(n=30)
+    run.predictions_path("valid").write_bytes(b"nothing")
+    app = overview()
+    assert not app.exception
+    assert "valid.parquet" in app.error[0].value.replace("&#46;", ".")
+
+
+def test_unfinished_runs_are_not_offered(make_run):
+    make_run(n=30, state="failed", seed=1)
+    app = overview()
+    assert not app.selectbox
+    assert [button.label for button in app.button] == ["Start the demo"]

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.export import hand_in
+from engine.competition.prepare import prepare_submission
+from engine.competition.records import list_submissions, write_submission
+from engine.errors import Refused
+from engine.runs.run import Run
+from tests.dashboard import pages
+from tests.dashboard.pages import assert_harmless, html
+
+
+def opened(run: Run | None = None) -> AppTest:
+    return pages.opened("submit", run)
+
+
+def button(app: AppTest):
+    return next(b for b in app.get("download_button") if b.proto.label.startswith("Write"))
+
+
+def put_sample(run: Run, ids: list[str], header: str = "id,label") -> Path:
+    path = run.data_root / "sample_submission.csv"
+    path.write_text(header + "\n" + "".join(f"{id},0.5\n" for id in ids))
+    return path
+
+
+def test_every_check_is_said_in_words_and_the_button_is_ready(make_run) -> None:
+    app = opened(make_run(n_test=30))
+    assert not app.exception
+    said = html(app)
+    for name in ("Rows", "Ids", "Order", "Range", "Bounds", "Class direction", "Missing pictures"):
+        assert f"<b>{name}</b> · passed" in said
+    assert not button(app).proto.disabled
+    assert app.code[0].value.splitlines()[0] == "id,label"
+    assert len(app.code[0].value.splitlines()) == 9
+
+
+def test_the_bounds_of_the_clip_page_are_used(make_run) -> None:
+    run = make_run(n_test=30)
+    run.set_bounds(0.3, 0.7)
+    app = opened(run)
+    assert any("0.3" in m.value and "0.7" in m.value for m in app.markdown)
+    p = run.predictions("test").probabilities[:, 1]
+    ids = run.predictions("test").ids.to_pylist()
+    rows = list(csv.reader(io.StringIO(app.code[0].value)))[1:]
+    for id, value in rows:
+        assert float(value) == pytest.approx(np.clip(p[ids.index(id)], 0.3, 0.7), abs=1e-6)
+
+
+def test_failed_checks_name_the_ids_and_hold_the_button(make_run) -> None:
+    run = make_run(n_test=5)
+    put_sample(run, ["1", "2", "3", "4", "77"])
+    app = opened(run)
+    assert "<b>Ids</b> · failed" in html(app) and "&#x27;77&#x27;" in html(app)
+    assert button(app).proto.disabled
+    assert any("checks failed" in s.value for s in app.subheader)
+
+
+def test_another_sample_file_of_the_folder_can_be_chosen(make_run) -> None:
+    run = make_run(n_test=3)
+    put_sample(run, ["1", "2", "9"])
+    (run.data_root / "other.csv").write_text("id,dog\n3,0\n1,0\n2,0\n")
+    app = opened(run)
+    assert button(app).proto.disabled
+    box = app.selectbox(key=f"submit_sample_{run.name}")
+    assert box.options == ["sample_submission.csv", "other.csv"]
+    box.select("other.csv").run()
+    assert not button(app).proto.disabled
+    lines = app.code[0].value.splitlines()
+    assert lines[0] == "id,dog" and [line.split(",")[0] for line in lines[1:]] == ["3", "1", "2"]
+
+
+def test_a_quarantined_test_picture_must_be_acknowledged(make_run) -> None:
+    run = make_run(n_test=5, quarantined=3)  # the third is a test picture
+    app = opened(run)
+    assert button(app).proto.disabled and "bad2" in html(app) and "look at this" in html(app)
+    app.checkbox[0].check().run()
+    assert not button(app).proto.disabled
+    assert "bad2,0.50000" in app.code[0].value  # 500 of each class in training
+
+
+def test_what_is_written_is_what_is_handed_over_and_what_is_recorded(make_run) -> None:
+    run = make_run(n_test=7)
+    app = opened(run)
+    content = hand_in(run, prepare_submission(run, *run.bounds), [])
+    records = list_submissions(run.folder / "submissions")
+    assert len(records) == 1 and records[0]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (records[0]["lower"], records[0]["upper"]) == (0.025, 0.975)
+    assert (run.folder / "submissions" / records[0]["file"]).read_bytes() == content
+    app.run()
+    again = [b for b in app.get("download_button") if b.proto.label == "Download"]
+    assert len(again) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said(make_run) -> None:
+    run = make_run(n_test=3)
+    (run.folder / "submissions").write_text("in the way")
+    problems: list[str] = []
+    with pytest.raises((Refused, OSError)):
+        hand_in(run, prepare_submission(run, *run.bounds), problems)
+    assert len(problems) == 1 and "submissions" in problems[0]
+
+
+def test_earlier_submissions_beyond_ten_are_folded(make_run) -> None:
+    run = make_run(n_test=3)
+    for minute in range(12):
+        write_submission(
+            run.folder / "submissions", prepare_submission(run, 0.1, 0.9), run=run.name,
+            now=datetime(2026, 3, 1, 12, minute, tzinfo=UTC),
+        )  # fmt: skip
+    app = opened(run)
+    assert len([b for b in app.get("download_button") if b.proto.label == "Download"]) == 12
+    assert any(e.label == "2 more" for e in app.expander)
+
+
+@pytest.mark.parametrize("variable", [None, "KAGGLE_API_TOKEN"])
+def test_kaggle_credentials_are_looked_for(
+    make_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "x")
+    app = opened(make_run(n_test=3))
+    explained = any("Settings" in m.value for m in app.markdown)
+    found = any("credentials were found" in c.value for c in app.caption)
+    assert (explained, found) == ((True, False) if variable is None else (False, True))
+
+
+@pytest.mark.parametrize("classes", [5, 120])
+def test_many_classes(make_run, classes: int) -> None:
+    app = opened(make_run(n_test=12, classes=classes, pictures=False))
+    assert not app.exception
+    assert app.code[0].value.splitlines()[0].count(",") >= min(classes, 5)
+
+
+def test_nothing_there(home: Path) -> None:
+    app = opened()
+    assert not app.exception and "no finished run" in app.markdown[0].value
+
+
+def test_without_test_pictures(make_run) -> None:
+    run = make_run(n_test=0)
+    run.predictions_path("test").unlink()
+    app = opened(run)
+    assert not app.exception and any("nothing to hand in" in m.value for m in app.markdown)
+
+
+def test_hostile_names_are_text(make_run) -> None:
+    run = make_run(hostile=True, classes=9, quarantined=9)
+    for name in ("<img src=x>.csv", "![x](http:__evil.invalid).csv"):
+        (run.data_root / name).write_text("id,label\n1,0.5\n")
+    app = opened(run)
+    assert not app.exception
+    assert_harmless(app)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.errors import Refused
+from engine.runs import jobs
+from engine.runs.run import Run, create_run
+from tests.dashboard import pages
+from tests.dashboard.pages import assert_harmless, html
+from tests.tiny_pictures import image_folder, kaggle, put
+
+
+def opened(folder: Path | None = None) -> AppTest:
+    app = pages.opened("train")
+    if folder is not None:
+        app.text_input(key="train_data").set_value(str(folder)).run()
+    return app
+
+
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, dict[str, Any]]]:
+    """Catch what would be started."""
+    calls: list[tuple[Path, dict[str, Any]]] = []
+    monkeypatch.setattr(jobs, "start_fit", lambda data, options: calls.append((data, options)))
+    return calls
+
+
+def job(state: str, **status: Any) -> Run:
+    run = create_run("resnet18", {"request": {"name": "mine"}, "name": "mine", "data": "/d"})
+    run.set_status(state, **status)
+    return run
+
+
+def test_a_folder_is_told_before_anything_runs(home: Path, tmp_path: Path) -> None:
+    data = kaggle(tmp_path / "pets", train=10, test=4)
+    put(data / "train" / "cat.99.jpg", b"no picture")
+    put(data / "train" / "dog.98.jpg", (data / "train" / "cat.0.jpg").read_bytes())
+    app = opened(data)
+    assert not app.exception
+    said = html(app)
+    # 21 readable labelled pictures, a fifth of them held out, each class in proportion.
+    assert "<td>All classes</td><td>17</td><td>4</td>" in said
+    assert any("4 test pictures" in c.value for c in app.caption)
+    assert said.count("data:image/jpeg") == 21
+    assert [e.label for e in app.expander][:2] == [
+        "1 pictures put aside",
+        "1 pictures are there twice, in two splits or under two labels",
+    ]
+    assert app.dataframe[0].value["path"].tolist() == ["train/cat.99.jpg"]
+
+
+def test_counts_follow_the_choice_of_valid_pictures(home: Path, tmp_path: Path) -> None:
+    app = opened(kaggle(tmp_path / "pets", train=10))
+    app.number_input(key="train_valid").set_value(8).run()
+    assert "<td>All classes</td><td>12</td><td>8</td>" in html(app)
+
+
+def test_a_folder_with_valid_pictures_keeps_them(home: Path, tmp_path: Path) -> None:
+    app = opened(image_folder(tmp_path / "pets", train=6, valid=3))
+    assert "<td>All classes</td><td>12</td><td>6</td>" in html(app)
+    assert app.number_input(key="train_valid").disabled
+
+
+def test_the_choices_become_the_options_of_fit(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = started(monkeypatch)
+    data = kaggle(tmp_path / "pets")
+    app = opened(data)
+    app.selectbox(key="train_backbone").set_value("resnet18")
+    app.selectbox(key="train_weights").set_value("none")
+    app.segmented_control(key="train_what").set_value("all")
+    app.toggle(key="train_sample").set_value(True)
+    app.text_input(key="train_name").set_value("first try")
+    app.number_input(key="train_epochs").set_value(2)
+    app.number_input(key="train_lr").set_value(0.01)
+    app.run()
+    app.button(key="train_start").click().run()
+    assert not app.exception and calls[0][0] == data
+    chosen = {key: value for key, value in calls[0][1].items() if value not in (None, "auto")}
+    assert chosen == {
+        "backbone": "resnet18", "weights": "none", "train": "all", "sample": True,
+        "name": "first try", "epochs": 2, "lr": 0.01,
+    }  # fmt: skip
+    assert set(calls[0][1]) <= set(jobs.OPTIONS)
+    assert app.text_input(key="train_data").value == ""  # the fit is what matters now
+
+
+def test_a_refusal_to_start_is_one_sentence(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(data: Path, options: dict[str, Any]) -> None:
+        raise Refused("--backbone '<b>' is no model's name.")
+
+    monkeypatch.setattr(jobs, "start_fit", refuse)
+    app = opened(kaggle(tmp_path / "pets"))
+    app.button(key="train_start").click().run()
+    assert (
+        not app.exception and "no model" in app.error[0].value and "<b>" not in app.error[0].value
+    )
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty"])
+def test_a_folder_without_pictures_is_refused_in_one_sentence(home: Path, tmp_path, name) -> None:
+    (tmp_path / "empty").mkdir()
+    app = opened(tmp_path / name)
+    assert not app.exception and len(app.error) == 1
+    assert not any(b.key == "train_start" for b in app.button)
+
+
+def test_a_running_fit_shows_where_it_is_and_can_be_cancelled(home: Path) -> None:
+    run = job("running")
+    with run.held():
+        run.set_status("running", stage="features", done=300, total=1200, pictures_per_second=45.0)
+        run.write_epochs([_epoch(1), _epoch(2)])
+        app = opened()
+        said = html(app)
+        assert "300 of 1,200" in said and "45 pictures a second" in said and "20 s left" in said
+        assert '<span class="now">Through the network</span>' in said
+        assert len(app.get("plotly_chart")) == 2
+        app.button(key=f"cancel_{run.name}").click().run()
+        assert run.cancel_requested and "Stopping" in html(app)
+        assert html(opened()).count("300 of 1,200") + html(opened()).count("Stopping") > 0
+
+
+def test_a_killed_worker_is_lost_with_its_last_lines(home: Path) -> None:
+    run = job("running", stage="features", done=300, total=1200)
+    (run.folder / jobs.LOG).write_text("began <b>\nlibjpeg warned\n")
+    app = opened()
+    said = html(app)
+    assert "Lost." in said and "300 of 1,200" in said
+    assert "began &lt;b&gt;\nlibjpeg warned" in said
+    app.button(key=f"dismiss_{run.name}").click().run()
+    assert "Lost." not in html(app)
+
+
+def test_a_failed_fit_says_why(home: Path) -> None:
+    job("failed", message="--weights x.pt is <no> safetensors file.")
+    said = html(opened())
+    assert "Failed." in said and "&lt;no&gt; safetensors" in said
+
+
+def test_a_finished_fit_is_one_click_away(make_run) -> None:
+    run = make_run()
+    run.update_config(request={"backbone": "vgg16"})
+    app = opened()
+    assert "Finished." in html(app)
+    app.button(key=f"open_{run.name}").click().run()
+    assert not app.exception and run.name in app.query_params["run"]
+    assert not any(b.key and b.key.startswith("open_") for b in app.button)  # on another page now
+
+
+def test_folders_used_before_are_one_click_away(home: Path, tmp_path: Path) -> None:
+    data = kaggle(tmp_path / "pets")
+    create_run("vgg16", {"data": str(data)}).set_status("cancelled")
+    create_run("vgg16", {"data": str(tmp_path / "gone")}).set_status("cancelled")
+    app = opened()
+    assert len(app.pills(key="train_recent").options) == 1
+    app.pills(key="train_recent").set_value(str(data)).run()
+    assert app.text_input(key="train_data").value == str(data)
+    assert "data:image/jpeg" in html(app)
+
+
+def test_many_classes_fold_the_table(home: Path, tmp_path: Path) -> None:
+    classes = tuple(f"class {i:03}" for i in range(40))
+    app = opened(image_folder(tmp_path / "many", train=3, classes=classes))
+    assert not app.exception and "and 28 more" in html(app)
+
+
+def test_hostile_names_are_text(home: Path, tmp_path: Path) -> None:
+    classes = ("<script>alert(1)<", "![x](http:evil)", "🐈 emoji", "x" * 200)
+    data = image_folder(tmp_path / "<b>bold", train=3, classes=classes)
+    put(data / "train" / classes[0] / "<img src=x onerror=alert(1)>.jpg", b"no picture")
+    run = job("failed", message="<img src=x onerror=alert(1)>\nline")
+    (run.folder / jobs.LOG).write_text("<script>alert(1)</script>\n")
+    app = opened(data)
+    assert not app.exception
+    assert_harmless(app)
+    assert "&lt;script&gt;" in html(app)
+
+
+def _epoch(number: int) -> dict[str, Any]:
+    return {
+        "epoch": number, "loss": 0.5, "accuracy": 0.8, "valid_loss": 0.4, "valid_accuracy": 0.9,
+        "seconds": 1.0,
+    }  # fmt: skip

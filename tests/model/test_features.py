@@ -1,0 +1,254 @@
+"""One forward pass a picture, found again by content, whatever interrupts or damages it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from engine.data.images import decode
+from engine.model import features as features_module
+from engine.model.backbones import Preprocessing, for_inference, load_network, split_network
+from engine.model.device import Device
+from engine.model.features import Features, compute_features
+from engine.model.weights import Weights
+from tests.conftest import ROOT
+from tests.tiny_pictures import picture, put
+
+STEPS = Preprocessing(36, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+DEVICE = Device("cpu", torch.float32, 4)
+
+
+class Network:
+    """A small extractor that counts how often it is built."""
+
+    def __init__(self) -> None:
+        self.built = 0
+
+    def __call__(self) -> nn.Module:
+        self.built += 1
+        torch.manual_seed(0)
+        layers = (nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        return for_inference(nn.Sequential(*layers), torch.float32, "cpu")
+
+
+def _draw(folder: Path, first: int, last: int) -> None:
+    for number in range(first, last):
+        put(folder / f"{number}.jpg", picture("cat", number))
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    return paths, [hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in paths]
+
+
+def _compute(
+    pictures: Path, folder: Path, network: Network | None = None, **options: Any
+) -> Features:
+    paths, sha256 = options.pop("listed", None) or _listed(pictures)
+    settings = {"extractor": network or Network(), "steps": STEPS, "device": DEVICE} | options
+    return compute_features(pictures, paths, sha256, folder=folder, **settings)
+
+
+def _same(one: Features, other: Features) -> bool:
+    return one.row_of == other.row_of and torch.equal(one.values, other.values)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    _draw(tmp_path / "pictures", 0, 10)
+    return tmp_path / "pictures"
+
+
+def test_a_feature_is_the_networks_output_for_the_prepared_picture(pictures, tmp_path):
+    found = _compute(pictures, tmp_path / "kept")
+    paths, sha256 = _listed(pictures)
+    network = Network()()
+    for path, name in zip(paths, sha256, strict=True):
+        pixels = STEPS.resized(decode((pictures / path).read_bytes()))
+        with torch.inference_mode():
+            alone = network(STEPS.normalised(pixels[None], torch.float32))
+        assert torch.allclose(found.of([name]), alone, rtol=2e-3, atol=1e-4)
+    assert found.values.dtype == torch.float16 and found.of(sha256).dtype == torch.float32
+    assert found.values.std() > 0.01
+
+
+def test_each_content_passes_once_and_cached_ones_never(pictures, tmp_path):
+    put(pictures / "copy of 3.jpg", (pictures / "3.jpg").read_bytes())
+    network = Network()
+    first = _compute(pictures, tmp_path / "kept", network)
+    assert (first.forward_passes, len(first.values), network.built) == (10, 10, 1)
+    again = _compute(pictures, tmp_path / "kept", network)
+    assert (again.forward_passes, network.built) == (0, 1)
+    assert _same(first, again)
+
+
+def test_adding_ten_pictures_costs_ten_and_renaming_none(pictures, tmp_path):
+    _compute(pictures, tmp_path / "kept")
+    _draw(pictures, 10, 20)
+    assert _compute(pictures, tmp_path / "kept").forward_passes == 10
+    network = Network()
+    pictures.rename(tmp_path / "elsewhere")
+    for path in sorted((tmp_path / "elsewhere").iterdir()):
+        path.rename(path.with_name(f"dog {path.name}"))
+    assert _compute(tmp_path / "elsewhere", tmp_path / "kept", network).forward_passes == 0
+    assert network.built == 0
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small"])
+def test_neither_order_nor_company_changes_a_bit(name, precision, pictures, tmp_path):
+    _draw(pictures, 10, 21)
+    paths, sha256 = _listed(pictures)
+
+    def build() -> nn.Module:
+        network = load_network(name, Weights("none", "", None), 0, 64)
+        return for_inference(split_network(network)[0], precision, "cpu")
+
+    def computed(rows: list[int], folder: str) -> Features:
+        listed = [paths[row] for row in rows], [sha256[row] for row in rows]
+        return _compute(
+            pictures, tmp_path / folder, listed=listed, extractor=build,
+            steps=Preprocessing(72, 64, "bilinear", STEPS.mean, STEPS.std),
+            device=Device("cpu", precision, 16),
+        )  # fmt: skip
+
+    rows = list(range(len(paths)))
+    whole = computed(rows, "whole")
+    assert _same(whole, computed(rows[::-1], "backwards"))
+    few = computed(rows[5:9], "few")
+    assert torch.equal(few.of(sha256[5:9]), whole.of(sha256[5:9]))
+
+
+def test_an_interrupted_pass_keeps_what_it_computed(pictures, tmp_path):
+    seen = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        seen.append((stage, done, total))
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _compute(pictures, tmp_path / "kept", progress=stop)
+    assert seen == [("features", 4, 10), ("features", 8, 10)]
+    resumed: list[tuple[int, int]] = []
+    found = _compute(
+        pictures, tmp_path / "kept", progress=lambda _, done, total: resumed.append((done, total))
+    )
+    assert found.forward_passes == 2 and resumed[-1] == (10, 10) and resumed[0][0] > 8
+    assert _same(found, _compute(pictures, tmp_path / "unbroken"))
+
+
+def test_a_failure_of_the_network_leaves_whole_shards_only(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(features_module, "SHARD_ROWS", 4)
+
+    class Fails(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.calls = Network()(), 0
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            if self.calls == 3:
+                raise RuntimeError("out of memory")
+            return self.inner(batch)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        _compute(pictures, tmp_path / "kept", extractor=Fails)
+    found = _compute(pictures, tmp_path / "kept")
+    assert found.forward_passes == 2
+    assert _same(found, _compute(pictures, tmp_path / "unbroken"))
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_a_damaged_shard_is_removed_and_computed_again(
+    damage, pictures, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(features_module, "SHARD_ROWS", 4)
+    whole = _compute(pictures, tmp_path / "kept")
+    shards = sorted((tmp_path / "kept").glob("*.safetensors"))
+    assert len(shards) == 3
+    content = bytearray(shards[0].read_bytes())
+    content[-5] ^= 1
+    shards[0].write_bytes({"flip": content, "cut": content[:-7], "empty": b""}[damage])
+    again = _compute(pictures, tmp_path / "kept")
+    assert f"{shards[0]} is damaged" in capsys.readouterr().err
+    assert again.forward_passes in (4, 2) and _same(whole, again)
+    assert _compute(pictures, tmp_path / "kept").forward_passes == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_pictures_that_cannot_be_used_are_bad_with_their_reason(pictures, tmp_path):
+    whole = picture("cat", 2, size=(300, 200))
+    put(pictures / "2.jpg", whole[: len(whole) // 2])
+    put(pictures / "same as 2.jpg", whole[: len(whole) // 2])
+    put(pictures / "4.jpg", b"not a picture at all")
+    listed = _listed(pictures)
+    put(pictures / "6.jpg", picture("dog", 6))
+    (pictures / "8.jpg").unlink()
+    found = _compute(pictures, tmp_path / "kept", listed=listed)
+    assert found.bad.keys() == {"2.jpg", "same as 2.jpg", "4.jpg", "6.jpg", "8.jpg"}
+    assert found.bad["2.jpg"] == found.bad["same as 2.jpg"]
+    assert "cut short" in found.bad["2.jpg"] and "not a picture" in found.bad["4.jpg"]
+    assert found.bad["6.jpg"] == "changed on disk since it was listed"
+    assert found.bad["8.jpg"].startswith("cannot be read")
+    assert found.forward_passes == len(found.values) == 6
+
+
+def test_when_every_picture_is_bad_each_is_named(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        put(tmp_path / "pictures" / name, b"no picture " + name.encode())
+    found = _compute(tmp_path / "pictures", tmp_path / "kept")
+    assert found.bad.keys() == {"a.jpg", "b.jpg"}
+    assert (found.forward_passes, len(found.values)) == (0, 0)
+
+
+def test_values_beyond_float16_stay_finite(pictures, tmp_path):
+    class Extreme(nn.Module):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            row = torch.tensor([1e30, -1e30, float("nan"), float("inf"), 1.0])
+            return row.expand(len(batch), 5)
+
+    found = _compute(pictures, tmp_path / "kept", extractor=Extreme)
+    assert torch.isfinite(found.values).all()
+    assert found.values[0].tolist() == [65504, -65504, 0, 65504, 1]
+
+
+TWO_AT_ONCE = """
+    import json, sys, time
+    from pathlib import Path
+    from tests.model import test_features as t
+
+    pictures, kept, own, other = map(Path, sys.argv[1:])
+    own.touch()
+    while not other.exists():
+        time.sleep(0.01)
+    network = t.Network()
+    found = t._compute(pictures, kept, network, progress=lambda *_: time.sleep(0.05))
+    print(json.dumps([found.forward_passes, network.built, found.values.tolist()]))
+"""
+
+
+def test_two_processes_at_once_share_one_result(pictures, tmp_path):
+    flags = [tmp_path / "first", tmp_path / "second"]
+    script = [sys.executable, "-c", textwrap.dedent(TWO_AT_ONCE), pictures, tmp_path / "kept"]
+    children = [
+        subprocess.Popen(
+            [*script, *pair],
+            cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
+        )
+        for pair in (flags, flags[::-1])
+    ]  # fmt: skip
+    results = [json.loads(child.communicate(timeout=100)[0]) for child in children]
+    assert sorted(result[:2] for result in results) == [[0, 0], [10, 1]]
+    assert results[0][2] == results[1][2]
+    assert not list((tmp_path / "kept").glob("*.tmp"))

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Refused
+from engine.runs import jobs
+from engine.runs.files import write_json
+from engine.runs.run import Run, create_run
+
+# A stand-in for the engine: takes the run's lock, says where it is, looks for `cancel`.
+WORKER = """
+import os, sys, time
+from engine.runs.run import open_run
+run = open_run(sys.argv[sys.argv.index("--into") + 1])
+with run.held() as mine:
+    assert mine
+    print("began", os.nice(0), os.getsid(0) == os.getpid(), flush=True)
+    for done in range(600):
+        run.set_status("running", stage="features", done=done, total=600, pictures_per_second=20.0)
+        if run.cancel_requested:
+            run.set_status("cancelled", message="Stopped on request.")
+            break
+        time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SECONDLOOK_HOME", str(tmp_path / "workspace"))
+    return tmp_path
+
+
+@pytest.fixture
+def worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the child run WORKER in place of the engine's command line."""
+    package = home / "stand_in" / "engine"
+    package.mkdir(parents=True)
+    real = Path(jobs.__file__).resolve().parents[1]
+    (package / "__init__.py").write_text(f"__path__.append({str(real)!r})\n")
+    (package / "__main__.py").write_text(WORKER)
+    monkeypatch.setattr(jobs, "_ROOT", package.parent)
+    return package
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def state(run: Run) -> str:
+    return jobs.progress_of(run).state
+
+
+def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker: Path) -> None:
+    run = jobs.start_fit(Path("/pictures"), {"backbone": "resnet18", "name": "-x <b>"})
+    assert state(run) in ("queued", "running")
+    assert run.config["request"] == {"backbone": "resnet18", "name": "-x <b>"}
+    assert run.config["data"] == "/pictures" and run.config["name"] == "-x <b>"
+    until(lambda: jobs.progress_of(run).stage == "features")
+    assert jobs.running_jobs() == [run]
+    progress = jobs.progress_of(run)
+    assert progress.total == 600 and progress.pictures_per_second == 20
+    assert progress.seconds_left == pytest.approx((600 - progress.done) / 20)
+    said = jobs.last_log_lines(run)
+    assert "fit /pictures --backbone=resnet18 --name=-x <b>" in said[0] and "--json" in said[0]
+    assert said[-1] == "began 10 True"  # niced, and a session of its own
+    jobs.cancel(run)
+    until(lambda: state(run) == "cancelled")
+    assert jobs.running_jobs() == [] and not jobs.progress_of(run).cancelling
+
+
+def test_a_killed_worker_is_lost_and_leaves_no_zombie(worker: Path) -> None:
+    run = jobs.start_fit(Path("/pictures"), {})
+    until(lambda: state(run) == "running")
+    pid = int(run.status["pid"])
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: state(run) == "lost")
+    progress = jobs.progress_of(run)
+    assert progress.stage == "features" and progress.seconds_left is None and not progress.active
+    assert jobs.last_log_lines(run)[-1].startswith("began")
+    until(lambda: not Path(f"/proc/{pid}").exists() if Path("/proc").exists() else True)
+
+
+def test_a_worker_outlives_the_process_that_started_it(worker: Path) -> None:
+    started = subprocess.run(
+        [sys.executable, "-c",
+         "import sys; from pathlib import Path; from engine.runs import jobs; "
+         f"jobs._ROOT = Path({str(worker.parent)!r}); "
+         "print(jobs.start_fit(Path('/pictures'), {}).name)"],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    run = next(run for run in jobs.running_jobs() if run.name == started.stdout.strip())
+    until(lambda: state(run) == "running")
+    jobs.cancel(run)
+    until(lambda: state(run) == "cancelled")
+
+
+def test_a_child_that_dies_before_its_first_word_has_failed_with_its_last_line(
+    worker: Path,
+) -> None:
+    (worker / "__main__.py").write_text("raise SystemExit('no such option: --x')")
+    run = jobs.start_fit(Path("/pictures"), {})
+    until(lambda: state(run) == "failed")
+    assert jobs.progress_of(run).message == "no such option: --x"
+
+
+def test_a_fit_of_nothing_fails_in_one_sentence(home: Path) -> None:
+    run = jobs.start_fit(home / "nowhere", {"weights": "none", "backbone": "squeezenet1_1"})
+    until(lambda: state(run) == "failed", 120)
+    message = jobs.progress_of(run).message
+    assert str(home / "nowhere") in message and "Traceback" not in message
+
+
+def test_the_demo_is_started_once(worker: Path) -> None:
+    run = jobs.start_demo()
+    until(lambda: state(run) == "running")
+    assert jobs.start_demo() == run
+    assert "demo" in jobs.last_log_lines(run)[0] and "--fit" in jobs.last_log_lines(run)[0]
+    jobs.cancel(run)
+    until(lambda: state(run) == "cancelled")
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a b", "", "x" * 61, "-x", "a/b"])
+def test_a_backbone_that_is_no_name_makes_no_folder(home: Path, name: str) -> None:
+    if not name:  # the default
+        return
+    with pytest.raises(Refused, match="--backbone"):
+        jobs.start_fit(home, {"backbone": name})
+    assert not (home / "workspace").exists()
+
+
+def test_an_option_that_fit_does_not_have_is_an_error(home: Path) -> None:
+    with pytest.raises(ValueError, match="epoch_count"):
+        jobs.start_fit(home, {"epoch_count": 3})
+
+
+def test_a_flag_and_a_default_become_arguments_of_fit() -> None:
+    assert jobs._flags({"sample": True, "batch_size": 8}) == ["--sample", "--batch-size=8"]
+
+
+def test_progress_survives_a_status_that_makes_no_sense(home: Path) -> None:
+    run = create_run("vgg16", {"class_names": []})
+    write_json(run.folder / "status.json", {"state": "done", "done": "x", "total": None})
+    assert jobs.progress_of(run) == jobs.JobProgress("done")
+    (run.folder / "status.json").write_text("{")
+    assert jobs.progress_of(run).state == "lost"
+
+
+def test_log_lines_are_the_last_ones_without_terminal_codes(home: Path) -> None:
+    run = create_run("vgg16", {"class_names": []})
+    assert jobs.last_log_lines(run) == []
+    (run.folder / jobs.LOG).write_bytes(b"a\n\x1b[31mred\x1b[0m\n\n50%\r100%\n\xff\n" * 20_000)
+    assert jobs.last_log_lines(run, 4) == ["red", "50%", "100%", "\ufffd"]

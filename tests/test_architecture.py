@@ -1,0 +1,131 @@
+"""Dependencies point one way, and torch and Streamlit stay in their rooms."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+MAY_USE = {  # room: the other rooms it may import
+    "engine.data": {"engine.runs"},
+    "engine.runs": set(),
+    "engine.analysis": {"engine.runs"},
+    "engine.competition": {"engine.analysis", "engine.runs"},
+    "engine.model": {"engine.data", "engine.runs", "engine.analysis"},  # of the last, metrics only
+    "dashboard": {"engine.data", "engine.runs", "engine.analysis", "engine.competition"},
+}
+EXCEPTIONS = {"engine.data.foreign": ("engine.analysis.metrics",)}  # scores what it imports
+TORCH = ("torch", "torchvision", "safetensors")
+ONLY_WITH_TORCH = ("engine.model", "engine.data.images")
+
+
+def _modules() -> dict[str, Path]:
+    files = [*(ROOT / "engine").rglob("*.py"), *(ROOT / "dashboard").rglob("*.py")]
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(files)
+    }
+
+
+def _imports(path: Path) -> set[str]:
+    """Return every module a file imports, also inside functions and for type checking."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import, which hides its room"
+            assert node.module
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def _room(module: str) -> str | None:
+    return next((room for room in MAY_USE if _within(module, (room,))), None)
+
+
+MODULES = _modules()
+IMPORTS = {name: _imports(path) for name, path in MODULES.items()}
+
+
+def test_the_rooms_are_read():
+    rooms = {_room(name) for name in MODULES} - {None}
+    assert rooms == MAY_USE.keys()
+    assert "torch" in IMPORTS["engine.model.features"]
+    assert any(_within(name, ("streamlit",)) for name in IMPORTS["dashboard.app"])
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("engine")])
+def test_the_engine_knows_no_dashboard(name):
+    assert not {i for i in IMPORTS[name] if _within(i, ("streamlit", "plotly", "dashboard"))}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not _within(name, ONLY_WITH_TORCH)])
+def test_torch_stays_in_its_room(name):
+    assert not {i for i in IMPORTS[name] if _within(i, TORCH)}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if _room(name)])
+def test_dependencies_point_one_way(name):
+    room = _room(name)
+    others = {i for i in IMPORTS[name] if not _within(i, EXCEPTIONS.get(name, ()))}
+    used = {_room(module) for module in others} - {None, room}
+    assert used <= MAY_USE[room or ""]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("engine.model.")])
+def test_the_model_room_takes_metrics_alone_from_analysis(name):
+    used = {i for i in IMPORTS[name] if _within(i, ("engine.analysis",))}
+    assert all(_within(module, ("engine.analysis.metrics",)) for module in used)
+
+
+def _reached(start: str) -> set[str]:
+    """Return every module of ours that importing ``start`` may import, however indirectly."""
+    seen: set[str] = set()
+    todo = {start}
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        todo |= {module for module in IMPORTS[name] if module in MODULES} - seen
+    return seen
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("dashboard")])
+def test_the_dashboard_reaches_no_torch_even_indirectly(name):
+    assert not {module for module in _reached(name) if _within(module, ONLY_WITH_TORCH)}
+
+
+def test_the_command_line_imports_torch_only_when_a_command_needs_it():
+    tree = ast.parse(MODULES["engine.__main__"].read_text("utf-8"))
+    at_start = {
+        node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module
+    }
+    reached = set().union(*(_reached(name) for name in at_start if name in MODULES))
+    assert not {module for module in reached if _within(module, ONLY_WITH_TORCH)}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_is_for(name):
+    path = MODULES[name]
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert docstring and docstring.splitlines()[0].endswith((".", "!", "?"))
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("engine")])
+def test_nothing_is_pickled(name):
+    assert not {i for i in IMPORTS[name] if _within(i, ("pickle", "joblib", "dill", "shelve"))}
+    calls = [
+        node for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "torch.save")
+    ]  # fmt: skip
+    for call in calls:
+        assert ast.unparse(call.func) == "torch.load"
+        safe = [keyword for keyword in call.keywords if keyword.arg == "weights_only"]
+        assert safe and ast.unparse(safe[0].value) == "True"
