@@ -39,7 +39,12 @@ def moved() -> None:
 
 
 def typed(field: str) -> None:
-    """Take over what a field says (its callback)."""
+    """Take over what a field says (its callback).
+
+    While the track is dragged the browser still sends what a field said a moment ago.
+    """
+    if sent(TRACK, "move") is not None:
+        return
     value = st.session_state[field]
     lower, upper = st.session_state[_NOW]
     lower, upper = (value, upper) if field == LOWER else (lower, value)

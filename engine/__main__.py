@@ -344,8 +344,10 @@ def _print(as_json: bool, value: Any, draw: Any) -> None:
 def main() -> int:
     """Run the command line; return its exit code: 0, 1 refused or failed, 2 usage, 130."""
     try:
-        code = app(standalone_mode=False)
-        return int(code or 0)
+        code = int(app(standalone_mode=False) or 0)
+        if code == 130:  # what Typer makes of an interruption
+            raise KeyboardInterrupt
+        return code
     except (Refused, Cancelled) as error:
         print(f"Error: {printing.plain(str(error))}", file=sys.stderr)
         return 1

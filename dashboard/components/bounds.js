@@ -120,6 +120,7 @@ function build(root) {
   thumbs.forEach((thumb, i) => {
     thumb.onpointerdown = (event) => {
       event.stopPropagation();
+      event.preventDefault();
       thumb.setPointerCapture(event.pointerId);
       thumb.focus({ preventScroll: true });
       parts.dragging = thumb;

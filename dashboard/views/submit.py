@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import charts_clip, loaders_clip, state, words
+from dashboard import charts_clip, kaggle_panel, loaders_clip, state, words
 from dashboard.export import hand_in
 from dashboard.text import literal
 from engine.competition.prepare import find_sample
@@ -43,7 +42,8 @@ def page() -> None:
         st.subheader(_verdict(submission), anchor=False)
         words.styled(words.checks_list(submission.checks))
     with action:
-        _hand_over(run, submission)
+        ready = _hand_over(run, submission)
+        kaggle_panel.send_form(run, submission, ready)
     first, second = st.columns([2, 3], gap="large")
     with first:
         st.subheader("First lines", anchor=False)
@@ -54,8 +54,8 @@ def page() -> None:
         histogram = loaders_clip.handed_in(test, lower, upper)
         figure = charts_clip.handed_in_figure(histogram, test.score_name, (lower, upper))
         st.plotly_chart(figure, key="handed_in", config={"displayModeBar": False})
+    kaggle_panel.sent_table()
     _earlier(run)
-    _kaggle()
 
 
 def _verdict(submission: Submission) -> str:
@@ -83,7 +83,7 @@ def _sample(run: Run) -> Path | None:
     return chosen
 
 
-def _hand_over(run: Run, submission: Submission) -> None:
+def _hand_over(run: Run, submission: Submission) -> bool:
     lower, upper = submission.lower, submission.upper
     st.markdown(f"Within the bounds **{lower:.6g}** and **{upper:.9g}**, as set on the Clip page.")
     ready = submission.ok
@@ -110,6 +110,7 @@ def _hand_over(run: Run, submission: Submission) -> None:
     for problem in _problems():
         st.error(literal(problem), icon=":material/error:")
     _problems().clear()
+    return ready
 
 
 def _problems() -> list[str]:
@@ -163,33 +164,6 @@ def _record(run: Run, record: dict[str, Any]) -> None:
 
 def _reader(file: Path) -> Callable[[], bytes]:
     return file.read_bytes
-
-
-def _kaggle() -> None:
-    if has_credentials():
-        st.caption(
-            "Kaggle credentials were found. Sending from here comes with `submit --send`; until "
-            "then, upload the file on the competition's page."
-        )
-        return
-    with st.expander("Send it to Kaggle", icon=":material/key:"):
-        st.markdown(
-            "Upload the file on the competition's page, under **Submit predictions**.\n\n"
-            "To send it from here later, get credentials once: on kaggle.com open **Settings**, "
-            "then **API**, and create a token. Save it as `~/.kaggle/access_token`, readable by "
-            "you alone, or set `KAGGLE_API_TOKEN`; an older `kaggle.json` goes to "
-            "`~/.kaggle/kaggle.json`."
-        )
-
-
-def has_credentials() -> bool:
-    """Tell whether Kaggle's client would find credentials; they are not read."""
-    folder = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle")
-    return bool(
-        os.environ.get("KAGGLE_API_TOKEN")
-        or (os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"))
-        or any((folder / name).is_file() for name in ("kaggle.json", "access_token"))
-    )
 
 
 page()

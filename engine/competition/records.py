@@ -60,6 +60,19 @@ def write_submission(
     return path
 
 
+def record_sent(file: Path, kaggle: dict[str, Any]) -> None:
+    """Replace what the record of a submission says of Kaggle: ref, status, score and the like.
+
+    Raises
+    ------
+    Refused
+        When the record is missing, damaged, or cannot be written.
+    """
+    path = file.with_suffix(".json")
+    with locked(file.parent / ".lock"):
+        write_json(path, {**read_json(path), "kaggle": kaggle})
+
+
 def list_submissions(folder: Path) -> list[dict[str, Any]]:
     """Return the records of all submissions, newest first.
 

@@ -124,29 +124,34 @@ def _passes(
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
     """Yield shards of (checksums, features (m, width)) as they are ready.
 
-    When the caller's progress raises, what is computed is yielded before it goes on rising.
+    Whatever stops it, an interruption or a failure, what is computed is yielded before it is
+    raised on.
     """
-    names: list[str] = []
-    parts: list[torch.Tensor] = []
+    done: list[tuple[list[str], torch.Tensor]] = []  # batches not yet yielded
     since = time.monotonic()
     stop: BaseException | None = None
-    for batch_names, pixels in _batches(root, missing, steps, device.batch_size, bad):
-        if batch_names:
-            names += batch_names
-            parts.append(_forward(network, pixels, steps, device)[: len(batch_names)])
-        try:
-            report(len(batch_names))
-        except BaseException as error:
-            stop = error
-            break
-        if len(names) >= SHARD_ROWS or time.monotonic() - since > SHARD_SECONDS:
+    try:
+        for names, pixels in _batches(root, missing, steps, device.batch_size, bad):
             if names:
-                yield names, torch.cat(parts).cpu()
-            names, parts, since = [], [], time.monotonic()
-    if names:
-        yield names, torch.cat(parts).cpu()
+                done.append((names, _forward(network, pixels, steps, device)[: len(names)]))
+            report(len(names))
+            late = time.monotonic() - since > SHARD_SECONDS
+            if done and (late or sum(len(names) for names, _ in done) >= SHARD_ROWS):
+                yield _joined(done)
+                done, since = [], time.monotonic()
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        stop = error
+    if done:
+        yield _joined(done)
     if stop:
         raise stop
+
+
+def _joined(batches: list[tuple[list[str], torch.Tensor]]) -> tuple[list[str], torch.Tensor]:
+    names = [name for names, _ in batches for name in names]
+    return names, torch.cat([values for _, values in batches]).cpu()
 
 
 def _batches(

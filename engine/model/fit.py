@@ -160,6 +160,8 @@ def fit(
     try:
         clock = _Clock()
         options = options.checked()
+        if not options.data.exists():  # said before any weights are downloaded
+            raise Refused(f"{options.data} does not exist; give a folder, a CSV or a zip.")
         device = choose_device(options.device, options.precision)
         make_deterministic()
         weights = find_weights(options.backbone, options.weights, options.seed)

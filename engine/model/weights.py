@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +84,12 @@ def _published_file(name: str) -> Path:
     if not path.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.load_state_dict_from_url(
-                published.url, check_hash=True, weights_only=True, map_location="cpu"
-            )
+            watched = sys.stderr.isatty()
+            with redirect_stdout(sys.stderr if watched else io.StringIO()):
+                torch.hub.load_state_dict_from_url(
+                    published.url, check_hash=True, weights_only=True, map_location="cpu",
+                    progress=watched,
+                )  # fmt: skip
         except (OSError, RuntimeError) as error:
             raise Refused(
                 f"--weights default: {published.url} could not be downloaded ({error}); put the "

@@ -132,8 +132,8 @@ def test_kaggle_credentials_are_looked_for(
     if variable:
         monkeypatch.setenv(variable, "x")
     app = opened(make_run(n_test=3))
-    explained = any("Settings" in m.value for m in app.markdown)
-    found = any("credentials were found" in c.value for c in app.caption)
+    explained = any("Submit predictions" in m.value for m in app.markdown)
+    found = any(b.label == "Send to Kaggle" for b in app.button)
     assert (explained, found) == ((True, False) if variable is None else (False, True))
 
 

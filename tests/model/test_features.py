@@ -148,9 +148,7 @@ def test_an_interrupted_pass_keeps_what_it_computed(pictures, tmp_path):
     assert _same(found, _compute(pictures, tmp_path / "unbroken"))
 
 
-def test_a_failure_of_the_network_leaves_whole_shards_only(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(features_module, "SHARD_ROWS", 4)
-
+def test_a_failure_of_the_network_keeps_what_went_before(pictures, tmp_path):
     class Fails(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -256,6 +256,12 @@ def test_impossible_choices_are_refused_before_a_run_is_made(changes, said, tmp_
     assert not (workspace / "runs").exists()
 
 
+def test_missing_pictures_are_said_before_any_weights_are_fetched(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "find_weights", lambda *_: pytest.fail("weights were fetched"))
+    with pytest.raises(Refused, match=f"{tmp_path}/nowhere does not exist"):
+        fit(FitOptions(tmp_path / "nowhere"))
+
+
 def test_a_size_the_network_cannot_read_is_refused_by_its_option(tmp_path):
     folder = kaggle(tmp_path / "data")
     for train in ("head", "all"):

@@ -221,3 +221,20 @@ def test_the_published_file_in_torch_home_is_used(tmp_path, monkeypatch):
 def test_the_name_of_untrained_weights_fixes_seed_and_torch_version():
     names = {find_weights(NAME, "none", seed).sha256 for seed in (0, 1)}
     assert len(names) == 2 and all(torch.__version__.split("+")[0] in name for name in names)
+
+
+def test_a_download_leaves_stdout_alone_and_draws_only_for_a_person(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    name = Path(torchvision.models.get_model_weights(NAME).DEFAULT.url).name
+    asked = []
+
+    def download(url: str, **options: object) -> None:
+        print(f'Downloading: "{url}"')
+        asked.append(options)
+        _save(tmp_path / "hub" / "checkpoints" / name, _state())
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    assert find_weights(NAME, "default", 0).path == tmp_path / "hub" / "checkpoints" / name
+    assert capsys.readouterr() == ("", "")
+    assert asked[0]["progress"] is False
+    assert asked[0]["check_hash"] is True and asked[0]["weights_only"] is True

@@ -143,6 +143,7 @@ def test_impossible_probabilities_are_refused_and_the_first_ten_named(bad):
     message = refusal(ids, ids, np.zeros(20, int), p, ["a", "b"])
     assert all(repr(f"{n:02}") in message for n in range(3, 13))
     assert "'02'" not in message and "'13'" not in message and "5 more" in message
+    assert "outside [0, 1]" in message
 
 
 def test_rows_must_sum_to_one():

@@ -1,0 +1,247 @@
+"""A competition's files: fetched beside their place, checked, and only then put there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from engine.competition.kaggle import ask, competition_name
+from engine.competition.kaggle_worker import MAX_FILES
+from engine.errors import Refused, first_ten
+from engine.runs.files import locked
+
+_LIST_SECONDS, _STALLED_SECONDS = 60.0, 120.0
+_MARKER = ".kaggle-partial"  # the client's own note beside a file that is not complete
+
+
+@dataclass(frozen=True)
+class Download:
+    """What was downloaded: ``files`` are (name, bytes), ``kept`` those that were there before."""
+
+    competition: str
+    folder: Path
+    files: tuple[tuple[str, int], ...]
+    kept: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "competition": self.competition,
+            "folder": str(self.folder),
+            "files": [{"name": name, "bytes": size} for name, size in self.files],
+            "bytes": sum(size for _, size in self.files),
+            "kept": list(self.kept),
+        }
+
+
+def download(
+    competition: str,
+    to: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    seconds: float = _STALLED_SECONDS,
+) -> Download:
+    """Download all files of a competition into a folder.
+
+    Files arrive in a hidden folder beside it. Once every one has the size that Kaggle lists and
+    every zip is whole, they take their place; what was fetched whole before a failure is kept
+    there for the next time. A file that is there already with its right size stays as it is.
+
+    Parameters
+    ----------
+    to
+        The folder, by default one with the competition's name.
+    progress
+        Called with bytes so far and in all.
+    seconds
+        How long nothing may arrive.
+
+    Raises
+    ------
+    Refused
+        When Kaggle refuses, a file arrives damaged, or another file is in its place.
+    """
+    name = competition_name(competition)
+    folder = (Path(name) if to is None else to.expanduser()).absolute()
+    listed = ask("files", name, seconds=min(seconds, _LIST_SECONDS))["files"]
+    wanted = _checked_names(name, listed)
+    with _clear_errors(folder):
+        kept = _there_before(folder, wanted)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = folder.parent / f".{folder.name}.download"
+        with locked(folder.parent / f".{folder.name}.lock", wait=False) as mine:
+            if not mine:
+                raise Refused(f"{folder} is being downloaded by another process; wait for it.")
+            missing = {file: size for file, size in wanted.items() if file not in kept}
+            try:
+                _fetch(name, missing, staging, progress, seconds)
+                _put_in_place(staging / "whole", folder, list(missing))
+            finally:
+                _tidy(staging)
+        (folder.parent / f".{folder.name}.lock").unlink(missing_ok=True)
+    return Download(name, folder, tuple(wanted.items()), tuple(kept))
+
+
+def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, int]:
+    if not listed:
+        raise Refused(f"{competition} has no files to download.")
+    if len(listed) > MAX_FILES:
+        raise Refused(
+            f"{competition} has more than {MAX_FILES:,} files; download it as one archive from "
+            f"https://www.kaggle.com/competitions/{competition}/data."
+        )
+    for file in listed:
+        parts = PurePosixPath(file["name"]).parts
+        inside = parts and not set(parts) & {"..", "/"} and not parts[0].startswith("~")
+        if not inside or set(file["name"]) & set("\\:\0\n"):
+            raise Refused(f"{competition} lists {file['name']!r}, which would leave its folder.")
+    names = {file["name"].casefold() for file in listed}
+    if len(names) < len(listed):
+        raise Refused(f"{competition} lists two files of the same name.")
+    return {file["name"]: file["bytes"] for file in listed}
+
+
+def _there_before(folder: Path, wanted: dict[str, int]) -> list[str]:
+    there = [file for file in wanted if os.path.lexists(folder / file)]
+    other = [f for f in there if not _is_whole(folder / f, wanted[f])]
+    if other:
+        raise Refused(
+            f"{folder} already has {first_ten(other)}, and not as Kaggle lists it; move it away "
+            "or choose another folder with --to."
+        )
+    return there
+
+
+def _fetch(
+    competition: str,
+    wanted: dict[str, int],
+    staging: Path,
+    progress: Callable[[int, int], None],
+    seconds: float,
+) -> None:
+    """Fetch what is not yet whole in the staging folder; damaged files do not stay there."""
+    whole, part = staging / "whole", staging / "part"
+    shutil.rmtree(part, ignore_errors=True)
+    for old in [path for path in whole.rglob("*") if path.is_file()]:
+        if old.relative_to(whole).as_posix() not in wanted:  # of a listing that has changed
+            old.unlink()
+    total = sum(wanted.values())
+    names = [file for file in wanted if not _is_whole(whole / file, wanted[file])]
+    before = total - sum(wanted[file] for file in names)
+
+    def arrived() -> int:
+        count = _bytes_in(part)
+        progress(min(before + count, total), total)
+        return count
+
+    if not names:
+        return
+    free = shutil.disk_usage(staging.parent).free
+    if total - before > free:
+        raise Refused(
+            f"{staging.parent} has {free:,} bytes free and {total - before:,} are needed; make "
+            "room or choose another folder with --to."
+        )
+    refusal: Refused | None = None
+    try:
+        ask(
+            "download", competition, seconds=seconds, arrived=arrived, names=names,
+            folder=str(part),
+        )  # fmt: skip
+    except Refused as error:
+        refusal = error
+    damaged = []
+    for index, file in enumerate(names):
+        got = _arrived_file(part / str(index), file, wanted[file])
+        if got is None or not _is_whole(got, wanted[file]):
+            damaged.append(file)
+            continue
+        (whole / file).parent.mkdir(parents=True, exist_ok=True)
+        _sync(got)
+        os.replace(got, whole / file)
+    if refusal:
+        raise refusal
+    if damaged:
+        raise Refused(
+            f"{competition}: {first_ten(damaged)} arrived damaged or not whole, and nothing was "
+            "put in its place; start it again, what arrived whole is kept."
+        )
+    progress(total, total)
+
+
+def _arrived_file(folder: Path, file: str, size: int) -> Path | None:
+    """Return the one file in a folder; where Kaggle packed it, what was in the zip."""
+    files = [f for f in folder.glob("*") if f.is_file() and not f.name.endswith(_MARKER)]
+    if len(files) != 1:
+        return None
+    got = files[0]
+    if got.stat().st_size == size or not zipfile.is_zipfile(got):
+        return got
+    try:
+        with zipfile.ZipFile(got) as source:
+            members = source.infolist()
+            if len(members) != 1 or members[0].file_size != size:
+                return got
+            with source.open(members[0]) as packed, open(folder / "unpacked", "xb") as out:
+                shutil.copyfileobj(packed, out, 2**20)
+        return folder / "unpacked"
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        return None
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    """Tell whether a file has its size and, as a zip, all its members have their checksum."""
+    if not path.is_file() or path.stat().st_size != size:
+        return False
+    if path.suffix.lower() != ".zip":
+        return True
+    try:
+        with zipfile.ZipFile(path) as source:
+            return source.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        return False
+
+
+def _put_in_place(whole: Path, folder: Path, names: list[str]) -> None:
+    if not os.path.lexists(folder):
+        os.replace(whole, folder)
+        return
+    for file in names:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(whole / file, folder / file)
+
+
+def _tidy(staging: Path) -> None:
+    shutil.rmtree(staging / "part", ignore_errors=True)
+    if not _bytes_in(staging / "whole"):
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _bytes_in(folder: Path) -> int:
+    count = 0
+    for path in folder.rglob("*"):
+        try:
+            count += path.stat().st_size if path.is_file() else 0
+        except OSError:  # it was renamed a moment ago
+            continue
+    return count
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _clear_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{folder} could not be written ({error.strerror or error}).") from error

@@ -1,0 +1,211 @@
+"""Kaggle's official client at arm's length: a child process, a hard time limit, one answer.
+
+The client is imported by :mod:`engine.competition.kaggle_worker` alone, which runs as that child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from engine.competition.credentials import config_folder, has_credentials, scrub
+from engine.errors import Refused
+
+__all__ = ["NO_CREDENTIALS", "NOT_INSTALLED", "ask", "competition_name", "has_credentials"]
+
+NOT_INSTALLED = (
+    "The Kaggle client is not installed{why}; install it with: "
+    'python -m pip install "kaggle~=2.2.4" six'
+)
+NO_CREDENTIALS = (
+    "There are no Kaggle credentials; create a token at https://www.kaggle.com/settings/api and "
+    "save it as ~/.kaggle/access_token, or set KAGGLE_API_TOKEN."
+)
+
+_ROOT = Path(__file__).resolve().parents[2]
+_POLL = 0.2
+_GRACE = 5.0  # the worker ends itself that much later than it would be ended
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
+_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:competitions|c)/([^/?#]+).*")
+_LIMIT = re.compile(r"\b(limit|maximum|per day|daily|remaining|allowance|quota)", re.IGNORECASE)
+_RULES = re.compile(r"\b(rules?|accept)\b", re.IGNORECASE)
+_TWICE = " Start it again later: it looks for this submission first and sends nothing twice."
+
+
+def competition_name(text: str) -> str:
+    """Return a competition's name, from its address too.
+
+    >>> competition_name("https://www.kaggle.com/competitions/dogs-vs-cats/data")
+    'dogs-vs-cats'
+
+    Raises
+    ------
+    Refused
+        When it is no name.
+    """
+    address = _ADDRESS.fullmatch(text.strip())
+    name = address[1] if address else text.strip()
+    if not _NAME.fullmatch(name):
+        raise Refused(
+            f"{text!r} is no competition's name; take the last part of its address, as in "
+            "https://www.kaggle.com/competitions/NAME."
+        )
+    return name
+
+
+def ask(
+    action: str,
+    competition: str,
+    *,
+    seconds: float,
+    arrived: Callable[[], int] | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
+    """Have the worker do one thing and return its answer.
+
+    Parameters
+    ----------
+    action
+        files, download, submit or wait.
+    seconds
+        How long it may take; with ``arrived``, how long nothing may arrive.
+    arrived
+        Called a few times a second, returns how many bytes there are so far.
+
+    Raises
+    ------
+    Refused
+        When it fails, with one sentence on what to do; credentials are never part of it.
+    """
+    if not has_credentials():
+        raise Refused(NO_CREDENTIALS)
+    limit = None if arrived else seconds + _GRACE
+    request = {"action": action, "competition": competition, "limit": limit, **fields}
+    with tempfile.TemporaryDirectory(prefix="second-look-") as spare:
+        output = _run(json.dumps(request), spare, seconds, arrived)
+    if output is None:
+        raise Refused(_too_late(action, seconds, arrived is not None))
+    try:
+        answer: dict[str, Any] = json.loads(output)
+    except ValueError:
+        answer = {"ok": False, "kind": "other", "text": "it ended without an answer"}
+    if not answer.pop("ok"):
+        raise Refused(_sentence(action, competition, answer))
+    return answer
+
+
+def _run(request: str, spare: str, seconds: float, arrived: Callable[[], int] | None) -> str | None:
+    """Return what the worker wrote, None when it took too long."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("VERBOSE", "VERBOSE_OUTPUT")}
+    if config_folder() is None:  # the client would make one in the home folder
+        environment["KAGGLE_CONFIG_DIR"] = spare
+    child = subprocess.Popen(
+        [sys.executable, "-m", "engine.competition.kaggle_worker"],
+        cwd=_ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    given: str | None = request
+    deadline, bytes_before = time.monotonic() + seconds, -1
+    try:
+        while True:
+            try:
+                return child.communicate(given, timeout=_POLL)[0]
+            except subprocess.TimeoutExpired:
+                given = None
+            if arrived and (now := arrived()) != bytes_before:
+                deadline, bytes_before = time.monotonic() + seconds, now
+            if time.monotonic() > deadline:
+                return None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe:
+                with suppress(OSError):
+                    pipe.close()
+
+
+def _too_late(action: str, seconds: float, bytes_count: bool) -> str:
+    what = "sent nothing" if bytes_count else "did not answer"
+    said = f"Kaggle {what} for {seconds:g} seconds and was given up"
+    if action == "submit":
+        return f"{said}; the submission may have arrived.{_TWICE}"
+    return f"{said}; check the network and start it again."
+
+
+def _sentence(action: str, competition: str, answer: dict[str, Any]) -> str:
+    text = " ".join(scrub(str(answer.get("text") or "")).split())[:200]
+    kind, status = answer.get("kind"), answer.get("status")
+    said = f" ({text})" if text else ""
+    if kind == "http":
+        return _http(action, competition, int(status or 0), text, answer.get("again"))
+    if kind == "not-installed":
+        return NOT_INSTALLED.format(why=f": {text} is missing" if text else "")
+    if kind == "credentials":
+        return _refused_credentials()
+    if kind in ("limit", "total"):
+        return _no_more(competition, kind == "total", "")
+    if kind == "upload":
+        return f"Kaggle did not take the file{said}; nothing was submitted, so start it again."
+    if kind == "connection":
+        again = _TWICE if action == "submit" else " Check the network and start it again."
+        return f"The connection to Kaggle failed{said}.{again}"
+    return f"Kaggle's client failed{said}; nothing here was changed, so start it again."
+
+
+def _http(action: str, competition: str, status: int, text: str, again: Any) -> str:
+    page = f"https://www.kaggle.com/competitions/{competition}"
+    said = f": {text}" if text else ""
+    if status == 401:
+        return _refused_credentials()
+    if status in (400, 403) and action == "submit" and _LIMIT.search(text):
+        return _no_more(competition, False, said)
+    if status == 403 and _RULES.search(text):
+        return f"{competition} wants its rules accepted first; do so at {page}/rules, then again."
+    if status == 403:
+        return (
+            f"Kaggle does not let you into {competition} (403{said}); check its name, and join it "
+            f"at {page}."
+        )
+    if status == 404:
+        return f"Kaggle knows no competition {competition!r} (404); its name is in its address."
+    if status == 429:
+        waiting = f"{again} seconds" if str(again or "").isdigit() else "some minutes"
+        return f"Kaggle asks to slow down (429); wait {waiting} and start it again."
+    if status >= 500:
+        twice = _TWICE if action == "submit" else " Start it again in some minutes."
+        return f"Kaggle has a problem of its own ({status}{said}).{twice}"
+    return f"Kaggle refused ({status}{said}); {page} may say why."
+
+
+def _refused_credentials() -> str:
+    return (
+        "Kaggle does not accept your credentials (401); create a new token at "
+        "https://www.kaggle.com/settings/api and save it in place of the old one."
+    )
+
+
+def _no_more(competition: str, for_good: bool, said: str) -> str:
+    if for_good:
+        return f"{competition} takes no further submission from you: its total limit is reached."
+    return (
+        f"{competition} takes no more submissions from you today{said}; the count starts again at "
+        "midnight UTC."
+    )

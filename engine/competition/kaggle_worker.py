@@ -1,0 +1,192 @@
+"""The only module that imports Kaggle's client: one JSON request in, one JSON result out.
+
+Run as ``python -m engine.competition.kaggle_worker``. It holds standard output for the result;
+whatever the client prints goes to standard error. It ends with whoever started it, and at the
+latest after the request's ``limit`` in seconds, however long a server keeps silent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MAX_FILES = 2_000
+_PAGE = 200
+_LOOKS, _PAUSE = 3, 2.0  # a submission just made may take a moment to be listed
+_FIRST_POLL, _LAST_POLL = 2.0, 15.0
+
+
+class Failed(Exception):
+    """What went wrong, as the parent wants to know it: a kind, and what there is to say."""
+
+    def __init__(self, kind: str, text: str = "", **more: Any) -> None:
+        super().__init__(text)
+        self.result = {"ok": False, "kind": kind, "text": text, **more}
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        request = json.load(sys.stdin)
+        _end_in_time(request.pop("limit"))
+        action = _ACTIONS[request.pop("action")]
+        try:
+            result = {"ok": True, **action(_client(), **request)}
+        except Failed as failed:
+            result = failed.result
+        except Exception as error:
+            result = _failure(error).result
+        json.dump(result, out)
+
+
+def _end_in_time(limit: float | None) -> None:
+    parent, started = os.getppid(), time.monotonic()
+
+    def look(*_: object) -> None:
+        late = limit is not None and time.monotonic() - started > limit
+        if late or os.getppid() != parent:
+            os._exit(3)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+
+
+def _client() -> Any:
+    """Import the client, which looks for credentials at once, and with a token asks Kaggle."""
+    try:
+        import kaggle
+
+        api: Any = kaggle.api
+        if not getattr(api, "_authenticated", False):
+            api.authenticate()  # again, for the reason, which the import swallows
+    except ModuleNotFoundError as error:
+        raise Failed("not-installed", error.name or "") from error
+    except SystemExit as error:
+        raise Failed("credentials") from error
+    return api
+
+
+def _files(api: Any, competition: str) -> dict[str, Any]:
+    files: list[dict[str, Any]] = []
+    token = None
+    while len(files) <= MAX_FILES:
+        page = api.competition_list_files(competition, page_token=token, page_size=_PAGE)
+        files += [{"name": f.name or f.ref, "bytes": int(f.total_bytes)} for f in page.files or []]
+        token = page.next_page_token
+        if not token:
+            break
+    return {"files": files}
+
+
+def _download(api: Any, competition: str, names: list[str], folder: str) -> dict[str, Any]:
+    """Download each file into a folder of its own, since the client chooses the name."""
+    for index, name in enumerate(names):
+        into = Path(folder) / str(index)
+        into.mkdir(parents=True)
+        api.competition_download_file(competition, name, path=str(into), force=True, quiet=True)
+    return {}
+
+
+def _submit(api: Any, competition: str, file: str, message: str, tag: str) -> dict[str, Any]:
+    """Send a file unless a submission with this tag is there, and never twice."""
+    limits = api.competition_get_submission_limits(competition)
+    if found := _tagged(api, competition, tag):
+        return {**found, "new": False}
+    if limits.num_allowed_now <= 0 and (limits.num_today > 0 or limits.limited_by_total):
+        raise Failed("total" if limits.limited_by_total else "limit", made=int(limits.num_today))
+    try:
+        answer = api.competition_submit(file, message, competition, quiet=True)
+    except Exception as error:
+        failed = _failure(error)
+        if 400 <= failed.result.get("status", 0) < 500:
+            raise failed from error
+    else:
+        if answer.ref:
+            return {"ref": int(answer.ref), "status": "pending", "new": True}
+        failed = Failed("upload", str(answer.message or ""))
+    # Kaggle may have taken the submission although its answer was lost.
+    for look in range(_LOOKS):
+        if look:
+            time.sleep(_PAUSE)
+        try:
+            found = _tagged(api, competition, tag)
+        except Exception:
+            continue
+        if found:
+            return {**found, "new": True}
+    raise failed
+
+
+def _wait(api: Any, competition: str, ref: int, wait: float) -> dict[str, Any]:
+    """Ask for a submission until it is scored or the time is over."""
+    until, pause = time.monotonic() + wait, _FIRST_POLL
+    while True:
+        found: dict[str, Any] | None = None
+        try:
+            found = next((s for s in _submissions(api, competition) if s["ref"] == ref), None)
+        except Exception as error:
+            failed = _failure(error)
+            if failed.result.get("status", 500) < 500 or time.monotonic() + pause > until:
+                raise failed from error
+        if found and found["status"] != "pending":
+            return found
+        if time.monotonic() + pause > until:
+            return found or {"ref": ref, "status": "pending"}
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LAST_POLL)
+
+
+def _tagged(api: Any, competition: str, tag: str) -> dict[str, Any] | None:
+    """Return the submission with this tag; one that could not be scored does not count."""
+    made = [s for s in _submissions(api, competition) if tag in s["description"]]
+    return next((s for s in made if s["status"] != "error"), None)
+
+
+def _submissions(api: Any, competition: str) -> list[dict[str, Any]]:
+    listed = api.competition_submissions(competition, page_size=_PAGE)
+    return [
+        {
+            "ref": int(s.ref),
+            "status": str(getattr(s.status, "name", s.status)).lower(),
+            "score": s.public_score or None,
+            "error": s.error_description or None,
+            "description": s.description or "",
+        }
+        for s in listed or []
+        if s is not None
+    ]
+
+
+def _failure(error: Exception) -> Failed:
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    response = getattr(error, "response", None)
+    if response is not None:  # a response of 4xx is false, so its truth says nothing
+        again = response.headers.get("Retry-After")
+        return Failed("http", _said(response), status=response.status_code, again=again)
+    broken = isinstance(error, RequestException | HTTPError | ConnectionError | TimeoutError)
+    return Failed("connection" if broken else "other", f"{type(error).__name__}: {error}")
+
+
+def _said(response: Any) -> str:
+    """Return Kaggle's own words, '' where the body is a page and no answer."""
+    try:
+        said = response.json()
+    except ValueError:
+        return ""
+    return str(said.get("message") or "") if isinstance(said, dict) else ""
+
+
+_ACTIONS: dict[str, Callable[..., dict[str, Any]]]
+_ACTIONS = {"files": _files, "download": _download, "submit": _submit, "wait": _wait}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""A submission's way to Kaggle and its score's way back, kept in the submission's record."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.analysis.clipping import clipped_log_loss
+from engine.competition.kaggle import ask, competition_name
+from engine.competition.prepare import positive_index
+from engine.competition.records import list_submissions, record_sent
+from engine.errors import Refused, first_ten
+from engine.runs.files import locked, read_json, sha256_of
+from engine.runs.run import Run, list_runs
+
+SEND_SECONDS, WAIT_SECONDS = 300.0, 300.0
+MAX_MESSAGE = 300
+_WAIT_GRACE = 30.0
+
+
+def check_sending(competition: str, message: str, flagged: list[str], accepted: bool) -> str:
+    """Return the competition's name; refuse what can be known to fail before a file is written.
+
+    Parameters
+    ----------
+    flagged
+        Ids of the test pictures that cannot be read.
+    accepted
+        Whether the person accepts that they get the base rate.
+
+    Raises
+    ------
+    Refused
+        On no name, no message or one too long, or flagged pictures that are not accepted.
+    """
+    name = competition_name(competition)
+    if not message.strip() or len(message) > MAX_MESSAGE:
+        raise Refused(f"--message needs 1 to {MAX_MESSAGE} characters that say what is sent.")
+    if flagged and not accepted:
+        raise Refused(
+            f"{len(flagged):,} test pictures cannot be read and would be sent with the base rate: "
+            f"{first_ten(flagged)}; look at them, then add --accept-quarantined."
+        )
+    return name
+
+
+def send_submission(
+    run: Run,
+    file: Path,
+    competition: str,
+    message: str,
+    *,
+    seconds: float = SEND_SECONDS,
+) -> dict[str, Any]:
+    """Send a submission file of this run and record its ref; the same content is sent only once.
+
+    The message goes with a tag of the run's name and the content's checksum. Kaggle's list is
+    searched for the tag before and, where no answer came, after sending.
+
+    Parameters
+    ----------
+    file
+        The CSV as :func:`engine.competition.records.write_submission` returned it.
+    seconds
+        How long it may take.
+
+    Returns
+    -------
+    dict
+        competition, ref, status (pending, complete, error), score, message, sent (UTC time), new
+        (False when it was there already), valid_log_loss (at the submission's bounds, or None).
+
+    Raises
+    ------
+    Refused
+        When it was not sent, or may not have been; the sentence says which.
+    """
+    name = competition_name(competition)
+    record = read_json(file.with_suffix(".json"))
+    if sha256_of(file) != record.get("sha256"):
+        raise Refused(f"{file} is not what was checked; write the submission again.")
+    tag = f"[{run.name} {record['sha256'][:12]}]"
+    with locked(run.folder / "submissions" / ".send.lock"):
+        answer = ask(
+            "submit",
+            name,
+            seconds=seconds,
+            file=str(file.absolute()),
+            message=f"{message.strip()} {tag}",
+            tag=tag,
+        )
+        kept = {
+            "competition": name,
+            "ref": answer["ref"],
+            "status": answer["status"],
+            "score": _number(answer, "score"),
+            "message": message.strip(),
+            "sent": datetime.now(UTC).isoformat(timespec="seconds"),
+            "new": answer["new"],
+            "valid_log_loss": _valid_log_loss(run, record),
+        }
+        record_sent(file, kept)
+    return kept
+
+
+def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
+    """Wait for the score of a submission that was sent, at most so long, and record it.
+
+    Returns
+    -------
+    dict
+        As :func:`send_submission`; status is still pending when the time was over.
+
+    Raises
+    ------
+    Refused
+        When Kaggle could not score it, which is recorded, or could not be asked.
+    """
+    kept: dict[str, Any] = read_json(file.with_suffix(".json")).get("kaggle") or {}
+    if not kept.get("ref"):
+        raise Refused(f"{file} was not sent to Kaggle; send it first.")
+    if kept["status"] == "pending":
+        answer = ask(
+            "wait", kept["competition"], seconds=seconds + _WAIT_GRACE, ref=kept["ref"],
+            wait=seconds,
+        )  # fmt: skip
+        reason = str(answer.get("error") or "")[:300] or None
+        kept |= {"status": answer["status"], "score": _number(answer, "score"), "reason": reason}
+        record_sent(file, kept)
+    if kept["status"] == "error":
+        raise Refused(
+            f"Kaggle could not score submission {kept['ref']} ({kept.get('reason') or 'no reason'}"
+            f"); compare {file.name} with the sample file of {kept['competition']}."
+        )
+    return kept
+
+
+def sent_submissions() -> list[dict[str, Any]]:
+    """Return every submission of every run that was sent, newest first.
+
+    Returns
+    -------
+    list of dict
+        run, file, lower, upper, competition, ref, status, sent, valid_log_loss, score, and gap:
+        the public score minus the validation log loss at the same bounds; None where not known.
+    """
+    sent = []
+    for run in list_runs():
+        for record in list_submissions(run.folder / "submissions"):
+            kaggle = record.get("kaggle")
+            if not isinstance(kaggle, dict) or not kaggle.get("ref"):
+                continue
+            score, expected = _number(kaggle, "score"), _number(kaggle, "valid_log_loss")
+            gap = None if score is None or expected is None else score - expected
+            sent.append(
+                {key: record.get(key) for key in ("run", "file", "lower", "upper")}
+                | {key: kaggle.get(key) for key in ("competition", "ref", "status", "sent")}
+                | {"valid_log_loss": expected, "score": score, "gap": gap}
+            )
+    return sorted(sent, key=lambda line: str(line["sent"]), reverse=True)
+
+
+def _number(answer: dict[str, Any], key: str) -> float | None:
+    try:
+        value = float(answer[key])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _valid_log_loss(run: Run, record: dict[str, Any]) -> float | None:
+    try:
+        valid = run.predictions("valid")
+    except Refused:
+        return None
+    if not valid.labelled:
+        return None
+    positive = positive_index(run) if len(valid.class_names) == 2 else None
+    return clipped_log_loss(
+        valid.y_true, valid.probabilities, record["lower"], record["upper"], positive
+    )
