@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 _ROOMS = {
-    "FitOptions": "engine.model.fit",
+    "FitOptions": "engine.model.plan",
     "Predictions": "engine.runs.predictions",
     "Refused": "engine.errors",
     "Run": "engine.runs.run",

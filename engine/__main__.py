@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ import typer
 from engine import printing
 from engine.errors import Refused
 from engine.progress import downloading, waiting, watching
+from engine.runs.reporting import Reporter, taken
 from engine.runs.run import Cancelled, Run, list_runs, open_run
 
 app = typer.Typer(
@@ -78,15 +80,11 @@ def demo(
     from engine.data.demo import draw_demo
 
     run = open_run(into) if into else None
-    with watching() as watcher:
-        try:
-            summary = draw_demo(
-                folder, train, test, seed, lambda done, n: watcher.progress("draw", done, n)
-            )
-        except Refused as error:
-            if run:
-                run.set_status("failed", message=str(error))
-            raise
+    with watching() as watcher, taken(run) if run else nullcontext():
+        report = Reporter(run, watcher.progress) if run else watcher.progress
+        summary = draw_demo(folder, train, test, seed, lambda done, n: report("draw", done, n))
+    if run:
+        run.set_status("queued")  # for the fit below
     drawn = {
         "folder": str(summary.folder),
         "train": summary.train,
@@ -96,7 +94,7 @@ def demo(
     if not (fit and as_json):
         _print(as_json, drawn, printing.demo)
     if fit:
-        from engine.model.fit import demo_options
+        from engine.model.plan import demo_options
 
         _fit(demo_options(folder), run, as_json)
 
@@ -156,7 +154,7 @@ def fit(
 
     Started again after an interruption with the same choices, it goes on where it was.
     """
-    from engine.model.fit import FitOptions
+    from engine.model.plan import FitOptions
 
     options = FitOptions(
         data=data, backbone=backbone, weights=weights, train=train.value, epochs=epochs,

@@ -131,7 +131,7 @@ def test_the_demo_is_started_once(worker: Path) -> None:
 
 
 def test_the_demo_is_told_with_the_options_that_the_engine_fits_it_with() -> None:
-    from engine.model.fit import demo_options
+    from engine.model.plan import demo_options
 
     options = demo_options(Path("demo"))
     assert {key: getattr(options, key) for key in jobs.DEMO} == jobs.DEMO

@@ -1,0 +1,96 @@
+"""What a run says while it works: stage, speed, how it ended; and where its seconds went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from engine.errors import Refused
+from engine.runs.run import Cancelled, Run
+
+Progress = Callable[[str, int, int], None]
+OnEpoch = Callable[[dict[str, Any]], None]
+
+
+@contextmanager
+def taken(run: Run) -> Iterator[None]:
+    """Hold the run while it is written, and leave a word about how it ended, whatever happens.
+
+    Raises
+    ------
+    Refused
+        When another process is writing it.
+    """
+    with run.held() as mine:
+        if not mine:
+            raise Refused(f"run {run.name} is being written by another process.")
+        run.set_status("running")  # so that a run killed from here on is found again
+        with _told(run):
+            yield
+
+
+class Reporter:
+    """Passes progress on to the caller and, twice a second, to status.json; stops on request."""
+
+    def __init__(
+        self,
+        run: Run,
+        progress: Progress | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> None:
+        self.run, self.progress, self.on_epoch = run, progress, on_epoch
+        self.stage, self.since, self.first, self.written = "", 0.0, 0, 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report ``done`` of ``total`` pictures of a stage; raise Cancelled when asked to."""
+        now = time.monotonic()
+        if stage != self.stage:
+            self.stage, self.since, self.first, self.written = stage, now, done, 0.0
+        if self.progress:
+            self.progress(stage, done, total)
+        if now - self.written > 0.5 or done == total:
+            rate = (done - self.first) / (now - self.since) if now > self.since else 0.0
+            self.run.set_status(
+                "running", stage=stage, done=done, total=total, pictures_per_second=rate
+            )
+            self.written = now
+            if self.run.cancel_requested:
+                raise Cancelled(f"run {self.run.name} was cancelled.")
+
+    def epoch(self, lines: list[dict[str, Any]], epochs: int) -> None:
+        """Report the last of the lines, one an epoch."""
+        if self.on_epoch:
+            self.on_epoch({**lines[-1], "epochs": epochs})
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.started = self.last = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Count the seconds since the last lap for this stage."""
+        now = time.monotonic()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
+        self.last = now
+
+    def finished(self) -> dict[str, float]:
+        """Return the seconds in all and by stage."""
+        return {"total": time.monotonic() - self.started, **self.seconds}
+
+
+@contextmanager
+def _told(run: Run) -> Iterator[None]:
+    """Leave a word about how it ended, whatever happens."""
+    try:
+        yield
+    except (Cancelled, KeyboardInterrupt):
+        run.set_status("cancelled", message="Stopped on request; start it again to go on.")
+        raise
+    except Exception as error:
+        run.set_status("failed", message=str(error) or type(error).__name__)
+        raise

@@ -1,0 +1,1 @@
+"""Measurements on this machine; `python -m tests.benchmarks` writes them into BENCHMARKS.md."""
