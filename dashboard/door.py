@@ -27,9 +27,9 @@ def guards() -> list[Middleware]:
     """Return what stands before every request, HTTP and websocket alike."""
     hosts = config.get_option("server.allowedHosts") or ["*"]
     return [
+        Middleware(SecureHeaders, headers=headers()),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         Middleware(SameOrigin, allowed=config.get_option("server.corsAllowedOrigins") or []),
-        Middleware(SecureHeaders, headers=headers()),
     ]
 
 
@@ -71,7 +71,7 @@ def headers() -> dict[str, str]:
     policy = {
         "default-src": "'self'",
         # Components of our own are imported from blobs; Plotly compiles a function.
-        "script-src": f"'self' blob: 'unsafe-eval' {_inline_scripts()}",
+        "script-src": f"'self' blob: {_inline_scripts()}",
         "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data: blob:",
         "font-src": "'self' data:",

@@ -107,10 +107,10 @@ class _Report:
     def __init__(self, progress: Progress | None, done: int, total: int) -> None:
         self.progress, self.done, self.total = progress, done, total
 
-    def __call__(self, more: int) -> None:
+    def __call__(self, more: int, bad: int) -> None:
         self.done += more
         if self.progress:
-            self.progress("features", self.done, self.total)
+            self.progress("features", self.done + bad, self.total)
 
 
 def _passes(
@@ -134,7 +134,7 @@ def _passes(
         for names, pixels in _batches(root, missing, steps, device.batch_size, bad):
             if names:
                 done.append((names, _forward(network, pixels, steps, device)[: len(names)]))
-            report(len(names))
+            report(len(names), len(bad))
             late = time.monotonic() - since > SHARD_SECONDS
             if done and (late or sum(len(names) for names, _ in done) >= SHARD_ROWS):
                 yield _joined(done)
