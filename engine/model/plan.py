@@ -75,7 +75,7 @@ class FitOptions:
 def demo_options(folder: Path) -> FitOptions:
     """Return the options that suit the demo's drawings: a small network, trained from nothing."""
     return FitOptions(
-        folder, backbone="resnet18", weights="none", train="all", image_size=64, epochs=12,
+        folder, backbone="resnet18", weights="none", train="all", image_size=80, epochs=12,
         name="demo",
     )  # fmt: skip
 
