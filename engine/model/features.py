@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import time
@@ -20,7 +21,6 @@ from torch import nn
 
 from engine.data.headers import Unreadable
 from engine.data.images import decode
-from engine.errors import Refused
 from engine.model.backbones import Preprocessing
 from engine.model.device import Device
 from engine.runs.files import locked, write_atomic
@@ -231,19 +231,31 @@ def _write_shard(folder: Path, names: list[str], values: torch.Tensor) -> None:
 
 
 def _load_shards(folder: Path, wanted: set[str]) -> dict[str, torch.Tensor]:
-    """Return the kept features of the wanted pictures; a shard whose bytes changed is removed."""
+    """Return the kept features of the wanted pictures; a shard that is not ours is removed."""
     kept: dict[str, torch.Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest()[:32] != path.stem:
-            print(f"{path} is damaged; its pictures are computed again.", file=sys.stderr)
+        shard = _shard(path.read_bytes(), path.stem)
+        if shard is None:
+            print(
+                f"{path} is damaged or of another version; its pictures are computed again.",
+                file=sys.stderr,
+            )
             path.unlink()
             continue
-        try:
-            shard = safetensors.torch.load(content)
-        except SafetensorError as error:
-            raise Refused(f"{path} is no feature shard ({error}); remove it.") from error
         for name, row in zip(shard["sha256"].numpy(), shard["features"], strict=True):
             if (text := name.tobytes().hex()) in wanted:
                 kept[text] = row
     return kept
+
+
+def _shard(content: bytes, name: str) -> dict[str, torch.Tensor] | None:
+    """Return the tensors of a shard, None where its bytes changed or its version is another."""
+    if hashlib.sha256(content).hexdigest()[:32] != name:
+        return None
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        shard = safetensors.torch.load(content)
+    except (SafetensorError, ValueError):
+        return None
+    version = header.get("__metadata__", {}).get("format_version")
+    return shard if version == "1" and shard.keys() == {"features", "sha256"} else None

@@ -174,6 +174,7 @@ def _fit(
         valid={"accuracy": result.accuracy, "log_loss": result.log_loss},
         train_counts={name: int(counts.get(name, 0)) for name in dataset.class_names},
         ignored=dataset.ignored,
+        notes=dataset.notes,
         duplicates=result.duplicates,
         head_sha256=head_sha256,
     )

@@ -14,6 +14,7 @@ from engine.errors import Refused
 from engine.model.backbones import Preprocessing, check_backbone
 from engine.model.device import Device
 from engine.model.weights import Weights
+from engine.runs.jobs import DEMO
 from engine.runs.run import Run, list_runs
 
 HEAD_EPOCHS, HEAD_STEPS, HEAD_LR = 30, 600, 3e-3  # at least so many epochs and steps
@@ -74,10 +75,7 @@ class FitOptions:
 
 def demo_options(folder: Path) -> FitOptions:
     """Return the options that suit the demo's drawings: a small network, trained from nothing."""
-    return FitOptions(
-        folder, backbone="resnet18", weights="none", train="all", image_size=80, epochs=12,
-        name="demo",
-    )  # fmt: skip
+    return FitOptions(folder, name="Demo", **DEMO)
 
 
 def plan(

@@ -23,7 +23,13 @@ OPTIONS = (
     "backbone", "weights", "train", "epochs", "batch_size", "lr", "image_size", "valid", "sample",
     "seed", "device", "precision", "name",
 )  # fmt: skip
-DEMO = {"backbone": "resnet18", "weights": "none", "train": "all", "image_size": 64, "epochs": 12}
+DEMO: dict[str, Any] = {
+    "backbone": "resnet18",
+    "weights": "none",
+    "train": "all",
+    "image_size": 80,
+    "epochs": 12,
+}
 
 _NICE = 10
 _TAIL_BYTES = 64_000

@@ -99,9 +99,16 @@ class Run:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Hold the run for writing; yields False when another process does."""
+        """Hold the run for writing; yields False when another process does.
+
+        Half-written weights that a killed process left are removed.
+        """
         # Whoever asks for the status holds the lock for a moment, which is waited out.
         with locked(self.folder / ".lock", wait=2) as mine:
+            if mine:
+                for pattern in (".*.safetensors.*.tmp", ".tmp??????"):  # ours, and the library's
+                    for left in self.folder.glob(pattern):
+                        left.unlink(missing_ok=True)
             yield mine
 
     @property

@@ -130,13 +130,6 @@ def test_the_demo_is_started_once(worker: Path) -> None:
     until(lambda: state(run) == "cancelled")
 
 
-def test_the_demo_is_told_with_the_options_that_the_engine_fits_it_with() -> None:
-    from engine.model.plan import demo_options
-
-    options = demo_options(Path("demo"))
-    assert {key: getattr(options, key) for key in jobs.DEMO} == jobs.DEMO
-
-
 @pytest.mark.parametrize("name", ["../../etc", "a b", "x" * 61, "-x", "a/b"])
 def test_a_backbone_that_is_no_name_makes_no_folder(home: Path, name: str) -> None:
     with pytest.raises(Refused, match="--backbone"):
