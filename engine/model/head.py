@@ -184,11 +184,12 @@ def _adam(
         for batch in torch.split(torch.randperm(n, generator=generator), batch_size):
             optimizer.param_groups[0]["lr"] = 0.5 * lr * (1 + math.cos(math.pi * step / steps))
             step += 1
-            scores = (x[batch] @ weight.detach().T + bias.detach()).view(-1, heads, n_classes)
+            some = x[batch]
+            scores = torch.addmm(bias.detach(), some, weight.detach().T).view(-1, heads, n_classes)
             p = torch.softmax(scores, dim=2)
             slope = (p - targets[batch, None]) * sample_weight[:, batch].T[:, :, None]
             slope = slope.view(len(batch), -1) / len(batch)  # (B, H * n_classes)
-            weight.grad = slope.T @ x[batch] + penalty * weight.detach()
+            weight.grad = torch.addcmul(slope.T @ some, penalty, weight.detach())
             bias.grad = slope.sum(0)
             optimizer.step()
             if on_epoch:

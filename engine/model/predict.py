@@ -91,6 +91,19 @@ def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]
     Refused
         When a file is missing, damaged, or not the one the run was made with.
     """
+    try:
+        extractor, head = _opened(run, device)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(f"{run.folder / 'config.json'} is damaged ({error!r}).") from error
+    if len(head.bias) != len(run.class_names):
+        raise Refused(
+            f"run {run.name} is damaged: its head knows {len(head.bias)} classes, its config.json "
+            f"{len(run.class_names)}."
+        )
+    return extractor, head
+
+
+def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     config = run.config
     if "head_sha256" not in config:
         raise Refused(f"run {run.name} has no model: it is imported, or its fit did not finish.")
@@ -178,6 +191,8 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     data = data or Path(run.config["data"])
     dataset = load_pictures(data, run.class_names, progress)
     features = extractor.features(dataset.root, dataset.images, progress)
+    if len(features.values) and features.values.shape[1] != head.weight.shape[1]:
+        raise Refused(f"run {run.name} is damaged: its head does not fit {extractor.backbone}.")
     dataset = dataset.without(features.bad)
     if dataset.images.empty:
         raise Refused(f"{data} holds no picture that can be decoded.")
