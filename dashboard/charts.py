@@ -24,7 +24,8 @@ def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Fig
             hovertemplate=f"%{{x:.2f}}: %{{y:,}} {word}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(bars, row=row, col=1)
-        figure.update_yaxes(title_text=word, row=row, col=1, nticks=4, rangemode="tozero")
+        few = {"dtick": 1} if counts.max(initial=0) <= 4 else {"nticks": 4}  # no half pictures
+        figure.update_yaxes(title_text=word, row=row, col=1, rangemode="tozero", **few)
     figure.update_xaxes(title_text=plain(score_name), row=2, col=1, range=[0, 1])
     return calm(figure, 300)
 

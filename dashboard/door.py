@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from engine.errors import Refused
+from engine.runs.files import workspace
 
 ROOTS = "SECONDLOOK_ROOTS"
 
@@ -45,6 +46,9 @@ class SameOrigin:
             origin = asked.get("origin")
             ours = origin is None or urlsplit(origin).netloc == asked.get("host")
             if not ours and origin not in self.allowed:
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close", "code": 1008})
+                    return
                 refusal = PlainTextResponse("Another origin is not served.", status_code=403)
                 await refusal(scope, receive, send)
                 return
@@ -70,7 +74,7 @@ def headers() -> dict[str, str]:
     """Return the headers: nothing from elsewhere, in no frame, no referrer, no guessed types."""
     policy = {
         "default-src": "'self'",
-        # Components of our own are imported from blobs; Plotly compiles a function.
+        # Components of our own are imported from blobs.
         "script-src": f"'self' blob: {_inline_scripts()}",
         "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data: blob:",
@@ -99,34 +103,33 @@ def _inline_scripts() -> str:
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
-def check_data(data: Path, pictures: Iterable[str] = (), root: Path | None = None) -> None:
-    """Refuse a data folder, or pictures in it, that lie outside ``$SECONDLOOK_ROOTS``.
+def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
+    """Refuse a path, or paths found within it, that lie outside ``$SECONDLOOK_ROOTS``.
 
-    The variable lists folders, separated like ``$PATH``; links and ``..`` are followed first.
-    Where it is not set, everything that this user can read may be named, which suits a server
-    on 127.0.0.1.
+    The variable lists folders, separated like ``$PATH``; links and ``..`` are followed first, and
+    the workspace is always allowed. Where it is not set, everything that this user can read may
+    be named, which suits a server on 127.0.0.1.
 
     Raises
     ------
     Refused
-        When the folder, or the first such picture, lies outside.
+        When the path, or the first of those within it, lies outside.
     """
     if not (listed := os.environ.get(ROOTS)):
         return
-    roots = [os.path.realpath(Path(each).expanduser()) for each in listed.split(os.pathsep) if each]
-    if not _within(data, roots):
-        raise Refused(f"{data} lies outside the folders that may be read here (${ROOTS}).")
-    for picture in pictures:
-        if not _within((root or data) / picture, roots):
-            raise Refused(
-                f"{data} was not read: {picture!r} in it lies outside the folders that may be "
-                f"read here (${ROOTS})."
-            )
+    folders = [Path(each).expanduser() for each in listed.split(os.pathsep) if each]
+    roots = [os.path.realpath(folder) for folder in (*folders, workspace())]
+    where = f"lies outside the folders that may be read here (${ROOTS})"
+    if not _inside(path, roots):
+        raise Refused(f"{path} {where}; name one of those.")
+    for found in within:
+        if not _inside(found, roots):
+            raise Refused(f"{path} was not read: {found} {where}.")
 
 
-def _within(path: Path, roots: list[str]) -> bool:
+def _inside(path: Path, roots: list[str]) -> bool:
     try:
         real = os.path.realpath(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # a name may hold a null byte
         return False
     return any(os.path.commonpath([real, root]) == root for root in roots)

@@ -44,19 +44,17 @@ def csv_of(table: Table, chosen: np.ndarray) -> bytes:
     return bytes(sink.getvalue())
 
 
-def hand_in(run: Run, submission: Submission, problems: list[str]) -> bytes:
-    """Write a submission into the run and return its bytes; what fails is added to ``problems``.
+def hand_in(run: Run, submission: Submission) -> bytes:
+    """Write a submission into the run and return its bytes.
 
     Raises
     ------
     Refused
         When a check failed, or the file cannot be written.
     """
+    folder = run.folder / "submissions"
     try:
-        file = write_submission(
-            run.folder / "submissions", submission, run=run.name, now=datetime.now(UTC)
-        )
+        file = write_submission(folder, submission, run=run.name, now=datetime.now(UTC))
         return file.read_bytes()
-    except (Refused, OSError) as error:
-        problems.append(str(error))
-        raise
+    except OSError as error:
+        raise Refused(f"{folder} cannot be written ({error.strerror}).") from error

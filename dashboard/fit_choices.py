@@ -59,9 +59,16 @@ def choices(looked: Looked) -> dict[str, Any]:
     return {**chosen, "sample": sample, **advanced}
 
 
+def split_choices(looked: Looked) -> tuple[int | None, bool, int]:
+    """Return what is chosen about the split, before it is drawn: valid pictures, sample, seed."""
+    chosen = st.session_state
+    valid = None if looked.valid_given else chosen.get("train_valid")
+    return valid, bool(chosen.get("train_sample")), int(chosen.get("train_seed") or 0)
+
+
 def _advanced(looked: Looked, train: str) -> dict[str, Any]:
     columns = st.columns(4, gap="medium")
-    usual = {"head": ("30", "0.003"), "all": ("10", "0.0001")}[train]
+    usual = {"head": ("30 or more", "0.003"), "all": ("10", "0.0001")}[train]
     values: dict[str, Any] = {
         "epochs": columns[0].number_input(
             "Epochs", 1, 10_000, None, key="train_epochs", placeholder=usual[0],

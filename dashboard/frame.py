@@ -30,10 +30,16 @@ _STYLE = """<style>
 .figures span {font-size: 13px; opacity: .72;}
 .figures strong {font-size: 27px; font-weight: 550; letter-spacing: -.015em; line-height: 1.25;}
 .figures small {font-size: 12.5px; opacity: .72;}
-.st-key-empty {padding: 16vh 0 0; text-align: center;}
+.st-key-empty {padding: 16vh 0 0;}
+.st-key-empty * {text-align: center;}
 .stHeading h3 {padding: 10px 0 0;}
 .stMainBlockContainer .stCaptionContainer {margin-top: -0.65rem;}
+[data-testid="stBaseButton-primary"]:enabled, [data-testid="stBaseButton-primary"]:enabled * {
+  color: light-dark(#fff, #171614);}
+.stApp a:focus-visible {outline: 2px solid currentColor !important; outline-offset: 2px;
+  border-radius: 6px;}
 @media (max-width: 760px) {
+  .stHorizontalBlock {row-gap: 1.2rem;}
   .stMainBlockContainer {padding: 4rem 0.9rem 2rem;}
   .st-key-filters .stColumn {min-width: calc(50% - 1rem);}
   .figures {grid-template-columns: 1fr 1fr;}

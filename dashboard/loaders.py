@@ -20,6 +20,8 @@ from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN, Predictions
 from engine.runs.run import Run, list_runs, open_run
 
+_SCORES = ("accuracy", "log_loss")
+
 Key = tuple[str, str, int, int]  # run, split, time and size of the file
 
 
@@ -143,15 +145,15 @@ def _summary(run: Run) -> RunSummary:
         config: dict[str, Any] = run.config
     except Refused:
         return RunSummary(run.name, "", "", "", "damaged", None, None)
-    valid = config.get("valid") or {}
+    valid = config.get("valid")
+    valid = valid if isinstance(valid, dict) else {}
     return RunSummary(
         run.name,
         str(config.get("name") or ""),
         str(config.get("created", "")),
         str(config.get("backbone", "")),
         str(run.status.get("state")),
-        valid.get("accuracy"),
-        valid.get("log_loss"),
+        *(value if isinstance(value := valid.get(key), float) else None for key in _SCORES),
     )
 
 
@@ -222,8 +224,12 @@ def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
         images = found.combine_chunks()  # else every take joins all chunks again
     except (OSError, pa.ArrowException) as error:
         raise Refused(f"{path} is missing or damaged.") from error
-    at = pc.index_in(cached_table(key).predictions.ids, images["id"].combine_chunks())
-    where = np.asarray(pc.fill_null(at, -1), dtype=np.int64)
+    ids, known = cached_table(key).predictions.ids, images["id"].combine_chunks()
+    images = images.drop_columns(["id"])
+    if ids.equals(known):  # as it is in the runs that `fit` makes; looking up takes far longer
+        where = np.arange(len(ids))
+    else:
+        where = np.asarray(pc.fill_null(pc.index_in(ids, known), -1), dtype=np.int64)
     where.setflags(write=False)
     return images, where
 

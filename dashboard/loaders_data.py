@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine.data.dataset import Dataset, duplicates, load_dataset, stratified
+from dashboard.door import check_readable
+from engine.data.dataset import Dataset, divided, duplicates, load_dataset
 from engine.data.layouts import find_pictures
 from engine.errors import Refused
 from engine.runs.files import workspace
@@ -42,11 +45,14 @@ def look_at(data: Path, progress: Callable[[str, int, int], None]) -> Looked:
     Raises
     ------
     Refused
-        When there is nothing to fit.
+        When there is nothing to fit, or it lies where nothing may be read.
     """
+    check_readable(data, data.glob("*.zip") if os.path.isdir(data) else ())
     key, kept = (data, _changed(data)), _kept()
     if key not in kept:
-        given = bool((find_pictures(data).pictures["split"] == "valid").any())
+        listing = find_pictures(data)
+        check_readable(data, (listing.root / path for path in listing.pictures["path"]))
+        given = bool((listing.pictures["split"] == "valid").any())
         dataset = load_dataset(data, progress=progress)
         kept[key] = Looked(dataset, given, duplicates(dataset.images))
         for old in list(kept)[:-KEPT]:
@@ -54,17 +60,21 @@ def look_at(data: Path, progress: Callable[[str, int, int], None]) -> Looked:
     return kept[key]
 
 
-def counts(looked: Looked, valid: int | None) -> pd.DataFrame:
-    """Count pictures by class (index) and split (columns), with ``valid`` held out."""
+@lru_cache(maxsize=8)
+def counts(looked: Looked, valid: int | None, sample: bool, seed: int) -> pd.DataFrame:
+    """Count pictures by class (index) and split (columns), split as `fit` will split them.
+
+    Raises
+    ------
+    Refused
+        When ``valid`` does not fit.
+    """
     images = looked.dataset.images
+    if not looked.valid_given:
+        images = images.assign(split=images["split"].where(images["split"] != "valid", "train"))
+    images = divided(images, looked.dataset.root, valid, sample, seed)
     split = images["split"]
-    labelled = images[split != "test"]
-    if valid is not None and not looked.valid_given and 0 < valid < len(labelled):
-        held_out = stratified(labelled, valid, 0)
-        split = split.where(split == "test", "train")
-        split = split.where(~images.index.isin(held_out), "valid")
-    label = images["label"].fillna("")
-    table = pd.crosstab(label.mask(split == "test", ""), split)
+    table = pd.crosstab(images["label"].fillna("").mask(split == "test", ""), split)
     table = table.reindex(columns=["train", "valid", "test"], fill_value=0)
     return table.reindex(list(looked.dataset.class_names), fill_value=0)
 
@@ -100,7 +110,7 @@ def _changed(data: Path) -> int:
         below = [path for path in data.glob("*") if path.is_dir()] if data.is_dir() else []
         below += [path for folder in list(below) for path in folder.glob("*/")][:2000]
         return max(path.stat().st_mtime_ns for path in (data, *below))
-    except OSError:
+    except (OSError, ValueError):  # a name may hold a null byte
         return 0
 
 

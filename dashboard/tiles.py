@@ -54,10 +54,11 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
 
 
 def pictures_of(table: Table, chosen: np.ndarray) -> list[Picture]:
-    """Return where the pictures of the chosen rows lie."""
+    """Return where the pictures of the chosen rows lie; nowhere, unless the run has read them."""
     root, sums = loaders.data_root(table), loaders.facts(table, chosen)["sha256"].to_pylist()
     paths = table.predictions.paths.take(chosen).to_pylist()
-    return [Picture(root / path, sha256 or "") for path, sha256 in zip(paths, sums, strict=True)]
+    files = zip(paths, sums, strict=True)
+    return [Picture(root / path, sha256) if sha256 else Picture(root, "") for path, sha256 in files]
 
 
 def probability(p: float) -> str:

@@ -26,7 +26,7 @@ function figure(name, value) {
   return line;
 }
 
-function tileOf(tile) {
+function tileOf(tile, decoded) {
   const button = element("button", `tile ${tile.verdict}`);
   button.type = "button";
   button.dataset.id = tile.id;
@@ -37,11 +37,13 @@ function tileOf(tile) {
   button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.verdict]}, ${told}, ${tile.pName} ${tile.p}`);
   const frame = element("div", "frame");
   if (tile.src) {
-    const image = element("img");
+    const image = decoded ?? element("img");
+    const tall = () => image.classList.toggle("tall", image.naturalHeight > image.naturalWidth);
     image.alt = "";
     image.decoding = "sync";
-    image.onload = () => image.classList.toggle("tall", image.naturalHeight > image.naturalWidth);
-    image.src = tile.src;
+    image.onload = tall;
+    if (decoded) tall();
+    else image.src = tile.src;
     frame.append(image);
   } else {
     frame.append(element("span", "lost", "cannot be read"));
@@ -62,26 +64,35 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const turns = parentElement.querySelector(".turns");
   const tiles = () => [...grid.children];
 
-  const same = grid.shown && JSON.stringify(grid.shown) === JSON.stringify(data);
+  const same = grid.shown && (data.page ? grid.shown.page === data.page
+    : JSON.stringify(grid.shown) === JSON.stringify(data));
   if (!same) {
-    const hadFocus = parentElement.activeElement;
-    const focusedId = hadFocus?.dataset.id;
-    grid.shown = data;
     grid.classList.toggle("strip", data.strip);
     grid.setAttribute("role", "group");
     grid.setAttribute("aria-label", "Pictures; arrow keys move, Enter opens");
-    grid.replaceChildren(...data.tiles.map(tileOf));
-    if (grid.children.length) grid.children[0].tabIndex = 0;
+    show(data);
+  }
+  if (data.turns.join() !== turns.words) {
+    turns.words = data.turns.join();
     turns.replaceChildren(...[-1, 1].flatMap((step, i) => {
       if (!data.turns[i]) return [];
       const button = element("button", "", data.turns[i]);
       button.dataset.step = step;
       return [button];
     }));
-    if (grid.wanted !== undefined) focusOn(grid.wanted);
-    else if (hadFocus) (tiles().find((t) => t.dataset.id === focusedId) ?? tiles()[0])?.focus();
   }
 
+  function show(next, images = []) {
+    const hadFocus = parentElement.activeElement;
+    const focusedId = hadFocus?.dataset.id;
+    grid.shown = next;
+    grid.replaceChildren(...next.tiles.map((tile, i) => tileOf(tile, images[i])));
+    if (grid.children.length) grid.children[0].tabIndex = 0;
+    if (grid.wanted !== undefined) focusOn(grid.wanted);
+    else if (hadFocus?.closest(".grid")) {
+      (tiles().find((t) => t.dataset.id === focusedId) ?? tiles()[0])?.focus();
+    }
+  }
   function focusOn(id) {
     const tile = tiles().find((t) => t.dataset.id === id);
     if (!tile) return false;
@@ -94,6 +105,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   function turn(step) {
     if (data.turns[step < 0 ? 0 : 1]) {
+      // The next page is here already as a rule: it is shown at once, and the server told.
+      const known = step > 0 && grid.shown.page === data.page
+        && window.secondLookAhead?.get(data.following);
+      if (known) {
+        window.secondLookAhead.delete(data.following);
+        show({ page: data.following, tiles: known.tiles }, known.images);
+      }
       setTriggerValue("turn", step);
       if (step) grid.getRootNode().host?.scrollIntoView({ block: "nearest" });
     }

@@ -17,6 +17,8 @@ def gallery(
     opened: Callable[[], None],
     turned: Callable[[], None] | None = None,
     turns: tuple[str, str] = ("", ""),
+    page: str = "",
+    following: str = "",
     strip: bool = False,
 ) -> None:
     """Show pictures with what there is to say about each.
@@ -27,11 +29,13 @@ def gallery(
     key : name of the widget; ``opened`` reads the id there under ``open``
     turned : reads -1 or 1 there under ``turn``, from the buttons below or Page up and down
     turns : words on the buttons to the page before and after, '' where there is none
+    page, following : what this page and the next one are called; see `ahead`
     strip : one row only
     """
     _gallery(
         key=key,
-        data={"tiles": list(tiles), "turns": list(turns), "strip": strip},
+        data={"tiles": list(tiles), "turns": list(turns), "strip": strip}
+        | {"page": page, "following": following},
         on_open_change=opened,
         on_turn_change=turned or (lambda: None),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from dashboard import export, loaders, pictures, state
+from dashboard.components.ahead import ahead as handed_ahead
 from dashboard.components.gallery import gallery
 from dashboard.components.picture import picture
 from dashboard.frame import refusals
@@ -61,6 +63,8 @@ def page() -> None:
         opened=partial(state.picture_opened, "gallery"),
         turned=partial(state.page_turned, "gallery", pages),
         turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
+        page=tag(table, order, number),
+        following=tag(table, order, number + 1),
     )
     large = None if at is None else large_of(table, order, at)
     picture(large, key="picture", changed=partial(state.picture_opened, "picture"))
@@ -69,6 +73,7 @@ def page() -> None:
         if not len(order):
             empty(look)
     ahead(table, order, number, at)
+    next_page(table, order, number + 1)
 
 
 def filters(table: Table, look: Look) -> None:
@@ -159,6 +164,22 @@ def ahead(table: Table, order: np.ndarray, page: int, at: int | None) -> None:
     following = order[page * PER_PAGE : (page + 1) * PER_PAGE]
     near = order[:0] if at is None else order[[i for i in (at + 1, at - 1) if 0 <= i < len(order)]]
     pictures.prefetch(pictures_of(table, following), pictures_of(table, near))
+
+
+@st.fragment
+def next_page(table: Table, order: np.ndarray, number: int) -> None:
+    """Send the next page once the browser asks for it, which it does when nothing else goes on."""
+    page = tag(table, order, number)
+    asked = page and state.sent("ahead", "want") == page
+    tiles = tiles_of(table, order[(number - 1) * PER_PAGE : number * PER_PAGE]) if asked else None
+    handed_ahead(page, tiles, key="ahead", wanted=lambda: None)
+
+
+def tag(table: Table, order: np.ndarray, number: int) -> str:
+    """Return a name for a page of pictures, the same for the same pictures, '' for an empty one."""
+    chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
+    said = f"{table.key} {chosen.tolist()}"
+    return hashlib.sha256(said.encode()).hexdigest()[:24] if len(chosen) else ""
 
 
 show()

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from dashboard import charts_clip, kaggle_panel, loaders_clip, state, words
+from dashboard.components.download import deliver, hand_over
 from dashboard.export import hand_in
 from dashboard.text import literal
 from engine.competition.prepare import find_sample
 from engine.competition.records import list_submissions
 from engine.competition.submission import Submission, to_csv
+from engine.errors import Refused
 from engine.runs.run import Run, open_run
 
 PREVIEW, EARLIER = 8, 10
-_PROBLEM = "submit_problem"
 
 
 def page() -> None:
@@ -56,6 +55,7 @@ def page() -> None:
         st.plotly_chart(figure, key="handed_in", config={"displayModeBar": False})
     kaggle_panel.sent_table()
     _earlier(run)
+    deliver()
 
 
 def _verdict(submission: Submission) -> str:
@@ -94,28 +94,22 @@ def _hand_over(run: Run, submission: Submission) -> bool:
             f"{n:,} test {what} could not be read and {get} the share of the class in training."
         )
         ready &= st.checkbox("I know; hand it in so", key=f"submit_known_{run.name}_{n}")
-    st.download_button(
+    pressed = st.button(
         "Write and download the file",
-        data=partial(hand_in, run, submission, _problems()),
-        file_name=f"submission-{run.name}.csv",
-        mime="text/csv",
         type="primary",
         icon=":material/download:",
         disabled=not ready,
         key="submit_button",
         width="stretch",
     )
+    if pressed and ready:
+        try:
+            hand_over(f"submission-{run.name}.csv", hand_in(run, submission))
+        except Refused as error:
+            st.error(literal(str(error)), icon=":material/error:")
     if not submission.ok:
         st.caption("The file can be written once every check passes.")
-    for problem in _problems():
-        st.error(literal(problem), icon=":material/error:")
-    _problems().clear()
     return ready
-
-
-def _problems() -> list[str]:
-    kept: list[str] = st.session_state.setdefault(_PROBLEM, [])
-    return kept
 
 
 def _preview(submission: Submission) -> str:
@@ -155,15 +149,12 @@ def _record(run: Run, record: dict[str, Any]) -> None:
                 *([f"scored {score}"] if score is not None else []),
             ]
             st.markdown("  ·  ".join(literal(part) for part in parts), width="content")
-        st.download_button(
-            "Download", data=_reader(file), file_name=file.name, mime="text/csv",
-            key=f"again_{file.name}", icon=":material/download:", on_click="ignore",
-            type="tertiary", disabled=not file.is_file(),
+        pressed = st.button(
+            "Download", key=f"again_{file.name}", icon=":material/download:", type="tertiary",
+            disabled=not file.is_file(),
         )  # fmt: skip
-
-
-def _reader(file: Path) -> Callable[[], bytes]:
-    return file.read_bytes
+    if pressed:
+        hand_over(file.name, file.read_bytes())
 
 
 page()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from dashboard import fit_choices, jobs_panel, loaders_data, pictures, words
+from dashboard.door import check_readable
 from dashboard.loaders_data import Looked
 from dashboard.pictures import Picture
 from dashboard.text import literal
@@ -31,8 +33,7 @@ def page() -> None:
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
-        valid = st.session_state.get("train_valid")
-        class_counts(looked, valid)
+        class_counts(looked)
         put_aside(looked)
     with right:
         sample_grid(looked)
@@ -62,7 +63,8 @@ def choose_data() -> Path | None:
     if not text:
         st.caption("Name a folder of labelled pictures to see what is in it before anything runs.")
         return None
-    return Path(text).expanduser().absolute()
+    # Unlike Path's, this one leaves a `~name` alone that is nobody's.
+    return Path(os.path.expanduser(text)).absolute()
 
 
 def take_recent() -> None:
@@ -82,8 +84,13 @@ def look_at(data: Path) -> Looked:
     return looked
 
 
-def class_counts(looked: Looked, valid: int | None) -> None:
-    counts = loaders_data.counts(looked, valid)
+def class_counts(looked: Looked) -> None:
+    """Tabulate the classes, split by the choices further down as `fit` will split them."""
+    try:
+        counts = loaders_data.counts(looked, *fit_choices.split_choices(looked))
+    except Refused as error:
+        st.error(literal(str(error)), icon=":material/error:")
+        return
     test = int((looked.dataset.images["split"] == "test").sum())
     total = counts[["train", "valid"]].sum()
     rows = [
@@ -123,6 +130,10 @@ def put_aside(looked: Looked) -> None:
             lines = [(str(reason), f"{n:,}") for reason, n in reasons.head(8).items()]
             words.styled(words.table(("Reason", "pictures"), lines))
             st.dataframe(bad[["path", "reason"]], hide_index=True, height="auto", key="aside")
+    if notes := looked.dataset.notes:
+        with st.expander(f"{len(notes):,} pictures are unusual, and used", icon=":material/info:"):
+            table = [{"Path": path, "Note": note} for path, note in notes.items()]
+            st.dataframe(table, hide_index=True, key="noted")
     if looked.repeated:
         with st.expander(
             f"{len(looked.repeated):,} pictures are there twice, in two splits or under two labels",
@@ -141,6 +152,8 @@ def put_aside(looked: Looked) -> None:
 def start(data: Path, options: dict[str, Any]) -> None:
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train_start"):
         try:
+            if options["weights"] not in fit_choices.WEIGHTS:
+                check_readable(Path(os.path.expanduser(options["weights"])).absolute())
             jobs.start_fit(data, options)
         except Refused as error:
             st.error(literal(str(error)), icon=":material/error:")

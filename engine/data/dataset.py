@@ -7,14 +7,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from engine.data.headers import Unreadable, upright_size
+from engine.data.headers import Unreadable, note_of, upright_size
 from engine.data.layouts import Listing, as_utf8, find_pictures, texts
 from engine.errors import Refused
 
@@ -37,6 +37,7 @@ class Dataset:
     quarantine : table of path, reason, id, split, label
     class_names : sorted; empty when nothing is labelled
     ignored : number of files passed over, such as ``Thumbs.db``
+    notes : path to what is unusual about a good picture, such as an animation
     """
 
     root: Path
@@ -44,6 +45,7 @@ class Dataset:
     quarantine: pd.DataFrame
     class_names: tuple[str, ...]
     ignored: int
+    notes: dict[str, str] = field(default_factory=dict)
 
     def of(self, split: str) -> pd.DataFrame:
         """Return the rows of one split, sorted by id."""
@@ -61,6 +63,7 @@ class Dataset:
             quarantine=pd.concat(
                 [self.quarantine, moved[QUARANTINE_COLUMNS]], ignore_index=True
             ).sort_values("path", ignore_index=True),
+            notes={path: note for path, note in self.notes.items() if path not in bad},
         )
 
     @property
@@ -100,17 +103,33 @@ def load_dataset(
     """
     listing = find_pictures(data)
     dataset = examine(listing, progress)
-    labelled = dataset.images["label"].notna() & (dataset.images["split"] != "test")
+    labelled = dataset.images["label"].notna() & (dataset.images["split"] == "train")
     names = tuple(sorted(dataset.images.loc[labelled, "label"].unique()))
     if not names:
         raise Refused(f"{data} holds no labelled picture; see `fit --help` for the layouts.")
     if len(names) == 1:
         raise Refused(f"{data} holds a single class, {names[0]!r}; a classifier needs two.")
     dataset = _quarantine_unknown(replace(dataset, class_names=names))
-    images = _split(dataset.images, valid, seed, data)
-    if sample:
-        images = _sample(images, seed)
-    return replace(dataset, images=images)
+    return replace(dataset, images=divided(dataset.images, data, valid, sample, seed))
+
+
+def divided(
+    images: pd.DataFrame, data: Path, valid: int | None, sample: bool, seed: int
+) -> pd.DataFrame:
+    """Hold valid pictures out of the train ones, unless there are some, and thin for a sample.
+
+    Parameters
+    ----------
+    images
+        The table, split as the data itself says; further as :func:`load_dataset`.
+
+    Raises
+    ------
+    Refused
+        When ``valid`` does not fit.
+    """
+    split = _split(images, valid, seed, data)
+    return _sample(split, seed) if sample else split
 
 
 def load_pictures(
@@ -138,20 +157,22 @@ def examine(listing: Listing, progress: Progress | None = None) -> Dataset:
     """Read every listed file once: size, checksum and header; quarantine what cannot be read."""
     frame = listing.pictures
     total = len(frame)
-    rows: list[tuple[int, int, int, str]] = []
+    rows: list[_Read] = []
     bad: dict[str, str] = {}
     for done, (path, read) in enumerate(_read_all(listing.root, frame["path"].tolist()), 1):
         if isinstance(read, str):
             bad[as_utf8(path)] = read
-            read = (0, 0, 0, "")
+            read = (0, 0, 0, "", "")
         rows.append(read)
         if progress and (done % 256 == 0 or done == total):
             progress("list", done, total)
-    read_columns = pd.DataFrame(rows, columns=["width", "height", "bytes", "sha256"])
+    read_columns = pd.DataFrame(rows, columns=["width", "height", "bytes", "sha256", "note"])
     frame = frame.reset_index(drop=True).assign(path=texts(map(as_utf8, frame["path"])))
     images = pd.concat([frame, read_columns], axis=1)
+    notes = {path: note for path, note in zip(images["path"], images["note"], strict=True) if note}
     empty = pd.DataFrame(columns=QUARANTINE_COLUMNS, dtype=object)
-    return Dataset(listing.root, images[IMAGES_COLUMNS], empty, (), listing.ignored).without(bad)
+    found = Dataset(listing.root, images[IMAGES_COLUMNS], empty, (), listing.ignored, notes)
+    return found.without(bad)
 
 
 def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
@@ -170,25 +191,27 @@ def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
     return sorted(found, key=lambda entry: str(entry["paths"]))
 
 
-def _read_all(
-    root: Path, paths: list[str]
-) -> Iterator[tuple[str, tuple[int, int, int, str] | str]]:
-    def read(path: str) -> tuple[int, int, int, str] | str:
+_Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note
+
+
+def _read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, _Read | str]]:
+    def read(path: str) -> _Read | str:
         try:
             path.encode()  # the tables are UTF-8
             if not stat.S_ISREG(os.stat(root / path).st_mode):
                 return "is no file"
             content = (root / path).read_bytes()
             width, height = upright_size(content)
+            note = note_of(content, path)
         except OSError as error:
             return f"cannot be read ({error.strerror})"
         except ValueError:
             return "its name is not UTF-8, or holds a null byte; rename it"
         except Unreadable as error:
             return str(error)
-        return width, height, len(content), hashlib.sha256(content).hexdigest()
+        return width, height, len(content), hashlib.sha256(content).hexdigest(), note
 
-    def read_some(some: list[str]) -> list[tuple[int, int, int, str] | str]:
+    def read_some(some: list[str]) -> list[_Read | str]:
         return [read(path) for path in some]
 
     workers = os.cpu_count() or 1
@@ -206,6 +229,11 @@ def _quarantine_unknown(dataset: Dataset) -> Dataset:
     dataset = dataset.without(
         {path: "no label: its name is not <class>.<number>" for path in unlabelled["path"]}
     )
+    images = dataset.images
+    learnt = images["label"].isin(dataset.class_names)
+    foreign = images[(images["split"] == "valid") & ~learnt]
+    reasons = [f"unknown label: no train picture is {label!r}" for label in foreign["label"]]
+    dataset = dataset.without(dict(zip(foreign["path"], reasons, strict=True)))
     images = dataset.images
     strange = (images["split"] == "test") & images["label"].notna()
     known = ~strange | images["label"].isin(dataset.class_names)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 import warnings
+from pathlib import PurePosixPath
 
 from PIL import Image
 
 MAX_PIXELS = 100_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+_ANIMATED = ("GIF", "WEBP", "TIFF", "PNG")
+_KINDS = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP",
+    ".tif": "TIFF", ".tiff": "TIFF",
+}  # fmt: skip
 
 
 class Unreadable(Exception):
@@ -39,6 +45,26 @@ def sniff(content: bytes) -> str:
     if head[:4] in (b"II*\0", b"MM\0*"):
         return "TIFF"
     raise Unreadable("not a picture: its content is no JPEG, PNG, WebP, GIF, BMP or TIFF")
+
+
+def note_of(content: bytes, name: str) -> str:
+    """Say what is unusual about a good picture: another format than its name's, or an animation.
+
+    Raises
+    ------
+    Unreadable
+        As :func:`upright_size`.
+    """
+    kind = sniff(content)
+    notes = []
+    if kind in _ANIMATED:
+        with opened(content) as image:
+            if _frames(image) > 1:
+                notes.append("of its frames the first is taken")
+    expected = _KINDS.get(PurePosixPath(name).suffix.lower(), kind)
+    if expected != kind:
+        notes.append(f"its content is {kind}, its name says {expected}")
+    return "; ".join(notes)
 
 
 def upright_size(content: bytes) -> tuple[int, int]:
@@ -87,6 +113,15 @@ def orientation(image: Image.Image) -> int:
             warnings.simplefilter("ignore")
             return int(image.getexif().get(0x0112, 1))
     except Exception:  # a broken EXIF block says nothing about the pixels
+        return 1
+
+
+def _frames(image: Image.Image) -> int:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # damage behind the first frame says nothing about that one
         return 1
 
 

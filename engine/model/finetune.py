@@ -126,8 +126,8 @@ def finetune(
         )
         if valid_loss <= min(line["valid_loss"] for line in lines):
             save_tensors(folder / "model.safetensors", _state(network))
+        on_epoch(lines)  # first, so that no epoch is resumed after without its line in the log
         _save_checkpoint(checkpoint, network, optimizer, lines)
-        on_epoch(lines)
 
 
 def one_cycle(done: float) -> float:
@@ -145,7 +145,10 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: str) 
     """Write tensors as safetensors in one step."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(whole, temporary, {"format_version": "1", **metadata})
+        try:
+            safetensors.torch.save_file(whole, temporary, {"format_version": "1", **metadata})
+        except SafetensorError as error:  # which hides a full disk
+            raise OSError(str(error)) from error
 
 
 class _Source:

@@ -18,6 +18,7 @@ from engine.data.dataset import Dataset, Progress, load_pictures
 from engine.errors import Refused
 from engine.model.backbones import (
     Preprocessing,
+    check_backbone,
     feature_key,
     for_inference,
     load_network,
@@ -107,6 +108,7 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     config = run.config
     if "head_sha256" not in config:
         raise Refused(f"run {run.name} has no model: it is imported, or its fit did not finish.")
+    check_backbone(config["backbone"])
     precision = config["precision"]
     device = device or choose_device(precision=precision)
     steps = Preprocessing.from_config(config["preprocessing"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from engine.errors import Refused
@@ -92,5 +92,6 @@ def _told(run: Run) -> Iterator[None]:
         run.set_status("cancelled", message="Stopped on request; start it again to go on.")
         raise
     except Exception as error:
-        run.set_status("failed", message=str(error) or type(error).__name__)
+        with suppress(Refused):  # on a full disk; what is raised on says more
+            run.set_status("failed", message=str(error) or type(error).__name__)
         raise

@@ -133,7 +133,7 @@ class Run:
     def epochs(self) -> list[dict[str, Any]]:
         """Return the lines of ``log.jsonl``, one an epoch; a half-written last line is left out."""
         try:
-            lines = (self.folder / "log.jsonl").read_text("utf-8").splitlines()
+            lines = (self.folder / "log.jsonl").read_text("utf-8", "replace").splitlines()
         except OSError:
             return []
         epochs = []
@@ -142,7 +142,7 @@ class Run:
                 epochs.append(json.loads(line))
             except ValueError:
                 continue
-        return epochs
+        return [epoch for epoch in epochs if isinstance(epoch, dict)]
 
     def write_epochs(self, epochs: list[dict[str, Any]]) -> None:
         """Replace ``log.jsonl``."""
@@ -158,9 +158,12 @@ class Run:
         """Return the quarantine: path, reason, id, split, label; all text."""
         path = self.folder / "quarantine.csv"
         try:
-            return pd.read_csv(path, dtype=str, keep_default_na=False)
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
         except (OSError, ValueError) as error:
             raise Refused(f"{path} is missing or damaged.") from error
+        if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
+            raise Refused(f"{path} is damaged: a column is missing.")
+        return table
 
     def save_tables(self, images: pd.DataFrame, quarantine: pd.DataFrame) -> None:
         """Write the images table and the quarantine."""
@@ -199,7 +202,8 @@ class Run:
             pass
         if not free:
             return True
-        fresh = time.time() - float(status.get("updated", 0)) < _QUEUE_PATIENCE
+        updated = status.get("updated")
+        fresh = isinstance(updated, float) and time.time() - updated < _QUEUE_PATIENCE
         return status.get("state") == "queued" and fresh
 
 
@@ -235,20 +239,20 @@ def open_run(name: str) -> Run:
     Raises
     ------
     Refused
-        When there is no such run, or several begin like that.
+        When there is no such run, several begin like that, or its config cannot be read.
     """
     if name == "latest":
         runs = [run for run in list_runs() if run.status["state"] == "done"]
         if not runs:
             raise Refused(f"there is no finished run in {workspace()}; start with `fit`.")
-        return runs[0]
+        name = runs[0].name
     if not _NAME.fullmatch(name):
         raise Refused(f"{name!r} is no run's name; `python -m engine runs` lists them.")
     folder = workspace() / "runs" / name
-    if (folder / "config.json").is_file():
-        return Run(folder)
-    matching = [run for run in list_runs() if run.name.startswith(name)]
+    whole = (folder / "config.json").is_file()
+    matching = [Run(folder)] if whole else [r for r in list_runs() if r.name.startswith(name)]
     if len(matching) == 1:
+        assert matching[0].config  # refuses what is damaged or of a newer version
         return matching[0]
     what = "is no run" if not matching else f"is the beginning of {len(matching)} runs"
     raise Refused(f"{name} {what} in {workspace()}; `python -m engine runs` lists them.")

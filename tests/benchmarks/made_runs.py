@@ -35,9 +35,7 @@ def drawn(folder: Path, count: int) -> list[tuple[str, str]]:
     return found
 
 
-def made_run(
-    root: Path, files: list[tuple[str, str]], n: int, n_test: int, *, age: int = 0
-) -> Run:
+def made_run(root: Path, files: list[tuple[str, str]], n: int, n_test: int, *, age: int = 0) -> Run:
     """Return a run of two classes, 4 % wrong, whose pictures share the files in turn.
 
     Parameters

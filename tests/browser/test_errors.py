@@ -172,6 +172,26 @@ def test_by_keyboard_alone(serve, open_context):
     assert_shown(page, want[:PER_PAGE])
 
 
+def test_the_next_page_is_there_before_it_is_asked_for(serve, open_context):
+    server = serve({"n": 120, "n_test": 0})
+    page = open_context().new_page()
+    page.goto(f"{server.url}/errors?show=most-uncertain")
+    settled(page)
+    page.wait_for_function("() => window.secondLookAhead?.size === 1")
+    want = expected(lambda y_true, _, p: category_rows("most-uncertain", y_true, p))
+    at_once = page.locator(".st-key-gallery .turns button").evaluate(
+        "b => { b.click(); return [...b.getRootNode().querySelectorAll('.tile')]"
+        ".map((t) => t.dataset.id); }"
+    )
+    assert at_once == want[PER_PAGE : 2 * PER_PAGE]
+    page.wait_for_url("**page=2**")
+    expect(page.get_by_role("button", name="Page before")).to_be_visible()
+    assert_shown(page, want[PER_PAGE : 2 * PER_PAGE])
+    page.get_by_role("button", name="Page before").click()
+    page.wait_for_url(lambda url: "page=" not in url)
+    assert_shown(page, want[:PER_PAGE])
+
+
 def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):
     server = serve({"n": 60, "n_test": 0})
     page = open_context().new_page()
@@ -217,7 +237,7 @@ def test_hostile_names_are_shown_as_they_are(serve, open_context, path):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1366, 390])
-def test_screenshots_of_every_page(serve, open_context, theme, width):
+def test_screenshots_of_overview_and_errors(serve, open_context, theme, width):
     server = serve(
         {"n": 900, "n_test": 200, "quarantined": 4, "name": "Second try"},
         {"n": 600, "n_test": 60, "classes": 5, "seed": 1, "age": timedelta(days=1)},
@@ -225,7 +245,7 @@ def test_screenshots_of_every_page(serve, open_context, theme, width):
     context: BrowserContext = open_context(theme, width, 768 if width > 400 else 844)
     SCREENSHOTS.mkdir(exist_ok=True)
     page = context.new_page()
-    for name in ("overview", "errors", "clip", "submit", "train"):
+    for name in ("overview", "errors"):
         page.goto(f"{server.url}/{name}")
         settled(page)
         page.wait_for_timeout(400)

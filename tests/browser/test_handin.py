@@ -92,8 +92,6 @@ def test_from_the_bounds_to_the_file(serve, open_context, tmp_path):
     expect(button).to_be_disabled()
     page.get_by_text("I know; hand it in so").click()
     expect(button).to_be_enabled()
-    page.wait_for_selector(READY)
-    page.wait_for_timeout(300)
     with page.expect_download() as waiting:
         button.click()
     content = Path(waiting.value.path()).read_bytes()
@@ -226,5 +224,5 @@ def test_pages_fit_their_width(serve, open_context, tmp_path, theme, width):
             ".map((e) => e.scrollWidth - e.clientWidth)"
         )
         assert wide == [0, 0], name
-        page.screenshot(path=SCREENSHOTS / f"handin-{name}-{theme}-{width}.png")
+        page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png")
         page.set_viewport_size({"width": width, "height": 768})

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.export import hand_in
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import list_submissions, write_submission
-from engine.errors import Refused
+from engine.competition.submission import to_csv
 from engine.runs.run import Run
 from tests.dashboard import pages
 from tests.dashboard.pages import assert_harmless, html
@@ -24,7 +23,14 @@ def opened(run: Run | None = None) -> AppTest:
 
 
 def button(app: AppTest):
-    return next(b for b in app.get("download_button") if b.proto.label.startswith("Write"))
+    return app.button(key="submit_button")
+
+
+def sent(app: AppTest) -> dict[str, str] | None:
+    """Return the file that is on its way to the browser."""
+    return (
+        app.session_state["download_waiting"] if "download_waiting" in app.session_state else None
+    )
 
 
 def put_sample(run: Run, ids: list[str], header: str = "id,label") -> Path:
@@ -39,7 +45,7 @@ def test_every_check_is_said_in_words_and_the_button_is_ready(make_run) -> None:
     said = html(app)
     for name in ("Rows", "Ids", "Order", "Range", "Bounds", "Class direction", "Missing pictures"):
         assert f"<b>{name}</b> · passed" in said
-    assert not button(app).proto.disabled
+    assert not button(app).disabled
     assert app.code[0].value.splitlines()[0] == "id,label"
     assert len(app.code[0].value.splitlines()) == 9
 
@@ -61,7 +67,7 @@ def test_failed_checks_name_the_ids_and_hold_the_button(make_run) -> None:
     put_sample(run, ["1", "2", "3", "4", "77"])
     app = opened(run)
     assert "<b>Ids</b> · failed" in html(app) and "&#x27;77&#x27;" in html(app)
-    assert button(app).proto.disabled
+    assert button(app).disabled
     assert any("checks failed" in s.value for s in app.subheader)
 
 
@@ -70,11 +76,11 @@ def test_another_sample_file_of_the_folder_can_be_chosen(make_run) -> None:
     put_sample(run, ["1", "2", "9"])
     (run.data_root / "other.csv").write_text("id,dog\n3,0\n1,0\n2,0\n")
     app = opened(run)
-    assert button(app).proto.disabled
+    assert button(app).disabled
     box = app.selectbox(key=f"submit_sample_{run.name}")
     assert box.options == ["sample_submission.csv", "other.csv"]
     box.select("other.csv").run()
-    assert not button(app).proto.disabled
+    assert not button(app).disabled
     lines = app.code[0].value.splitlines()
     assert lines[0] == "id,dog" and [line.split(",")[0] for line in lines[1:]] == ["3", "1", "2"]
 
@@ -82,32 +88,49 @@ def test_another_sample_file_of_the_folder_can_be_chosen(make_run) -> None:
 def test_a_quarantined_test_picture_must_be_acknowledged(make_run) -> None:
     run = make_run(n_test=5, quarantined=3)  # the third is a test picture
     app = opened(run)
-    assert button(app).proto.disabled and "bad2" in html(app) and "look at this" in html(app)
+    assert button(app).disabled and "bad2" in html(app) and "look at this" in html(app)
     app.checkbox[0].check().run()
-    assert not button(app).proto.disabled
+    assert not button(app).disabled
     assert "bad2,0.50000" in app.code[0].value  # 500 of each class in training
 
 
 def test_what_is_written_is_what_is_handed_over_and_what_is_recorded(make_run) -> None:
     run = make_run(n_test=7)
     app = opened(run)
-    content = hand_in(run, prepare_submission(run, *run.bounds), [])
+    assert sent(app) is None
+    button(app).click().run()
     records = list_submissions(run.folder / "submissions")
+    file = sent(app)
+    assert file is not None and file["name"] == f"submission-{run.name}.csv"
+    content = file["text"].encode()
+    assert content == to_csv(prepare_submission(run, *run.bounds))
     assert len(records) == 1 and records[0]["sha256"] == hashlib.sha256(content).hexdigest()
     assert (records[0]["lower"], records[0]["upper"]) == (0.025, 0.975)
     assert (run.folder / "submissions" / records[0]["file"]).read_bytes() == content
-    app.run()
-    again = [b for b in app.get("download_button") if b.proto.label == "Download"]
-    assert len(again) == 1
+
+    again = app.button(key=f"again_{records[0]['file']}").click().run()
+    resent = sent(again)
+    assert resent is not None and resent["text"].encode() == content
+    assert resent["token"] != file["token"] and resent["name"] == records[0]["file"]
+    assert len(list_submissions(run.folder / "submissions")) == 1
+
+
+def test_nothing_is_written_without_the_word_that_is_asked_for(make_run) -> None:
+    run = make_run(n_test=5, quarantined=3)
+    app = opened(run)
+    app.checkbox[0].check().run()
+    app.checkbox[0].uncheck()
+    button(app).click().run()  # both reach the server at once
+    assert sent(app) is None and list_submissions(run.folder / "submissions") == []
 
 
 def test_a_folder_that_cannot_be_written_is_said(make_run) -> None:
     run = make_run(n_test=3)
     (run.folder / "submissions").write_text("in the way")
-    problems: list[str] = []
-    with pytest.raises((Refused, OSError)):
-        hand_in(run, prepare_submission(run, *run.bounds), problems)
-    assert len(problems) == 1 and "submissions" in problems[0]
+    app = opened(run)
+    button(app).click().run()
+    assert not app.exception and sent(app) is None
+    assert len(app.error) == 1 and "submissions" in app.error[0].value
 
 
 def test_earlier_submissions_beyond_ten_are_folded(make_run) -> None:
@@ -118,7 +141,7 @@ def test_earlier_submissions_beyond_ten_are_folded(make_run) -> None:
             now=datetime(2026, 3, 1, 12, minute, tzinfo=UTC),
         )  # fmt: skip
     app = opened(run)
-    assert len([b for b in app.get("download_button") if b.proto.label == "Download"]) == 12
+    assert len([b for b in app.button if b.label == "Download"]) == 12
     assert any(e.label == "2 more" for e in app.expander)
 
 

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.data.dataset import load_dataset
 from engine.errors import Refused
 from engine.runs import jobs
 from engine.runs.run import Run, create_run
 from tests.dashboard import pages
 from tests.dashboard.pages import assert_harmless, html
-from tests.tiny_pictures import image_folder, kaggle, put
+from tests.tiny_pictures import image_folder, kaggle, picture, put
 
 
 def opened(folder: Path | None = None) -> AppTest:
@@ -56,6 +57,36 @@ def test_counts_follow_the_choice_of_valid_pictures(home: Path, tmp_path: Path) 
     app = opened(kaggle(tmp_path / "pets", train=10))
     app.number_input(key="train_valid").set_value(8).run()
     assert "<td>All classes</td><td>12</td><td>8</td>" in html(app)
+
+
+@pytest.mark.parametrize("valid", [None, 60])
+@pytest.mark.parametrize("sample", [False, True])
+@pytest.mark.parametrize("seed", [None, 7])
+def test_the_split_shown_is_the_one_that_fit_makes(
+    home: Path, tmp_path: Path, valid: int | None, sample: bool, seed: int | None
+) -> None:
+    # 101 cats and 199 dogs, so that a rehearsal has to leave out and shares do not come out even.
+    data = tmp_path / "pets"
+    for name, n in (("cat", 101), ("dog", 199)):
+        for i in range(n):
+            put(data / "train" / f"{name}.{i}.jpg", picture(name, i))
+    app = opened(data)
+    if valid is not None:
+        app.number_input(key="train_valid").set_value(valid)
+    if seed is not None:
+        app.number_input(key="train_seed").set_value(seed)
+    app.toggle(key="train_sample").set_value(sample)
+    app.run()
+    images = load_dataset(data, valid=valid, sample=sample, seed=seed or 0).images
+    for name in ("cat", "dog"):
+        n = [((images["label"] == name) & (images["split"] == s)).sum() for s in ("train", "valid")]
+        assert f"<td>{name}</td><td>{n[0]}</td><td>{n[1]}</td>" in html(app)
+
+
+def test_too_many_valid_pictures_are_refused_in_words(home: Path, tmp_path: Path) -> None:
+    app = opened(kaggle(tmp_path / "pets", train=10))
+    app.number_input(key="train_valid").set_value(19).run()
+    assert not app.exception and len(app.error) == 1 and "valid 19" in app.error[0].value
 
 
 def test_a_folder_with_valid_pictures_keeps_them(home: Path, tmp_path: Path) -> None:

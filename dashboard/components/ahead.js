@@ -1,0 +1,22 @@
+// Pages of tiles that were fetched before anyone asked, their pictures decoded: key to tiles.
+const PAGES = 3, PATIENCE = 200; // milliseconds in which a person does nothing else
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const host = parentElement.querySelector(".ahead");
+  const kept = (window.secondLookAhead ??= new Map());
+  clearTimeout(host.timer);
+  if (data.tiles) {
+    const images = data.tiles.map(({ src }) => {
+      if (!src) return null;
+      const image = document.createElement("img");
+      image.src = src;
+      image.decode().catch(() => {});
+      return image;
+    });
+    kept.set(data.page, { tiles: data.tiles, images });
+    while (kept.size > PAGES) kept.delete(kept.keys().next().value);
+  } else if (data.page && !kept.has(data.page)) {
+    host.timer = setTimeout(() => setTriggerValue("want", data.page), PATIENCE);
+  }
+  return () => clearTimeout(host.timer);
+}
