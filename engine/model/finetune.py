@@ -84,6 +84,8 @@ def finetune(
     scaler = torch.amp.GradScaler(device.name, enabled=device.dtype == torch.float16)
     checkpoint = folder / CHECKPOINT
     lines = _resume(checkpoint, network, optimizer)
+    if lines:  # whose last one was perhaps not told any more
+        on_epoch(lines)
     train_source, valid_source = _Source(train, steps, device), _Source(valid, steps, device)
     n = len(train.labels)
     batch_size = min(batch_size, n)
@@ -126,8 +128,8 @@ def finetune(
         )
         if valid_loss <= min(line["valid_loss"] for line in lines):
             save_tensors(folder / "model.safetensors", _state(network))
-        on_epoch(lines)  # first, so that no epoch is resumed after without its line in the log
         _save_checkpoint(checkpoint, network, optimizer, lines)
+        on_epoch(lines)
 
 
 def one_cycle(done: float) -> float:

@@ -116,7 +116,14 @@ def test_the_epoch_with_the_least_valid_loss_is_kept(losses, splits, tmp_path, m
     monkeypatch.setattr(finetune_module, "_evaluate", lambda *_: (next(told), 0.5))
     after: list[dict[str, torch.Tensor]] = []
     folder = tmp_path / "run"
-    _tune(splits, folder, on_epoch=lambda _: after.append(load_file(folder / CHECKPOINT)))
+    save = finetune_module._save_checkpoint
+
+    def watched(path, *state):
+        save(path, *state)
+        after.append(load_file(path))
+
+    monkeypatch.setattr(finetune_module, "_save_checkpoint", watched)
+    _tune(splits, folder)
     kept = load_file(folder / "model.safetensors")
     best = after[int(np.argmin(losses))]
     parts = {"body.": "network.0.", "head.": "network.1."}
