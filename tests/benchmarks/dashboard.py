@@ -107,9 +107,9 @@ def _small(browser: Browser, home: Path) -> str:
         asked = recorded(browser, server.url)
         alone = _memory(server)
         rows.append(_row("server, rerun of Errors, 1 session", click_alone(asked, REPEAT * 4), 30))
-        together = click_together(asked, SESSIONS, 6)
+        together, held = click_together(asked, SESSIONS, 6, lambda: _memory(server))
         rows.append(_row(f"server, the same, {SESSIONS} sessions", together, 60, p95=True))
-        memory = f"Server memory: {alone} MB with 1 session, {_memory(server)} MB after {SESSIONS}."
+        memory = f"Server memory: {alone} MB with 1 session, {held} MB with {SESSIONS}."
     finally:
         server.stop()
     return _told(f"{SMALL:,} predictions", rows) + f"\n\n{memory}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from playwright.sync_api import Browser
@@ -57,8 +58,10 @@ def click_alone(asked: Recorded, times: int) -> list[float]:
         return [session.click(turn, pause=0.15) for turn in range(times)]
 
 
-def click_together(asked: Recorded, sessions: int, times: int) -> list[float]:
-    """Return milliseconds of each click of sessions that click at the same time."""
+def click_together(
+    asked: Recorded, sessions: int, times: int, memory: Callable[[], int]
+) -> tuple[list[float], int]:
+    """Return milliseconds of each click of sessions that click together, and what they take."""
     taken: list[list[float]] = [[] for _ in range(sessions)]
     opened = [_Session(asked) for _ in range(sessions)]
 
@@ -76,9 +79,10 @@ def click_together(asked: Recorded, sessions: int, times: int) -> list[float]:
         thread.start()
     for thread in threads:
         thread.join()
+    held = memory()
     for session in opened:
         session.socket.close()
-    return [milliseconds for some in taken for milliseconds in some]
+    return [milliseconds for some in taken for milliseconds in some], held
 
 
 class _Session:

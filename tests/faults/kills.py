@@ -45,9 +45,9 @@ def main(data: Path, folder: Path, train: str, kills: int, seed: int) -> dict[st
         workspaces += 1
         workspace = folder / f"killed{workspaces}"
         ended = False
-        for _ in range(KILLS_EACH):
+        for attempt in range(KILLS_EACH):
             child = _started(data, workspace, train)
-            time.sleep(rng.uniform(0, length))
+            time.sleep(rng.uniform(0, length / (1 + attempt)))  # a resumed fit is shorter
             os.kill(child, signal.SIGKILL)
             ended = os.WIFEXITED(os.waitpid(child, 0)[1])
             whole, left = check_whole(workspace)
