@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 DEMO ?= demo
 
-.PHONY: demo test lint format bench screenshots clean
+.PHONY: demo test lint format bench soak clean
 
 demo: $(VENV)/.run-ready
 	$(PY) -m engine demo $(DEMO) --fit
@@ -28,6 +28,9 @@ format: $(VENV)/.test-ready
 
 bench: $(VENV)/.test-ready
 	$(PY) -m tests.benchmarks
+
+soak: $(VENV)/.test-ready
+	$(PY) -m tests.faults.soak 20 120
 
 clean:
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -55,6 +55,8 @@ def fit(value: dict[str, Any]) -> None:
             f"pictures/s; {value['seconds']['total']:.1f} s ({stages})",
             style="dim",
         )
+    for path, note in list(value.get("notes", {}).items())[:5]:
+        out.print(_literal(f"{path}: {note}"), style="yellow")
     for group in value.get("duplicates", [])[:5]:
         out.print(_literal(f"identical: {', '.join(group['paths'][:4])}"), style="yellow")
     out.print(Text(f"Next: python -m engine report {value['run']}"), style="dim")

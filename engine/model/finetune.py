@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -245,7 +246,16 @@ def _save_checkpoint(
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    save_tensors(path, tensors, epochs=json.dumps(lines))
+    save_tensors(path, tensors, epochs=json.dumps(lines), sha256=_checksum(tensors))
+
+
+def _checksum(tensors: dict[str, torch.Tensor]) -> str:
+    """Return one checksum of all values, in the order of their names."""
+    whole = hashlib.sha256()
+    for name in sorted(tensors):
+        values = tensors[name].detach().cpu().contiguous().flatten()
+        whole.update(values.view(torch.uint8).numpy().data if values.numel() else b"")
+    return whole.hexdigest()
 
 
 def _resume(
@@ -256,8 +266,11 @@ def _resume(
         return []
     try:
         with safe_open(path, "pt") as file:
-            lines: list[dict[str, Any]] = json.loads(file.metadata()["epochs"])
+            kept = file.metadata()
+        lines: list[dict[str, Any]] = json.loads(kept["epochs"])
         tensors = safetensors.torch.load_file(path)
+        if _checksum(tensors) != kept["sha256"]:
+            return []
     except (SafetensorError, OSError, ValueError, KeyError):
         return []
     load_state(network, {name[8:]: t for name, t in tensors.items() if name.startswith("network.")})

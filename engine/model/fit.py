@@ -54,6 +54,7 @@ class FitResult:
             "seconds": {key: round(value, 3) for key, value in self.seconds.items()},
             "pictures_per_second": round(self.pictures_per_second, 1),
             "duplicates": self.duplicates,
+            "notes": self.run.config.get("notes", {}),
             "resumed": self.resumed,
         }
 

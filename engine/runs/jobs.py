@@ -28,7 +28,7 @@ DEMO: dict[str, Any] = {
     "weights": "none",
     "train": "all",
     "image_size": 80,
-    "epochs": 12,
+    "epochs": 16,
 }
 
 _NICE = 10

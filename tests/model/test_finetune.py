@@ -166,7 +166,8 @@ def test_a_finished_training_is_not_repeated(splits, unbroken, tmp_path):
 def test_a_damaged_checkpoint_means_beginning_anew(splits, unbroken, tmp_path):
     _tune(splits, tmp_path / "run", epochs=4)
     checkpoint = tmp_path / "run" / CHECKPOINT
-    for content in (b"", checkpoint.read_bytes()[:-9]):
+    whole = checkpoint.read_bytes()
+    for content in (b"", whole[:-9], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
         checkpoint.write_bytes(content)
         lines = _tune(splits, tmp_path / "run")
         assert len(lines) == 4 and _same_end(tmp_path / "run", unbroken[0])
