@@ -28,6 +28,9 @@ _OLD_DENSE_LAYER = re.compile(  # names in the published DenseNet files, with on
 )
 
 
+_LONGEST = 8  # sides of a picture that is resized whole, long over short
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """Resize, crop and normalisation as published with a backbone's weights.
@@ -56,6 +59,11 @@ class Preprocessing:
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:
         """Resize and crop a picture, uint8 (3, H, W) to uint8 (3, crop, crop)."""
         mode = InterpolationMode(self.interpolation)
+        height, width = pixels.shape[-2:]
+        if max(height, width) > _LONGEST * min(height, width):
+            # Of a strip, only what the crop may reach is enlarged; all of it could fill the memory.
+            reach = _LONGEST * min(height, width)
+            pixels = functional.center_crop(pixels, [min(height, reach), min(width, reach)])
         small = functional.resize(pixels, [self.resize], interpolation=mode, antialias=True)
         cropped: torch.Tensor = functional.center_crop(small, [self.crop])
         return cropped

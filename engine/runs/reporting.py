@@ -56,8 +56,8 @@ class Reporter:
                 "running", stage=stage, done=done, total=total, pictures_per_second=rate
             )
             self.written = now
-            if self.run.cancel_requested:
-                raise Cancelled(f"run {self.run.name} was cancelled.")
+        if self.run.cancel_requested:
+            raise Cancelled(f"run {self.run.name} was cancelled.")
 
     def epoch(self, lines: list[dict[str, Any]], epochs: int) -> None:
         """Report the last of the lines, one an epoch."""

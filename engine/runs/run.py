@@ -86,9 +86,11 @@ class Run:
         state = status.get("state")
         if state not in _STATES:
             return {"state": "lost", "message": f"{self.folder / 'status.json'} is damaged."}
-        if state in ("running", "queued") and not self._alive(status):
-            return {**status, "state": "lost", "message": "The process ended without a word."}
-        return status
+        if state not in ("running", "queued") or self._alive(status):
+            return status
+        if read_json(self.folder / "status.json") != status:  # it spoke while we looked
+            return self.status
+        return {**status, "state": "lost", "message": "The process ended without a word."}
 
     def set_status(self, state: str, **values: Any) -> None:
         """Replace the status: queued, running, done, failed or cancelled, and what goes with it."""

@@ -82,7 +82,8 @@ def said(action: Any, *arguments: Any, **options: Any) -> str:
 
 def workers() -> list[tuple[int, int]]:
     """Return (parent, number) of the workers that run."""
-    listed = subprocess.run(["ps", "-eo", "ppid,pid,args"], capture_output=True, text=True).stdout
+    command = ["ps", "-ww", "-eo", "ppid,pid,args"]  # whole lines, however long the paths are
+    listed = subprocess.run(command, capture_output=True, text=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
     return [(int(row[0]), int(row[1])) for row in rows if "kaggle_worker" in row[2]]
 
