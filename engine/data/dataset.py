@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -191,36 +191,53 @@ def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
     return sorted(found, key=lambda entry: str(entry["paths"]))
 
 
+_AHEAD = 8  # parts of 16 pictures that are read before they are looked at
 _Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note
 
 
 def _read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, _Read | str]]:
-    def read(path: str) -> _Read | str:
+    def read(path: str) -> tuple[bytes, str] | str:
         try:
             path.encode()  # the tables are UTF-8
-            if not stat.S_ISREG(os.stat(root / path).st_mode):
-                return "is no file"
-            content = (root / path).read_bytes()
-            width, height = upright_size(content)
-            note = note_of(content, path)
+            with open(os.path.join(root, path), "rb", opener=_open_file) as file:
+                content = file.read()
         except OSError as error:
             return f"cannot be read ({error.strerror})"
         except ValueError:
             return "its name is not UTF-8, or holds a null byte; rename it"
+        return content, hashlib.sha256(content).hexdigest()
+
+    def seen(path: str, found: tuple[bytes, str] | str) -> _Read | str:
+        if isinstance(found, str):
+            return found
+        content, sha256 = found
+        try:
+            width, height = upright_size(content)
+            return width, height, len(content), sha256, note_of(content, path)
         except Unreadable as error:
             return str(error)
-        return width, height, len(content), hashlib.sha256(content).hexdigest(), note
 
-    def read_some(some: list[str]) -> list[_Read | str]:
+    def read_some(some: list[str]) -> list[tuple[bytes, str] | str]:
         return [read(path) for path in some]
 
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        # In slices, so that an interruption does not wait for the whole list.
-        for start in range(0, len(paths), 64 * workers):
-            batch = paths[start : start + 64 * workers]
-            parts = [batch[i : i + 16] for i in range(0, len(batch), 16)]
-            yield from zip(batch, chain.from_iterable(pool.map(read_some, parts)), strict=True)
+    # Threads wait for the disk and compute checksums; headers, which hold Python's lock, do not.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        parts = [paths[start : start + 16] for start in range(0, len(paths), 16)]
+        waiting = deque(pool.submit(read_some, part) for part in parts[:_AHEAD])
+        for number, part in enumerate(parts):
+            contents = waiting.popleft().result()
+            if number + _AHEAD < len(parts):
+                waiting.append(pool.submit(read_some, parts[number + _AHEAD]))
+            yield from ((p, seen(p, found)) for p, found in zip(part, contents, strict=True))
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a regular file alone; a pipe or a device would hang or never end."""
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(0, "it is no file")
+    return handle
 
 
 def _quarantine_unknown(dataset: Dataset) -> Dataset:
