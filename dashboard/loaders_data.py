@@ -13,8 +13,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.door import check_readable
-from engine.data.dataset import Dataset, divided, duplicates, load_dataset
+from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.data.layouts import find_pictures
+from engine.data.splits import divided
 from engine.errors import Refused
 from engine.runs.files import workspace
 from engine.runs.run import list_runs

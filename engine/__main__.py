@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import traceback
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from engine import printing
+from engine.choices import AsJson, DeviceName, Lower, Precision, RunName, Train, Upper
+from engine.ending import exit_code
 from engine.errors import Refused
 from engine.progress import downloading, waiting, watching
 from engine.runs.reporting import Reporter, taken
-from engine.runs.run import Cancelled, Run, list_runs, open_run
+from engine.runs.run import Run, list_runs, open_run
 
 app = typer.Typer(
     name="python -m engine",
@@ -31,39 +30,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Train(StrEnum):
-    """What is trained."""
-
-    head = "head"
-    all = "all"
-
-
-class DeviceName(StrEnum):
-    """Where the network runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Precision(StrEnum):
-    """In which numbers the network computes."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
-RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's name, its beginning, or [bold]latest[/].")
-]
-Lower = Annotated[float | None, typer.Option(help="Lower bound on P(positive); the run's, 0.025.")]
-Upper = Annotated[float | None, typer.Option(help="Upper bound on P(positive); the run's, 0.975.")]
 
 
 @app.command()
@@ -340,37 +306,8 @@ def _print(as_json: bool, value: Any, draw: Any) -> None:
 
 
 def main() -> int:
-    """Run the command line; return its exit code: 0, 1 refused or failed, 2 usage, 130."""
-    try:
-        code = int(app(standalone_mode=False) or 0)
-        if code == 130:  # what Typer makes of an interruption
-            raise KeyboardInterrupt
-        return code
-    except (Refused, Cancelled) as error:
-        print(f"Error: {printing.plain(str(error))}", file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, typer.Abort):
-        print("Interrupted; start it again to go on.", file=sys.stderr)
-        return 130
-    except typer.Exit as done:
-        return int(done.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:
-        show = getattr(error, "show", None)
-        if show is not None:  # a usage error, which knows how to say itself
-            show()
-            return int(getattr(error, "exit_code", 2))
-        if os.environ.get("SECONDLOOK_TRACEBACK"):
-            traceback.print_exc()
-        reason = str(error).strip().splitlines()
-        print(
-            f"Error: {type(error).__name__}: {printing.plain(reason[0]) if reason else ''} "
-            "(SECONDLOOK_TRACEBACK=1 shows where).",
-            file=sys.stderr,
-        )
-        return 1
+    """Run the command line and return its exit code."""
+    return exit_code(app)
 
 
 if __name__ == "__main__":

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from engine.data.headers import Unreadable, note_of, upright_size
 from engine.data.layouts import Listing, as_utf8, find_pictures, texts
+from engine.data.reading import Read, read_all
+from engine.data.splits import divided
 from engine.errors import Refused
 
 IMAGES_COLUMNS = ["id", "path", "split", "label", "width", "height", "bytes", "sha256"]
 QUARANTINE_COLUMNS = ["path", "reason", "id", "split", "label"]
-DEFAULT_VALID = 2000
-SAMPLE_TRAIN, SAMPLE_VALID = 200, 50
 
 Progress = Callable[[str, int, int], None]
 
@@ -113,25 +107,6 @@ def load_dataset(
     return replace(dataset, images=divided(dataset.images, data, valid, sample, seed))
 
 
-def divided(
-    images: pd.DataFrame, data: Path, valid: int | None, sample: bool, seed: int
-) -> pd.DataFrame:
-    """Hold valid pictures out of the train ones, unless there are some, and thin for a sample.
-
-    Parameters
-    ----------
-    images
-        The table, split as the data itself says; further as :func:`load_dataset`.
-
-    Raises
-    ------
-    Refused
-        When ``valid`` does not fit.
-    """
-    split = _split(images, valid, seed, data)
-    return _sample(split, seed) if sample else split
-
-
 def load_pictures(
     data: Path, class_names: tuple[str, ...], progress: Progress | None = None
 ) -> Dataset:
@@ -157,9 +132,9 @@ def examine(listing: Listing, progress: Progress | None = None) -> Dataset:
     """Read every listed file once: size, checksum and header; quarantine what cannot be read."""
     frame = listing.pictures
     total = len(frame)
-    rows: list[_Read] = []
+    rows: list[Read] = []
     bad: dict[str, str] = {}
-    for done, (path, read) in enumerate(_read_all(listing.root, frame["path"].tolist()), 1):
+    for done, (path, read) in enumerate(read_all(listing.root, frame["path"].tolist()), 1):
         if isinstance(read, str):
             bad[as_utf8(path)] = read
             read = (0, 0, 0, "", "")
@@ -191,55 +166,6 @@ def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
     return sorted(found, key=lambda entry: str(entry["paths"]))
 
 
-_AHEAD = 8  # parts of 16 pictures that are read before they are looked at
-_Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note
-
-
-def _read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, _Read | str]]:
-    def read(path: str) -> tuple[bytes, str] | str:
-        try:
-            path.encode()  # the tables are UTF-8
-            with open(os.path.join(root, path), "rb", opener=_open_file) as file:
-                content = file.read()
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
-        except ValueError:
-            return "its name is not UTF-8, or holds a null byte; rename it"
-        return content, hashlib.sha256(content).hexdigest()
-
-    def seen(path: str, found: tuple[bytes, str] | str) -> _Read | str:
-        if isinstance(found, str):
-            return found
-        content, sha256 = found
-        try:
-            width, height = upright_size(content)
-            return width, height, len(content), sha256, note_of(content, path)
-        except Unreadable as error:
-            return str(error)
-
-    def read_some(some: list[str]) -> list[tuple[bytes, str] | str]:
-        return [read(path) for path in some]
-
-    # Threads wait for the disk and compute checksums; headers, which hold Python's lock, do not.
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        parts = [paths[start : start + 16] for start in range(0, len(paths), 16)]
-        waiting = deque(pool.submit(read_some, part) for part in parts[:_AHEAD])
-        for number, part in enumerate(parts):
-            contents = waiting.popleft().result()
-            if number + _AHEAD < len(parts):
-                waiting.append(pool.submit(read_some, parts[number + _AHEAD]))
-            yield from ((p, seen(p, found)) for p, found in zip(part, contents, strict=True))
-
-
-def _open_file(path: str, flags: int) -> int:
-    """Open a regular file alone; a pipe or a device would hang or never end."""
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(0, "it is no file")
-    return handle
-
-
 def _quarantine_unknown(dataset: Dataset) -> Dataset:
     images = dataset.images
     unlabelled = images[(images["split"] != "test") & images["label"].isna()]
@@ -255,49 +181,3 @@ def _quarantine_unknown(dataset: Dataset) -> Dataset:
     strange = (images["split"] == "test") & images["label"].notna()
     known = ~strange | images["label"].isin(dataset.class_names)
     return replace(dataset, images=images.assign(label=images["label"].where(known, None)))
-
-
-def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd.DataFrame:
-    given = (images["split"] == "valid").any()
-    if given:
-        if valid is not None:
-            raise Refused(f"--valid {valid} does not apply: {data} has valid pictures of its own.")
-        return images
-    train = images[images["split"] == "train"]
-    n, classes = len(train), train["label"].nunique()
-    size = valid if valid is not None else min(DEFAULT_VALID, round(0.2 * n))
-    if not 0 < size <= n - classes:
-        raise Refused(
-            f"--valid {size} does not fit: {data} holds {n:,} labelled pictures, and each of "
-            f"its {classes:,} classes needs one to learn from."
-        )
-    held_out = stratified(train, size, seed)
-    return images.assign(split=images["split"].where(~images.index.isin(held_out), "valid"))
-
-
-def _sample(images: pd.DataFrame, seed: int) -> pd.DataFrame:
-    kept = [images.index[images["split"] == "test"].to_numpy()]
-    for split, size in (("train", SAMPLE_TRAIN), ("valid", SAMPLE_VALID)):
-        rows = images[images["split"] == split]
-        spare = min(len(rows) - size, len(rows) - rows["label"].nunique())
-        left_out = stratified(rows, spare, seed) if spare > 0 else rows.index[:0]
-        kept.append(rows.index[~rows.index.isin(left_out)].to_numpy())
-    return images.loc[np.sort(np.concatenate(kept))].reset_index(drop=True)
-
-
-def stratified(rows: pd.DataFrame, size: int, seed: int) -> np.ndarray:
-    """Choose ``size`` index values of ``rows``, each class in proportion, the same for a seed.
-
-    Every class keeps at least one row outside the choice; the order of ``rows`` does not
-    matter, only their ids. ``size`` is at most the number of rows less that of classes.
-    """
-    rng = np.random.default_rng(seed)
-    ordered = rows.sort_values(["id", "path"])
-    groups = [group.index.to_numpy() for _, group in ordered.groupby("label")]
-    most = np.array([len(group) - 1 for group in groups])
-    exact = np.array([len(group) * size / len(rows) for group in groups])
-    counts = np.minimum(np.floor(exact).astype(int), most)
-    while counts.sum() < size:  # largest remainder, among the classes that have rows to spare
-        counts[np.where(counts < most, exact - counts, -np.inf).argmax()] += 1
-    chosen = [rng.permutation(group)[:count] for group, count in zip(groups, counts, strict=True)]
-    return np.sort(np.concatenate(chosen))

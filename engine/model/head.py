@@ -70,54 +70,37 @@ def train_head(
     """
     features, labels = train
     with _threads_for(len(L2_CANDIDATES) * _FOLDS * n_classes * features.shape[1]):
-        return _train_head(
-            features, labels, valid, n_classes, epochs, lr, batch_size, seed, l2, on_epoch
-        )
+        centre = features.mean(dim=0)
+        scale = (features - centre).square().mean().sqrt().clamp_min(1e-12)
+        x = (features - centre) / scale
+        chosen = _choose_l2(x, labels, n_classes, seed) if l2 is None else l2
 
-
-def _train_head(
-    features: torch.Tensor,
-    labels: torch.Tensor,
-    valid: tuple[torch.Tensor, torch.Tensor],
-    n_classes: int,
-    epochs: int,
-    lr: float,
-    batch_size: int,
-    seed: int,
-    known_l2: float | None,
-    on_epoch: OnEpoch,
-) -> Head:
-    centre = features.mean(dim=0)
-    scale = (features - centre).square().mean().sqrt().clamp_min(1e-12)
-    x = (features - centre) / scale
-    l2 = _choose_l2(x, labels, n_classes, seed) if known_l2 is None else known_l2
-
-    started = time.monotonic()
-
-    def report(
-        epoch: int, weight: torch.Tensor, bias: torch.Tensor, loss: float, hit: float
-    ) -> None:
-        nonlocal started
-        head = _unscaled(weight[0], bias[0], centre, scale, l2)
-        p = head.probabilities(valid[0])
-        picked = p[torch.arange(len(p)), valid[1]].clamp_min(torch.finfo(torch.float64).eps)
-        on_epoch(
-            {
-                "epoch": epoch,
-                "loss": loss,
-                "accuracy": hit,
-                "valid_loss": -picked.log().mean().item(),
-                "valid_accuracy": (p.argmax(1) == valid[1]).double().mean().item(),
-                "seconds": time.monotonic() - started,
-            }
-        )
         started = time.monotonic()
 
-    weight, bias = _adam(
-        x, labels, n_classes, torch.ones(1, len(x)), torch.tensor([l2]),
-        epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, on_epoch=report,
-    )  # fmt: skip
-    return _unscaled(weight[0], bias[0], centre, scale, l2)
+        def report(
+            epoch: int, weight: torch.Tensor, bias: torch.Tensor, loss: float, hit: float
+        ) -> None:
+            nonlocal started
+            head = _unscaled(weight[0], bias[0], centre, scale, chosen)
+            p = head.probabilities(valid[0])
+            picked = p[torch.arange(len(p)), valid[1]].clamp_min(torch.finfo(torch.float64).eps)
+            on_epoch(
+                {
+                    "epoch": epoch,
+                    "loss": loss,
+                    "accuracy": hit,
+                    "valid_loss": -picked.log().mean().item(),
+                    "valid_accuracy": (p.argmax(1) == valid[1]).double().mean().item(),
+                    "seconds": time.monotonic() - started,
+                }
+            )
+            started = time.monotonic()
+
+        weight, bias = _adam(
+            x, labels, n_classes, torch.ones(1, len(x)), torch.tensor([chosen]),
+            epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, on_epoch=report,
+        )  # fmt: skip
+        return _unscaled(weight[0], bias[0], centre, scale, chosen)
 
 
 def _choose_l2(x: torch.Tensor, labels: torch.Tensor, n_classes: int, seed: int) -> float:

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,6 @@ from tests.dashboard.conftest import synthetic_run
 
 pytest.importorskip("kaggle")
 ROOT = Path(__file__).resolve().parents[2]
-needs_ps = pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
 RULES = (403, "You must accept this competition's rules before you'll be able to submit.")
 LIMIT = (403, "You have reached the maximum number of submissions for today.")
 
@@ -82,10 +81,13 @@ def said(action: Any, *arguments: Any, **options: Any) -> str:
 
 def workers() -> list[tuple[int, int]]:
     """Return (parent, number) of the workers that run."""
-    command = ["ps", "-ww", "-eo", "ppid,pid,args"]  # whole lines, however long the paths are
-    listed = subprocess.run(command, capture_output=True, text=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
-    return [(int(row[0]), int(row[1])) for row in rows if "kaggle_worker" in row[2]]
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if b"kaggle_worker" in (process / "cmdline").read_bytes():
+                parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+                found.append((int(parent), int(process.name)))
+    return found
 
 
 def until(true: Callable[[], bool], seconds: float = 20) -> None:
@@ -199,7 +201,6 @@ def test_a_refused_listing_is_one_sentence(
     assert not (tmp_path / "redux").exists() and not list(tmp_path.glob(".redux*"))
 
 
-@needs_ps
 @pytest.mark.parametrize("call", ["IntrospectToken", "file"])
 def test_a_server_that_never_answers_is_given_up(
     kaggle: StandIn, tmp_path: Path, call: str
@@ -211,7 +212,6 @@ def test_a_server_that_never_answers_is_given_up(
     assert os.getpid() not in [parent for parent, _ in workers()]
 
 
-@needs_ps
 def test_the_worker_ends_with_whoever_started_it(kaggle: StandIn, tmp_path: Path) -> None:
     kaggle.faults["ListDataFiles"] = "hang"
     code = f"from engine.competition.kaggle import ask; ask('files', {COMPETITION!r}, seconds=60)"

@@ -21,11 +21,11 @@ from engine.data.dataset import (
     duplicates,
     load_dataset,
     load_pictures,
-    stratified,
 )
 from engine.data.headers import Unreadable
 from engine.data.images import decode
 from engine.data.layouts import Listing
+from engine.data.splits import stratified
 from engine.errors import Refused
 
 

@@ -1,0 +1,63 @@
+"""Every file read once: checksum, size and header, or the reason why it cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from engine.data.headers import Unreadable, note_of, upright_size
+
+_AHEAD = 8  # parts of 16 pictures that are read before they are looked at
+Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note
+
+
+def read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, Read | str]]:
+    """Read files in order; yield each path with what was found, or with the reason it is bad."""
+
+    def read(path: str) -> tuple[bytes, str] | str:
+        try:
+            path.encode()  # the tables are UTF-8
+            with open(os.path.join(root, path), "rb", opener=_open_file) as file:
+                content = file.read()
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        except ValueError:
+            return "its name is not UTF-8, or holds a null byte; rename it"
+        return content, hashlib.sha256(content).hexdigest()
+
+    def seen(path: str, found: tuple[bytes, str] | str) -> Read | str:
+        if isinstance(found, str):
+            return found
+        content, sha256 = found
+        try:
+            width, height = upright_size(content)
+            return width, height, len(content), sha256, note_of(content, path)
+        except Unreadable as error:
+            return str(error)
+
+    def read_some(some: list[str]) -> list[tuple[bytes, str] | str]:
+        return [read(path) for path in some]
+
+    # Threads wait for the disk and compute checksums; headers, which hold Python's lock, do not.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        parts = [paths[start : start + 16] for start in range(0, len(paths), 16)]
+        waiting = deque(pool.submit(read_some, part) for part in parts[:_AHEAD])
+        for number, part in enumerate(parts):
+            contents = waiting.popleft().result()
+            if number + _AHEAD < len(parts):
+                waiting.append(pool.submit(read_some, parts[number + _AHEAD]))
+            yield from ((p, seen(p, found)) for p, found in zip(part, contents, strict=True))
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a regular file alone; a pipe or a device would hang or never end."""
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(0, "it is no file")
+    return handle

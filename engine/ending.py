@@ -1,0 +1,50 @@
+"""How a command ends: an exit code, and one line about what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from engine import printing
+from engine.errors import Refused
+from engine.runs.run import Cancelled
+
+
+def exit_code(app: typer.Typer) -> int:
+    """Run a command line to its end: 0 done, 1 refused or failed, 2 usage, 130 interrupted.
+
+    Whatever goes wrong is one line on stderr, without a traceback.
+    """
+    try:
+        code = int(app(standalone_mode=False) or 0)
+        if code == 130:  # what Typer makes of an interruption
+            raise KeyboardInterrupt
+        return code
+    except (Refused, Cancelled) as error:
+        print(f"Error: {printing.plain(str(error))}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("Interrupted; start it again to go on.", file=sys.stderr)
+        return 130
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if show is not None:  # a usage error, which knows how to say itself
+            show()
+            return int(getattr(error, "exit_code", 2))
+        if os.environ.get("SECONDLOOK_TRACEBACK"):
+            traceback.print_exc()
+        reason = str(error).strip().splitlines()
+        print(
+            f"Error: {type(error).__name__}: {printing.plain(reason[0]) if reason else ''} "
+            "(SECONDLOOK_TRACEBACK=1 shows where).",
+            file=sys.stderr,
+        )
+        return 1
