@@ -26,7 +26,7 @@ format: $(VENV)/.test-ready
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/.test-ready
+bench: $(VENV)/.bench-ready
 	$(PY) -m tests.benchmarks
 
 soak: $(VENV)/.test-ready
@@ -45,4 +45,8 @@ $(VENV)/.run-ready: requirements.txt | $(VENV)/bin/python
 
 $(VENV)/.test-ready: pyproject.toml $(VENV)/.run-ready
 	$(PY) -m pip install --quiet --group dev
+	touch $@
+
+$(VENV)/.bench-ready: pyproject.toml $(VENV)/.test-ready
+	$(PY) -m pip install --quiet --group bench
 	touch $@

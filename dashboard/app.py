@@ -24,7 +24,9 @@ if __name__ == "__main__":
             st.Page(frame.home, title="Home", default=True, visibility="hidden"),
             st.Page("views/overview.py", title="Overview", icon=":material/grid_view:"),
             st.Page("views/errors.py", title="Errors", icon=":material/image_search:"),
+            st.Page("views/map.py", title="Map", icon=":material/scatter_plot:"),
             st.Page("views/clip.py", title="Clip", icon=":material/tune:"),
+            st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
             st.Page("views/submit.py", title="Submit", icon=":material/upload_file:"),
             st.Page("views/train.py", title="Train", icon=":material/model_training:"),
         ]

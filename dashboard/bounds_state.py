@@ -8,7 +8,8 @@ from dashboard.state import sent
 from engine.runs.run import open_run
 
 LOWER, UPPER, LINKED, TRACK = "clip_lower", "clip_upper", "clip_linked", "clip_track"
-_RUN, _NOW, _COMPLAINT = "clip_run", "clip_now", "clip_complaint"
+POINTS = "clip_worse"
+_RUN, _NOW, _COMPLAINT, _WORSE = "clip_run", "clip_now", "clip_complaint", "clip_points"
 
 
 def take(run: str, bounds: tuple[float, float]) -> None:
@@ -16,6 +17,7 @@ def take(run: str, bounds: tuple[float, float]) -> None:
     if st.session_state.get(_RUN) != run:
         st.session_state[LINKED] = symmetric(*bounds)
         st.session_state[_RUN] = run
+        st.session_state.pop(_WORSE, None)
     st.session_state.setdefault(LINKED, symmetric(*bounds))
     st.session_state[_NOW] = bounds
 
@@ -25,6 +27,17 @@ def current() -> tuple[float, float, bool]:
     lower, upper = st.session_state[_NOW]
     st.session_state[LOWER], st.session_state[UPPER] = lower, upper
     return lower, upper, bool(st.session_state[LINKED])
+
+
+def points(learned: float) -> float:
+    """Return how many points worse the test set may be, and set the slider to it."""
+    st.session_state[POINTS] = chosen = float(st.session_state.get(_WORSE, learned))
+    return chosen
+
+
+def points_moved() -> None:
+    """Take over what the slider says (its callback)."""
+    st.session_state[_WORSE] = st.session_state[POINTS]
 
 
 def complaint() -> str:

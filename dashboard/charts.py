@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from engine.analysis.calibration import ProbabilityHistogram, ReliabilityCurve
+from engine.analysis.causes import CauseLoss
 
 # Readable on the light and on the dark background alike.
 ACCENT, CALM, FAINT = "#d4654a", "#8d8880", "rgba(141,136,128,0.28)"
@@ -62,6 +65,26 @@ def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
         title_text="share of the log loss", tickformat=".0%", range=[0, 1.04], nticks=6
     )
     return calm(figure, 300)
+
+
+def causes_figure(causes: Sequence[CauseLoss]) -> go.Figure:
+    """Mean log loss by cause with its interval, the dearest at the top; no cause is faint."""
+    rows = list(reversed(causes))
+    names = [f"{plain(each.cause or 'no cause')} ({each.n:,})" for each in rows]
+    means = np.array([each.log_loss for each in rows])
+    figure = go.Figure()
+    figure.add_scatter(
+        x=means, y=names, mode="markers",
+        marker={"size": 10, "color": [ACCENT if each.cause else CALM for each in rows]},
+        error_x={
+            "array": [each.high for each in rows] - means,
+            "arrayminus": means - [each.low for each in rows],
+            "color": CALM, "thickness": 1.5, "width": 0,
+        },
+        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text="mean log loss", rangemode="tozero")
+    return calm(figure, 90 + 34 * len(rows))
 
 
 def calm(figure: go.Figure, height: int) -> go.Figure:

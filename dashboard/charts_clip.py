@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from dashboard.charts import ACCENT, CALM, FAINT, calm, plain
 from engine.analysis.bounds import BootstrapBand
 from engine.analysis.calibration import ProbabilityHistogram
+from engine.analysis.choice import Comparison
 
 
 def clip_figure(
@@ -22,7 +23,8 @@ def clip_figure(
     best: tuple[float, float],
     chosen: tuple[float, float],
     loss: float,
-    n: int,
+    pictures: str,
+    worse: np.ndarray | None = None,
 ) -> go.Figure:
     """Log loss against symmetric bounds, the chosen ones, the best one and how sure that is.
 
@@ -30,8 +32,10 @@ def clip_figure(
     ----------
     best : the best symmetric bound, 0 for none, and the log loss there
     chosen, loss : the bounds as they stand, and the log loss there
+    worse : expected log loss at ``bounds`` on a worse test set
     """
     low, high = float(min(band.lower.min(), losses.min())), max(before, loss, best[1])
+    high = high if worse is None else max(high, 1.1 * float(worse.min()))
     top, left = high + 0.9 * (high - low) + 1e-6, float(np.log10(bounds[0]))
     floor = low - 0.12 * (top - low)
     figure = go.Figure()
@@ -44,6 +48,10 @@ def clip_figure(
     _add(figure, bounds[[0, -1]], np.full(2, before), "without clipping", line)
     kept = losses <= top
     _add(figure, bounds[kept], losses[kept], "log loss", {"color": ACCENT, "width": 2})
+    if worse is not None:
+        kept = worse <= top
+        line = {"color": ACCENT, "width": 1.5, "dash": "dashdot"}
+        _add(figure, bounds[kept], worse[kept], "on a worse test set", line)
     if band.interval[1] > 0:
         ends = np.clip(band.interval, bounds[0], bounds[-1])
         line = {"color": CALM, "width": 5}
@@ -64,8 +72,32 @@ def clip_figure(
         title_text="symmetric bound b, keeping [b, 1 − b]",
         type="log", dtick=1, range=[left, float(np.log10(bounds[-1]))], tickformat="~g",
     )  # fmt: skip
-    figure.update_yaxes(title_text=f"log loss, {n:,} valid pictures", range=[floor, top], nticks=6)
+    figure.update_yaxes(title_text=f"log loss, {pictures}", range=[floor, top], nticks=6)
     return calm(figure, 330)
+
+
+def trust_figure(compared: Comparison) -> go.Figure:
+    """Difference of each correction's log loss to no correction, with its 95 % interval."""
+    scored = [one for one in compared.scored if one.correction.numbers][::-1]
+    difference = np.array([one.difference for one in scored])
+    low, high = np.array([one.interval for one in scored]).T
+    chosen = compared.scored[compared.recommended]
+    colours = [ACCENT if one is chosen else CALM for one in scored]
+    figure = go.Figure()
+    figure.add_vline(x=0, line={"color": CALM, "width": 1, "dash": "dot"})
+    for at, (one, colour) in enumerate(zip(scored, colours, strict=True)):
+        figure.add_scatter(
+            x=[difference[at]], y=[one.correction.title], mode="markers",
+            marker={"color": colour, "size": 9}, hovertemplate="%{x:+.5f}<extra></extra>",
+            error_x={
+                "array": [max(high[at] - difference[at], 0)],
+                "arrayminus": [max(difference[at] - low[at], 0)],
+                "color": colour, "thickness": 2, "width": 0,
+            },
+        )  # fmt: skip
+    figure.update_xaxes(title_text="log loss less that without correction", nticks=5)
+    figure.update_yaxes(showgrid=False)
+    return calm(figure, 56 + 34 * len(scored))
 
 
 def handed_in_figure(

@@ -16,11 +16,14 @@ from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import Run
 
+_MOST_COLUMNS = 100
 _FORMULA = "(?s)^([=+\\-@\t\r\n|].*)$"
 
 
 def csv_of(table: Table, chosen: np.ndarray) -> bytes:
     """Return id, path, label, predicted, p_<class> and log_loss of the chosen rows, in order.
+
+    Of more than 100 classes, only the predicted one's probability: ``p_predicted``.
 
     Text that a spreadsheet would take for a formula begins with an apostrophe.
     """
@@ -34,10 +37,11 @@ def csv_of(table: Table, chosen: np.ndarray) -> bytes:
         "predicted": names.take(pa.array(table.y_pred[chosen])),
     }
     text = {name: pc.replace_substring_regex(c, _FORMULA, r"'\1") for name, c in columns.items()}
-    numbers = {
-        f"p_{name}": pa.array(predictions.probabilities[chosen, index])
-        for index, name in enumerate(predictions.class_names)
-    }
+    p, classes = predictions.probabilities, predictions.class_names
+    if len(classes) <= _MOST_COLUMNS:
+        numbers = {f"p_{name}": pa.array(p[chosen, index]) for index, name in enumerate(classes)}
+    else:
+        numbers = {"p_predicted": pa.array(p[chosen, table.y_pred[chosen]])}
     sink = pa.BufferOutputStream()
     costs = {"log_loss": pa.array(loss, mask=np.isnan(loss))}
     pyarrow.csv.write_csv(pa.table({**text, **numbers, **costs}), sink)

@@ -53,10 +53,17 @@ def choices(looked: Looked) -> dict[str, Any]:
         "Rehearse first, on 200 train and 50 valid pictures", key="train_sample",
         help="Minutes instead of hours, to see that all is well.",
     )  # fmt: skip
+    folds = st.toggle(
+        "Judge by all labelled pictures, in five folds", key="train_folds",
+        disabled=train == "all",
+        help="Seconds more: the last layer is trained five times, so that each labelled picture is "
+        "predicted by one that has not seen it. The one handed in learns from all of them.",
+    )  # fmt: skip
     with st.expander("More choices", icon=":material/tune:"):
         advanced = _advanced(looked, train or "head")
     chosen = {"backbone": backbone, "weights": weights, "train": train, "name": name}
-    return {**chosen, "sample": sample, **advanced}
+    folds = 5 if folds and train == "head" else None
+    return {**chosen, "sample": sample, "folds": folds, **advanced}
 
 
 def split_choices(looked: Looked) -> tuple[int | None, bool, int]:

@@ -12,13 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import streamlit as st
 
-from dashboard.state import ALL, Look
 from dashboard.text import one_line
 from engine.analysis import metrics
-from engine.analysis.categories import category_rows
 from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN, Predictions
-from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run import OUT_OF_FOLD, Run, list_runs, open_run
 
 _SCORES = ("accuracy", "log_loss")
 
@@ -78,6 +76,12 @@ class Table:
         return len(self.predictions)
 
     @property
+    def pictures(self) -> str:
+        """Return how many pictures these are, and what they are called."""
+        kind = self.key[1] if self.key[1] in ("valid", "test") else "labelled"
+        return f"{len(self):,} {kind} pictures"
+
+    @property
     def score_name(self) -> str:
         """Return what the score is called."""
         if self.positive is None:
@@ -114,15 +118,6 @@ def table(name: str, split: str = "valid") -> Table:
     return cached_table((run.name, split, info.st_mtime_ns, info.st_size))
 
 
-def rows(table: Table, look: Look) -> np.ndarray:
-    """Return the rows of a look in the order in which to show them, int64, read-only."""
-    names = table.predictions.class_names
-    true = None if look.true is None else names.index(look.true)
-    predicted = None if look.predicted is None else names.index(look.predicted)
-    seed = look.seed if look.show.startswith("random") else 0
-    return _rows(table.key, look.show, seed, true, predicted, look.low, look.high, look.text)
-
-
 def row_of(table: Table, picture: str) -> int | None:
     """Return the row of a picture by its id, or None."""
     at = pc.index(table.predictions.ids, pa.scalar(picture, pa.string())).as_py()
@@ -132,7 +127,8 @@ def row_of(table: Table, picture: str) -> int | None:
 def facts(table: Table, chosen: np.ndarray) -> pa.Table:
     """Return path, sha256, width, height and bytes of the chosen rows, null where unknown."""
     images, at = _images(table.key)
-    return images.take(pa.array(at[chosen], mask=at[chosen] < 0))
+    found = images.take(pa.array(at[chosen], mask=at[chosen] < 0))
+    return found.add_column(0, "path", table.predictions.paths.take(pa.array(chosen)))
 
 
 def data_root(table: Table) -> Path:
@@ -169,62 +165,27 @@ def cached_table(key: Key) -> Table:
     score = p[np.arange(len(p)), y_pred] if positive is None else p[:, positive].copy()
     loss = np.full(len(p), np.nan)
     known = y_true != UNKNOWN
-    loss[known] = metrics.per_sample_log_loss(y_true[known], p[known])
+    rows = slice(None) if known.all() else known  # a mask would copy the table
+    loss[rows] = metrics.per_sample_log_loss(y_true[rows], p[rows])
     for array in (p, y_true, y_pred, score, loss):
         array.setflags(write=False)
     return Table(key, predictions, positive, y_pred, score, loss)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _category(key: Key, show: str, seed: int) -> np.ndarray:
-    table = cached_table(key)
-    if show == ALL:
-        order = np.argsort(-table.loss, kind="stable")  # unlabelled (nan) last
-    else:
-        y_true, p = table.predictions.y_true, table.predictions.probabilities
-        order = category_rows(show, y_true, p, seed=seed)
-    order.setflags(write=False)
-    return order
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _rows(
-    key: Key,
-    show: str,
-    seed: int,
-    true: int | None,
-    predicted: int | None,
-    low: float,
-    high: float,
-    text: str,
-) -> np.ndarray:
-    table, order = cached_table(key), _category(key, show, seed)
-    keep = np.ones(len(table), dtype=bool)
-    if true is not None:
-        keep &= table.predictions.y_true == true
-    if predicted is not None:
-        keep &= table.y_pred == predicted
-    if low > 0 or high < 1:
-        keep &= (table.score >= low) & (table.score <= high)
-    if text:
-        found = pc.match_substring(table.predictions.ids, text, ignore_case=True)
-        keep &= np.asarray(found, dtype=bool)
-    chosen = order if keep.all() else order[keep[order]]
-    chosen.setflags(write=False)
-    return chosen
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
     """Return the images of a split, and where each prediction finds its own (-1: nowhere)."""
     path = open_run(key[0]).folder / "images.parquet"
-    columns = ["id", "path", "sha256", "width", "height", "bytes"]
+    columns = ["id", "sha256", "width", "height", "bytes"]
     try:
-        found = pq.read_table(path, columns=columns, filters=pc.field("split") == key[1])
+        splits = ["train", "valid"] if key[1] in OUT_OF_FOLD else [key[1]]
+        found = pq.read_table(path, columns=columns, filters=pc.field("split").isin(splits))
+        found = found.sort_by("id") if len(splits) > 1 else found
         images = found.combine_chunks()  # else every take joins all chunks again
     except (OSError, pa.ArrowException) as error:
         raise Refused(f"{path} is missing or damaged.") from error
     ids, known = cached_table(key).predictions.ids, images["id"].combine_chunks()
+    known = known.cast(pa.string())  # pandas writes large strings, which are never equal
     images = images.drop_columns(["id"])
     if ids.equals(known):  # as it is in the runs that `fit` makes; looking up takes far longer
         where = np.arange(len(ids))

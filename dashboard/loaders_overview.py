@@ -59,6 +59,15 @@ def quarantine(name: str) -> pd.DataFrame:
     return _quarantine(run.name, changed)
 
 
+def precision(name: str) -> tuple[str, dict[str, float]] | None:
+    """Return a run's precision and how far it lies from float32, None where that is not known."""
+    config = open_run(name).config
+    check = config.get("precision_check")
+    if not isinstance(check, dict):
+        return None
+    return str(config.get("precision")), check
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _overview(key: Key) -> Overview:
     table = cached_table(key)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.data.headers import Unreadable
-from engine.data.thumbnails import make_thumbnail, thumbnail
+from engine.data.thumbnails import LARGE_SIDE, make_thumbnail, thumbnail
 from engine.errors import Refused
 from engine.runs.files import sha256_of
 
-LARGE_SIDE = 900
 _NOW = ThreadPoolExecutor(8, thread_name_prefix="pictures")
 _AHEAD = ThreadPoolExecutor(1, thread_name_prefix="pictures-ahead")
 _KEPT_SMALL, _KEPT_LARGE = 3_000, 40  # about 50 MB and 15 MB

@@ -14,15 +14,21 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
+from dashboard.lasso import read_lasso
 from engine.analysis.categories import CATEGORIES
 
 RUN = "run"
 RUN_WIDGET = "run_picker"
+ON, ON_WIDGET = "on", "on_which"
 ALL = "all"
+SUSPECTS, JUDGED = REVIEWS = ("suspects", "verdicts")
 SHOW, TRUE, PREDICTED, RANGE, TEXT, PAGE = (
     f"look_{name}" for name in ("show", "true", "predicted", "range", "text", "page")
 )
+REVIEWER, _REVIEWER = "reviewer", "reviewer_kept"
 _CHOSEN, _LOOK, _SHOWN_PAGE, _ARRIVED = "chosen_run", "last_look", "shown_page", "arrived"
+_SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
+_ON = "looked_at"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
 
 
@@ -32,13 +38,16 @@ class Look:
 
     Attributes
     ----------
-    show : one of the five categories, or ``ALL``: every picture, costliest first
+    show : one of the five categories, ``ALL``: every picture, costliest first, or one of
+        ``REVIEWS``: suspected labels, or pictures with a verdict
     true, predicted : class names, None for any
     low, high : bounds on the score, both included
     text : part of the id, case ignored
     seed : of the shuffle
     page : from 1
     picture : id of the one shown large, None for none
+    map : an area of a map as `lasso` writes it, '' for any place
+    slice : a bin of a property, such as ``brightness:0`` or ``cause:scale``, '' for any
     """
 
     show: str = ALL
@@ -50,11 +59,14 @@ class Look:
     seed: int = 0
     page: int = 1
     picture: str | None = None
+    map: str = ""
+    slice: str = ""
 
     @property
     def filtered(self) -> bool:
         """Tell whether anything but the category narrows the pictures."""
-        return bool(self.true or self.predicted or self.text or self.low > 0 or self.high < 1)
+        narrowed = self.true or self.predicted or self.text or self.map or self.slice
+        return bool(narrowed or self.low > 0 or self.high < 1)
 
     def parameters(self) -> dict[str, str]:
         """Return the address of this look; what is usual is left out."""
@@ -67,6 +79,8 @@ class Look:
             "seed": str(self.seed) if self.seed else "",
             "page": str(self.page) if self.page > 1 else "",
             "picture": self.picture or "",
+            "map": self.map,
+            "slice": self.slice,
         }
         return {name: value for name, value in pairs.items() if value}
 
@@ -95,6 +109,37 @@ def run_picked() -> None:
     st.session_state[_CHOSEN] = chosen
     st.session_state.pop(_LOOK, None)
     st.query_params.from_dict({RUN: chosen})
+
+
+def looked_at(most: str) -> str:
+    """Return which labelled pictures are looked at, "valid" or "folds".
+
+    ``most`` names the larger table of the run; where it is "folds", the address or this session
+    may say otherwise, and the switch is set.
+    """
+    if most == "valid":
+        return most
+    asked = st.query_params.get(ON)
+    chosen: str = asked if asked in ("valid", most) else st.session_state.get(_ON, most)
+    st.session_state[_ON] = st.session_state[ON_WIDGET] = chosen
+    _say_on(chosen)
+    return chosen
+
+
+def on_changed() -> None:
+    """Take over what the switch between held out and all says (its callback)."""
+    st.session_state[_ON] = st.session_state[ON_WIDGET]
+    for name in ("page", "picture"):
+        st.query_params.pop(name, None)
+    _say_on(st.session_state[_ON])
+
+
+def _say_on(chosen: str) -> None:
+    """Write what is looked at into the address; all pictures are understood."""
+    if chosen == "valid" and st.query_params.get(ON) != "valid":
+        st.query_params[ON] = "valid"
+    elif chosen != "valid" and ON in st.query_params:
+        del st.query_params[ON]
 
 
 def run_name() -> str | None:
@@ -146,6 +191,8 @@ def filter_changed() -> None:
             high=high,
             text=st.session_state[TEXT].strip(),
             seed=st.session_state[_LOOK].seed,
+            map=st.session_state[_LOOK].map,
+            slice=st.session_state[_LOOK].slice,
         )
     )
 
@@ -165,6 +212,27 @@ def picture_opened(widget: str) -> None:
     """Show the picture large whose id a component sent, or none (its callback)."""
     old: Look = st.session_state[_LOOK]
     change_look(page=old.page, picture=sent(widget, "open") or None)
+
+
+def reviewer() -> str:
+    """Return who gives verdicts in this session, '' until somebody says."""
+    return str(st.session_state.get(_REVIEWER, ""))
+
+
+def set_reviewer_box() -> None:
+    """Set the box, before it is drawn, to who gives verdicts."""
+    st.session_state[REVIEWER] = reviewer()
+
+
+def reviewer_named() -> None:
+    """Remember who gives verdicts (the box's callback); Streamlit forgets boxes not shown."""
+    st.session_state[_REVIEWER] = st.session_state[REVIEWER].strip()[:100]
+
+
+def neighbour_opened(widget: str) -> None:
+    """Show the picture large whose id a component sent, whatever the filter says (its callback)."""
+    if picture := sent(widget, "near"):
+        _write_look(Look(picture=picture))
 
 
 def page_turned(widget: str, pages: int) -> None:
@@ -191,7 +259,7 @@ def chosen_row(widget: str) -> int | None:
 def open_errors(new: Look) -> NoReturn:
     """Go to the Errors page with a look."""
     st.session_state[_LOOK] = new
-    st.switch_page("views/errors.py", query_params={RUN: run_name() or "", **new.parameters()})
+    st.switch_page("views/errors.py", query_params={**_standing(), **new.parameters()})
 
 
 def _read_look(class_names: Sequence[str]) -> Look:
@@ -201,7 +269,7 @@ def _read_look(class_names: Sequence[str]) -> Look:
     low, high = (float(bounds[1]), float(bounds[2])) if bounds else (0.0, 1.0)
     valid = 0 <= low <= high <= 1
     return Look(
-        show=show if show in CATEGORIES else ALL,
+        show=show if show in (*CATEGORIES, *REVIEWS) else ALL,
         true=true if true in class_names else None,
         predicted=predicted if predicted in class_names else None,
         low=low if valid else 0.0,
@@ -210,12 +278,20 @@ def _read_look(class_names: Sequence[str]) -> Look:
         seed=_number("seed", 0),
         page=max(_number("page", 1), 1),
         picture=asked.get("picture") or None,
+        map=text if read_lasso(text := asked.get("map", "")) else "",
+        slice=text if _SLICE.fullmatch(text := asked.get("slice", "")) else "",
     )
 
 
 def _write_look(new: Look) -> None:
     st.session_state[_LOOK] = new
-    st.query_params.from_dict({RUN: run_name() or "", **new.parameters()})
+    st.query_params.from_dict({**_standing(), **new.parameters()})
+
+
+def _standing() -> dict[str, str]:
+    """Return what every address says: the run, and which pictures, unless it is all."""
+    on = {ON: "valid"} if st.query_params.get(ON) == "valid" else {}
+    return {RUN: run_name() or "", **on}
 
 
 def _number(name: str, default: int) -> int:

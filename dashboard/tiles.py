@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dashboard import loaders, pictures
+from dashboard import loaders, loaders_verdicts, pictures
 from dashboard.loaders import Table
 from dashboard.pictures import Picture
 from engine.runs.predictions import UNKNOWN
@@ -20,8 +20,10 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
     sources = pictures.small(pictures_of(table, chosen))
     ids = table.predictions.ids.take(chosen).to_pylist()
     return [
-        {"id": name, "src": source, **_words(table, row)}
-        for name, source, row in zip(ids, sources, chosen.tolist(), strict=True)
+        {"id": name, "src": source, "said": said, **_words(table, row)}
+        for name, source, said, row in zip(
+            ids, sources, loaders_verdicts.said(table, chosen), chosen.tolist(), strict=True
+        )
     ]
 
 
@@ -46,6 +48,7 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
         "size": _size(fact),
         "loss": f"Log loss of this picture: {words['loss']}" if words["loss"] else "",
         "bars": _bars(table, row, names),
+        "review": loaders_verdicts.review(table, row),
         "before": _id(table, order, at - 1),
         "after": _id(table, order, at + 1),
         "first": _id(table, order, 0),

@@ -25,6 +25,8 @@ _STYLE = """<style>
   border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); overflow-wrap: anywhere;}
 .sl-table th:first-child, .sl-table td:first-child {text-align: left; padding-left: 0;}
 .sl-table small {opacity: .62; font-size: .8rem;}
+.sl-whole td + td {white-space: nowrap;}
+@media (max-width: 640px) {.sl-whole td + td small {display: block;}}
 .sl-text {line-height: 1.5; max-width: 46rem;}
 .sl-text p {margin: 0 0 .5rem;}
 .sl-checks {list-style: none; margin: 8px 0 0 !important; padding: 0 !important;}

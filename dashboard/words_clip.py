@@ -15,7 +15,7 @@ def short(value: float) -> float:
     return round(1 - float(f"{1 - value:.3g}"), 12)
 
 
-def before_after(before: float, after: float, n: int) -> str:
+def before_after(before: float, after: float, pictures: str) -> str:
     """Say what the bounds do to the log loss."""
     change = after - before
     share = f" ({abs(change) / before:.1%})" if before > 0 else ""
@@ -24,7 +24,7 @@ def before_after(before: float, after: float, n: int) -> str:
     else:
         gain = f"{abs(change):.5f} {'lower' if change < 0 else 'higher'}{share}"
     return (
-        f'<div class="sl-dim">Log loss on {n:,} valid pictures, without clipping → within the '
+        f'<div class="sl-dim">Log loss on {pictures}, without clipping → within the '
         f'bounds</div><div class="sl-figures" role="status"><span class="was" '
         f'data-testid="loss-before">{before:.5f}</span><span class="arrow">→</span><span '
         f'class="big" data-testid="loss-after">{after:.5f}</span>'
@@ -32,11 +32,10 @@ def before_after(before: float, after: float, n: int) -> str:
     )
 
 
-def histogram_note(score_name: str, n: int, test: bool) -> str:
+def histogram_note(score_name: str, pictures: str) -> str:
     """Say what the bars behind the track are."""
-    split = "test" if test else "valid"
     return (
-        f"{one_line(score_name)[:60]} of {n:,} {split} pictures, on a scale of odds; "
+        f"{one_line(score_name)[:60]} of {pictures}, on a scale of odds; "
         "those beyond a bound are moved onto it."
     )
 
@@ -85,7 +84,7 @@ def touch_table(rows: Sequence[tuple[str, int, int, int]], lower: float, upper: 
     )
 
 
-def wrong_costs(one: float, n: int, test: bool, loss: float) -> str:
+def wrong_costs(one: float, n: int, pictures: str, loss: float) -> str:
     """Tabulate what confidently wrong pictures add to the mean log loss over ``n``."""
     rows = ((1, "One picture"), (10, "The first ten"))
     body = "".join(
@@ -94,10 +93,9 @@ def wrong_costs(one: float, n: int, test: bool, loss: float) -> str:
         for k, what in rows
         if k <= n
     )
-    which = "test" if test else "valid"
     return (
         '<table class="sl-table"><tr><th></th><th>adds to the log loss</th>'
         f"<th>of the present one</th></tr>{body}</table>"
-        f'<p class="sl-dim sl-text">{n:,} {which} pictures; each confidently wrong one costs '
+        f'<p class="sl-dim sl-text">{pictures}; each confidently wrong one costs '
         f"{one * n:.2f} at these bounds.</p>"
     )

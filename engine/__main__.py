@@ -12,11 +12,19 @@ from typing import Annotated, Any
 import typer
 
 from engine import printing
-from engine.choices import AsJson, DeviceName, Lower, Precision, RunName, Train, Upper
+from engine.choices import AsJson, DeviceName, Lower, On, Precision, RunName, Train, Upper
+from engine.commands.blend import blend
+from engine.commands.bounds import bounds
+from engine.commands.compare import compare
+from engine.commands.embed import embed
+from engine.commands.explain import explain
+from engine.commands.slices import slices
+from engine.commands.triage import triage
+from engine.commands.verdict import verdict, verdicts
 from engine.ending import exit_code
 from engine.errors import Refused
 from engine.progress import downloading, waiting, watching
-from engine.runs.reporting import Reporter, taken
+from engine.runs.reporting import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
 
 app = typer.Typer(
@@ -106,6 +114,13 @@ def fit(
         bool, typer.Option("--sample", help="Rehearse: 200 train, 50 valid.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Decides the split and the training.")] = 0,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Also predict all labelled pictures out of fold, by so many heads."),
+    ] = None,
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="Relabel and leave out as the verdicts say.")
+    ] = False,
     device: Annotated[DeviceName, typer.Option()] = DeviceName.auto,
     precision: Annotated[Precision, typer.Option()] = Precision.auto,
     name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
@@ -125,7 +140,8 @@ def fit(
     options = FitOptions(
         data=data, backbone=backbone, weights=weights, train=train.value, epochs=epochs,
         batch_size=batch_size, lr=lr, image_size=image_size, valid=valid, sample=sample, seed=seed,
-        device=device.value, precision=precision.value, name=name,
+        device=device.value, precision=precision.value, name=name, folds=folds,
+        verdicts=verdicts,
     )  # fmt: skip
     _fit(options, open_run(into) if into else None, as_json)
 
@@ -171,29 +187,42 @@ def report(
     run: RunName,
     n: Annotated[int, typer.Option(min=1, help="Pictures of each category.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the random ones.")] = 0,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write it as one page to hand on.")
+    ] = None,
+    on: On = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show metrics, the confusion matrix and the five categories of a run's validation set."""
+    """Show metrics, the confusion matrix and the five categories of a run's labelled pictures."""
     from engine.analysis.report import report as summarise
 
     opened = open_run(run)
-    found = summarise(opened.predictions("valid"), n, seed)
-    _print(as_json, {"run": opened.name, **found}, printing.report)
+    split = on.value if on else opened.labelled_split
+    found = {"run": opened.name, "on": split, **summarise(opened.predictions(split), n, seed)}
+    if html is not None:
+        from engine.commands.page import write_page
+
+        with watching() as watcher:
+            found["html"] = str(write_page(opened, split, found, html, watcher.progress))
+    _print(as_json, found, printing.report)
 
 
 @app.command()
-def clip(run: RunName, lower: Lower = None, upper: Upper = None, as_json: AsJson = False) -> None:
+def clip(
+    run: RunName, lower: Lower = None, upper: Upper = None, on: On = None, as_json: AsJson = False
+) -> None:
     """Show what clip bounds do to the log loss, and where the best ones lie."""
     from engine.analysis.report import clip_report
     from engine.competition.prepare import positive_index
 
     opened = open_run(run)
     low, high = _bounds(opened, lower, upper)
+    split = on.value if on else opened.labelled_split
     found = clip_report(
-        opened.predictions("valid"), low, high,
+        opened.predictions(split), low, high,
         n_test=opened.config["n"]["test"], positive=positive_index(opened),
     )  # fmt: skip
-    _print(as_json, {"run": opened.name, **found}, printing.clip)
+    _print(as_json, {"run": opened.name, "on": split, **found}, printing.clip)
 
 
 @app.command()
@@ -290,7 +319,8 @@ def _fit(options: Any, run: Run | None, as_json: bool) -> None:
 
     with watching() as watcher:
         result = fit_run(options, run=run, progress=watcher.progress, on_epoch=watcher.epoch)
-    _print(as_json, result.summary(), printing.fit)
+    if is_first():
+        _print(as_json, result.summary(), printing.fit)
 
 
 def _bounds(run: Run, lower: float | None, upper: float | None) -> tuple[float, float]:
@@ -303,6 +333,17 @@ def _print(as_json: bool, value: Any, draw: Any) -> None:
         print(json.dumps(value, ensure_ascii=True, allow_nan=False))
     else:
         draw(value)
+
+
+app.command()(embed)
+app.command()(explain)
+app.command()(compare)
+app.command()(blend)
+app.command()(slices)
+app.command()(bounds)
+app.command()(triage)
+app.command()(verdict)
+app.command()(verdicts)
 
 
 def main() -> int:

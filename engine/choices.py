@@ -33,9 +33,22 @@ class Precision(StrEnum):
     float16 = "float16"
 
 
+class Labelled(StrEnum):
+    """Which labelled pictures are looked at."""
+
+    folds = "folds"
+    valid = "valid"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's name, its beginning, or [bold]latest[/].")
 ]
 Lower = Annotated[float | None, typer.Option(help="Lower bound on P(positive); the run's, 0.025.")]
 Upper = Annotated[float | None, typer.Option(help="Upper bound on P(positive); the run's, 0.975.")]
+On = Annotated[
+    Labelled | None,
+    typer.Option(
+        help="All labelled pictures out of fold, or the held-out ones; folds where there are any."
+    ),
+]

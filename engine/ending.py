@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from engine import printing
-from engine.errors import Refused
+from engine.errors import Echo, Refused
 from engine.runs.run import Cancelled
 
 
@@ -24,7 +24,8 @@ def exit_code(app: typer.Typer) -> int:
             raise KeyboardInterrupt
         return code
     except (Refused, Cancelled) as error:
-        print(f"Error: {printing.plain(str(error))}", file=sys.stderr)
+        if not isinstance(error, Echo):
+            print(f"Error: {printing.plain(str(error))}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
         print("Interrupted; start it again to go on.", file=sys.stderr)

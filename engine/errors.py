@@ -9,6 +9,10 @@ class Refused(Exception):
     """
 
 
+class Echo(Refused):
+    """A refusal that the first of many processes says for all of them."""
+
+
 def first_ten(names: list[str]) -> str:
     """Join names for a message: the first ten, then how many more there are."""
     shown = ", ".join(repr(name) for name in names[:10])

@@ -11,10 +11,10 @@ from rich.text import Text
 
 def demo(value: dict[str, Any]) -> None:
     """Print what was drawn."""
-    out = _console()
+    out = console()
     out.print(f"{value['train']:,} train and {value['test']:,} test pictures in", end=" ")
-    out.print(_literal(value["folder"]))
-    table = _table("planted difficulty", "pictures")
+    out.print(literal(value["folder"]))
+    table = columns("planted difficulty", "pictures")
     for kind, count in value["planted"].items():
         table.add_row(kind, f"{count:,}")
     out.print(table)
@@ -23,20 +23,20 @@ def demo(value: dict[str, Any]) -> None:
 
 def download(value: dict[str, Any]) -> None:
     """Print what was downloaded, and where to."""
-    out = _console()
-    table = _table("file", "bytes")
+    out = console()
+    table = columns("file", "bytes")
     for file in value["files"]:
-        table.add_row(_literal(file["name"]), f"{file['bytes']:,}")
+        table.add_row(literal(file["name"]), f"{file['bytes']:,}")
     out.print(table)
     if value["kept"]:
         out.print(f"{len(value['kept']):,} of them were there already", style="dim")
-    out.print(_literal(value["folder"]), style="bold", soft_wrap=True)
-    out.print(_literal(f"Next: python -m engine fit {value['folder']}"), style="dim")
+    out.print(literal(value["folder"]), style="bold", soft_wrap=True)
+    out.print(literal(f"Next: python -m engine fit {value['folder']}"), style="dim")
 
 
 def fit(value: dict[str, Any]) -> None:
     """Print a run's name, counts and scores."""
-    out = _console()
+    out = console()
     n = value["n"]
     out.print(Text.assemble(("run ", "dim"), (value["run"], "bold")))
     out.print(
@@ -48,6 +48,13 @@ def fit(value: dict[str, Any]) -> None:
             f"valid accuracy [bold]{value['valid']['accuracy']:.4f}[/]   "
             f"valid log loss [bold]{value['valid']['log_loss']:.4f}[/]"
         )
+    if folds := value.get("folds"):
+        out.print(
+            f"out of fold, all {folds['n']:,} in {folds['k']} folds: accuracy "
+            f"[bold]{folds['accuracy']:.4f}[/]   log loss [bold]{folds['log_loss']:.4f}[/]"
+        )
+    if corrections := value.get("corrections"):
+        _corrected(out, corrections, value.get("change"))
     if "seconds" in value:
         stages = ", ".join(f"{k} {v:.1f}" for k, v in value["seconds"].items() if k != "total")
         out.print(
@@ -55,28 +62,49 @@ def fit(value: dict[str, Any]) -> None:
             f"pictures/s; {value['seconds']['total']:.1f} s ({stages})",
             style="dim",
         )
+    if check := value.get("precision_check"):
+        out.print(
+            f"against float32, {check['pictures']:,} valid pictures: probabilities within "
+            f"{check['largest_probability_change']:.2g}, log loss {check['log_loss_change']:+.2g}",
+            style="dim",
+        )
     for path, note in list(value.get("notes", {}).items())[:5]:
-        out.print(_literal(f"{path}: {note}"), style="yellow")
+        out.print(literal(f"{path}: {note}"), style="yellow")
     for group in value.get("duplicates", [])[:5]:
-        out.print(_literal(f"identical: {', '.join(group['paths'][:4])}"), style="yellow")
+        out.print(literal(f"identical: {', '.join(group['paths'][:4])}"), style="yellow")
     out.print(Text(f"Next: python -m engine report {value['run']}"), style="dim")
+
+
+def _corrected(out: Console, made: dict[str, int], change: dict[str, Any] | None) -> None:
+    out.print(f"by verdicts {made['relabelled']:,} relabelled, {made['dropped']:,} left out")
+    if change is None:
+        out.print("no earlier run without verdicts to compare with; fit one the same way")
+        return
+    low, high = change["interval"]
+    said = "better" if low > 0 else "worse" if high < 0 else "too close to call: zero lies inside"
+    out.print(
+        f"on {change['n']:,} pictures with one fixed set of labels: log loss "
+        f"{change['log_loss_before']:.4f} → [bold]{change['log_loss_after']:.4f}[/], gain "
+        f"{change['difference']:+.4f}, 95 % {low:+.4f} to {high:+.4f} ({said})"
+    )
+    out.print(literal(f"against run {change['against']}, {change['split']}"), style="dim")
 
 
 def predict(value: dict[str, Any]) -> None:
     """Print what was predicted."""
-    out = _console()
+    out = console()
     out.print(
         f"{value['n']:,} predicted, {value['quarantined']:,} quarantined, "
         f"{value['forward_passes']:,} forward passes"
     )
     if value.get("log_loss") is not None:
         out.print(f"accuracy {value['accuracy']:.4f}   log loss {value['log_loss']:.4f}")
-    out.print(_literal(value["file"]), style="dim", soft_wrap=True)
+    out.print(literal(value["file"]), style="dim", soft_wrap=True)
 
 
 def report(value: dict[str, Any]) -> None:
     """Print metrics, matrix and categories."""
-    out = _console()
+    out = console()
     names = value["class_names"]
     out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   n = {value['n']:,}"))
     for key, title in (("accuracy", "accuracy"), ("log_loss", "log loss")):
@@ -85,28 +113,34 @@ def report(value: dict[str, Any]) -> None:
     out.print(f"{'calibration error':<18} {value['expected_calibration_error']:.4f}")
 
     if len(names) <= 12:
-        matrix = _table("true \\ predicted", *names, "precision", "recall")
+        matrix = columns("true \\ predicted", *names, "precision", "recall")
         for name, row in zip(names, value["confusion_matrix"], strict=True):
             scores = value["per_class"][name]
             matrix.add_row(
-                _literal(name), *(f"{count:,}" for count in row),
+                literal(name), *(f"{count:,}" for count in row),
                 _share(scores["precision"]), _share(scores["recall"]),
             )  # fmt: skip
         out.print(matrix)
     else:
-        pairs = _table("true", "predicted", "pictures")
+        pairs = columns("true", "predicted", "pictures")
         for pair in value["most_confused"]:
-            pairs.add_row(_literal(pair["label"]), _literal(pair["predicted"]), str(pair["count"]))
+            pairs.add_row(literal(pair["label"]), literal(pair["predicted"]), str(pair["count"]))
         out.print(pairs)
     for category, found in value["categories"].items():
         by_class = found if isinstance(found, dict) else {"": found}
+        if len(by_class) > 12:
+            every = [entry for pictures in by_class.values() for entry in pictures]
+            every.sort(key=lambda entry: -entry["probabilities"][entry["predicted"]])
+            by_class = {"of all classes": every[:12]}
         for name, pictures in by_class.items():
             _pictures(out, f"{category} {name}".strip(), pictures)
+    if "html" in value:
+        out.print(literal(value["html"]), style="bold", soft_wrap=True)
 
 
 def clip(value: dict[str, Any]) -> None:
     """Print what the bounds do."""
-    out = _console()
+    out = console()
     before, after = value["log_loss_before"], value["log_loss_after"]
     out.print(
         f"bounds {value['lower']:g} to {value['upper']:g}: log loss {before:.5f} → "
@@ -121,7 +155,7 @@ def clip(value: dict[str, Any]) -> None:
             f"one confidently wrong picture of {cost['n']:,} costs {cost['log_loss']:.6f} at "
             "these bounds"
         )
-    table = _table("best on this validation set", "lower", "upper", "log loss")
+    table = columns("best on this validation set", "lower", "upper", "log loss")
     for kind in ("symmetric", "independent"):
         best = value[f"best_{kind}"]
         table.add_row(
@@ -140,19 +174,19 @@ def clip(value: dict[str, Any]) -> None:
 
 def submit(value: dict[str, Any]) -> None:
     """Print the checks and where the file is."""
-    out = _console()
+    out = console()
     for check in value["checks"]:
         mark = "[green]passed[/]" if check["passed"] else "[red]failed[/]"
-        out.print(f"{mark}  {check['name']:<16}", _literal(check["message"]), soft_wrap=True)
+        out.print(f"{mark}  {check['name']:<16}", literal(check["message"]), soft_wrap=True)
     out.print(f"{value['rows']:,} rows, P within {value['lower']:g} to {value['upper']:g}")
-    out.print(_literal(value["file"]), style="bold", soft_wrap=True)
+    out.print(literal(value["file"]), style="bold", soft_wrap=True)
     if sent := value["kaggle"]:
         _sent(out, sent)
 
 
 def _sent(out: Console, sent: dict[str, Any]) -> None:
     was = "sent" if sent["new"] else "was there already, not sent again"
-    out.print(_literal(f"Kaggle: {sent['competition']}, submission {sent['ref']} {was}"))
+    out.print(literal(f"Kaggle: {sent['competition']}, submission {sent['ref']} {was}"))
     if sent["score"] is None:
         out.print("not scored yet; the same command again looks for the score", style="dim")
         return
@@ -165,14 +199,14 @@ def _sent(out: Console, sent: dict[str, Any]) -> None:
 
 def runs(value: list[dict[str, Any]]) -> None:
     """Print the table of runs."""
-    out = _console()
+    out = console()
     if not value:
         out.print("No runs yet; start with: python -m engine demo demo --fit")
         return
-    table = _table("run", "name", "status", "accuracy", "log loss")
+    table = columns("run", "name", "status", "accuracy", "log loss")
     for line in value:
         table.add_row(
-            _literal(line["run"]), _literal(line["name"] or ""), line["status"],
+            literal(line["run"]), literal(line["name"] or ""), line["status"],
             *("" if line[key] is None else f"{line[key]:.4f}" for key in ("accuracy", "log_loss")),
         )  # fmt: skip
     out.print(table)
@@ -184,30 +218,32 @@ def plain(text: str) -> str:
 
 
 def _pictures(out: Console, title: str, pictures: list[dict[str, Any]]) -> None:
-    table = _table(title, "true", "predicted", "p(predicted)", "log loss")
+    table = columns(title, "true", "predicted", "p(predicted)", "log loss")
     for entry in pictures:
         p = entry["probabilities"][entry["predicted"]]
         loss = entry["log_loss"]
         table.add_row(
-            _literal(entry["path"]), _literal(entry["label"] or "?"), _literal(entry["predicted"]),
+            literal(entry["path"]), literal(entry["label"] or "?"), literal(entry["predicted"]),
             f"{p:.4f}", "" if loss is None else f"{loss:.4f}",
         )  # fmt: skip
     out.print(table)
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Return where results are printed."""
     return Console(highlight=False)
 
 
-def _table(*columns: str) -> Table:
+def columns(*titles: str) -> Table:
+    """Return an empty table; its first column is text, the others are figures as a rule."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
-    for index, column in enumerate(columns):
-        number = index > 0 and column not in ("true", "predicted", "name", "status")
-        table.add_column(_literal(column), justify="right" if number else "left")
+    for index, title in enumerate(titles):
+        number = index > 0 and title not in ("true", "predicted", "name", "status")
+        table.add_column(literal(title), justify="right" if number else "left")
     return table
 
 
-def _literal(text: str) -> Text:
+def literal(text: str) -> Text:
     """Return a text that is no markup."""
     return Text(plain(text))
 

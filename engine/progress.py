@@ -22,13 +22,17 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from engine.runs.reporting import is_first
+
 _TITLES = {
     "draw": "Drawing",
     "list": "Reading the pictures",
     "decode": "Checking the pictures",
     "features": "Passing through the network",
+    "tsne": "Laying out neighbours",
     "train": "Training",
     "predict": "Predicting",
+    "measure": "Measuring the pictures",
 }
 
 
@@ -72,7 +76,7 @@ def watching() -> Iterator[Watcher]:
     Meanwhile nothing that a C library prints (libjpeg warns so) reaches the terminal.
     """
     with _quiet_libraries() as stderr:
-        if not stderr.isatty():
+        if not (stderr.isatty() and is_first()):
             yield Watcher(None)
             return
         columns = (

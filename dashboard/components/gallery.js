@@ -34,7 +34,7 @@ function tileOf(tile, decoded) {
   button.title = tile.id;
   const told = tile.verdict === "unlabelled" ? `predicted ${tile.predicted}`
     : `true ${tile.true}, predicted ${tile.predicted}, loss ${tile.loss}`;
-  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.verdict]}, ${told}, ${tile.pName} ${tile.p}`);
+  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.verdict]}, ${told}, ${tile.pName} ${tile.p}${tile.said ? `, said to be: ${tile.said}` : ""}`);
   const frame = element("div", "frame");
   if (tile.src) {
     const image = decoded ?? element("img");
@@ -49,6 +49,7 @@ function tileOf(tile, decoded) {
     frame.append(element("span", "lost", "cannot be read"));
   }
   frame.append(mark(tile.verdict));
+  if (tile.said) frame.append(element("span", "said", tile.said));
   const names = element("span", "names");
   if (tile.verdict === "wrong") names.append(element("span", "", tile.true), " → ", element("b", "", tile.predicted));
   else names.append(element("b", "", tile.predicted));

@@ -25,7 +25,8 @@ def gallery(
 
     Parameters
     ----------
-    tiles : id, src, true, predicted, verdict (right, wrong, unlabelled), p and loss, all text
+    tiles : id, src, true, predicted, verdict (right, wrong, unlabelled), p and loss, all text;
+        said, what a person said of the label, '' for nothing
     key : name of the widget; ``opened`` reads the id there under ``open``
     turned : reads -1 or 1 there under ``turn``, from the buttons below or Page up and down
     turns : words on the buttons to the page before and after, '' where there is none

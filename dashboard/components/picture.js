@@ -20,6 +20,72 @@ function barOf({ name, p, width, role }) {
   return bar;
 }
 
+// What a person says of the label: a button and a key each; the server keeps it at once.
+const VERDICTS = [
+  ["l", "wrong-label", "Wrong label"], ["b", "both", "Both"], ["n", "neither", "Neither"],
+  ["h", "hard", "Hard"], ["f", "fine", "Fine"],
+];
+const CAUSES = ["occlusion", "deformation", "background-clutter", "viewpoint", "scale",
+  "illumination", "other"];
+
+function review(dialog, data, send) {
+  const box = dialog.querySelector(".review");
+  const now = data.review;
+  const active = box.getRootNode().activeElement;
+  const focused = box.contains(active) ? active.dataset.key ?? "l" : undefined;
+  box.hidden = !now;
+  box.keys = new Map();
+  box.replaceChildren();
+  if (!now) {
+    if (focused) dialog.querySelector(".close").focus();
+    return;
+  }
+  const say = (word) => { send({ id: data.id, ...word }); };
+  const button = (key, text, pressed, act) => {
+    const made = element("button", "", text);
+    made.type = "button";
+    made.dataset.key = key;
+    made.append(element("kbd", "", key.toUpperCase()));
+    if (pressed !== undefined) made.setAttribute("aria-pressed", String(pressed));
+    made.onclick = act;
+    box.keys.set(key, act);
+    return made;
+  };
+  const group = (title, ...inside) => {
+    const made = element("div", "choice");
+    made.setAttribute("role", "group");
+    made.setAttribute("aria-label", title);
+    made.append(...inside);
+    return made;
+  };
+  const to = element("select", "to");
+  to.setAttribute("aria-label", "The right class");
+  to.append(new Option("Truly …", ""), ...now.others.map((name) => new Option(name, name)));
+  to.value = now.label;
+  to.hidden = now.others.length < 2 || now.verdict !== "wrong-label";
+  to.onchange = () => { if (to.value) say({ verdict: "wrong-label", label: to.value }); };
+  const wrong = () => {
+    if (now.others.length < 2) return say({ verdict: "wrong-label" });
+    to.hidden = false;
+    to.focus();
+  };
+  const judged = VERDICTS.map(([key, verdict, text]) => button(
+    key, verdict === "wrong-label" && now.label ? `Truly ${now.label}` : text,
+    now.verdict === verdict, verdict === "wrong-label" ? wrong : () => say({ verdict }),
+  ));
+  const undo = button("u", "Undo", undefined, () => say({ undo: true }));
+  undo.disabled = !now.verdict;
+  const causes = CAUSES.map((cause, i) => button(
+    String(i + 1), cause.replace("-", " "), now.cause === cause, () => say({ cause })));
+  if (now.reason) box.append(element("p", "reason", now.reason));
+  box.append(element("h3", "", "The label"), group("Verdict", ...judged, undo), to,
+    element("h3", "", "What makes it hard"), group("Cause", ...causes),
+    element("p", "line", now.line));
+  if (focused) { // else the keys would be lost with the button that was rebuilt
+    (box.querySelector(`[data-key="${focused}"]:enabled`) ?? dialog.querySelector(".close")).focus();
+  }
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const dialog = parentElement.querySelector("dialog");
   const find = (selector) => dialog.querySelector(selector);
@@ -38,6 +104,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   find(".after").onclick = () => go("after");
   dialog.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.composedPath()[0].localName === "select") return;
+    const act = !event.repeat && find(".review").keys?.get(event.key.toLowerCase());
+    if (act) {
+      event.preventDefault();
+      act();
+    }
+    if (event.key.toLowerCase() === "w") dialog.toggleWhy?.();
     const to = { ArrowLeft: "before", ArrowRight: "after", Home: "first", End: "last" }[event.key];
     if (!to) return;
     event.preventDefault();
@@ -50,17 +123,24 @@ export default function ({ data, parentElement, setTriggerValue }) {
     setTriggerValue("open", id);
   }
 
+  function shows(id) { // what stands beside this view, such as the reasons, follows it
+    window.secondLookLarge = { dialog, id };
+    window.dispatchEvent(new Event("second-look-large"));
+  }
+
   if (data.id === undefined) {
     dialog.leaving = undefined;
     dialog.waiting = false;
     dialog.picture = null;
     if (dialog.open) dialog.close();
+    shows(undefined);
     return;
   }
   // A picture that was asked for just before the dialog was closed stays away.
   if (dialog.leaving !== undefined) return;
   dialog.picture = data;
   dialog.waiting = false;
+  find(".ask").hidden = data.why === false;
   find(".where").textContent = data.where;
   find(".verdict").className = `verdict ${data.verdict}`;
   find(".verdict").textContent = data.told;
@@ -74,6 +154,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (data.src) image.src = data.src;
   else image.removeAttribute("src");
   find(".bars").replaceChildren(...data.bars.map(barOf));
+  review(dialog, data, (word) => setTriggerValue("say", word));
   find(".body").classList.toggle("wrong-picture", data.verdict === "wrong");
   find(".before").disabled = data.before === null;
   find(".after").disabled = data.after === null;
@@ -81,4 +162,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
     dialog.showModal();
     find(data.after === null ? ".close" : ".after").focus();
   }
+  shows(data.id);
 }

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from dashboard import bounds_state as kept
-from dashboard import charts_clip, loaders, loaders_clip, state, words, words_clip
+from dashboard import (
+    charts_clip,
+    loaders_clip,
+    loaders_trust,
+    scope,
+    state,
+    words,
+    words_clip,
+    words_trust,
+)
 from dashboard.components.bounds import bounds as bounds_track
+from dashboard.frame import refusals
 from dashboard.loaders import Table
 from dashboard.loaders_clip import Costs
+from dashboard.loaders_trust import MOST_POINTS, STEP, Harder
 from engine.analysis.clipping import touched, wrong_cost
+from engine.analysis.worse import learned_sentence
 from engine.runs.run import open_run
 
 
@@ -19,12 +32,14 @@ def page() -> None:
     if name is None:
         words.no_run("set its clip bounds")
         return
-    valid = loaders.table(name)
+    valid = scope.labelled(name)
     if not valid.predictions.labelled:
         st.info("The valid pictures of this run have no labels, so bounds have no log loss.")
         return
+    scope.switch(name)
     kept.take(name, open_run(name).bounds)
     live(valid, loaders_clip.test_table(name), loaders_clip.costs(valid))
+    trust(valid)
 
 
 @st.fragment
@@ -33,23 +48,24 @@ def live(valid: Table, test: Table | None, costs: Costs) -> None:
     lower, upper, linked = kept.current()
     loss = costs.loss.at(lower, upper)
     touches = [(split, len(t), *_touched(t, lower, upper)) for split, t in _splits(valid, test)]
-    n_test = len(test) if test is not None and len(test) else len(valid)
+    shown = test if test is not None and len(test) else valid
+    n_test = len(shown)
     one = wrong_cost(lower, upper, n_test, costs.loss.n_classes)
 
-    words.styled(words_clip.before_after(costs.before, loss, len(valid)))
-    shown = test if test is not None and len(test) else valid
+    words.styled(words_clip.before_after(costs.before, loss, valid.pictures))
     bounds_track(
         lower,
         upper,
         linked=linked,
         bars=loaders_clip.bars(shown).tolist(),
         reach=loaders_clip.REACH,
-        word=words_clip.histogram_note(shown.score_name, len(shown), shown is test),
+        word=words_clip.histogram_note(shown.score_name, shown.pictures),
         key=kept.TRACK,
         moved=kept.moved,
     )
     _fields()
-    _suggestions(costs)
+    harder = _worse(valid, (lower, upper))
+    _suggestions(harder or costs)
     st.space("small")
     curve, told = st.columns([3, 2], gap="large")
     with curve:
@@ -57,7 +73,7 @@ def live(valid: Table, test: Table | None, costs: Costs) -> None:
         figure = charts_clip.clip_figure(
             costs.bounds, costs.losses, costs.band,
             before=costs.before, best=costs.symmetric, chosen=(lower, upper), loss=loss,
-            n=len(valid),
+            pictures=valid.pictures, worse=harder.losses if harder else None,
         )  # fmt: skip
         st.plotly_chart(figure, key="clip_curve", config={"displayModeBar": False})
         words.styled(words_clip.trust(costs))
@@ -65,7 +81,7 @@ def live(valid: Table, test: Table | None, costs: Costs) -> None:
         st.subheader("What the bounds touch", anchor=False)
         words.styled(words_clip.touch_table(touches, lower, upper))
         st.subheader("If the model is surely wrong", anchor=False)
-        words.styled(words_clip.wrong_costs(one, n_test, test is not None and len(test) > 0, loss))
+        words.styled(words_clip.wrong_costs(one, n_test, shown.pictures, loss))
 
 
 def _fields() -> None:
@@ -84,7 +100,48 @@ def _fields() -> None:
         st.warning(message, icon=":material/error:")
 
 
-def _suggestions(costs: Costs) -> None:
+def _worse(valid: Table, chosen: tuple[float, float]) -> Harder | None:
+    """Ask how much worse the test set may be, and say what that would cost."""
+    learned, n = loaders_trust.learned(valid)
+    most = max(MOST_POINTS, np.ceil(learned or 0))
+    points = kept.points(min(STEP * round((learned or 0) / STEP), most))
+    asked, told = st.columns([2, 3], gap="large", vertical_alignment="center")
+    asked.slider(
+        "If the test set is worse, in points of accuracy", 0.0, float(most), step=STEP,
+        format="%.2f", key=kept.POINTS, on_change=kept.points_moved, help=words_trust.PUBLISHED,
+    )  # fmt: skip
+    if learned is not None:
+        asked.caption(learned_sentence(learned, n))
+    harder = loaders_trust.harder(valid, points)
+    if harder:
+        with told:
+            words.styled(words_trust.worse_sentence(points, harder, chosen))
+    return harder
+
+
+@st.fragment
+def trust(valid: Table) -> None:
+    """Compare corrections, each on pictures that it was not chosen on."""
+    with refusals():
+        st.subheader("Which correction can be trusted", anchor=False)
+        compared = loaders_trust.comparison(valid)
+        if compared is None:
+            st.caption("Ten labelled pictures are needed to tell.")
+            return
+        words.styled(words_trust.recommendation(compared))
+        lower, upper = (words_clip.short(bound) for bound in compared.bounds)
+        label = "no clipping" if (lower, upper) == (0, 1) else f"{lower:g} and {upper:.9g}"
+        symmetric = kept.symmetric(lower, upper)
+        if st.button(f"Use {label}", on_click=kept.use, args=(lower, upper, symmetric)):
+            st.rerun()
+        told, drawn = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with told:
+            words.styled(words_trust.comparison_table(compared))
+        figure = charts_clip.trust_figure(compared)
+        drawn.plotly_chart(figure, key="trust", config={"displayModeBar": False})
+
+
+def _suggestions(costs: Costs | Harder) -> None:
     best = words_clip.short(costs.symmetric[0])
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"
@@ -108,7 +165,8 @@ def _suggestions(costs: Costs) -> None:
 
 
 def _splits(valid: Table, test: Table | None) -> list[tuple[str, Table]]:
-    return [("Valid", valid)] + ([("Test", test)] if test is not None and len(test) else [])
+    name = "Valid" if valid.key[1] == "valid" else "Labelled"
+    return [(name, valid)] + ([("Test", test)] if test is not None and len(test) else [])
 
 
 def _touched(table: Table, lower: float, upper: float) -> tuple[int, int]:

@@ -8,13 +8,23 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from dashboard import export, loaders, pictures, state
+from dashboard import (
+    export,
+    loaders,
+    loaders_slices,
+    loaders_verdicts,
+    pictures,
+    review,
+    scope,
+    state,
+    why,
+)
 from dashboard.components.ahead import ahead as handed_ahead
 from dashboard.components.gallery import gallery
 from dashboard.components.picture import picture
 from dashboard.frame import refusals
 from dashboard.loaders import Table
-from dashboard.state import ALL, Look
+from dashboard.state import ALL, JUDGED, REVIEWS, SUSPECTS, Look
 from dashboard.text import literal
 from dashboard.tiles import large_of, pictures_of, tiles_of
 from engine.analysis.categories import CATEGORIES
@@ -27,6 +37,8 @@ NAMES = {
     "most-correct": "Most confident correct",
     "most-incorrect": "Most confident incorrect",
     "most-uncertain": "Most uncertain",
+    SUSPECTS: "Suspects",
+    JUDGED: "With a verdict",
 }
 ORDERS = {
     ALL: "costliest first",
@@ -35,6 +47,8 @@ ORDERS = {
     "most-correct": "surest first",
     "most-incorrect": "surest first",
     "most-uncertain": "closest call first",
+    SUSPECTS: "most suspicious label first",
+    JUDGED: "in order of id",
 }
 
 
@@ -49,10 +63,13 @@ def page() -> None:
     if name is None:
         st.info("Finish a run first: the Overview page starts the demo.", icon=":material/info:")
         return
-    table = loaders.table(name)
+    table = scope.labelled(name)
     look = state.look(table.predictions.class_names)
+    table = loaders_verdicts.table_of(name, look.show)
+    if look.show not in REVIEWS:
+        scope.switch(name)
     filters(table, look)
-    order = loaders.rows(table, look)
+    order = loaders_verdicts.rows(table, look)
     at = place_of(table, order, look)
     number, pages = turned_to(look, order, at)
     above = st.container()
@@ -67,10 +84,15 @@ def page() -> None:
         following=tag(table, order, number + 1),
     )
     large = None if at is None else large_of(table, order, at)
-    picture(large, key="picture", changed=partial(state.picture_opened, "picture"))
+    picture(
+        large, key="picture", changed=partial(state.picture_opened, "picture"),
+        said=partial(review.said, table, "picture"),
+    )  # fmt: skip
+    why.show(table)
     with above:
         bar(table, look, order, number, pages)
-        if not len(order):
+        review.aside(name, table, look)
+        if not len(order) and not review.empty(name, look):
             empty(look)
     ahead(table, order, number, at)
     next_page(table, order, number + 1)
@@ -81,7 +103,7 @@ def filters(table: Table, look: Look) -> None:
     names = table.predictions.class_names
     changed = state.filter_changed
     st.segmented_control(
-        "Pictures", (ALL, *CATEGORIES), required=True, format_func=NAMES.__getitem__,
+        "Pictures", (ALL, *CATEGORIES, *REVIEWS), required=True, format_func=NAMES.__getitem__,
         key=state.SHOW, on_change=changed, label_visibility="collapsed",
     )  # fmt: skip
     with st.container(key="filters"):
@@ -124,7 +146,8 @@ def empty(look: Look) -> None:
 def clear_button(look: Look, key: str) -> None:
     st.button(
         "Clear filter", icon=":material/filter_alt_off:", key=key, on_click=state.change_look,
-        kwargs={"true": None, "predicted": None, "low": 0.0, "high": 1.0, "text": ""},
+        kwargs={"true": None, "predicted": None, "low": 0.0, "high": 1.0, "text": "", "map": "",
+                "slice": ""},
     )  # fmt: skip
 
 
@@ -139,6 +162,10 @@ def sentence(table: Table, look: Look, order: np.ndarray) -> str:
         parts.append(f"{literal(table.score_name)} {look.low:g} to {look.high:g}")
     if look.text:
         parts.append(f"id contains {literal(look.text)}")
+    if look.map:
+        parts.append("in the area drawn on the map")
+    if look.slice:
+        parts.append(literal(loaders_slices.words(table, look.slice)))
     told = ", ".join([*parts, ORDERS[look.show]])
     return f"**{len(order):,}** of {len(table):,} pictures: {told}"
 
@@ -178,7 +205,7 @@ def next_page(table: Table, order: np.ndarray, number: int) -> None:
 def tag(table: Table, order: np.ndarray, number: int) -> str:
     """Return a name for a page of pictures, the same for the same pictures, '' for an empty one."""
     chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
-    said = f"{table.key} {chosen.tolist()}"
+    said = f"{table.key} {loaders_verdicts.stamp()} {chosen.tolist()}"
     return hashlib.sha256(said.encode()).hexdigest()[:24] if len(chosen) else ""
 
 

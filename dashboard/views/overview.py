@@ -5,12 +5,23 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import charts, loaders, loaders_overview, pictures, state
+from dashboard import (
+    charts,
+    loaders_overview,
+    loaders_rows,
+    loaders_verdicts,
+    pictures,
+    review,
+    scope,
+    slices_panel,
+    state,
+)
 from dashboard.components.gallery import gallery
 from dashboard.components.matrix import matrix
 from dashboard.loaders import Table
 from dashboard.loaders_overview import Overview
 from dashboard.state import Look
+from dashboard.text import literal
 from dashboard.tiles import pictures_of, tiles_of
 
 STRIP = 8
@@ -22,7 +33,7 @@ def show() -> None:
     if name is None:
         empty()
         return
-    table = loaders.table(name)
+    table = scope.labelled(name)
     go_where_asked(table)
     if not len(table):
         st.info("This run has no validation pictures to judge by.", icon=":material/info:")
@@ -32,9 +43,12 @@ def show() -> None:
         st.info("This run's predictions have no labels; see them under Errors.")
         quarantine(name)
         return
+    scope.switch(name)
     view = loaders_overview.overview(table)
     aside = loaders_overview.quarantine(name)
     figures(table, view, len(aside))
+    if changed := review.change_line(name):
+        st.markdown(changed)
     costliest(table, view)
     left, right = st.columns(2, gap="large")
     with left:
@@ -45,12 +59,15 @@ def show() -> None:
             pairs(table, view)
     if MANY_CLASSES <= len(view.matrix) <= TABLE_UP_TO:
         pairs(table, view)
+    slices_panel.show(table)
     left, right = st.columns(2, gap="large")
     with left:
         histogram(table)
     with right:
         reliability(table)
+    causes(table)
     quarantine(name)
+    precision(name)
     ahead(table, view)
 
 
@@ -58,12 +75,13 @@ def ahead(table: Table, view: Overview) -> None:
     """Make the pictures of the cells that will most likely be opened."""
     names = table.predictions.class_names
     for true, predicted, _ in view.pairs[:2]:
-        rows = loaders.rows(table, Look(true=names[true], predicted=names[predicted]))
+        rows = loaders_rows.rows(table, Look(true=names[true], predicted=names[predicted]))
         pictures.prefetch(pictures_of(table, rows[:48]))
 
 
 def go_where_asked(table: Table) -> None:
     """Leave for Errors before anything is drawn, when a cell or a picture was chosen."""
+    slices_panel.go_where_asked(table)
     names = table.predictions.class_names
     cell = state.sent("matrix", "cell")
     if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
@@ -82,7 +100,7 @@ def figures(table: Table, view: Overview, n_aside: int) -> None:
     cells = [
         ("Accuracy", f"{accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
         ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
-        ("Wrong", f"{wrong:,}", f"of {len(table):,} validation pictures"),
+        ("Wrong", f"{wrong:,}", f"of {table.pictures}"),
         ("Calibration error", f"{view.calibration_error:.2%}", "0% is honest confidence"),
         ("Set aside", f"{n_aside:,}", "pictures that cannot be read"),
     ]
@@ -157,11 +175,33 @@ def reliability(table: Table) -> None:
     draw(table, "reliability")
 
 
+def causes(table: Table) -> None:
+    found = loaders_verdicts.by_cause(table)
+    if not found:
+        return
+    st.subheader("What makes pictures hard", anchor=False)
+    st.caption("Mean log loss by the cause that reviewers named, with its 95 % interval.")
+    figure = charts.causes_figure(found)
+    st.plotly_chart(figure, key="causes", config={"displayModeBar": False})
+
+
 def quarantine(name: str) -> None:
     aside = loaders_overview.quarantine(name)
     if len(aside):
         with st.expander(f"{len(aside):,} pictures set aside, with reasons"):
             st.dataframe(aside, hide_index=True)
+
+
+def precision(name: str) -> None:
+    """Say what computing in fewer bits than float32 changed."""
+    if known := loaders_overview.precision(name):
+        kind, check = known
+        st.caption(
+            f"Computed in {literal(kind)}. Against float32, on {check['pictures']:,} validation "
+            f"pictures, no probability changes by more than "
+            f"{check['largest_probability_change']:.2g}, the log loss by "
+            f"{check['log_loss_change']:+.2g}."
+        )
 
 
 def empty() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -104,7 +105,22 @@ class ManyClassClipLoss:
         return cost_of(np.clip(self.true, lower, upper) / self.rows.clipped_sums(lower, upper))
 
 
-ClipLoss = TwoClassClipLoss | ManyClassClipLoss
+class ClipLoss(Protocol):
+    """The log loss as a function of the bounds; of pictures as they are, or as they may be."""
+
+    @property
+    def n_classes(self) -> int:
+        """Return the number of classes."""
+
+    @property
+    def sampled_rows(self) -> int | None:
+        """Return how many rows ``estimate`` looks at, None when all."""
+
+    def at(self, lower: float, upper: float) -> float:
+        """Return the log loss at these bounds."""
+
+    def estimate(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        """Return the log loss at many bounds, arrays of one shape."""
 
 
 def check_bounds(lower: float, upper: float) -> None:

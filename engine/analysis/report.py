@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from engine.analysis.calibration import expected_calibration_error
 from engine.analysis.categories import CATEGORIES, category_rows
 from engine.analysis.clipping import check_bounds, clip_loss, touched, wrong_cost
 from engine.analysis.metrics import (
-    accuracy,
     confusion_matrix,
     log_loss,
     mean_interval,
@@ -25,9 +25,10 @@ from engine.analysis.metrics import (
     precision_recall,
 )
 from engine.errors import Refused
-from engine.runs.predictions import Predictions
+from engine.runs.predictions import UNKNOWN, Predictions
 
 _PER_CLASS = ("most-correct", "most-incorrect")
+_LISTED = 100
 
 
 def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any]:
@@ -56,20 +57,26 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
     _require_labels(predictions)
     y, p, names = predictions.y_true, predictions.probabilities, predictions.class_names
     losses = per_sample_log_loss(y, p)
-    hits = (predictions.y_pred == y).astype(np.float64)
-    matrix = confusion_matrix(y, predictions.y_pred, len(names))
+    y_pred = predictions.y_pred
+    hits = (y_pred == y).astype(np.float64)
+    matrix = confusion_matrix(y, y_pred, len(names))
     precision, recall = precision_recall(matrix)
 
-    def chosen(category: str, class_index: int | None = None) -> list[dict[str, Any]]:
-        rows = category_rows(category, y, p, class_index=class_index, seed=seed)[:n]
-        return [picture(predictions, int(row)) for row in rows]
+    def chosen(category: str) -> Any:
+        rows = category_rows(category, y, p, seed=seed)
+        if category not in _PER_CLASS:
+            return described(rows)
+        return {name: described(rows[y_pred[rows] == c]) for c, name in enumerate(names)}
+
+    def described(rows: np.ndarray) -> list[dict[str, Any]]:
+        return [picture(predictions, row) for row in rows[:n].tolist()]
 
     return {
         "n": len(predictions),
         "class_names": list(names),
-        "accuracy": accuracy(y, p),
+        "accuracy": float(hits.mean()),
         "accuracy_interval": list(mean_interval(hits, seed=seed)),
-        "log_loss": log_loss(y, p),
+        "log_loss": float(losses.mean()),
         "log_loss_interval": list(mean_interval(losses, seed=seed)),
         "expected_calibration_error": expected_calibration_error(y, p),
         "per_class": {
@@ -85,27 +92,29 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
             {"label": names[true], "predicted": names[predicted], "count": count}
             for true, predicted, count in most_confused(matrix)
         ],
-        "categories": {
-            category: {name: chosen(category, c) for c, name in enumerate(names)}
-            if category in _PER_CLASS
-            else chosen(category)
-            for category in CATEGORIES
-        },
+        "categories": {category: chosen(category) for category in CATEGORIES},
     }
 
 
 def picture(predictions: Predictions, row: int) -> dict[str, Any]:
-    """Describe one picture: id, path, label, predicted, probabilities, log_loss."""
+    """Describe one picture: id, path, label, predicted, probabilities, log_loss.
+
+    Of more than 100 classes, ``probabilities`` holds the 100 likeliest and the true one.
+    """
     names = predictions.class_names
     label = int(predictions.y_true[row])
     p = predictions.probabilities[row]
     known = label >= 0
+    listed: Sequence[int] = range(len(names))
+    if len(names) > _LISTED:
+        likeliest = np.argpartition(-p, _LISTED)[:_LISTED].tolist()
+        listed = sorted({*likeliest, label} - {UNKNOWN})
     return {
         "id": predictions.ids[row].as_py(),
         "path": predictions.paths[row].as_py(),
         "label": names[label] if known else None,
         "predicted": names[int(p.argmax())],
-        "probabilities": {name: float(value) for name, value in zip(names, p, strict=True)},
+        "probabilities": {names[c]: float(p[c]) for c in listed},
         "log_loss": float(per_sample_log_loss(np.array([label]), p[None])[0]) if known else None,
     }
 

@@ -86,3 +86,15 @@ def list_submissions(folder: Path) -> list[dict[str, Any]]:
         except Refused as error:
             records.append({"file": f"{stem}.csv", "reason": str(error)})
     return records
+
+
+def scored_bounds(folder: Path) -> list[tuple[float, float, float]]:
+    """Return (lower, upper, score) of every submission that Kaggle has scored, newest first."""
+    found = []
+    for record in list_submissions(folder):
+        try:
+            kaggle = record["kaggle"]
+            found.append((float(record["lower"]), float(record["upper"]), float(kaggle["score"])))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return [(low, high, score) for low, high, score in found if 0 <= low < high <= 1]

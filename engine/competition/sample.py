@@ -39,14 +39,14 @@ class Form:
 
 
 def read_sample(sample: Path) -> tuple[tuple[str, ...], list[pa.StringArray]]:
-    """Return the header and the columns as text.
+    """Return the header and the first two columns as text.
 
     Raises
     ------
     Refused
         When the sample cannot be read, has no rows or no second column.
     """
-    header, columns = read_csv_text(sample)
+    header, columns = read_csv_text(sample, first=2)
     if len(header) < 2:
         raise Refused(f"{sample} needs a second column, after a comma, for the values.")
     if len(columns[0]) == 0:
@@ -202,9 +202,10 @@ def _is_whole(text: str) -> bool:
 
 def _positions(texts: pa.StringArray, keys: pa.StringArray) -> np.ndarray:
     encoded = keys.dictionary_encode()
-    codes, first, count = np.unique(
-        np.asarray(encoded.indices), return_index=True, return_counts=True
-    )  # codes are 0, 1, 2, ...
+    codes = np.asarray(encoded.indices)  # 0, 1, 2, ... in the order in which keys first appear
+    count = np.bincount(codes, minlength=len(encoded.dictionary))
+    first = np.empty(len(count), dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
     position = np.append(np.where(count == 1, first, AMBIGUOUS), NONE)
-    code = pc.fill_null(pc.index_in(texts, encoded.dictionary), len(codes))
+    code = pc.fill_null(pc.index_in(texts, encoded.dictionary), len(count))
     return np.asarray(position[np.asarray(code)])

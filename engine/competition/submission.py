@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import io
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,8 @@ from engine.competition.values import written_values
 from engine.errors import Refused, first_ten
 from engine.runs.predictions import Predictions
 
-_MUST_QUOTE = re.compile('[,"\r\n]')
+_MUST_QUOTE = (b",", b'"', b"\r", b"\n")
+_BLOCK_VALUES = 200_000
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,16 @@ class Submission:
     Attributes
     ----------
     header : names of all columns, the id's first
-    ids : one a row, in the order of the file
-    values : one list of texts a column after the id; '' where a row has no value
+    ids : string array of shape (n_rows,), in the order of the file
+    values : one such array a column after the id; '' where a row has no value
     checks : in the order in which they are shown
     flagged : ids whose picture cannot be read, so that they got the base rate
     lower, upper : the clip bounds on P(positive)
     """
 
     header: tuple[str, ...]
-    ids: list[str]
-    values: list[list[str]]
+    ids: pa.StringArray
+    values: list[pa.ChunkedArray]
     checks: list[Check]
     flagged: tuple[str, ...]
     lower: float
@@ -113,25 +116,39 @@ def check_submission(
         form = sample_form(str(sample), header, columns, classes, positive)
     source = "The submission" if sample is None else str(sample)
 
-    p = np.vstack([predictions.probabilities, np.tile(base_rate, (len(lost), 1))])
-    usable = np.asarray(((p >= 0) & (p <= 1)).all(axis=1))  # (n_pictures,), NaN is neither
-    p = np.where(usable[:, None], p, base_rate)
-    texts, past = written_values(form, classes, p, lower, upper, positive)
-    blank = (rows < 0) | ~np.append(usable, False)[rows]
-    chosen = pa.array(np.where(blank, 0, rows), mask=blank)
+    n, p = len(predictions), predictions.probabilities
+    usable = (p.min(axis=1) >= 0) & (p.max(axis=1) <= 1)  # (n,), NaN is neither
+    # A row below 0 has no picture, one from n on is a lost picture's.
+    own = np.append(usable, np.zeros(len(lost) + 2, dtype=bool))[rows]  # (n_rows,)
+    blank = ~own & (rows < n)
+
+    def written(at: slice) -> tuple[list[pa.StringArray], np.ndarray]:
+        block = np.tile(base_rate, (len(rows[at]), 1))
+        block[own[at]] = p[rows[at][own[at]]]
+        texts, past = written_values(form, classes, block, lower, upper, positive)
+        return [pc.if_else(blank[at], "", pc.fill_null(text, "")) for text in texts], past
+
+    step = max(_BLOCK_VALUES // len(classes), 1)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        starts = range(0, len(rows), step)
+        blocks = list(pool.map(written, [slice(start, start + step) for start in starts]))
+    past = np.concatenate([np.zeros(0, dtype=bool), *(past for _, past in blocks)])
     flagged = wanted.take(pa.array(np.flatnonzero(rows >= len(predictions)))).to_pylist()
     return Submission(
         header=form.header,
-        ids=wanted.to_pylist(),
-        values=[pc.fill_null(column.take(chosen), "").to_pylist() for column in texts],
+        ids=wanted,
+        values=[
+            pa.chunked_array([texts[column] for texts, _ in blocks], pa.string())
+            for column in range(len(form.classes))
+        ],
         checks=[
             _rows_check(source, wanted, rows),
             _ids_check(source, wanted, rows, predictions),
             Check("order", True, f"{source} has its rows in natural order of the ids.")
             if sample is None
             else Check("order", True, f"The rows are in the order of {source}."),
-            _range_check(pictures, usable),
-            _bounds_check(pictures, past, form.kind, lower, upper),
+            _range_check(predictions.ids, usable),
+            _bounds_check(wanted, past & ~blank, form.kind, lower, upper),
             Check("class direction", form.fits, form.message),
             _missing_check(flagged),
         ],
@@ -156,15 +173,27 @@ def require(submission: Submission) -> None:
 
 def to_csv(submission: Submission) -> bytes:
     r"""Return the file's content: UTF-8, commas, ``\n``, quotes only where RFC 4180 needs them."""
-    columns = [_quoted(submission.ids), *map(_quoted, submission.values)]
-    lines = [",".join(_quoted(submission.header)), *map(",".join, zip(*columns, strict=True))]
-    return ("\n".join(lines) + "\n").encode()
+    content = io.BytesIO()
+    header = _quoted(pa.array(submission.header, pa.string())).to_pylist()
+    content.write((",".join(header) + "\n").encode())
+    names = [str(column) for column in range(len(header))]
+    table = pa.Table.from_arrays([pa.chunked_array([submission.ids]), *submission.values], names)
+    for block in table.to_batches():
+        lines = pc.binary_join_element_wise(*map(_quoted, block.columns), ",")
+        lines = pc.binary_join_element_wise(lines, "", "\n")
+        content.write(lines.buffers()[2])  # one after the other, as they stand in the file
+    return content.getvalue()
 
 
-def _quoted(texts: Sequence[str]) -> Sequence[str]:
-    if not _MUST_QUOTE.search("".join(texts)):
+def _quoted(texts: pa.StringArray) -> pa.StringArray:
+    _, offsets, content = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]]
+    own = bytes(memoryview(content or b"")[ends[0] : ends[1]])
+    if not any(mark in own for mark in _MUST_QUOTE):
         return texts
-    return ['"' + t.replace('"', '""') + '"' if _MUST_QUOTE.search(t) else t for t in texts]
+    doubled = pc.replace_substring(texts, '"', '""')
+    quoted = pc.binary_join_element_wise('"', doubled, '"', "")
+    return pc.if_else(pc.match_substring_regex(texts, '[,"\r\n]'), quoted, texts)
 
 
 def _check(name: str, ids: Sequence[str], failed: str, passed: str) -> Check:
@@ -211,23 +240,23 @@ def _ids_check(
     return Check("ids", False, f"{source} has {'; '.join(parts)}.", tuple(offending[:10]))
 
 
-def _range_check(pictures: pa.StringArray, usable: np.ndarray) -> Check:
+def _range_check(ids: pa.StringArray, usable: np.ndarray) -> Check:
     return _check(
         "range",
-        pictures.take(pa.array(np.flatnonzero(~usable))).to_pylist(),
+        ids.take(pa.array(np.flatnonzero(~usable))).to_pylist(),
         "Predictions are missing or outside [0, 1] for ids",
         "Every prediction is a number in [0, 1].",
     )
 
 
 def _bounds_check(
-    pictures: pa.StringArray, past: np.ndarray, kind: str, lower: float, upper: float
+    wanted: pa.StringArray, past: np.ndarray, kind: str, lower: float, upper: float
 ) -> Check:
     if kind != "probability":
         return Check("bounds", True, "The file holds classes, which have no clip bounds.")
     return _check(
         "bounds",
-        pictures.take(pa.array(np.flatnonzero(past))).to_pylist(),
+        wanted.take(pa.array(np.flatnonzero(past))).to_pylist(),
         f"Written values round past the clip bounds {lower:g} and {upper:g} for ids",
         f"No written value rounds past the clip bounds {lower:g} and {upper:g}.",
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.analysis.clipping import clip_probabilities
 from engine.competition.sample import Form
 
 _MIN_DECIMALS, _SIGNIFICANT = 5, 6
+_POWERS = np.array([10**k for k in range(19)])  # all that int64 holds
+_LONGEST, _TIE = 10**12, 1e-3  # a product below the one is exact to within a tenth of the other
 
 
 def written_values(
@@ -30,49 +33,83 @@ def written_values(
     texts : one string array of shape (n_pictures,) a value column; null where it has no meaning
     past : bool array of shape (n_pictures,), which should be False throughout
     """
-    past = np.zeros(len(p), dtype=bool)
-    best = pa.array(p.argmax(axis=1))  # (n_pictures,)
-    clipped = clip_probabilities(p, lower, upper, positive)  # (n_pictures, n_classes)
-    texts = []
-    for index in form.classes:
-        if index is None:
-            texts.append(pa.nulls(len(p), pa.string()))
-        elif form.kind == "name":
-            texts.append(pa.array(classes, pa.string()).take(best))
-        elif form.kind == "index":
-            texts.append(best.cast(pa.string()))
-        else:
-            bounds, column = (lower, upper), clipped[:, index]
-            if len(classes) == 2 and index != positive:
-                bounds = (_complement(upper), _complement(lower))
-                column = column.clip(*bounds)
-            texts.append(_fixed_point(column, *bounds))
-            past |= _past_bounds(texts[-1], column, *bounds)
-    return texts, past
+    n = len(p)
+    if form.kind == "probability":
+        clipped = clip_probabilities(p, lower, upper, positive)  # (n_pictures, n_classes)
+        columns, bounds = [], []
+        for index in form.classes:
+            turned = len(classes) == 2 and index == 1 - positive
+            bounds.append((_complement(upper), _complement(lower)) if turned else (lower, upper))
+            column = clipped[:, index or 0]
+            columns.append(column.clip(*bounds[-1]) if turned else column)
+        # All at once: to call each step for each of a thousand columns takes far longer.
+        values, (lows, highs) = np.concatenate(columns), np.repeat(np.array(bounds).T, n, axis=1)
+        texts = _fixed_point(values, lows, highs)
+        passes = _past_bounds(texts, values, lows, highs).reshape(len(form.classes), n)
+        past = np.asarray(passes.any(axis=0))
+    else:
+        best = pa.array(p.argmax(axis=1))  # (n_pictures,)
+        names = pa.array(classes, pa.string())
+        texts = names.take(best) if form.kind == "name" else best.cast(pa.string())
+        past = np.zeros(n, dtype=bool)
+    return [
+        pa.nulls(n, pa.string()) if index is None else texts[place * n : (place + 1) * n]
+        for place, index in enumerate(form.classes)
+    ], past
 
 
-def _fixed_point(values: np.ndarray, lower: float, upper: float) -> pa.StringArray:
+def _fixed_point(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> pa.StringArray:
     """Write probabilities with six significant digits of both p and 1 - p, and no exponent.
 
     At least five decimals, no further zeros at the end; rounding so is monotone. A value that
     would round past a bound is written in full, so that it reads back exactly.
     """
-    unique, where = np.unique(values, return_inverse=True)
-    near = np.minimum(unique, 1 - unique)  # distance to the nearer end, which the log loss feels
+    decimals = _decimals(values)
+    one = _POWERS[np.minimum(decimals, len(_POWERS) - 1)]
+    scaled = values * one
+    whole = np.rint(scaled).astype(np.int64)
+    digits = pa.array(one + whole).cast(pa.string())  # a 1, then the decimals
+    texts = pc.ascii_rtrim(pc.binary_replace_slice(digits, 0, 1, "0."), "0")
+    texts = pc.ascii_rpad(texts, len("0.") + _MIN_DECIMALS, "0")
+    # Those too near a tie for the product to tell, too long for it, or 1: few, or few different.
+    tie = np.abs(np.abs(scaled - whole) - 0.5) < _TIE
+    left = tie | (whole >= np.minimum(one, _LONGEST)) | (decimals >= len(_POWERS))
+    texts = _rewritten(texts, values, left, _rounded)
+    return _rewritten(texts, values, _past_bounds(texts, values, lower, upper), _in_full)
+
+
+def _decimals(values: np.ndarray) -> np.ndarray:
+    near = np.minimum(values, 1 - values)  # distance to the nearer end, which the log loss feels
     scale = np.log10(near, where=near > 0, out=np.zeros_like(near))
-    decimals = (_SIGNIFICANT - 1 - np.floor(scale)).astype(int)
-    shortest = len("0.") + _MIN_DECIMALS
-    texts = [
-        f"{value:.{places}f}".rstrip("0").ljust(shortest, "0")
-        for value, places in zip(unique.tolist(), decimals.tolist(), strict=True)
+    return np.asarray((_SIGNIFICANT - 1 - np.floor(scale)).astype(np.int64))
+
+
+def _rewritten(
+    texts: pa.StringArray,
+    values: np.ndarray,
+    which: np.ndarray,
+    write: Callable[[np.ndarray], list[str]],
+) -> pa.StringArray:
+    """Replace the texts where ``which`` is True; equal values are written once."""
+    unique, where = np.unique(values[which], return_inverse=True)
+    written = pa.array(write(unique), pa.string()).take(pa.array(where))
+    return pc.replace_with_mask(texts, pa.array(which), written)
+
+
+def _rounded(values: np.ndarray) -> list[str]:
+    pairs = zip(values.tolist(), _decimals(values).tolist(), strict=True)
+    texts = (f"{value:.{decimals}f}" for value, decimals in pairs)
+    return [text.rstrip("0").ljust(len("0.") + _MIN_DECIMALS, "0") for text in texts]
+
+
+def _in_full(values: np.ndarray) -> list[str]:
+    return [
+        np.format_float_positional(value, trim="k", min_digits=_MIN_DECIMALS) for value in values
     ]
-    for i in np.flatnonzero(_past_bounds(pa.array(texts, pa.string()), unique, lower, upper)):
-        texts[i] = np.format_float_positional(unique[i], trim="k", min_digits=_MIN_DECIMALS)
-    return pa.array(texts, pa.string()).take(pa.array(where))
 
 
 def _past_bounds(
-    texts: pa.StringArray, values: np.ndarray, lower: float, upper: float
+    texts: pa.StringArray, values: np.ndarray, lower: np.ndarray, upper: np.ndarray
 ) -> np.ndarray:
     """Tell which texts read back beyond a bound that the value itself keeps, bool (n,)."""
     written = np.asarray(texts.cast(pa.float64()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torchvision.io  # noqa: F401  loads torch.ops.image
 
 from engine.data.headers import Unreadable, opened, orientation, reason_of
 from engine.data.pixels import rgb
@@ -58,6 +57,8 @@ def _decode_jpeg(content: bytes) -> torch.Tensor:
     # The end marker cannot occur inside a scan; a file cut short ends in a scan.
     if content.find(_END, _scan(content)) < 0:
         raise Unreadable("the JPEG is cut short: its end marker is missing")
+    import torchvision.io  # noqa: F401  loads torch.ops.image, in a second that a cache hit saves
+
     buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     pixels: torch.Tensor = torch.ops.image.decode_jpeg(buffer, _RGB, False)
     return pixels

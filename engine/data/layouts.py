@@ -247,7 +247,8 @@ def _table(
 
     Where two pictures of a split differ by extension only, both keep it; where they are then
     still alike, as those of ``train`` and ``valid`` when all are to be predicted, the id is the
-    whole path.
+    whole path. Labelled pictures have one namespace, as tables hold those of train and valid
+    together: where a train and a valid picture have the same id, every id begins with its split.
     """
     frame = pd.DataFrame(found, columns=["id", "path", "split", "label"], dtype=object)
     if to_predict:
@@ -258,5 +259,8 @@ def _table(
         while (twice := frame.duplicated(["split", "id"], keep=False)).any():
             frame["id"] = frame["id"].where(~twice, longer)
             longer = frame["path"]
+    labelled = frame["split"] != "test"
+    if frame.loc[labelled & ~frame.duplicated(["split", "id"]), "id"].duplicated().any():
+        frame["id"] = frame["id"].where(~labelled, frame["split"] + "/" + frame["id"])
     frame["id"] = texts(map(as_utf8, frame["id"]))
     return frame.sort_values(["split", "id"], ignore_index=True)

@@ -14,7 +14,7 @@ from engine.data.pixels import rgb, turned
 from engine.errors import Refused
 from engine.runs.files import workspace, write_atomic
 
-SHORT_SIDE = 224
+SHORT_SIDE, LARGE_SIDE = 224, 900  # of a thumbnail, and of a picture shown large
 
 
 def thumbnail(path: Path, sha256: str) -> bytes:
@@ -59,12 +59,8 @@ def make_thumbnail(content: bytes, short_side: int) -> bytes:
             turn = orientation(image)
             image.draft("RGB", (short_side, short_side))  # decode no finer than needed
             upright = turned(rgb(image), turn)
-            scale = min(1.0, short_side / min(upright.size))
-            # A very long strip is cut, so that its thumbnail stays small.
-            width, height = (
-                min(4 * short_side, max(1, round(side * scale))) for side in upright.size
-            )
-            small = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
+            shown = thumbnail_size(upright.size, short_side)
+            small = ImageOps.fit(upright, shown, Image.Resampling.BILINEAR)
             out = io.BytesIO()
             small.save(out, "JPEG", quality=82)
             return out.getvalue()
@@ -72,3 +68,13 @@ def make_thumbnail(content: bytes, short_side: int) -> bytes:
         raise
     except Exception as error:  # Pillow's plug-ins raise whatever damaged pixels provoke
         raise Unreadable(reason_of(error)) from error
+
+
+def thumbnail_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """Return width and height of the thumbnail of an upright picture of this size.
+
+    A very long strip is cut in the middle, so that its thumbnail stays small.
+    """
+    scale = min(1.0, short_side / min(size))
+    width, height = (min(4 * short_side, max(1, round(side * scale))) for side in size)
+    return width, height

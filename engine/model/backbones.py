@@ -7,19 +7,15 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
-from torch.fx.experimental.optimization import fuse
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional
 
 from engine.errors import Refused
+from engine.model.published import Preprocessing, backbone_names, preprocessing, published
 from engine.model.weights import Weights, first_line, read_state
 
 _SIDE_HEADS = ("aux1.", "aux2.", "AuxLogits.")  # of training from nothing; never used here
@@ -28,80 +24,14 @@ _OLD_DENSE_LAYER = re.compile(  # names in the published DenseNet files, with on
 )
 
 
-_LONGEST = 8  # sides of a picture that is resized whole, long over short
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """Resize, crop and normalisation as published with a backbone's weights.
-
-    Attributes
-    ----------
-    resize, crop : pixels, the short side after resizing and the side of the square taken
-    interpolation : "bilinear" or "bicubic"
-    mean, std : of the three channels, in units of [0, 1]
-    """
-
-    resize: int
-    crop: int
-    interpolation: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    @classmethod
-    def from_config(cls, values: dict[str, Any]) -> Preprocessing:
-        """Read it back from JSON, as ``dataclasses.asdict`` wrote it."""
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**fields)
-
-    def resized(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Resize and crop a picture, uint8 (3, H, W) to uint8 (3, crop, crop)."""
-        mode = InterpolationMode(self.interpolation)
-        height, width = pixels.shape[-2:]
-        if max(height, width) > _LONGEST * min(height, width):
-            # Of a strip, only what the crop may reach is enlarged; all of it could fill the memory.
-            reach = _LONGEST * min(height, width)
-            pixels = functional.center_crop(pixels, [min(height, reach), min(width, reach)])
-        small = functional.resize(pixels, [self.resize], interpolation=mode, antialias=True)
-        cropped: torch.Tensor = functional.center_crop(small, [self.crop])
-        return cropped
-
-    def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Normalise uint8 (B, 3, H, W) to floating point, channels last."""
-        mean = torch.tensor(self.mean, device=batch.device).view(1, 3, 1, 1) * 255
-        std = torch.tensor(self.std, device=batch.device).view(1, 3, 1, 1) * 255
-        scaled = batch.float().sub_(mean).div_(std)
-        return scaled.to(dtype).contiguous(memory_format=torch.channels_last)
-
-
-def backbone_names() -> list[str]:
-    """Return the names of torchvision's classification models."""
-    return sorted(torchvision.models.list_models(module=torchvision.models))
-
-
 def check_backbone(name: str) -> None:
     """Refuse a name that is no classification model of torchvision."""
-    if name not in backbone_names():
+    if published(name) is None:
         close = [known for known in backbone_names() if known.startswith(name[:3])]
         raise Refused(
             f"--backbone {name} is no classification model of torchvision; "
             f"{'did you mean ' + ', '.join(close[:6]) if close else 'vgg16 is the default'}?"
         )
-
-
-def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
-    """Return the published preprocessing, scaled to another crop where ``image_size`` says so."""
-    published = torchvision.models.get_model_weights(name).DEFAULT.transforms()
-    resize, crop = published.resize_size[0], published.crop_size[0]
-    if image_size is not None:
-        if not 32 <= image_size <= 1024:
-            raise Refused(f"--image-size {image_size} must lie between 32 and 1024 pixels.")
-        resize, crop = round(resize * image_size / crop), image_size
-    return Preprocessing(
-        resize, crop, published.interpolation.value, tuple(published.mean), tuple(published.std)
-    )
 
 
 def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module:
@@ -113,6 +43,8 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
         When the file is damaged, holds pickled code, or belongs to another architecture, or the
         network cannot read pictures of this size.
     """
+    import torchvision
+
     state = read_state(weights.path) if weights.path else None
     arguments: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):  # as torchvision builds them for published weights
@@ -142,6 +74,8 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
 
 def load_state(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     """Load all tensors by name; those without versions have the layout of this torchvision."""
+    import torchvision
+
     tensors = OrderedDict(state)
     versions = {
         path: {"version": module._version}
@@ -177,6 +111,8 @@ def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
 
 def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
     """Fold batch normalisation into the convolutions where the graph allows; cast and place."""
+    from torch.fx.experimental.optimization import fuse
+
     network = network.eval()
     try:
         network = fuse(network)

@@ -23,7 +23,8 @@ class Device:
     ----------
     name : "cpu", "cuda" or "mps"
     dtype : precision of the network's weights and activations
-    batch_size : pictures a forward pass; small on a CPU, where activations should stay in cache
+    batch_size : pictures a forward pass where memory allows; small on a CPU, where activations
+        should stay in cache
     """
 
     name: str
@@ -74,6 +75,11 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+
+
+def decode_threads() -> int:
+    """Return how many threads decode pictures: the processors, shared with torchrun's others."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _computes_bfloat16(device: str) -> bool:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
-from engine.data.headers import Unreadable
-from engine.data.images import decode
-from engine.model.backbones import Preprocessing
+from engine.model.batches import Batch, batches
 from engine.model.device import Device
-from engine.runs.files import locked, write_atomic
+from engine.model.memory import batch_size
+from engine.model.published import Preprocessing
+from engine.model.ranks import ALONE, Ranks
+from engine.model.shards import Table, write_shard
+from engine.runs.files import locked
 
 SHARD_ROWS = 1024
 SHARD_SECONDS = 10.0
@@ -64,8 +58,12 @@ def compute_features(
     steps: Preprocessing,
     device: Device,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> Features:
     """Return the features of all pictures, from the cache where they are, computed where not.
+
+    Many processes share the pass, each taking every so-many-th picture; each writes shards of
+    its own, and the first one returns all features, the others those that it computed.
 
     Parameters
     ----------
@@ -84,33 +82,46 @@ def compute_features(
     Every batch has the same shape, so that a picture's features do not depend on which others
     it was computed with.
     """
-    with locked(folder / ".lock"):
-        kept = _load_shards(folder, set(sha256))
-        missing = {s: p for p, s in zip(paths, sha256, strict=True) if s not in kept}
+    kept = Table(sha256)
+    with locked(folder / ".lock") if ranks.first else nullcontext():
+        if ranks.first:
+            kept.load(folder)
+        missing = ranks.once(
+            lambda: {s: p for p, s in zip(paths, sha256, strict=True) if s not in kept}
+        )
         bad: dict[str, str] = {}
         if missing:
+            mine = dict(list(missing.items())[ranks.share])
             done = len(set(sha256)) - len(missing)
-            report = _Report(progress, done, done + len(missing))
-            for names, values in _passes(root, missing, extractor(), steps, device, bad, report):
-                _write_shard(folder, names, values)
-                kept.update(zip(names, values, strict=True))
+            report = _Report(progress, done, done + len(missing), ranks.world)
+            for names, values in _passes(root, mine, extractor(), steps, device, bad, report):
+                write_shard(folder, names, values)
+                kept.add(names, values)
+            bad = {name: why for part in ranks.gather(bad) for name, why in part.items()}
+            if ranks.first and ranks.world > 1:  # what the others have written
+                kept.load(folder)
         computed = sum(name in kept for name in missing)
     bad = {p: bad[s] for p, s in zip(paths, sha256, strict=True) if s in bad}
-    if not kept:
-        return Features(torch.empty(0, 0), {}, bad, 0)
-    names = sorted(kept)
-    values = torch.stack([kept[name] for name in names])
-    return Features(values, {name: row for row, name in enumerate(names)}, bad, computed)
+    return Features(*kept.taken(), bad, computed)
+
+
+def kept_features(folder: Path, sha256: Iterable[str]) -> Features:
+    """Return the features that are in the cache of those pictures that have some; no pass."""
+    kept = Table(sha256)
+    kept.load(folder)
+    return Features(*kept.taken())
 
 
 class _Report:
-    def __init__(self, progress: Progress | None, done: int, total: int) -> None:
-        self.progress, self.done, self.total = progress, done, total
+    """Counts for all processes what this one does, taking the others to be as fast."""
+
+    def __init__(self, progress: Progress | None, done: int, total: int, world: int) -> None:
+        self.progress, self.done, self.total, self.world = progress, done, total, world
 
     def __call__(self, more: int, bad: int) -> None:
-        self.done += more
+        self.done += more * self.world
         if self.progress:
-            self.progress("features", self.done + bad, self.total)
+            self.progress("features", min(self.done + bad * self.world, self.total), self.total)
 
 
 def _passes(
@@ -125,137 +136,76 @@ def _passes(
     """Yield shards of (checksums, features (m, width)) as they are ready.
 
     Whatever stops it, an interruption or a failure, what is computed is yielded before it is
-    raised on.
+    raised on. A GPU has the next batch to work on while a shard is copied and written.
     """
-    done: list[tuple[list[str], torch.Tensor]] = []  # batches not yet yielded
-    since = time.monotonic()
+    size = batch_size(network, steps, device)
+    done = _Shard(device)
+    ready: _Shard | None = None
     stop: BaseException | None = None
     try:
-        for names, pixels in _batches(root, missing, steps, device.batch_size, bad):
-            if names:
-                done.append((names, _forward(network, pixels, steps, device)[: len(names)]))
-            report(len(names), len(bad))
-            late = time.monotonic() - since > SHARD_SECONDS
-            if done and (late or sum(len(names) for names, _ in done) >= SHARD_ROWS):
-                yield _joined(done)
-                done, since = [], time.monotonic()
+        for batch in batches(root, missing, steps, size, device, bad):
+            if batch.names:
+                done.add(batch, _forward(network, batch, steps, device))
+            if ready:
+                yield ready.arrived()
+                ready = None
+            report(len(batch.names), len(bad))
+            if done.full:
+                done.leave()
+                ready, done = done, _Shard(device)
     except GeneratorExit:
         raise
     except BaseException as error:
         stop = error
-    if done:
-        yield _joined(done)
+    for shard in (ready, done):
+        if shard and shard.names:
+            yield shard.arrived()
     if stop:
         raise stop
 
 
-def _joined(batches: list[tuple[list[str], torch.Tensor]]) -> tuple[list[str], torch.Tensor]:
-    names = [name for names, _ in batches for name in names]
-    return names, torch.cat([values for _, values in batches]).cpu()
+class _Shard:
+    """Features on the device until there are enough of them; a GPU's are copied without waiting."""
 
+    def __init__(self, device: Device) -> None:
+        self.names: list[str] = []
+        self._passed = 0  # rows, those of bad pictures too
+        self._parts: list[torch.Tensor] = []
+        self._since = time.monotonic()
+        cuda = device.name == "cuda"
+        self._copied = torch.cuda.Event() if cuda else None  # type: ignore[no-untyped-call]
 
-def _batches(
-    root: Path, missing: dict[str, str], steps: Preprocessing, size: int, bad: dict[str, str]
-) -> Iterator[tuple[list[str], torch.Tensor]]:
-    """Yield (checksums, uint8 (size, 3, crop, crop)); the last batch is padded with zeros."""
-    names: list[str] = []
-    pixels = torch.zeros(size, 3, steps.crop, steps.crop, dtype=torch.uint8)
-    for name, picture in decoded(root, missing, steps, window=4 * size):
-        if isinstance(picture, str):
-            bad[name] = picture
-            continue
-        pixels[len(names)] = picture
-        names.append(name)
-        if len(names) == size:
-            yield names, pixels
-            names, pixels = [], torch.zeros_like(pixels)
-    yield names, pixels
+    def add(self, batch: Batch, values: torch.Tensor) -> None:
+        self.names += batch.names
+        self._passed += len(batch.pixels)
+        self._parts.append(values)
 
+    @property
+    def full(self) -> bool:
+        late = time.monotonic() - self._since > SHARD_SECONDS
+        return bool(self.names) and (late or self._passed >= SHARD_ROWS)
 
-def decoded(
-    root: Path, wanted: dict[str, str], steps: Preprocessing, window: int
-) -> Iterator[tuple[str, torch.Tensor | str]]:
-    """Read, check, decode and resize pictures in threads, in order, ``window`` ahead at most.
+    def leave(self) -> None:
+        """Start the way to the CPU."""
+        values = torch.cat(self._parts)
+        self._parts = [values.to("cpu", non_blocking=self._copied is not None)]
+        if self._copied is not None:
+            self._copied.record()
 
-    Yields
-    ------
-    (sha256, uint8 (3, crop, crop)) or (sha256, reason it is bad)
-    """
-
-    def prepare(name: str, path: str) -> torch.Tensor | str:
-        try:
-            content = (root / path).read_bytes()
-            if hashlib.sha256(content).hexdigest() != name:
-                return "changed on disk since it was listed"
-            return steps.resized(decode(content))
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
-        except Unreadable as error:
-            return str(error)
-
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        todo = iter(wanted.items())
-        waiting: list[tuple[str, Future[torch.Tensor | str]]] = [
-            (name, pool.submit(prepare, name, path)) for name, path in islice(todo, window)
-        ]
-        try:
-            while waiting:
-                name, future = waiting.pop(0)
-                yield name, future.result()
-                waiting += [(n, pool.submit(prepare, n, p)) for n, p in islice(todo, 1)]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    def arrived(self) -> tuple[list[str], torch.Tensor]:
+        """Wait for the features, and for none that were asked for later."""
+        if len(self._parts) > 1 or self._parts[0].device.type != "cpu":
+            self.leave()
+        if self._copied is not None:
+            self._copied.synchronize()
+        return self.names, self._parts[0]
 
 
 @torch.inference_mode()
 def _forward(
-    network: nn.Module, pixels: torch.Tensor, steps: Preprocessing, device: Device
+    network: nn.Module, batch: Batch, steps: Preprocessing, device: Device
 ) -> torch.Tensor:
-    if device.name == "cuda":
-        pixels = pixels.pin_memory().to(device.name, non_blocking=True)
-    else:
-        pixels = pixels.to(device.name)
-    values = network(steps.normalised(pixels, device.dtype)).float()
+    values = network(steps.normalised(batch.pixels, device.dtype)).float()
+    if len(batch.rows) < len(values):
+        values = values[batch.rows]
     return torch.nan_to_num(values).clamp_(-_LARGEST, _LARGEST).half()
-
-
-def _write_shard(folder: Path, names: list[str], values: torch.Tensor) -> None:
-    checksums = torch.from_numpy(
-        np.frombuffer(bytes.fromhex("".join(names)), dtype=np.uint8).reshape(-1, 32).copy()
-    )
-    content = safetensors.torch.save(
-        {"features": values.contiguous(), "sha256": checksums}, {"format_version": "1"}
-    )
-    name = hashlib.sha256(content).hexdigest()[:32]
-    write_atomic(folder / f"{name}.safetensors", content)
-
-
-def _load_shards(folder: Path, wanted: set[str]) -> dict[str, torch.Tensor]:
-    """Return the kept features of the wanted pictures; a shard that is not ours is removed."""
-    kept: dict[str, torch.Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        shard = _shard(path.read_bytes(), path.stem)
-        if shard is None:
-            print(
-                f"{path} is damaged or of another version; its pictures are computed again.",
-                file=sys.stderr,
-            )
-            path.unlink()
-            continue
-        for name, row in zip(shard["sha256"].numpy(), shard["features"], strict=True):
-            if (text := name.tobytes().hex()) in wanted:
-                kept[text] = row
-    return kept
-
-
-def _shard(content: bytes, name: str) -> dict[str, torch.Tensor] | None:
-    """Return the tensors of a shard, None where its bytes changed or its version is another."""
-    if hashlib.sha256(content).hexdigest()[:32] != name:
-        return None
-    try:
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        shard = safetensors.torch.load(content)
-    except (SafetensorError, ValueError):
-        return None
-    version = header.get("__metadata__", {}).get("format_version")
-    return shard if version == "1" and shard.keys() == {"features", "sha256"} else None

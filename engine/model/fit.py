@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import torch
-import torchvision
 
 from engine.analysis.metrics import accuracy, log_loss
+from engine.data.corrections import corrected
 from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.errors import Refused
-from engine.model.backbones import Preprocessing, load_network, preprocessing, split_network
+from engine.model.checkpoint import CHECKPOINT, save_tensors
 from engine.model.device import Device, choose_device, make_deterministic
-from engine.model.features import decoded
-from engine.model.finetune import CHECKPOINT, Pictures, finetune, save_tensors
-from engine.model.head import Head, train_head
-from engine.model.plan import FitOptions, interrupted, known_l2, plan
+from engine.model.embed import save_pca
+from engine.model.features import Features
+from engine.model.folds import cross_validate
+from engine.model.head import Head
+from engine.model.learn import learn_all, learn_head, still_usable
+from engine.model.plan import FitOptions, interrupted, plan
+from engine.model.precision import precision_check
 from engine.model.predict import Extractor, predict_split, read_tensors
+from engine.model.published import Preprocessing, preprocessing
+from engine.model.ranks import Ranks, joined
+from engine.model.refit import change_by_verdicts
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, write_json
 from engine.runs.predictions import save_predictions
-from engine.runs.reporting import Clock, OnEpoch, Progress, Reporter, taken
+from engine.runs.reporting import Clock, OnEpoch, Progress, Reporter, is_first, taken
 from engine.runs.run import Run, create_run
+
+_OF_VERDICTS = ("corrections", "change")  # there after a fit with verdicts
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class FitResult:
     pictures_per_second: float
     duplicates: list[dict[str, object]]
     resumed: bool
+    precision_check: dict[str, Any] | None = None  # against float32, see model/precision.py
+    folds: dict[str, Any] | None = None  # out of fold: k, n, accuracy, log_loss, groups, seconds
 
     def summary(self) -> dict[str, Any]:
         """Return the result as the command line's JSON has it."""
@@ -56,6 +64,9 @@ class FitResult:
             "duplicates": self.duplicates,
             "notes": self.run.config.get("notes", {}),
             "resumed": self.resumed,
+            "precision_check": self.precision_check,
+            **({"folds": self.folds} if self.folds else {}),
+            **{key: value for key, value in self.run.config.items() if key in _OF_VERDICTS},
         }
 
 
@@ -69,7 +80,8 @@ def fit(
     """Fine-tune a classifier on a data set and predict its valid and test pictures.
 
     Started again after a kill with the same choices on the same pictures, it goes on in the
-    same run folder.
+    same run folder. Started by torchrun, all processes pass pictures and train; the first one
+    alone writes the run, and all return its result.
 
     Parameters
     ----------
@@ -88,33 +100,46 @@ def fit(
     clock = Clock()
     with ExitStack() as stack:
         listing = progress
-        if run:
+        if run and is_first():
             stack.enter_context(taken(run))
             listing = Reporter(run, progress)
         options = options.checked()
         if not options.data.exists():  # said before any weights are downloaded
             raise Refused(f"{options.data} does not exist; give a folder, a CSV or a zip.")
         device = choose_device(options.device, options.precision)
+        ranks = stack.enter_context(joined(device.name))
         make_deterministic()
-        weights = find_weights(options.backbone, options.weights, options.seed)
+        weights = ranks.once(lambda: find_weights(options.backbone, options.weights, options.seed))
         steps = preprocessing(options.backbone, options.image_size)
-        dataset = load_dataset(
-            options.data,
-            valid=options.valid,
-            sample=options.sample,
-            seed=options.seed,
-            progress=listing,
+        dataset = ranks.once(
+            lambda: load_dataset(
+                options.data,
+                valid=options.valid,
+                sample=options.sample,
+                seed=options.seed,
+                progress=listing,
+            )
         )
         options = options.with_epochs(len(dataset.of("train")))
+        given = dataset
+        if options.verdicts:
+            dataset, corrections = ranks.once(lambda: corrected(given))
         choices = plan(options, dataset, weights, steps, device)
+        if options.verdicts:
+            choices["without_verdicts"] = plan(options, given, weights, steps, device)["inputs_key"]
+            choices["corrections"] = asdict(corrections)
         clock.lap("list")
         if not run:
-            run = interrupted(choices["key"]) or create_run(options.backbone, choices)
-            stack.enter_context(taken(run))
-            (run.folder / "cancel").unlink(missing_ok=True)
-        run.update_config(**choices)
-        report = Reporter(run, progress, on_epoch)
-        return _fit(run, options, dataset, weights, steps, device, clock, report)
+            run = ranks.once(
+                lambda: interrupted(choices["key"]) or create_run(options.backbone, choices)
+            )
+            if ranks.first:
+                stack.enter_context(taken(run))
+                (run.folder / "cancel").unlink(missing_ok=True)
+        if ranks.first:
+            run.update_config(**choices)
+        report = Reporter(run, progress, on_epoch, silent=not ranks.first)
+        return _fit(run, options, dataset, weights, steps, device, clock, report, ranks)
 
 
 def _fit(
@@ -126,40 +151,69 @@ def _fit(
     device: Device,
     clock: Clock,
     report: Reporter,
+    ranks: Ranks,
 ) -> FitResult:
     resumed = bool(run.epochs)
     if options.train == "head":
         extractor = Extractor(options.backbone, weights, options.seed, steps, device)
-        features = extractor.features(dataset.root, dataset.images, report)
+        features = extractor.features(dataset.root, dataset.images, report, ranks)
         clock.lap("features")
-        dataset = _still_usable(dataset.without(features.bad), options.data)
-        head = _fit_head(run, options, dataset, features.of, report)
-        head_sha256 = sha256_of(run.folder / "head.safetensors")
-        passes, passed_in = features.forward_passes, clock.seconds["features"]
-        clock.lap("fit")
+        dataset = still_usable(dataset.without(features.bad), options.data)
     else:
-        dataset = _fit_all(run, options, dataset, weights, steps, device, report)
+        dataset = learn_all(run, options, dataset, weights, steps, device, report, ranks)
         clock.lap("fit")
         path = run.folder / "model.safetensors"
-        head_sha256 = sha256_of(path)
-        tensors = read_tensors(path, head_sha256)
-        head = Head(tensors["head.weight"], tensors["head.bias"])
-        tuned = Weights(str(path), head_sha256, path)
+        tuned = ranks.once(lambda: Weights(str(path), sha256_of(path), path))
         extractor = Extractor(options.backbone, tuned, options.seed, steps, device, body=path)
         scored = dataset.images[dataset.images["split"] != "train"]
-        features = extractor.features(dataset.root, scored, report)
+        features = extractor.features(dataset.root, scored, report, ranks)
         clock.lap("features")
         dataset = dataset.without(features.bad)
-        passes, passed_in = features.forward_passes, clock.seconds["features"]
+    return ranks.once(
+        lambda: _concluded(run, options, dataset, extractor, features, clock, report, resumed)
+    )
 
+
+def _concluded(
+    run: Run,
+    options: FitOptions,
+    dataset: Dataset,
+    extractor: Extractor,
+    features: Features,
+    clock: Clock,
+    report: Reporter,
+    resumed: bool,
+) -> FitResult:
+    """Train the head where it is all that is trained; predict; write what the run keeps."""
+    crossed = None
+    if extractor.body is None:
+        head = final = learn_head(run, options, dataset, features.of, report)
+        if options.folds:
+            crossed = cross_validate(dataset, features.of, options, head.l2)
+            final = crossed.head
+        path = run.folder / "head.safetensors"
+        save_tensors(path, {"weight": final.weight, "bias": final.bias})
+        head_sha256 = sha256_of(path)
+        clock.lap("fit")
+    else:
+        head_sha256 = extractor.weights.sha256
+        tensors = read_tensors(extractor.body, head_sha256)
+        head = final = Head(tensors["head.weight"], tensors["head.bias"])
+    passes, passed_in = features.forward_passes, clock.seconds["features"]
     report("predict", 0, 1)
     run.save_tables(dataset.images, dataset.quarantine)
     valid = predict_split(dataset, "valid", features, head)
     save_predictions(run.predictions_path("valid"), valid)
+    if crossed:
+        save_predictions(run.predictions_path("folds"), crossed.predictions)
     if not dataset.of("test").empty:
-        test = predict_split(dataset, "test", features, head)
+        test = predict_split(dataset, "test", features, final)
         save_predictions(run.predictions_path("test"), test)
+    if extractor.body is None:  # of a tuned network the training pictures have no features yet
+        save_pca(run, features, options.seed)
     clock.lap("predict")
+    compared = precision_check(extractor, features, head, dataset, report)
+    clock.lap("precision")
 
     splits = dataset.images["split"].value_counts()
     n = {split: int(splits.get(split, 0)) for split in ("train", "valid", "test")}
@@ -168,6 +222,7 @@ def _fit(
         run, n, accuracy(valid.y_true, valid.probabilities),
         log_loss(valid.y_true, valid.probabilities), passes, clock.finished(),
         passes / passed_in if passes else 0.0, duplicates(dataset.images), resumed,
+        compared.summary() if compared else None, crossed.summary if crossed else None,
     )  # fmt: skip
     counts = dataset.of("train")["label"].value_counts()
     run.update_config(
@@ -178,91 +233,15 @@ def _fit(
         notes=dataset.notes,
         duplicates=result.duplicates,
         head_sha256=head_sha256,
+        precision_check=result.precision_check,
+        out_of_fold=result.folds,
     )
-    _write_environment(run, device, result)
+    if options.verdicts:
+        run.update_config(change=change_by_verdicts(run))
+    _write_environment(run, extractor.device, result)
     run.set_status("done", accuracy=result.accuracy, log_loss=result.log_loss)
     (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return result
-
-
-def _fit_head(
-    run: Run,
-    options: FitOptions,
-    dataset: Dataset,
-    features_of: Callable[[list[str]], torch.Tensor],
-    report: Reporter,
-) -> Head:
-    assert options.epochs and options.lr
-    pairs = []
-    for split in ("train", "valid"):
-        rows = dataset.of(split)
-        pairs.append((features_of(rows["sha256"].tolist()), _labels(rows, dataset.class_names)))
-    lines: list[dict[str, Any]] = []
-
-    def after(line: dict[str, Any]) -> None:
-        lines.append(line)
-        report.epoch(lines, options.epochs or 0)
-
-    head = train_head(
-        pairs[0], pairs[1], len(dataset.class_names),
-        epochs=options.epochs, lr=options.lr, batch_size=options.batch_size, seed=options.seed,
-        l2=known_l2(run), on_epoch=after,
-    )  # fmt: skip
-    run.write_epochs(lines)
-    save_tensors(run.folder / "head.safetensors", {"weight": head.weight, "bias": head.bias})
-    run.update_config(l2=head.l2)
-    return head
-
-
-def _fit_all(
-    run: Run,
-    options: FitOptions,
-    dataset: Dataset,
-    weights: Weights,
-    steps: Preprocessing,
-    device: Device,
-    report: Reporter,
-) -> Dataset:
-    assert options.epochs and options.lr
-    labelled = dataset.images[dataset.images["split"] != "test"]
-    wanted = dict(zip(labelled["sha256"], labelled["path"], strict=True))
-    bad: dict[str, str] = {}
-    for done, (name, picture) in enumerate(decoded(dataset.root, wanted, steps, 64), 1):
-        report("decode", done, len(wanted))
-        if isinstance(picture, str):
-            bad |= dict.fromkeys(labelled.loc[labelled["sha256"] == name, "path"], picture)
-    dataset = _still_usable(dataset.without(bad), options.data)
-    parts = []
-    for split in ("train", "valid"):
-        rows = dataset.of(split)
-        labels = _labels(rows, dataset.class_names)
-        parts.append(Pictures(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels))
-    network = load_network(options.backbone, weights, options.seed, steps.crop)
-    extractor, width = split_network(network)
-
-    def after(lines: list[dict[str, Any]]) -> None:
-        run.write_epochs(lines)
-        report.epoch(lines, options.epochs or 0)
-
-    finetune(
-        extractor, width, len(dataset.class_names), parts[0], parts[1],
-        steps=steps, device=device, epochs=options.epochs, lr=options.lr,
-        batch_size=options.batch_size, seed=options.seed, folder=run.folder,
-        progress=report, on_epoch=after,
-    )  # fmt: skip
-    return dataset
-
-
-def _still_usable(dataset: Dataset, data: Path) -> Dataset:
-    for split in ("train", "valid"):
-        rows = dataset.of(split)
-        if rows.empty or (split == "train" and rows["label"].nunique() < 2):
-            raise Refused(f"{data}: too few {split} pictures can be decoded to fit anything.")
-    return dataset
-
-
-def _labels(rows: Any, class_names: tuple[str, ...]) -> torch.Tensor:
-    return torch.from_numpy(np.searchsorted(class_names, rows["label"].to_numpy(str)))
 
 
 def _write_environment(run: Run, device: Device, result: FitResult) -> None:
@@ -271,7 +250,7 @@ def _write_environment(run: Run, device: Device, result: FitResult) -> None:
         {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
+            "torchvision": version("torchvision"),
             "platform": platform.platform(),
             "device": device.description,
             "precision": device.precision,
@@ -279,5 +258,6 @@ def _write_environment(run: Run, device: Device, result: FitResult) -> None:
             "seconds": result.seconds,
             "forward_passes": result.forward_passes,
             "pictures_per_second": result.pictures_per_second,
+            "precision_check": result.precision_check,
         },
     )

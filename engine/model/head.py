@@ -70,9 +70,7 @@ def train_head(
     """
     features, labels = train
     with _threads_for(len(L2_CANDIDATES) * _FOLDS * n_classes * features.shape[1]):
-        centre = features.mean(dim=0)
-        scale = (features - centre).square().mean().sqrt().clamp_min(1e-12)
-        x = (features - centre) / scale
+        x, centre, scale = _centred(features)
         chosen = _choose_l2(x, labels, n_classes, seed) if l2 is None else l2
 
         started = time.monotonic()
@@ -101,6 +99,43 @@ def train_head(
             epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, on_epoch=report,
         )  # fmt: skip
         return _unscaled(weight[0], bias[0], centre, scale, chosen)
+
+
+def train_heads(
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    n_classes: int,
+    sample_weight: torch.Tensor,
+    *,
+    epochs: int,
+    lr: float,
+    batch_size: int,
+    seed: int,
+    l2: float,
+) -> list[Head]:
+    """Train H heads side by side as :func:`train_head` does, each on its own share of pictures.
+
+    Parameters
+    ----------
+    features : float32 tensor of shape (n, width)
+    labels : int64 tensor of shape (n,)
+    sample_weight : float32 tensor of shape (H, n), weight of each picture in each head
+    """
+    with _threads_for(len(sample_weight) * n_classes * features.shape[1]):
+        x, centre, scale = _centred(features)
+        weight, bias = _adam(
+            x, labels, n_classes, sample_weight, torch.full((len(sample_weight),), l2),
+            epochs=epochs, lr=lr, batch_size=batch_size, seed=seed,
+        )  # fmt: skip
+    return [_unscaled(w, b, centre, scale, l2) for w, b in zip(weight, bias, strict=True)]
+
+
+def _centred(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the features less their mean and divided by one number, and both of these."""
+    centre = features.mean(dim=0)
+    x = features - centre
+    scale = x.square().mean().sqrt().clamp_min(1e-12)
+    return x / scale, centre, scale
 
 
 def _choose_l2(x: torch.Tensor, labels: torch.Tensor, n_classes: int, seed: int) -> float:

@@ -11,8 +11,9 @@ from typing import Any
 
 from engine.data.dataset import Dataset
 from engine.errors import Refused
-from engine.model.backbones import Preprocessing, check_backbone
+from engine.model.backbones import check_backbone
 from engine.model.device import Device
+from engine.model.published import Preprocessing
 from engine.model.weights import Weights
 from engine.runs.jobs import DEMO
 from engine.runs.run import Run, list_runs
@@ -39,6 +40,8 @@ class FitOptions:
     device: str = "auto"
     precision: str = "auto"
     name: str | None = None
+    folds: int | None = None
+    verdicts: bool = False
 
     def checked(self) -> FitOptions:
         """Return the options with their defaults filled in.
@@ -59,6 +62,10 @@ class FitOptions:
                 raise Refused(f"{option} {value} must be above 0.")
         if not 1 <= self.batch_size <= 65536:
             raise Refused(f"--batch-size {self.batch_size} must lie between 1 and 65,536.")
+        if self.folds is not None and not 2 <= self.folds <= 20:
+            raise Refused(f"--folds {self.folds} must lie between 2 and 20.")
+        if self.folds and self.train == "all":
+            raise Refused("--folds goes with --train head only; leave one of them out.")
         if not 0 <= self.seed < 2**31:
             raise Refused(f"--seed {self.seed} must lie between 0 and 2,147,483,647.")
         return replace(self, lr=self.lr or lr)
@@ -98,6 +105,7 @@ def plan(
         "inputs_key": _hash({"backbone": options.backbone, "seed": options.seed, **inputs}),
         "name": options.name,
         "positive": None,
+        "held_out": options.valid,  # the scores take the name "valid"
         "data": str(options.data.absolute()),
         "root": str(dataset.root),
     }

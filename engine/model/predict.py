@@ -17,7 +17,6 @@ from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, Progress, load_pictures
 from engine.errors import Refused
 from engine.model.backbones import (
-    Preprocessing,
     check_backbone,
     feature_key,
     for_inference,
@@ -26,8 +25,10 @@ from engine.model.backbones import (
     split_network,
 )
 from engine.model.device import Device, choose_device
-from engine.model.features import Features, compute_features
+from engine.model.features import Features, compute_features, kept_features
 from engine.model.head import Head
+from engine.model.published import Preprocessing
+from engine.model.ranks import ALONE, Ranks
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, workspace
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions, save_predictions
@@ -54,22 +55,36 @@ class Extractor:
     body: Path | None = None
 
     def features(
-        self, root: Path, images: pd.DataFrame, progress: Progress | None = None
+        self,
+        root: Path,
+        images: pd.DataFrame,
+        progress: Progress | None = None,
+        ranks: Ranks = ALONE,
     ) -> Features:
         """Return the features of the pictures in an images table."""
-        key = feature_key(self.backbone, self.weights, self.steps, self.device.precision)
         return compute_features(
             root,
             images["path"].tolist(),
             images["sha256"].tolist(),
-            folder=workspace() / "cache" / "features" / key,
+            folder=self._folder,
             extractor=self._build,
             steps=self.steps,
             device=self.device,
             progress=progress,
+            ranks=ranks,
         )
 
-    def _build(self) -> nn.Module:
+    def kept_features(self, images: pd.DataFrame) -> Features:
+        """Return the features of those pictures that have some in the cache."""
+        return kept_features(self._folder, images["sha256"])
+
+    @property
+    def _folder(self) -> Path:
+        key = feature_key(self.backbone, self.weights, self.steps, self.device.precision)
+        return workspace() / "cache" / "features" / key
+
+    def network(self) -> nn.Module:
+        """Build the network up to its features, as torchvision has it, in float32."""
         if self.body is None:
             network, _ = split_network(self._whole(self.weights))
         else:
@@ -78,7 +93,10 @@ class Extractor:
             load_state(
                 network, {name[5:]: t for name, t in tensors.items() if name.startswith("body.")}
             )
-        return for_inference(network, self.device.dtype, self.device.name)
+        return network.eval()
+
+    def _build(self) -> nn.Module:
+        return for_inference(self.network(), self.device.dtype, self.device.name)
 
     def _whole(self, weights: Weights) -> nn.Module:
         return load_network(self.backbone, weights, self.seed, self.steps.crop)
@@ -107,7 +125,8 @@ def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]
 def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     config = run.config
     if "head_sha256" not in config:
-        raise Refused(f"run {run.name} has no model: it is imported, or its fit did not finish.")
+        what = "a blend" if config.get("blend") else "imported, or its fit did not finish"
+        raise Refused(f"run {run.name} has no model: it is {what}.")
     check_backbone(config["backbone"])
     precision = config["precision"]
     device = device or choose_device(precision=precision)

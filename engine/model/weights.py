@@ -10,7 +10,6 @@ from pathlib import Path
 
 import safetensors
 import torch
-import torchvision
 from safetensors.torch import load_file
 
 from engine.errors import Refused
@@ -78,6 +77,8 @@ def first_line(error: Exception) -> str:
 
 
 def _published_file(name: str) -> Path:
+    import torchvision
+
     published = torchvision.models.get_model_weights(name).DEFAULT
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / Path(published.url).name

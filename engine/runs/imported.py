@@ -79,8 +79,10 @@ def read_predictions_table(path: Path) -> ImportedPredictions:
     return ImportedPredictions(predictions, "path" in columns)
 
 
-def read_csv_text(path: Path) -> tuple[list[str], list[pa.StringArray]]:
+def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list[pa.StringArray]]:
     """Read a CSV file (UTF-8, with or without BOM) as its header and its columns, all text.
+
+    With ``first``, only so many columns are kept; the header is whole.
 
     Raises
     ------
@@ -90,14 +92,19 @@ def read_csv_text(path: Path) -> tuple[list[str], list[pa.StringArray]]:
     try:
         data = path.read_bytes()
         spaced = b'"' in data and _SPACE_BEFORE_QUOTE.search(data)
-        table = _spaced_table(data) if spaced else _csv_table(data)
+        table = _spaced_table(data) if spaced else _csv_table(data, first)
+        rows = csv.reader(
+            io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""),
+            skipinitialspace=bool(spaced),
+        )
+        header = next(filter(None, rows))
     except OSError as error:
         raise Refused(f"{path} could not be read ({error.strerror}).") from error
     except (pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
         reason = f"{error} ".splitlines()[0].strip()[:150]
         raise Refused(f"{path} cannot be read as a CSV file in UTF-8 ({reason}).") from error
     columns = [_one_array(column) for column in table.columns]
-    return [column[0].as_py() for column in columns], [column[1:] for column in columns]
+    return header, [column[1:] for column in columns[:first]]
 
 
 def names_and_stems(paths: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
@@ -106,12 +113,15 @@ def names_and_stems(paths: pa.StringArray) -> tuple[pa.StringArray, pa.StringArr
     return names, pc.replace_substring_regex(names, r"(?s)^(.+)\.[^.]*$", r"\1")
 
 
-def _csv_table(data: bytes) -> pa.Table:
+def _csv_table(data: bytes, first: int | None) -> pa.Table:
+    kept = None if first is None else [f"f{column}" for column in range(first)]
     return pyarrow.csv.read_csv(
         io.BytesIO(data),
         read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True, block_size=1 << 24),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(default_column_type=pa.string()),
+        convert_options=pyarrow.csv.ConvertOptions(
+            default_column_type=pa.string(), include_columns=kept, include_missing_columns=True
+        ),
     )
 
 

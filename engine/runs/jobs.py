@@ -21,7 +21,7 @@ LOG = "fit.log"
 STAGES = ("draw", "list", "decode", "features", "train", "predict")
 OPTIONS = (
     "backbone", "weights", "train", "epochs", "batch_size", "lr", "image_size", "valid", "sample",
-    "seed", "device", "precision", "name",
+    "seed", "device", "precision", "name", "folds", "verdicts",
 )  # fmt: skip
 DEMO: dict[str, Any] = {
     "backbone": "resnet18",

@@ -16,6 +16,12 @@ from engine.runs.files import atomic_path
 
 UNKNOWN = -1
 _ROW_SUM_TOLERANCE = 1e-6
+_GROUP_VALUES = 8_000_000  # probabilities read or written at once
+_TEXTS = pa.schema([(name, pa.string()) for name in ("id", "path", "label")])
+
+
+class _WrongType(Exception):
+    """A column does not hold what its name says."""
 
 
 @dataclass(frozen=True)
@@ -99,26 +105,26 @@ def make_predictions(
         raise Refused(f"{source}: {id_array.null_count:,} rows have no id.")
     if n and (y.min() < UNKNOWN or y.max() >= len(names)):
         raise Refused(f"{source}: a label lies outside the {len(names)} classes.")
-    order = np.asarray(pc.sort_indices(id_array))
-    id_array, path_array, y, p = (
-        id_array.take(pa.array(order)),
-        path_array.take(pa.array(order)),
-        y[order],
-        p[order],
-    )
-    if n:
+    # Files of our own are in order, and to see it takes a hundredth of sorting them.
+    if n and not pc.all(pc.less(id_array[:-1], id_array[1:])).as_py():
+        order = np.asarray(pc.sort_indices(id_array))
+        id_array, path_array, y, p = (
+            id_array.take(pa.array(order)),
+            path_array.take(pa.array(order)),
+            y[order],
+            p[order],
+        )
         same = np.asarray(pc.equal(id_array[1:], id_array[:-1]), dtype=bool)
         if same.any():
             repeated = pc.unique(id_array.take(pa.array(np.flatnonzero(same)))).to_pylist()
             raise Refused(f"{source}: ids occur more than once: {first_ten(repeated)}.")
-    sums = p.sum(axis=1)
-    bad = ~(np.isfinite(p).all(axis=1) & (p >= 0).all(axis=1) & (p <= 1).all(axis=1))
-    if bad.any():
+    if n and not (p.min() >= 0 and p.max() <= 1):  # NaN is neither
+        bad = ~((p.min(axis=1) >= 0) & (p.max(axis=1) <= 1))
         raise Refused(
             f"{source}: probabilities are missing or outside [0, 1] for ids "
             f"{first_ten(id_array.take(pa.array(np.flatnonzero(bad))).to_pylist())}."
         )
-    off = np.abs(sums - 1) > _ROW_SUM_TOLERANCE
+    off = np.abs(p.sum(axis=1) - 1) > _ROW_SUM_TOLERANCE
     if off.any():
         raise Refused(
             f"{source}: probabilities of a row must sum to 1, but do not for ids "
@@ -129,19 +135,16 @@ def make_predictions(
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
     """Write the table as Parquet: id, path, label (null where unknown), one p_<class> a class."""
-    labels = pa.DictionaryArray.from_arrays(
-        pa.array(predictions.y_true.astype(np.int32), mask=predictions.y_true == UNKNOWN),
-        pa.array(predictions.class_names, pa.string()),
-    )
-    columns: dict[str, pa.Array] = {
-        "id": predictions.ids,
-        "path": predictions.paths,
-        "label": labels.cast(pa.string()),
-    }
-    for column, name in enumerate(predictions.class_names):
-        columns[f"p_{name}"] = pa.array(np.ascontiguousarray(predictions.probabilities[:, column]))
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
+    at_once = max(_GROUP_VALUES // len(predictions.class_names), 1)
+    # What hardly repeats needs no dictionary: 0.8 of the size, a third of the time to read.
+    options = {"compression": "zstd", "use_dictionary": ["path", "label"]}
+    schema = _part(predictions, slice(0)).schema
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, **options) as writer,
+    ):
+        for start in range(0, len(predictions), at_once):
+            writer.write_table(_part(predictions, slice(start, start + at_once)))
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -153,27 +156,27 @@ def load_predictions(path: Path) -> Predictions:
         When the file is missing, damaged, or breaks a rule of :func:`make_predictions`.
     """
     try:
-        table = pq.read_table(path).combine_chunks()
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            class_names = [name[2:] for name in names if name.startswith("p_")]
+            missing = set(_TEXTS.names) - set(names)
+            if missing:
+                raise Refused(f"{path} has no column {first_ten(sorted(missing))}.")
+            if len(class_names) < 2:
+                raise Refused(f"{path} has fewer than two columns p_<class>.")
+            texts, probabilities = _read(file, [f"p_{name}" for name in class_names])
     except FileNotFoundError as error:
         raise Refused(f"{path} does not exist.") from error
+    except _WrongType as error:
+        raise Refused(f"{path} holds a column of the wrong type ({error}).") from error
     except (OSError, pa.ArrowException) as error:
         raise Refused(f"{path} is damaged and cannot be read as Parquet.") from error
-    class_names = [name[2:] for name in table.column_names if name.startswith("p_")]
-    missing = {"id", "path", "label"} - set(table.column_names)
-    if missing:
-        raise Refused(f"{path} has no column {first_ten(sorted(missing))}.")
-    if len(class_names) < 2:
-        raise Refused(f"{path} has fewer than two columns p_<class>.")
-    try:
-        ids, paths, labels = (_column(table, name) for name in ("id", "path", "label"))
-        columns = [np.asarray(table[f"p_{name}"].cast(pa.float64())) for name in class_names]
-    except pa.ArrowException as error:
-        raise Refused(f"{path} holds a column of the wrong type ({error}).") from error
+    ids, paths, labels = (texts[name].combine_chunks() for name in _TEXTS.names)
     return make_predictions(
         ids,
         paths,
         label_indices(labels, class_names, source=str(path)),
-        np.column_stack(columns),
+        probabilities,
         class_names,
         source=str(path),
     )
@@ -195,9 +198,30 @@ def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) 
     return np.asarray(pc.fill_null(indices, UNKNOWN), dtype=np.int64)
 
 
-def _column(table: pa.Table, name: str) -> pa.Array:
-    column = table[name].cast(pa.string())
-    chunks = column.chunks
-    return (
-        chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], pa.string())])
-    )
+def _read(file: pq.ParquetFile, columns: list[str]) -> tuple[pa.Table, np.ndarray]:
+    """Return id, path and label as text, and the probabilities, read a group of rows at a time."""
+    texts, stop = [_TEXTS.empty_table()], 0
+    probabilities = np.empty((file.metadata.num_rows, len(columns)))
+    for number in range(file.num_row_groups):
+        group = file.read_row_group(number)
+        start, stop = stop, stop + len(group)
+        try:
+            texts.append(group.select(_TEXTS.names).cast(_TEXTS))
+            for index, name in enumerate(columns):
+                probabilities[start:stop, index] = group[name].cast(pa.float64())
+        except pa.ArrowException as error:
+            raise _WrongType(error) from error
+    return pa.concat_tables(texts), probabilities
+
+
+def _part(predictions: Predictions, rows: slice) -> pa.Table:
+    y_true, p = predictions.y_true[rows], predictions.probabilities[rows]
+    names = pa.array(predictions.class_names, pa.string())
+    columns = {
+        "id": predictions.ids[rows],
+        "path": predictions.paths[rows],
+        "label": names.take(pa.array(y_true, mask=y_true == UNKNOWN)),
+    }
+    for column, name in enumerate(predictions.class_names):
+        columns[f"p_{name}"] = pa.array(np.ascontiguousarray(p[:, column]))
+    return pa.table(columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,11 @@ from engine.runs.run import Cancelled, Run
 
 Progress = Callable[[str, int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]
+
+
+def is_first() -> bool:
+    """Tell whether this process writes and speaks: of those that torchrun started, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
@@ -32,19 +38,25 @@ def taken(run: Run) -> Iterator[None]:
 
 
 class Reporter:
-    """Passes progress on to the caller and, twice a second, to status.json; stops on request."""
+    """Passes progress on to the caller and, twice a second, to status.json; stops on request.
+
+    Of many processes all but the first are ``silent``.
+    """
 
     def __init__(
         self,
         run: Run,
         progress: Progress | None = None,
         on_epoch: OnEpoch | None = None,
+        silent: bool = False,
     ) -> None:
-        self.run, self.progress, self.on_epoch = run, progress, on_epoch
+        self.run, self.progress, self.on_epoch, self.silent = run, progress, on_epoch, silent
         self.stage, self.since, self.first, self.written = "", 0.0, 0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Report ``done`` of ``total`` pictures of a stage; raise Cancelled when asked to."""
+        if self.silent:
+            return
         now = time.monotonic()
         if stage != self.stage:
             self.stage, self.since, self.first, self.written = stage, now, done, 0.0

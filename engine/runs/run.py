@@ -23,8 +23,10 @@ from engine.runs.files import atomic_path, locked, read_json, workspace, write_a
 from engine.runs.predictions import Predictions, load_predictions
 
 FORMAT_VERSION = 1
+OUT_OF_FOLD = ("folds", "triage")  # predictions of all labelled pictures, train and valid
 DEFAULT_BOUNDS = (0.025, 0.975)  # the reference case's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_GROUP_ROWS = 100_000
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
@@ -171,7 +173,10 @@ class Run:
         """Write the images table and the quarantine."""
         images = images.sort_values(["split", "id"], ignore_index=True)
         with atomic_path(self.folder / "images.parquet") as temporary:
-            images.to_parquet(temporary, index=False, compression="zstd")
+            # In groups, whoever asks for a split leaves the others unread.
+            images.to_parquet(
+                temporary, index=False, compression="zstd", row_group_size=_GROUP_ROWS
+            )
         text = io.StringIO(newline="")
         writer = csv.writer(text)  # its own line ends, or it leaves those in names unquoted
         writer.writerow(quarantine.columns)
@@ -183,8 +188,13 @@ class Run:
         write_atomic(self.folder / "quarantine.csv", content)
 
     def predictions_path(self, split: str) -> Path:
-        """Return where the predictions of a split (valid, test) are kept."""
+        """Return where the predictions of a split (valid, folds, test) are kept."""
         return self.folder / "predictions" / f"{split}.parquet"
+
+    @property
+    def labelled_split(self) -> str:
+        """Return "folds" where all labelled pictures have out-of-fold predictions, else "valid"."""
+        return "folds" if self.predictions_path("folds").is_file() else "valid"
 
     def predictions(self, split: str = "valid") -> Predictions:
         """Load the predictions of a split.

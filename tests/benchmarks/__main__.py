@@ -8,7 +8,10 @@ import sys
 from tests.benchmarks.report import write_section
 
 # Each module has a TITLE and a `measure()` that returns its section as Markdown.
-MODULES = ["dashboard"]
+MODULES = [
+    "fit_speed", "passes", "decoding", "matrix", "scoring", "growth", "ranks", "gpu", "dashboard",
+    "map", "triage", "tables",
+]  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ CLASSES = ("cat", "dog")
 def drawn(folder: Path, count: int) -> list[tuple[str, str]]:
     """Draw pictures and return path and checksum of those that can be read."""
     draw_demo(folder, train=count - 60, test=60)
+    (folder / "sample_submission.csv").unlink()  # it asks for the test pictures drawn here
     found = []
     for path in sorted(folder.glob("*/*.jpg")):
         content = path.read_bytes()
@@ -35,8 +37,16 @@ def drawn(folder: Path, count: int) -> list[tuple[str, str]]:
     return found
 
 
-def made_run(root: Path, files: list[tuple[str, str]], n: int, n_test: int, *, age: int = 0) -> Run:
-    """Return a run of two classes, 4 % wrong, whose pictures share the files in turn.
+def made_run(
+    root: Path,
+    files: list[tuple[str, str]],
+    n: int,
+    n_test: int,
+    *,
+    classes: Sequence[str] = CLASSES,
+    age: int = 0,
+) -> Run:
+    """Return a run whose pictures share the files in turn; of two classes 4 % are wrong.
 
     Parameters
     ----------
@@ -47,22 +57,21 @@ def made_run(root: Path, files: list[tuple[str, str]], n: int, n_test: int, *, a
     run = create_run(
         "vgg16",
         {
-            "name": f"{n:,} predictions", "class_names": CLASSES, "positive": "dog",
-            "root": str(root), "data": str(root), "train": "head",
+            "name": f"{n:,} predictions", "class_names": classes, "train": "head",
+            "positive": classes[1] if len(classes) == 2 else None,
+            "root": str(root), "data": str(root), "n": {"test": n_test},
         },
         now=datetime.now(UTC) - timedelta(days=age),
     )  # fmt: skip
     images = []
     for split, count in (("valid", n), ("test", n_test)):
-        y_true = rng.integers(0, 2, count)
-        wrong = rng.random(count) < 0.04
-        odds = np.where(wrong, -1, 1) * rng.gamma(2.0, 2.5, count) * np.where(y_true == 1, 1, -1)
-        p = 1 / (1 + np.exp(-odds))
+        y_true = rng.integers(0, len(classes), count)
+        p = _two(rng, y_true) if len(classes) == 2 else _many(rng, y_true, len(classes))
         names = pa.array([f"{split[0]}{i:07}" for i in range(count)], pa.string())
         chosen = rng.integers(0, len(files), count)
         paths = pa.array([path for path, _ in files]).take(pa.array(chosen))
         labels = y_true if split == "valid" else np.full(count, -1)
-        predictions = make_predictions(names, paths, labels, np.column_stack([1 - p, p]), CLASSES)
+        predictions = make_predictions(names, paths, labels, p, classes)
         save_predictions(run.predictions_path(split), predictions)
         if split == "valid":
             figures = {
@@ -74,7 +83,7 @@ def made_run(root: Path, files: list[tuple[str, str]], n: int, n_test: int, *, a
             pd.DataFrame(
                 {
                     "id": names.to_pylist(), "path": paths.to_pylist(), "split": split,
-                    "label": np.array(CLASSES)[y_true] if split == "valid" else None,
+                    "label": np.array(classes)[y_true] if split == "valid" else None,
                     "width": np.int32(320), "height": np.int32(320), "bytes": np.int64(20_000),
                     "sha256": pa.array([s for _, s in files]).take(pa.array(chosen)).to_pylist(),
                 }
@@ -84,3 +93,23 @@ def made_run(root: Path, files: list[tuple[str, str]], n: int, n_test: int, *, a
     run.save_tables(pd.concat(images, ignore_index=True), aside)
     run.set_status("done")
     return run
+
+
+def _two(rng: np.random.Generator, y_true: np.ndarray) -> np.ndarray:
+    wrong = rng.random(len(y_true)) < 0.04
+    odds = np.where(wrong, -1, 1) * rng.gamma(2.0, 2.5, len(y_true)) * np.where(y_true == 1, 1, -1)
+    p = 1 / (1 + np.exp(-odds))
+    return np.column_stack([1 - p, p])
+
+
+def _many(rng: np.random.Generator, y_true: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return probabilities as a network gives them: most of a row on a few classes near by."""
+    p = rng.standard_normal((len(y_true), n_classes))
+    p *= 1.6
+    near = (y_true[:, None] + rng.integers(-5, 6, (len(y_true), 3))) % n_classes
+    rows = np.arange(len(y_true))
+    for column in (*near.T, y_true):
+        p[rows, column] += rng.gamma(2.0, 2.5, len(y_true))
+    np.exp(p, out=p)
+    p /= p.sum(axis=1, keepdims=True)
+    return p

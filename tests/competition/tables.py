@@ -42,3 +42,7 @@ def rows_of(submission: Submission) -> list[list[str]]:
 
 def failed(submission: Submission) -> list[str]:
     return [check.name for check in submission.checks if not check.passed]
+
+
+def values_of(submission: Submission) -> list[list[str]]:
+    return [column.to_pylist() for column in submission.values]

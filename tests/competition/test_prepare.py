@@ -72,7 +72,7 @@ def test_a_named_sample_is_taken_before_the_one_beside_the_pictures(tmp_path):
     mine = tmp_path / "mine.csv"
     mine.write_text("id,label\n2,0.5\n1,0.5\n10,0.5\n3,0.5\n")
     submission = prepare_submission(run, 0.0, 1.0, mine)
-    assert submission.ids == ["2", "1", "10", "3"] and submission.ok
+    assert submission.ids.to_pylist() == ["2", "1", "10", "3"] and submission.ok
     assert failed(prepare_submission(run, 0.0, 1.0)) == ["ids"]
 
 

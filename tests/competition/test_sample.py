@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.competition.submission import to_csv
 from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN, make_predictions
-from tests.competition.tables import check, failed, rows_of, table, table_of_three
+from tests.competition.tables import check, failed, rows_of, table, table_of_three, values_of
 
 # Reading it.
 
@@ -90,16 +90,16 @@ def test_ids_are_matched_by_id_then_file_name_then_stem(sample):
     paths = {"1": "x/9.jpg", "9": "x/other.jpg", "k": "y/z.png", "m": "y\\w.png"}
     p = {"1": 0.1, "9": 0.2, "k": 0.3, "m": 0.4}
     by_id = check(table(p, paths), sample("id,label\n9,0\n1,0\nz.png,0\nw,0\n"))
-    assert by_id.values == [["0.20000", "0.10000", "0.30000", "0.40000"]] and by_id.ok
+    assert values_of(by_id) == [["0.20000", "0.10000", "0.30000", "0.40000"]] and by_id.ok
     by_name = check(table(p, paths), sample("id,label\n9.jpg,0\nother,0\nz,0\nw.png,0\n"))
-    assert by_name.values == [["0.10000", "0.20000", "0.30000", "0.40000"]] and by_name.ok
+    assert values_of(by_name) == [["0.10000", "0.20000", "0.30000", "0.40000"]] and by_name.ok
 
 
 @pytest.mark.parametrize("asked", ["7.jpg", "7"])
 def test_a_name_of_two_pictures_is_no_match(sample, asked):
     predictions = table({"a/7": 0.1, "b/7": 0.9}, {"a/7": "a/7.jpg", "b/7": "b/7.jpg"})
     submission = check(predictions, sample(f"id,label\n{asked},0\n"))
-    assert "ids" in failed(submission) and submission.values == [[""]]
+    assert "ids" in failed(submission) and values_of(submission) == [[""]]
     assert f"more than one picture '{asked}'" in submission.checks[1].message
 
 
@@ -118,7 +118,7 @@ def test_two_ids_of_one_picture_fail(sample):
 def test_never_by_position(sample):
     submission = check(table({"1": 0.1, "2": 0.2}), sample("id,label\n3,0\n4,0\n"))
     assert failed(submission) == ["rows", "ids"]
-    assert submission.values == [["", ""]]
+    assert values_of(submission) == [["", ""]]
 
 
 # What a value means.
@@ -137,35 +137,37 @@ def test_never_by_position(sample):
 )
 def test_the_class_direction_is_said(sample, column, positive, value, said):
     submission = check(table({"1": 0.9}), sample(f"id,{column}\n1,0.5\n"), positive=positive)
-    assert submission.values == [[value]]
+    assert values_of(submission) == [[value]]
     assert submission.checks[5].message == said and submission.ok
 
 
 def test_a_class_within_another_classes_name_is_not_meant(sample):
     predictions = table({"1": 0.9}, classes=("dog", "not_dog"))
-    assert check(predictions, sample("id,is_not_dog\n1,0\n"), positive=0).values == [["0.90000"]]
-    assert check(predictions, sample("id,is_dog\n1,0\n")).values == [["0.10000"]]
+    assert values_of(check(predictions, sample("id,is_not_dog\n1,0\n"), positive=0)) == [
+        ["0.90000"]
+    ]
+    assert values_of(check(predictions, sample("id,is_dog\n1,0\n"))) == [["0.10000"]]
 
 
 def test_bounds_belong_to_the_positive_class_whatever_the_column(sample):
     path = sample("id,cat\n1,0\n2,0\n")
     submission = check(table({"1": 1.0, "2": 0.0}), path, lower=0.1, upper=0.975)
-    assert submission.values == [["0.02500", "0.90000"]] and submission.ok
+    assert values_of(submission) == [["0.02500", "0.90000"]] and submission.ok
 
 
 def test_class_names_in_the_sample_ask_for_the_predicted_class(sample):
     two = check(table({"1": 0.9, "2": 0.1}), sample("id,label\n1,cat\n2,cat\n"))
-    assert two.values == [["dog", "cat"]] and two.ok
+    assert values_of(two) == [["dog", "cat"]] and two.ok
     rows = {"1": (0.2, 0.3, 0.5), "2": (0.6, 0.3, 0.1)}
     three = check(table_of_three(rows), sample("id,label\n1,cat\n2,dog\n"))
-    assert three.values == [["dog", "bird"]] and three.ok
+    assert values_of(three) == [["dog", "bird"]] and three.ok
     blank = check(table_of_three(rows), sample("id,category\n1,\n2,\n"))
-    assert blank.values == [["dog", "bird"]] and blank.ok
+    assert values_of(blank) == [["dog", "bird"]] and blank.ok
 
 
 def test_whole_numbers_ask_for_the_index_of_many_classes_and_the_check_lists_them(sample):
     submission = check(table_of_three({"1": (0.2, 0.3, 0.5)}), sample("id,class\n1,0\n"))
-    assert submission.values == [["2"]]
+    assert values_of(submission) == [["2"]]
     assert submission.checks[5].message.endswith("names sorted: 0 is bird, 1 is cat, 2 is dog.")
 
 
@@ -173,9 +175,9 @@ def test_classes_that_are_numbers_are_written_by_name(sample):
     names = ("1", "2", "3")
     p = np.array([[0.1, 0.2, 0.7]])
     predictions = make_predictions(["a"], ["a.jpg"], np.array([UNKNOWN]), p, names)
-    assert check(predictions, sample("id,Label\na,0\n")).values == [["3"]]
+    assert values_of(check(predictions, sample("id,Label\na,0\n"))) == [["3"]]
     two = table({"a": 0.7}, classes=("0", "1"))
-    assert check(two, sample("id,Label\na,0\n")).values == [["0.70000"]]
+    assert values_of(check(two, sample("id,Label\na,0\n"))) == [["0.70000"]]
 
 
 @pytest.mark.parametrize(
@@ -188,19 +190,19 @@ def test_classes_that_are_numbers_are_written_by_name(sample):
 def test_a_column_that_fits_nothing_fails_the_direction(sample, content, said):
     submission = check(table_of_three({"1": (0.2, 0.3, 0.5)}), sample(content))
     assert failed(submission) == ["class direction"]
-    assert said in submission.checks[5].message and submission.values == [[""]]
+    assert said in submission.checks[5].message and values_of(submission) == [[""]]
 
 
 def test_columns_are_matched_to_classes_by_name_whatever_their_order(sample):
     path = sample("id, Dog ,bird,CAT\n1,0,0,0\n")
     submission = check(table_of_three({"1": (0.2, 0.3, 0.5)}), path)
-    assert submission.values == [["0.50000"], ["0.20000"], ["0.30000"]] and submission.ok
+    assert values_of(submission) == [["0.50000"], ["0.20000"], ["0.30000"]] and submission.ok
     assert submission.header == ("id", " Dog ", "bird", "CAT")
 
 
 def test_two_columns_of_two_classes_add_up(sample):
     submission = check(table({"1": 1.0}), sample("id,dog,cat\n1,0,0\n"), upper=0.975)
-    assert submission.values == [["0.97500"], ["0.02500"]] and submission.ok
+    assert values_of(submission) == [["0.97500"], ["0.02500"]] and submission.ok
 
 
 @pytest.mark.parametrize(

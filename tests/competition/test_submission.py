@@ -12,7 +12,7 @@ import pytest
 from engine.competition.submission import require, to_csv
 from engine.errors import Refused
 from engine.runs.predictions import make_predictions
-from tests.competition.tables import TWO, check, failed, rows_of, table, table_of_three
+from tests.competition.tables import TWO, check, failed, rows_of, table, table_of_three, values_of
 
 # The form of the file.
 
@@ -39,8 +39,10 @@ def test_the_reference_case_comes_out_as_the_sample_orders_it(sample):
 def test_without_a_sample_ids_are_in_natural_order():
     submission = check(table({"10": 0.1, "2": 0.2, "a10": 0.3, "a9": 0.4, "1": 0.5, "01": 0.6}))
     assert submission.header == ("id", "label")
-    assert submission.ids == ["01", "1", "2", "10", "a9", "a10"]
-    assert submission.values == [["0.60000", "0.50000", "0.20000", "0.10000", "0.40000", "0.30000"]]
+    assert submission.ids.to_pylist() == ["01", "1", "2", "10", "a9", "a10"]
+    assert values_of(submission) == [
+        ["0.60000", "0.50000", "0.20000", "0.10000", "0.40000", "0.30000"]
+    ]
 
 
 def test_without_a_sample_many_classes_get_a_column_each():
@@ -53,7 +55,7 @@ def test_without_a_sample_many_classes_get_a_column_each():
 
 def test_without_a_sample_quarantined_ids_are_rows_too():
     submission = check(table({"1": 0.5, "10": 0.5}), quarantined=[("2", "test/2.jpg")])
-    assert submission.ids == ["1", "2", "10"] and submission.flagged == ("2",)
+    assert submission.ids.to_pylist() == ["1", "2", "10"] and submission.flagged == ("2",)
 
 
 def test_ids_that_need_quotes_get_them(sample):
@@ -107,7 +109,7 @@ def test_values_that_are_no_probabilities_fail_the_range(sample, bad):
     p[1] = bad
     submission = check(replace(good, probabilities=p), sample("id,label\n1,0\n2,0\n"))
     assert failed(submission) == ["range"] and submission.checks[3].ids == ("2",)
-    assert submission.values == [["0.50000", ""]]
+    assert values_of(submission) == [["0.50000", ""]]
 
 
 # Quarantined pictures.
@@ -123,7 +125,7 @@ def test_a_quarantined_picture_gets_the_clipped_base_rate_and_is_flagged(sample,
         base_rate=np.array([0.1, 0.9]),
         upper=0.8,
     )
-    assert submission.values == [["0.50000", "0.80000"]] and submission.flagged == (asked,)
+    assert values_of(submission) == [["0.50000", "0.80000"]] and submission.flagged == (asked,)
     found = submission.checks[6]
     assert submission.ok and found.ids == (asked,) and f"'{asked}'" in found.message
 
@@ -132,7 +134,7 @@ def test_a_quarantined_picture_that_the_sample_does_not_ask_for_is_left_out(samp
     submission = check(
         table({"1": 0.5}), sample("id,label\n1,0\n"), quarantined=[("note", "test/note.jpg")]
     )
-    assert submission.ok and submission.ids == ["1"] and submission.flagged == ()
+    assert submission.ok and submission.ids.to_pylist() == ["1"] and submission.flagged == ()
 
 
 def test_a_quarantined_picture_among_many_classes_gets_each_share(sample):
@@ -142,4 +144,4 @@ def test_a_quarantined_picture_among_many_classes_gets_each_share(sample):
         quarantined=[("9", "test/9.jpg")],
         base_rate=np.array([0.6, 0.3, 0.1]),
     )
-    assert [column[0] for column in submission.values] == ["0.10000", "0.30000", "0.60000"]
+    assert [column[0] for column in values_of(submission)] == ["0.10000", "0.30000", "0.60000"]

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from engine.competition.submission import to_csv
+from engine.competition.values import _fixed_point
 from engine.errors import Refused
-from tests.competition.tables import check, failed, table, table_of_three
+from tests.competition.tables import check, failed, table, table_of_three, values_of
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ def test_bounds_that_are_none_are_refused(lower, upper):
 def test_a_probability_that_float32_rounded_to_one_is_clipped():
     p = float(np.float32(1 - 1e-9))
     assert p == 1.0
-    assert check(table({"1": p}), upper=1 - 1e-7).values == [["0.9999999"]]
+    assert values_of(check(table({"1": p}), upper=1 - 1e-7)) == [["0.9999999"]]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_a_probability_that_float32_rounded_to_one_is_clipped():
 )
 def test_values_have_the_digits_they_need_and_no_exponent(p, lower, text):
     submission = check(table({"1": p}), lower=lower, upper=1 - lower)
-    assert submission.values == [[text]] and submission.ok
+    assert values_of(submission) == [[text]] and submission.ok
 
 
 @given(
@@ -59,7 +61,7 @@ def test_written_values_keep_bounds_order_and_six_digits(values, lower, upper, o
     predictions = table({f"{i:02}": p for i, p in enumerate(values)})
     submission = check(predictions, lower=lower, upper=upper, positive=int(not other))
     assert submission.ok
-    texts = submission.values[0]
+    texts = values_of(submission)[0]
     written = [Decimal(text) for text in texts]
     assert all(set(text) <= set("0123456789.") for text in texts)
     assert all(len(text.partition(".")[2]) >= 5 for text in texts)
@@ -80,7 +82,7 @@ def test_many_classes_are_clipped_and_renormalised(rows):
     submission = check(table_of_three(dict(zip(ids, map(tuple, p), strict=True))), lower=0.01)
     limited = p.clip(0.01, 1)
     expected = limited / limited.sum(axis=1, keepdims=True)
-    written = np.array(submission.values, dtype=float).T
+    written = np.array(values_of(submission), dtype=float).T
     np.testing.assert_allclose(written, expected, rtol=5.1e-6)
     assert submission.ok
 
@@ -90,3 +92,36 @@ def test_the_bounds_check_sees_a_value_written_past_its_bound(monkeypatch):
     monkeypatch.setattr("engine.competition.values._fixed_point", rounded)
     submission = check(table({"1": 0.0, "2": 0.5}), lower=1e-7, upper=1 - 1e-7)
     assert failed(submission) == ["bounds"] and submission.checks[4].ids == ("1",)
+
+
+@given(
+    st.lists(
+        st.floats(0, 1)
+        | st.integers(0, 2 * 10**6).map(lambda half: half / (2 * 10**6))  # ties
+        | st.floats(0, 1e-3).map(lambda gap: 1 - gap),
+        max_size=30,
+    )
+)
+@example([0.0, 1.0, 5e-324, 1e-18, 1e-19, 1 - 2**-53, 0.25, 0.0000025, 0.1234565])
+def test_values_are_written_as_python_rounds_them(values):
+    def written(p: float) -> str:
+        near = min(p, 1 - p)
+        decimals = 5 - int(np.floor(np.log10(near))) if near > 0 else 5
+        return f"{p:.{decimals}f}".rstrip("0").ljust(7, "0")
+
+    assert _fixed_point(np.array(values), np.zeros(()), np.ones(())).to_pylist() == [
+        written(p) for p in values
+    ]
+
+
+def test_blocks_of_rows_make_one_file(monkeypatch, sample):
+    ids = [f"{n}" for n in range(23)]
+    drawn = np.random.default_rng(0).random(23)
+    predictions = table(dict(zip(ids, drawn, strict=True)))
+    asked = sample("id,label\n" + "".join(f"{id},0\n" for id in [*ids[::-1], "lost", "none"]))
+    options = {"quarantined": [("lost", "test/lost.jpg")], "base_rate": np.array([0.25, 0.75])}
+    whole = check(predictions, asked, **options)
+    monkeypatch.setattr("engine.competition.submission._BLOCK_VALUES", 8)
+    parts = check(predictions, asked, **options)
+    assert to_csv(parts) == to_csv(whole) and parts.checks == whole.checks
+    assert values_of(parts)[0][-2:] == ["0.75000", ""] and parts.values[0].num_chunks == 7

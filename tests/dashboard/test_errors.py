@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import export, loaders, tiles
+from dashboard import export, loaders, loaders_rows, tiles
 from dashboard.state import Look
 from dashboard.text import literal
 from engine.analysis.categories import CATEGORIES, category_rows
@@ -76,7 +76,7 @@ def test_shuffling_again_is_another_order_of_the_same_pictures(make_run):
     assert parameters(app) == {"show": "random-incorrect", "seed": "1"}
     table = loaders.table(run.name)
     first, second = (
-        loaders.rows(table, Look(show="random-incorrect", seed=seed)) for seed in (0, 1)
+        loaders_rows.rows(table, Look(show="random-incorrect", seed=seed)) for seed in (0, 1)
     )
     assert sorted(first) == sorted(second)
     assert list(first) != list(second)
@@ -124,7 +124,7 @@ def test_many_classes(make_run, classes):
 def test_a_large_picture_turns_to_its_page_and_knows_its_neighbours(make_run):
     run = make_run(n=120)
     table = loaders.table(run.name)
-    order = loaders.rows(table, Look())
+    order = loaders_rows.rows(table, Look())
     ids = [table.predictions.ids[int(row)].as_py() for row in order]
     app = errors(picture=ids[50])
     assert not app.exception
@@ -147,7 +147,7 @@ def test_a_lost_picture_still_has_a_tile(make_run):
 def test_the_csv_is_the_filter_in_order_and_no_formula(make_run):
     run = make_run(n=80, classes=3, hostile=True)
     table = loaders.table(run.name)
-    order = loaders.rows(table, Look())
+    order = loaders_rows.rows(table, Look())
     read = list(csv.DictReader(io.StringIO(export.csv_of(table, order).decode(), newline="")))
     ids = [table.predictions.ids[int(row)].as_py() for row in order]
     assert [row["id"].removeprefix("'") for row in read] == ids

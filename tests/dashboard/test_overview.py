@@ -102,3 +102,15 @@ def test_unfinished_runs_are_not_offered(make_run):
     app = overview()
     assert not app.selectbox
     assert [button.label for button in app.button] == ["Start the demo"]
+
+
+def test_what_fewer_bits_changed_stands_at_the_foot_of_the_page(make_run):
+    run = make_run(n=40)
+    assert "float32" not in page_text(overview())
+    check = {"pictures": 256, "largest_probability_change": 0.0123, "log_loss_change": -0.00045}
+    run.update_config(precision="bfloat16", precision_check=check)
+    app = overview()
+    assert not app.exception
+    said = app.caption[-1].value
+    assert said.startswith("Computed in bfloat16. Against float32, on 256 validation pictures,")
+    assert "0.012," in said and "-0.00045." in said

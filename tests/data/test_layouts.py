@@ -86,12 +86,12 @@ def test_an_image_folder_with_labelled_valid_and_test(tmp_path, name):
     assert rows(data) == [
         ("test", "cat", "cat/0"),
         ("test", "dog", "dog/0"),
-        ("train", "cat", "cat/0"),
-        ("train", "cat", "cat/1"),
-        ("train", "dog", "dog/0"),
-        ("train", "dog", "dog/1"),
-        ("valid", "cat", "cat/0"),
-        ("valid", "dog", "dog/0"),
+        ("train", "cat", "train/cat/0"),
+        ("train", "cat", "train/cat/1"),
+        ("train", "dog", "train/dog/0"),
+        ("train", "dog", "train/dog/1"),
+        ("valid", "cat", "valid/cat/0"),
+        ("valid", "dog", "valid/dog/0"),
     ]
 
 

@@ -16,16 +16,14 @@ from torchvision.models import get_model_weights
 from engine.data.images import decode
 from engine.errors import Refused
 from engine.model.backbones import (
-    Preprocessing,
-    backbone_names,
     check_backbone,
     feature_key,
     for_inference,
     last_layer,
     load_network,
-    preprocessing,
     split_network,
 )
+from engine.model.published import Preprocessing, backbone_names, preprocessing
 from engine.model.weights import Weights
 
 NOTHING = Weights("none", "none-0", None)

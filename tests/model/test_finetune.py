@@ -20,9 +20,10 @@ from torch import nn
 
 from engine.data.images import decode
 from engine.model import finetune as finetune_module
-from engine.model.backbones import Preprocessing
+from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import Device
-from engine.model.finetune import CHECKPOINT, Pictures, finetune, one_cycle
+from engine.model.finetune import Pictures, finetune, one_cycle
+from engine.model.published import Preprocessing
 from tests.tiny_pictures import TWO, picture, put
 
 STEPS = Preprocessing(27, 24, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -116,13 +117,13 @@ def test_the_epoch_with_the_least_valid_loss_is_kept(losses, splits, tmp_path, m
     monkeypatch.setattr(finetune_module, "_evaluate", lambda *_: (next(told), 0.5))
     after: list[dict[str, torch.Tensor]] = []
     folder = tmp_path / "run"
-    save = finetune_module._save_checkpoint
+    save = finetune_module.save_checkpoint
 
     def watched(path, *state):
         save(path, *state)
         after.append(load_file(path))
 
-    monkeypatch.setattr(finetune_module, "_save_checkpoint", watched)
+    monkeypatch.setattr(finetune_module, "save_checkpoint", watched)
     _tune(splits, folder)
     kept = load_file(folder / "model.safetensors")
     best = after[int(np.argmin(losses))]

@@ -251,7 +251,7 @@ def test_a_failed_write_keeps_the_old_table(tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", full)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
     with pytest.raises(Refused, match=str(path)):
         save_predictions(path, two(["a", "b"], [0.1, 0.2]))
     assert_same(load_predictions(path), old)

@@ -1,0 +1,59 @@
+// Text reaches the page by textContent only.
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function mark(className, left, width) {
+  const made = element("i", className);
+  made.style.left = `${left}%`;
+  if (width !== undefined) made.style.width = `${width}%`;
+  return made;
+}
+
+function rowOf(row, index) {
+  const button = element("button", row.marked ? "row marked" : "row");
+  button.type = "button";
+  button.dataset.index = index;
+  button.tabIndex = index ? -1 : 0;
+  button.setAttribute("aria-label", row.told);
+  const name = element("span", "name", row.name);
+  if (row.marked) name.append(" ", element("b", "", "stands out"));
+  const [value, low, high, rest] = row.at;
+  const line = element("span", "line");
+  line.append(mark("band", low, high - low), mark("rest", rest), mark("dot", value));
+  button.append(name, element("span", "n", row.n), element("span", "wrong", row.wrong),
+    element("span", "loss", row.loss), line);
+  return button;
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".slices");
+  root.onclick = (event) => {
+    const row = event.target.closest(".row");
+    if (row) setTriggerValue("open", Number(row.dataset.index));
+  };
+  if (root.shown === JSON.stringify(data)) return;
+  root.shown = JSON.stringify(data);
+  const head = element("div", "head");
+  const scale = element("span", "scale");
+  scale.append(element("span", "", "0"), element("span", "", data.most));
+  head.append(element("span", "name", ""), element("span", "n", "pictures"),
+    element("span", "wrong", "wrong"), element("span", "loss", "log loss"), scale);
+  root.replaceChildren(head, ...data.rows.map(rowOf));
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", "Slices, the worst first; arrow keys move, Enter opens the pictures");
+  root.onkeydown = (event) => {
+    const rows = [...root.querySelectorAll(".row")];
+    const at = rows.indexOf(parentElement.activeElement);
+    const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: rows.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    if (!rows[to]) return;
+    for (const row of rows) row.tabIndex = -1;
+    rows[to].tabIndex = 0;
+    rows[to].focus();
+  };
+}

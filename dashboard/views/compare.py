@@ -1,0 +1,158 @@
+"""Compare: which of two runs is better, what one fixes or breaks, and what their blend gains."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard import compare_state as asked
+from dashboard import loaders, loaders_compare, pictures, review, state, words, words_compare
+from dashboard.components.gallery import gallery
+from dashboard.components.picture import picture
+from dashboard.frame import refusals
+from dashboard.loaders_compare import Compared
+from dashboard.tiles import large_of, pictures_of, tiles_of
+from engine.competition.blend import keep_blend
+
+PER_PAGE = 24
+NAMES = {
+    "fixed": "Fixed",
+    "broken": "Broken",
+    "both-wrong": "Both wrong",
+    "both-right": "Both right",
+}
+ABOUT = {
+    "fixed": "This run gets them right, the other does not; those that cost the other most first.",
+    "broken": "The other run gets them right, this one does not; the costliest first.",
+    "both-wrong": "Neither gets them right; the costliest first.",
+    "both-right": "Both get them right; the costliest first.",
+}
+
+
+def show() -> None:
+    name = state.run_name()
+    st.header("Compare", anchor=False)
+    if name is None:
+        words.no_run("compare it with another one")
+        return
+    runs = {run.name: run for run in loaders.summaries() if run.state == "done"}
+    others = loaders_compare.comparable(name, list(runs))
+    if not others:
+        st.write("No other run knows the same classes. Fit a second one on the same pictures.")
+        st.page_link("views/train.py", label="Go to Train", icon=":material/model_training:")
+        return
+    other = asked.other(others)
+    st.selectbox(
+        "Compared with", others, key=asked.OTHER, on_change=asked.other_changed,
+        format_func=lambda each: runs[each].line,
+    )  # fmt: skip
+    compared = loaders_compare.compared(name, other)
+    judged(compared)
+    shown(compared)
+    blending(name, other)
+
+
+def judged(compared: Compared) -> None:
+    """Show the figures of both, and the table of four."""
+    found = compared.found
+    words.styled(words_compare.verdict(found))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        head = ("", "This run", "Other run", "Difference", "95 % interval")
+        words.styled(words.table(head, words_compare.figures(found)))
+        words.styled(words_compare.chance(found))
+    with right:
+        words.styled(words_compare.four(found))
+
+
+@st.fragment
+def shown(compared: Compared) -> None:
+    """Draw one of the galleries; turning its pages runs nothing but this."""
+    with refusals():
+        counts = {name: len(rows) for name, rows in compared.parts.items()}
+        part = asked.part(counts)
+        st.segmented_control(
+            "Pictures", asked.PARTS, required=True, key=asked.PART, on_change=asked.part_changed,
+            format_func=lambda each: f"{NAMES[each]} {counts[each]:,}",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        galleries(compared, part)
+
+
+def galleries(compared: Compared, part: str) -> None:
+    order = compared.parts[part]
+    pages = max(1, -(-len(order) // PER_PAGE))
+    at = place_of(compared, order)
+    number = asked.page(pages, None if at is None else at // PER_PAGE + 1)
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        about = f"{ABOUT[part]} Loss: other run → this run." if len(order) else "There are none."
+        st.caption(about, width="stretch")
+        if pages > 1:
+            st.pagination(pages, key=asked.PAGE, on_change=asked.page_changed, max_visible_pages=5)
+    chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
+    gallery(
+        tiles(compared, chosen),
+        key="compared",
+        opened=partial(asked.picture_opened, "compared"),
+        turned=partial(asked.page_turned, "compared", pages),
+        turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
+    )
+    large = None if at is None else large_at(compared, order, at)
+    picture(
+        large, key="compared_large", changed=partial(asked.picture_opened, "compared_large"),
+        said=partial(review.said, compared.table, "compared_large"),
+    )  # fmt: skip
+    following = order[number * PER_PAGE : (number + 1) * PER_PAGE]
+    pictures.prefetch(pictures_of(compared.table, following))
+
+
+def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
+    """Return the tiles of chosen rows, each with what it costs in the other run and in this."""
+    made = tiles_of(compared.table, chosen)
+    for tile, row in zip(made, chosen.tolist(), strict=True):
+        before, now = compared.losses[row], compared.table.loss[row]
+        tile.update(pName="loss", p=f"{before:.3f} → {now:.3f}", loss="")
+    return made
+
+
+def place_of(compared: Compared, order: np.ndarray) -> int | None:
+    """Return where in the order the picture lies that the address opens, None for none."""
+    row = loaders.row_of(compared.table, name) if (name := asked.picture()) else None
+    found = np.flatnonzero(order == row) if row is not None else np.empty(0)
+    return int(found[0]) if len(found) else None
+
+
+def large_at(compared: Compared, order: np.ndarray, at: int) -> dict[str, Any]:
+    """Return what the large view shows of the picture at a place of the order."""
+    large = large_of(compared.table, order, at)
+    large["why"] = False  # reasons are asked for on the Errors page
+    large["loss"] += f"; in the other run {compared.losses[order[at]]:.3f}"
+    return large
+
+
+def blending(name: str, other: str) -> None:
+    """Say what a blend of the two gains, and offer to keep it."""
+    st.subheader("Blend these two", anchor=False)
+    prepared = loaders_compare.blend(name, other)
+    words.styled(f'<p class="sl-text">{words_compare.blended(prepared)}</p>')
+    with st.container(horizontal=True, vertical_alignment="bottom", key="blend"):
+        title = st.text_input(
+            "Name of the blend",
+            key=asked.NAME,
+            placeholder="A text to know it by",
+            max_chars=200,
+            width=420,
+        )
+        keep = st.button(
+            "Blend these two", icon=":material/merge:",
+            type="primary" if prepared.found.pays else "secondary",
+        )  # fmt: skip
+    if keep:
+        made = keep_blend(prepared, title.strip() or None)
+        st.switch_page("views/overview.py", query_params={state.RUN: made.name})
+
+
+show()

@@ -1,0 +1,43 @@
+"""Log loss by the cause that people name for hard pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.analysis.metrics import mean_interval
+
+
+@dataclass(frozen=True)
+class CauseLoss:
+    """The mean log loss of the n pictures of a cause ('' for none), and its 95 % interval."""
+
+    cause: str
+    n: int
+    log_loss: float
+    low: float
+    high: float
+
+
+def loss_by_cause(losses: np.ndarray, causes: Sequence[str]) -> list[CauseLoss]:
+    """Return the mean log loss by cause, the dearest first; pictures without a cause come last.
+
+    Parameters
+    ----------
+    losses : float array of shape (n,); nan, for pictures without a label, is left out
+    causes : of each picture, '' for none
+
+    Returns
+    -------
+    list, empty where no labelled picture has a cause
+    """
+    names, known = np.asarray(causes, dtype=str), ~np.isnan(losses)
+    found = []
+    for cause in sorted(set(names[known].tolist())):
+        own = losses[known & (names == cause)]
+        found.append(CauseLoss(cause, len(own), float(own.mean()), *mean_interval(own)))
+    if all(each.cause == "" for each in found):
+        return []
+    return sorted(found, key=lambda each: (each.cause == "", -each.log_loss))

@@ -1,0 +1,43 @@
+"""Two sets of predictions on the same pictures: the mean difference and how sure it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.analysis.metrics import mean_interval
+
+
+def paired_difference(
+    a_losses: np.ndarray, b_losses: np.ndarray, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the mean of ``a_losses - b_losses`` and its 95 % interval by paired bootstrap.
+
+    Above 0: b costs less. Pictures are resampled, never the two columns apart, so what makes a
+    picture dear to both drops out. Any per-picture value will do: losses, or hits as 0 and 1.
+    Beyond 20,000 pictures the normal approximation takes over, see
+    :func:`~engine.analysis.metrics.mean_interval`.
+
+    Parameters
+    ----------
+    a_losses, b_losses : arrays of shape (n,), row i of both being the same picture
+
+    Returns
+    -------
+    (difference, low, high)
+
+    Raises
+    ------
+    ValueError
+        When the two differ in length, are empty, or hold a value that is not finite.
+
+    Examples
+    --------
+    >>> paired_difference(np.array([0.5, 0.7]), np.array([0.25, 0.45]))
+    (0.25, 0.25, 0.25)
+    """
+    a, b = np.asarray(a_losses, dtype=np.float64), np.asarray(b_losses, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"paired losses need the same pictures, not {a.shape} and {b.shape}")
+    differences = a - b
+    low, high = mean_interval(differences, seed=seed)
+    return float(differences.mean()), low, high

@@ -1,0 +1,74 @@
+"""What a refit changed, on one fixed set of labels that both runs are scored by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.analysis.metrics import per_sample_log_loss
+from engine.analysis.paired import paired_difference
+from engine.runs.predictions import UNKNOWN, Predictions
+
+
+@dataclass(frozen=True)
+class Change:
+    """Log loss before and after on the same n pictures and labels.
+
+    Attributes
+    ----------
+    n : pictures that both runs predicted and that have a label in the fixed set
+    excluded : pictures of the earlier run that do not
+    log_loss_before, log_loss_after : under the fixed labels
+    difference, low, high : before less after, above 0 is better, and its paired 95 % interval
+    """
+
+    n: int
+    excluded: int
+    log_loss_before: float
+    log_loss_after: float
+    difference: float
+    low: float
+    high: float
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures by name, the interval as a pair."""
+        values = asdict(self)
+        values["interval"] = [values.pop("low"), values.pop("high")]
+        return values
+
+
+def change_on_fixed_labels(
+    before: Predictions, after: Predictions, labels: np.ndarray, seed: int = 0
+) -> Change | None:
+    """Score two runs by the same labels of the same pictures and pair the losses.
+
+    Neither run's own labels count, and a picture that one of the two left out counts for neither:
+    removing pictures, or changing labels, cannot by itself look like progress.
+
+    Parameters
+    ----------
+    labels : int array, the class of each row of ``before``, ``UNKNOWN`` for none
+
+    Returns
+    -------
+    None where no picture is left, or the two know different classes
+    """
+    if before.class_names != after.class_names:
+        return None
+    found = pc.index_in(before.ids, after.ids.cast(pa.string()))
+    at = np.asarray(pc.fill_null(found, -1), dtype=np.int64)
+    counted = (labels != UNKNOWN) & (at >= 0)
+    if not counted.any():
+        return None
+    y = labels[counted]
+    a = per_sample_log_loss(y, before.probabilities[counted])
+    b = per_sample_log_loss(y, after.probabilities[at[counted]])
+    difference, low, high = paired_difference(a, b, seed)
+    return Change(
+        int(counted.sum()), int((~counted).sum()), float(a.mean()), float(b.mean()),
+        difference, low, high,
+    )  # fmt: skip

@@ -1,0 +1,231 @@
+"""Where a run fails: log loss and errors by picture property, corrected for many looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from engine.analysis.chance import Z, draw_tail, false_discovery, wilson_interval
+from engine.analysis.metrics import per_sample_log_loss
+from engine.errors import Refused
+from engine.runs.predictions import Predictions
+
+BINS = 5
+ALPHA = 0.05
+_FEWEST, _FEWEST_NAMED = 20, 5  # pictures in a slice; fewer say nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """The pictures cut into bins by one property.
+
+    Attributes
+    ----------
+    trait : the property's name
+    bin_of : int array of shape (n,), -1 where the property is unknown
+    low, high : ends of each bin, both among its pictures; empty for a property that has names
+    names : of each bin, for a property that has names
+    """
+
+    trait: str
+    bin_of: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    names: tuple[str, ...] = ()
+
+    @property
+    def n_bins(self) -> int:
+        """Return the number of bins."""
+        return len(self.names) or len(self.low)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Pictures that have something in common.
+
+    Attributes
+    ----------
+    trait, bin : which bin of which property; see :class:`Cut`
+    true : only pictures of this class, None for all
+    low, high : ends of the bin, both among its pictures; None where it has a name
+    name : of the bin, '' where it has ends
+    n, errors : pictures, and wrong ones
+    error_rate, error_interval : with Wilson's 95 % interval
+    log_loss, log_loss_interval : with a normal 95 % interval, held within what occurs
+    rest : log loss of the other pictures (of that class)
+    excess : by how much the log loss of all pictures would fall, were the slice like its rest
+    p : chance that as many pictures drawn blindly (of that class) cost as much
+    p_adjusted : least share of false alarms among all slices marked with it
+    """
+
+    trait: str
+    bin: int
+    true: str | None
+    low: float | None
+    high: float | None
+    name: str
+    n: int
+    errors: int
+    error_rate: float
+    error_interval: tuple[float, float]
+    log_loss: float
+    log_loss_interval: tuple[float, float]
+    rest: float
+    excess: float
+    p: float
+    p_adjusted: float
+
+    @property
+    def stands_out(self) -> bool:
+        """Tell whether it is worse than its rest beyond what many looks find by chance."""
+        return self.p_adjusted <= ALPHA
+
+    def summary(self) -> dict[str, Any]:
+        """Return the slice as plain values."""
+        values = vars(self).copy()
+        return {
+            "property": values.pop("trait"),
+            **values,
+            "error_interval": list(self.error_interval),
+            "log_loss_interval": list(self.log_loss_interval),
+            "stands_out": self.stands_out,
+        }
+
+
+def cuts(properties: pd.DataFrame) -> list[Cut]:
+    """Cut pictures by each property: numbers into fifths, names by name.
+
+    Equal values stay together, so that there may be fewer than five bins; a property that does
+    not vary makes no cut.
+
+    Parameters
+    ----------
+    properties : one row a picture; numbers (nan: unknown) or names (None: unknown)
+    """
+    made = []
+    for name in properties.columns:
+        values = properties[name]
+        if pd.api.types.is_numeric_dtype(values):
+            cut = _by_number(str(name), values.to_numpy(dtype=np.float64))
+        else:
+            cut = _by_name(str(name), values)
+        if cut.n_bins > 1:
+            made.append(cut)
+    return made
+
+
+def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
+    """Return every slice of at least 20 pictures (5 for names, as of causes), the worst first.
+
+    A slice is a bin of a property, or one within a true class; the latter is compared with the
+    rest of its class, so that a class that is hard as a whole makes none of its slices stand out.
+    First come the slices that stand out, then the others; among them those first whose excess is
+    largest. Adjusted p-values are Benjamini and Hochberg's (1995).
+
+    Raises
+    ------
+    Refused
+        When there are no pictures, or not all of them have a label.
+    """
+    if not predictions.labelled:
+        raise Refused(
+            "slices need labelled predictions; fit on labelled pictures, or import a table whose "
+            "label column is filled."
+        )
+    y, names = predictions.y_true, predictions.class_names
+    losses = per_sample_log_loss(y, predictions.probabilities)
+    return slices_of(y, losses, predictions.y_pred != y, names, cut_by)
+
+
+def slices_of(
+    y_true: np.ndarray,
+    losses: np.ndarray,
+    wrong: np.ndarray,
+    class_names: Sequence[str],
+    cut_by: list[Cut],
+) -> list[Slice]:
+    """Return the same of labels, losses and errors, arrays of shape (n,)."""
+    found = [made for cut in cut_by for made in _of_cut(y_true, losses, wrong, class_names, cut)]
+    adjusted = false_discovery(np.array([made.p for made in found]))
+    marked = [
+        Slice(**{**vars(made), "p_adjusted": float(p)})
+        for made, p in zip(found, adjusted, strict=True)
+    ]
+    return sorted(marked, key=lambda s: (not s.stands_out, -s.excess, s.trait, s.bin, s.true or ""))
+
+
+def _by_number(name: str, values: np.ndarray) -> Cut:
+    known = np.isfinite(values)
+    if not known.any():
+        return Cut(name, np.full(len(values), -1), np.empty(0), np.empty(0))
+    place = pd.Series(values[known]).rank().to_numpy() - 0.5  # equal values share the mean place
+    bin_of = np.full(len(values), -1)
+    bin_of[known] = (BINS * place / len(place)).astype(np.int64)
+    filled, bin_of[known] = np.unique(bin_of[known], return_inverse=True)
+    by_bin = [values[bin_of == b] for b in range(len(filled))]
+    low, high = (np.array([end(v) for v in by_bin]) for end in (np.min, np.max))
+    return Cut(name, bin_of, low, high)
+
+
+def _by_name(name: str, values: pd.Series) -> Cut:
+    codes, names = pd.factorize(values, sort=True)  # None becomes -1
+    return Cut(name, np.asarray(codes), np.empty(0), np.empty(0), tuple(map(str, names)))
+
+
+def _of_cut(
+    y: np.ndarray, losses: np.ndarray, wrong: np.ndarray, names: Sequence[str], cut: Cut
+) -> Iterator[Slice]:
+    """Yield the slices of a cut: of all pictures, then of each class."""
+    known = cut.bin_of >= 0
+    yield from _of_group(cut, None, np.flatnonzero(known), losses, wrong)
+    for index, name in enumerate(names):
+        rows = np.flatnonzero(known & (y == index))
+        if len(rows):
+            yield from _of_group(cut, name, rows, losses, wrong)
+
+
+def _of_group(
+    cut: Cut, true: str | None, rows: np.ndarray, all_losses: np.ndarray, all_wrong: np.ndarray
+) -> Iterator[Slice]:
+    bin_of, losses, wrong = cut.bin_of[rows], all_losses[rows], all_wrong[rows]
+    size, bins = len(rows), cut.n_bins
+    fewest = _FEWEST_NAMED if cut.names else _FEWEST
+    n = np.bincount(bin_of, minlength=bins)
+    enough = (n >= fewest) & (n < size)
+    if not enough.any():
+        return
+    total = np.bincount(bin_of, weights=losses, minlength=bins)
+    squares = np.bincount(bin_of, weights=losses**2, minlength=bins)
+    errors = np.bincount(bin_of, weights=wrong, minlength=bins).astype(np.int64)
+    counted = np.maximum(n, 1)
+    mean = total / counted
+    error = np.sqrt(np.maximum(squares / counted - mean**2, 0) / np.maximum(n - 1, 1))
+    p = draw_tail(mean, counted, losses)
+    for b in np.flatnonzero(enough).tolist():
+        rest = float((losses.sum() - total[b]) / (size - n[b]))
+        inside = losses[bin_of == b]
+        yield Slice(
+            trait=cut.trait,
+            bin=b,
+            true=true,
+            low=None if cut.names else float(cut.low[b]),
+            high=None if cut.names else float(cut.high[b]),
+            name=cut.names[b] if cut.names else "",
+            n=int(n[b]),
+            errors=int(errors[b]),
+            error_rate=float(errors[b] / n[b]),
+            error_interval=wilson_interval(int(errors[b]), int(n[b])),
+            log_loss=float(mean[b]),
+            log_loss_interval=(
+                float(max(mean[b] - Z * error[b], inside.min())),
+                float(min(mean[b] + Z * error[b], inside.max())),
+            ),
+            rest=rest,
+            excess=float(n[b] * (mean[b] - rest) / len(all_losses)),
+            p=float(p[b]),
+            p_adjusted=1.0,
+        )

@@ -1,0 +1,1 @@
+"""Commands that look deeper: each parses, asks its room, and prints."""

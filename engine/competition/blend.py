@@ -1,0 +1,167 @@
+"""Several runs become one: a blend, kept as a run, that is clipped and handed in like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.analysis.blending import Blend, blend, blended
+from engine.analysis.compare import Joined, join
+from engine.analysis.metrics import accuracy, log_loss
+from engine.errors import Refused, first_ten
+from engine.runs.predictions import Predictions, save_predictions
+from engine.runs.run import Run, create_run
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedBlend:
+    """Runs whose blend is worked out, but not yet kept.
+
+    Attributes
+    ----------
+    runs : the members
+    split : of the predictions that the weights were chosen on, folds or valid
+    joined : those predictions, of the pictures that all members predicted
+    found : weights and gain
+    """
+
+    runs: tuple[Run, ...]
+    split: str
+    joined: Joined
+    found: Blend
+
+    def summary(self) -> dict[str, Any]:
+        """Return members, weights, log losses and the gain as plain values."""
+        found = self.found
+        return {
+            "members": [
+                {"run": run.name, "weight": weight, "log_loss": single}
+                for run, weight, single in zip(
+                    self.runs, found.weights.tolist(), found.singles.tolist(), strict=True
+                )
+            ],
+            "split": self.split,
+            "n": len(self.joined.tables[0]),
+            "left_out": self.joined.left_out,
+            "best": self.runs[found.best].name,
+            "log_loss": found.in_sample,
+            "cross_validated_log_loss": found.cross_validated,
+            "gain": found.gain[0],
+            "gain_interval": list(found.gain[1:]),
+            "pays": found.pays,
+        }
+
+
+def prepare_blend(runs: Sequence[Run], seed: int = 0) -> PreparedBlend:
+    """Choose the weights of a blend, and say what it gains; nothing is written.
+
+    The weights are chosen on out-of-fold predictions where all runs have them, else on the
+    validation set.
+
+    Raises
+    ------
+    Refused
+        With fewer than two runs or one twice, where classes or pictures do not match.
+    """
+    names = [run.name for run in runs]
+    if len(names) < 2:
+        raise Refused("a blend needs two or more runs; `python -m engine runs` lists them.")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise Refused(f"a blend takes each run once, not {first_ten(repeated)} again.")
+    split = "folds" if all(run.labelled_split == "folds" for run in runs) else "valid"
+    joined = join([run.predictions(split) for run in runs])
+    return PreparedBlend(tuple(runs), split, joined, blend(joined, seed))
+
+
+def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
+    """Keep a blend as a run: blended predictions of every split that all members have.
+
+    Pictures, quarantine and class shares are the first member's. There is no model in it.
+
+    Raises
+    ------
+    Refused
+        When some members have test predictions and others do not, or of other pictures.
+    """
+    runs, weights = prepared.runs, prepared.found.weights
+    first = runs[0]
+    tables = {prepared.split: blended(prepared.joined.tables, weights)}
+    if prepared.split == "folds":
+        tables["valid"] = blended(join([run.predictions("valid") for run in runs]).tables, weights)
+    if test := _test_tables(runs):
+        tables["test"] = blended(test, weights)
+    judged = tables["valid"]
+    scores = {
+        "accuracy": accuracy(judged.y_true, judged.probabilities),
+        "log_loss": log_loss(judged.y_true, judged.probabilities),
+    }
+    config = first.config
+    summary = prepared.summary()
+    taken = {key: config.get(key) for key in ("data", "root", "class_names", "positive")}
+    images, quarantine = first.images, first.quarantine
+    run = create_run(
+        "blend",
+        {
+            **taken,
+            "name": name,
+            "n": {
+                "train": int((images["split"] == "train").sum()),
+                "valid": len(judged),
+                "test": len(tables["test"]) if "test" in tables else 0,
+                "quarantined": len(quarantine),
+            },
+            "valid": scores,
+            "train_counts": config.get("train_counts", {}),
+            "blend": summary,
+        },
+    )
+    run.save_tables(images, quarantine)
+    for split, table in tables.items():
+        save_predictions(run.predictions_path(split), table)
+    run.set_status("done", **scores)
+    return run
+
+
+def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
+    """Return the test predictions of all runs, row by row the same pictures; none where none is.
+
+    Raises
+    ------
+    Refused
+        When the test sets differ, by id or by content.
+    """
+    having = [run for run in runs if run.predictions_path("test").is_file()]
+    if not having:
+        return []
+    if len(having) < len(runs):
+        lacking = [run.name for run in runs if run not in having]
+        raise Refused(
+            f"{first_ten(lacking)} has no test predictions, {having[0].name} has; make them with "
+            "`predict`, or leave that run out."
+        )
+    tables = [run.predictions("test") for run in runs]
+    first, contents = tables[0], _contents(runs[0])
+    for run, table in zip(runs[1:], tables[1:], strict=True):
+        if table.class_names != first.class_names:
+            raise Refused(f"the test predictions of {run.name} know other classes; predict again.")
+        if not table.ids.equals(first.ids):
+            ids = sorted(set(table.ids.to_pylist()) ^ set(first.ids.to_pylist()))
+            raise Refused(
+                f"the test sets of {runs[0].name} and {run.name} differ in ids {first_ten(ids)}; "
+                "blend runs that predicted the same test pictures."
+            )
+        here = _contents(run)
+        other = [id for id, sha256 in contents.items() if here.get(id, sha256) != sha256]
+        if other:
+            raise Refused(
+                f"the test pictures of {runs[0].name} and {run.name} are not the same for ids "
+                f"{first_ten(other)}; blend runs that predicted the same test pictures."
+            )
+    return tables
+
+
+def _contents(run: Run) -> dict[str, str]:
+    images = run.images
+    test = images[images["split"] == "test"]
+    return dict(zip(test["id"], test["sha256"], strict=True))

@@ -1,0 +1,34 @@
+"""A data set as the verdicts say it is: relabelled, and without pictures of no single class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from engine.data.dataset import Dataset
+from engine.runs.verdicts import applied, load_verdicts
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """How many labelled pictures verdicts changed: given another label, or left out."""
+
+    relabelled: int
+    dropped: int
+
+
+def corrected(dataset: Dataset) -> tuple[Dataset, Corrections]:
+    """Apply the standing verdicts to the labelled pictures; the split stays as it is.
+
+    Wrong labels become the class they were said to be, "both" and "neither" are left out of train
+    and valid, "hard" and "fine" change nothing. Test pictures are not touched.
+    """
+    images = dataset.images
+    labelled = (images["split"] != "test").to_numpy()
+    labels, single = applied(
+        images["label"].tolist(), images["sha256"].tolist(), dataset.class_names, load_verdicts()
+    )
+    new = images["label"].where(~labelled, labels)
+    relabelled = labelled & (new != images["label"]).to_numpy() & single
+    dropped = labelled & [not one for one in single]
+    made = replace(dataset, images=images.assign(label=new)[~dropped].reset_index(drop=True))
+    return made, Corrections(int(relabelled.sum()), int(dropped.sum()))

@@ -1,0 +1,237 @@
+"""What can be measured on a picture without a model: brightness, contrast, sharpness, sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image, ImageOps
+
+from engine.data.headers import Unreadable, opened, reason_of
+from engine.data.pixels import rgb
+from engine.errors import Refused
+from engine.runs.files import atomic_path, locked, workspace
+from engine.runs.run import OUT_OF_FOLD, Run
+from engine.runs.verdicts import load_verdicts
+
+MEASURED = ("brightness", "contrast", "sharpness")
+SIDE = 224  # pixels of the shorter side on which is measured
+MOST = 25_000  # pictures of a table that are looked at
+_NICE = 10
+_ROOT = Path(__file__).resolve().parents[2]
+_AT_ONCE = 2048  # pictures between two writes, which is what a killed process loses
+
+Progress = Callable[[str, int, int], None]
+
+
+def picture_properties(
+    run: Run, split: str, ids: pa.StringArray, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Return what is known of pictures, one row an id, in their order.
+
+    Columns: brightness, contrast and sharpness (see :func:`measure`), pixels (their number),
+    aspect (width over height), bytes, and cause, as the verdicts name it; nan or None where
+    unknown. What was not measured before is measured now, in threads, and kept by content.
+
+    Parameters
+    ----------
+    split : valid, or folds, which are the pictures of train and valid
+
+    Raises
+    ------
+    Refused
+        When the images table is damaged or the cache cannot be written.
+    """
+    facts = facts_of(run, split, ids)
+    measure_all(run.data_root, facts, unmeasured(facts), progress)
+    return with_measures(facts)
+
+
+def looked_at(n: int) -> np.ndarray:
+    """Return which of n pictures to look at, ascending: all, or 25,000 drawn from a seed."""
+    if n <= MOST:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, MOST, replace=False))
+
+
+def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
+    """Return path, sha256, pixels, aspect and bytes of pictures by their ids, in their order.
+
+    Raises
+    ------
+    Refused
+        When the images table is damaged.
+    """
+    images = run.images
+    if not {"split", "id", "path", "sha256", "width", "height", "bytes"} <= {*images}:
+        raise Refused(f"{run.folder / 'images.parquet'} is damaged: a column is missing.")
+    chosen = images[images["split"] != "test"] if split in OUT_OF_FOLD else (
+        images[images["split"] == split]
+    )  # fmt: skip
+    found = chosen.drop_duplicates("id").set_index("id").reindex(ids.to_pylist())
+    return facts_in(found.reset_index(drop=True))
+
+
+def facts_in(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the same of rows of the images table."""
+    width, height = found["width"].astype(float), found["height"].astype(float)
+    return found[["path", "sha256"]].assign(
+        pixels=width * height,
+        aspect=width / height.where(height > 0),
+        bytes=found["bytes"].astype(float),
+    )
+
+
+def unmeasured(facts: pd.DataFrame) -> set[str]:
+    """Return the sha256 of those pictures that were never measured."""
+    wanted = pa.array(facts["sha256"].dropna().unique(), pa.string())
+    known = pc.is_in(wanted, _kept()["sha256"].combine_chunks())
+    return set(wanted.filter(pc.invert(known)).to_pylist())
+
+
+def with_measures(facts: pd.DataFrame) -> pd.DataFrame:
+    """Add to the facts what was measured, and the causes that verdicts name; drop the keys."""
+    kept = _kept()
+    at = pc.index_in(pa.array(facts["sha256"], pa.string()), kept["sha256"].combine_chunks())
+    causes = {sha256: said.cause for sha256, said in load_verdicts().items() if said.cause}
+    columns = {name: np.asarray(kept[name].take(at), dtype=np.float64) for name in MEASURED}
+    sizes = {name: facts[name].to_numpy() for name in ("pixels", "aspect", "bytes")}
+    cause = np.array([causes.get(sha256) for sha256 in facts["sha256"]], dtype=object)
+    return pd.DataFrame({**columns, **sizes, "cause": cause})
+
+
+def measure_all(
+    root: Path, facts: pd.DataFrame, wanted: set[str], progress: Progress | None = None
+) -> None:
+    """Measure the pictures of these checksums, and keep each part as soon as it is done.
+
+    A picture that is gone, has changed or cannot be decoded stays without measures.
+    """
+    todo = facts[facts["sha256"].isin(list(wanted))].drop_duplicates("sha256")
+    files = list(zip(todo["path"], todo["sha256"], strict=True))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(files), _AT_ONCE):
+            part = files[start : start + _AT_ONCE]
+            rows = []
+            for found in pool.map(lambda file: _measured(root, *file), part):
+                rows.append(found)
+                done = start + len(rows)
+                if progress and (done % 64 == 0 or done == len(files)):
+                    progress("measure", done, len(files))
+            _keep(rows)
+
+
+def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
+    """Start ``python -m engine slices`` for a run, which measures pictures; returns at once.
+
+    Raises
+    ------
+    Refused
+        When the child cannot be started.
+    """
+    command = [sys.executable, "-m", "engine", "slices", run.name, "--on", split, "--json"]
+    try:
+        child = subprocess.Popen(
+            ["nice", "-n", str(_NICE), *command],
+            cwd=_ROOT,
+            env={**os.environ, "SECONDLOOK_HOME": str(workspace())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Refused(f"{run.name}: its pictures could not be measured ({error}).") from error
+    # Whoever starts a process must wait for it, or it stays in the process table.
+    threading.Thread(target=child.wait, daemon=True).start()
+    return child
+
+
+def properties_path() -> Path:
+    """Return where the measures are kept, for all runs together."""
+    return workspace() / "cache" / "properties" / "measured.parquet"
+
+
+def measure(content: bytes) -> tuple[float, float, float]:
+    """Measure one picture on a grey copy whose shorter side has 224 pixels at most.
+
+    Returns
+    -------
+    brightness : mean grey level, 0 (black) to 1 (white)
+    contrast : standard deviation of the grey levels, 0 to 0.5
+    sharpness : variance of the Laplacian of the grey levels; low is blurred. Pech-Pacheco and
+        others (2000), Diatom autofocusing in brightfield microscopy.
+
+    Raises
+    ------
+    Unreadable
+        When the picture cannot be decoded.
+    """
+    try:
+        with opened(content) as image:
+            image.draft("L", (SIDE, SIDE))  # decode no finer than needed
+            grey = image if image.mode == "L" else rgb(image).convert("L")
+            scale = min(1.0, SIDE / min(grey.size))
+            width, height = (min(4 * SIDE, max(1, round(side * scale))) for side in grey.size)
+            small = ImageOps.fit(grey, (width, height), Image.Resampling.BILINEAR)
+            levels = np.asarray(small, dtype=np.float32) / np.float32(255)  # (height, width)
+    except Unreadable:
+        raise
+    except Exception as error:  # Pillow's plug-ins raise whatever damaged pixels provoke
+        raise Unreadable(reason_of(error)) from error
+    return float(levels.mean()), float(levels.std()), _sharpness(levels)
+
+
+def _sharpness(levels: np.ndarray) -> float:
+    if min(levels.shape) < 3:
+        return 0.0
+    inner = levels[1:-1, 1:-1]
+    around = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:]
+    return float((around - 4 * inner).var())
+
+
+def _measured(root: Path, path: str, sha256: str) -> tuple[str, float, float, float] | None:
+    try:
+        content = (root / path).read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:  # it was changed since
+            return None
+        return sha256, *measure(content)
+    except (OSError, ValueError, Unreadable):
+        return None
+
+
+def _kept() -> pa.Table:
+    try:
+        table = pq.read_table(properties_path())
+        if table.schema.equals(_SCHEMA):
+            return table
+    except (OSError, pa.ArrowException):
+        pass  # missing or damaged: measured again
+    return _SCHEMA.empty_table()
+
+
+def _keep(rows: Sequence[tuple[str, float, float, float] | None]) -> None:
+    """Add to the cache, together with what another process has added meanwhile."""
+    made = [dict(zip(_SCHEMA.names, row, strict=True)) for row in rows if row is not None]
+    added = pa.Table.from_pylist(made, _SCHEMA)
+    path = properties_path()
+    with locked(path.parent / ".lock"):
+        kept = _kept()
+        new = pc.invert(pc.is_in(added["sha256"], kept["sha256"].combine_chunks()))
+        with atomic_path(path) as temporary:
+            joined = pa.concat_tables([kept, added.filter(new)])
+            pq.write_table(joined, temporary, compression="zstd")
+
+
+_SCHEMA = pa.schema([("sha256", pa.string()), *((name, pa.float64()) for name in MEASURED)])

@@ -1,0 +1,188 @@
+"""Pictures become batches of pixels: threads decode ahead of the network, into a ring."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import torch
+
+from engine.data.headers import Unreadable
+from engine.data.images import decode
+from engine.model.device import Device, decode_threads
+from engine.model.published import Preprocessing
+
+_DEPTH = 4  # buffers: one with the network, the others being filled
+_TASK = 4  # pictures that a thread takes at once
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pixels on the device, always of the same shape.
+
+    Attributes
+    ----------
+    names : checksums of the pictures in it
+    rows : where each lies; what other rows hold means nothing
+    pixels : uint8 (size, 3, crop, crop), channels last
+    """
+
+    names: list[str]
+    rows: list[int]
+    pixels: torch.Tensor
+
+
+def batches(
+    root: Path,
+    wanted: dict[str, str],
+    steps: Preprocessing,
+    size: int,
+    device: Device,
+    bad: dict[str, str],
+) -> Iterator[Batch]:
+    """Read, check, decode and resize pictures (sha256 to path) in threads, in order.
+
+    A batch is overwritten once the next one is asked for. Pictures that cannot be used are
+    added to ``bad`` with their reason.
+
+    Notes
+    -----
+    On a CPU, network and decoders would take turns anyway, and where they share a core one
+    thread of the network waits for the other. So there the decoders stop after reading while
+    the network is at work, and fill the whole ring while it is not.
+    """
+    todo = iter(wanted.items())
+    ring = [_Buffer(size, steps.crop, device) for _ in range(_DEPTH)]
+    filling: deque[tuple[_Buffer, list[str], list[Future[list[str | None]]]]] = deque()
+    go = Event()
+    shared = device.name == "cpu"
+
+    def prepare(items: list[tuple[str, str]], rows: np.ndarray) -> list[str | None]:
+        reasons: list[str | None] = []
+        for (name, path), row in zip(items, rows, strict=False):
+            picture = _prepared(root, name, path, steps, go)
+            if not isinstance(picture, str):  # copied by torch, it would start threads
+                np.copyto(row, picture.permute(1, 2, 0).numpy())
+            reasons.append(picture if isinstance(picture, str) else None)
+        return reasons
+
+    with _decoders(go) as pool:
+
+        def fill(buffer: _Buffer) -> None:
+            items = list(islice(todo, size))
+            if items:
+                buffer.free()
+                futures = [
+                    pool.submit(prepare, items[at : at + _TASK], buffer.rows[at : at + _TASK])
+                    for at in range(0, len(items), _TASK)
+                ]
+                filling.append((buffer, [name for name, _ in items], futures))
+
+        if not shared:
+            go.set()
+        for buffer in ring:
+            fill(buffer)
+        while filling:
+            buffer, names, futures = filling[0]
+            if not shared:
+                wait(futures)
+            elif not all(future.done() for future in futures):
+                go.set()
+                wait([future for _, _, ahead in filling for future in ahead])
+                go.clear()
+            reasons = [reason for future in futures for reason in future.result()]
+            bad |= {name: why for name, why in zip(names, reasons, strict=True) if why}
+            rows = [row for row, why in enumerate(reasons) if not why]
+            yield Batch([names[row] for row in rows], rows, buffer.sent())
+            filling.popleft()
+            fill(buffer)
+
+
+def decoded(
+    root: Path, wanted: dict[str, str], steps: Preprocessing, window: int
+) -> Iterator[tuple[str, torch.Tensor | str]]:
+    """Read, check, decode and resize pictures in threads, in order, ``window`` ahead at most.
+
+    Yields
+    ------
+    (sha256, uint8 (3, crop, crop)) or (sha256, reason it is bad)
+    """
+    go = Event()
+    go.set()
+    with _decoders(go) as pool:
+        todo = iter(wanted.items())
+        waiting: deque[tuple[str, Future[torch.Tensor | str]]] = deque()
+
+        def submit(count: int) -> None:
+            for name, path in islice(todo, count):
+                waiting.append((name, pool.submit(_prepared, root, name, path, steps, go)))
+
+        submit(window)
+        while waiting:
+            name, future = waiting.popleft()
+            yield name, future.result()
+            submit(1)
+
+
+def _prepared(
+    root: Path, name: str, path: str, steps: Preprocessing, go: Event
+) -> torch.Tensor | str:
+    """Return a picture's pixels, uint8 (3, crop, crop), or the reason why there are none."""
+    try:
+        content = (root / path).read_bytes()
+        if hashlib.sha256(content).hexdigest() != name:
+            return "changed on disk since it was listed"
+        go.wait()
+        return steps.resized(decode(content))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except Unreadable as error:
+        return str(error)
+
+
+@contextmanager
+def _decoders(go: Event) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool of threads; whatever stops the block, no thread is left waiting."""
+    with ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode") as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            go.set()
+
+
+class _Buffer:
+    """Pixels of one batch in memory; for a GPU pinned, and copied beside the network's work."""
+
+    def __init__(self, size: int, side: int, device: Device) -> None:
+        self._device, cuda = device.name, device.name == "cuda"
+        pixels = torch.zeros(size, side, side, 3, dtype=torch.uint8, pin_memory=cuda)
+        self.rows = pixels.numpy()  # (size, crop, crop, 3)
+        self._pixels = pixels.permute(0, 3, 1, 2)
+        self._stream = torch.cuda.Stream() if cuda else None  # type: ignore[no-untyped-call]
+        self._copied = torch.cuda.Event() if cuda else None  # type: ignore[no-untyped-call]
+
+    def sent(self) -> torch.Tensor:
+        """Return the pixels on the device; the network's work waits for the copy, we do not."""
+        if self._stream is None or self._copied is None:
+            return self._pixels.to(self._device)
+        with torch.cuda.stream(self._stream):
+            there = self._pixels.to(self._device, non_blocking=True)
+            self._copied.record()
+        network = torch.cuda.current_stream()
+        network.wait_event(self._copied)
+        there.record_stream(network)  # so that its memory is not reused before the network is done
+        return there
+
+    def free(self) -> None:
+        """Wait until the last copy has left, so that threads may write again."""
+        if self._copied is not None:
+            self._copied.synchronize()

@@ -1,0 +1,166 @@
+"""A map of a run's pictures: features to two coordinates, by PCA at once or by t-SNE."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engine.errors import Refused
+from engine.model.features import Features
+from engine.model.predict import open_model
+from engine.runs.maps import making, map_path, save_map, told
+from engine.runs.run import Run
+
+COMPONENTS = 50  # of PCA, that t-SNE starts from
+ITERATIONS = 750
+_EXTRA, _ROUNDS, _SAMPLE = 10, 6, 5_000  # of the subspace iteration, see pca
+_PERPLEXITY = 30.0
+_SAY_SECONDS = 0.5
+_ITERATION = re.compile(r"Iteration (\d+)")
+
+Progress = Callable[[str, int, int], None]
+
+
+def pca(features: torch.Tensor, components: int, seed: int = 0) -> np.ndarray:
+    """Project onto the principal components, by randomised subspace iteration.
+
+    A component's sign is such that its largest loading is positive.
+
+    Parameters
+    ----------
+    features : tensor of shape (n, width)
+
+    Returns
+    -------
+    float32 array of shape (n, components); components beyond the rank are zero
+
+    References
+    ----------
+    Halko, Martinsson & Tropp, Finding structure with randomness, SIAM Review 53(2), 2011.
+    """
+    x = features.float()
+    mean = x.mean(dim=0)
+    # Centring by what is subtracted afterwards spares a copy of all features.
+    generator = torch.Generator().manual_seed(seed)
+    width = x.shape[1]
+    basis = torch.randn(width, min(components + _EXTRA, width), generator=generator)
+    basis, _ = torch.linalg.qr(basis)
+    # A sample leads close to the axes at a fraction of the cost; one round on all finds them.
+    some = x[:: max(1, len(x) // _SAMPLE)]
+    for rows in [some] * _ROUNDS + [x]:
+        scores = rows @ basis - mean @ basis  # (n, components + extra)
+        basis, _ = torch.linalg.qr(rows.T @ scores - torch.outer(mean, scores.sum(dim=0)))
+    scores = (x @ basis - mean @ basis).double()
+    _, axes = torch.linalg.eigh(scores.T @ scores)  # ascending
+    axes = axes.flip(1)[:, :components]
+    loadings = basis.double() @ axes  # (width, components)
+    largest = loadings.abs().argmax(dim=0)
+    sign = torch.sign(loadings[largest, torch.arange(loadings.shape[1])])
+    found = np.zeros((len(x), components), dtype=np.float32)
+    found[:, : axes.shape[1]] = (scores @ (axes * sign)).float().numpy()
+    return found
+
+
+def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) -> np.ndarray:
+    """Lay points out in two dimensions so that neighbours stay neighbours.
+
+    Distances between far groups mean little, those within a group much.
+
+    Parameters
+    ----------
+    points : float array of shape (n, components)
+    progress : called with ("tsne", iterations done, in all)
+
+    Returns
+    -------
+    float32 array of shape (n, 2)
+
+    References
+    ----------
+    van der Maaten, Accelerating t-SNE using tree-based algorithms, JMLR 15, 2014.
+    """
+    from sklearn.manifold import TSNE
+
+    n = len(points)
+    if n < 5:  # too few to have neighbourhoods
+        return np.asarray(points[:, :2], dtype=np.float32)
+    model = TSNE(
+        perplexity=min(_PERPLEXITY, (n - 1) / 3), init="pca", max_iter=ITERATIONS,
+        random_state=seed, verbose=2,
+    )  # fmt: skip
+    if not np.ptp(points, axis=0).any():  # all the same: nothing to lay out
+        return np.zeros((n, 2), dtype=np.float32)
+    with contextlib.redirect_stdout(_Counted(progress)):  # it says how far it is in print alone
+        return np.asarray(model.fit_transform(points), dtype=np.float32)
+
+
+def save_pca(run: Run, features: Features, seed: int = 0) -> None:
+    """Keep the map by PCA of a run's pictures, from features at hand."""
+    known, values = _known(run, features)
+    save_map(run, "pca", known["split"].tolist(), known["id"].tolist(), pca(values, 2, seed))
+
+
+def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
+    """Make a map of all pictures of a run and keep it in its folder.
+
+    Pictures whose features are not kept pass through the network first.
+
+    Raises
+    ------
+    Refused
+        When the run has no model, or the map is being made by another process.
+    """
+    path = map_path(run, method)
+
+    said = 0.0
+
+    def report(stage: str, done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > _SAY_SECONDS:
+            said = time.monotonic()
+            told(run, method, stage, done, total)
+        if progress:
+            progress(stage, done, total)
+
+    with making(run, method) as mine:
+        if not mine:
+            raise Refused(f"{path} is being made by another process.")
+        told(run, method, "", 0, 0)
+        extractor, _ = open_model(run)
+        features = extractor.features(run.data_root, run.images, report)
+        seed = int(run.config["seed"])
+        if not features.row_of:
+            raise Refused(f"run {run.name} has no picture left that can be decoded.")
+        if method == "pca":
+            save_pca(run, features, seed)
+            return path
+        known, values = _known(run, features)
+        points = tsne(pca(values, COMPONENTS, seed), seed, report)
+        return save_map(run, method, known["split"].tolist(), known["id"].tolist(), points)
+
+
+def _known(run: Run, features: Features) -> tuple[pd.DataFrame, torch.Tensor]:
+    """Return the pictures that have features, by split and id, and those, float16 (n, width)."""
+    images = run.images
+    known = images[images["sha256"].isin(features.row_of.keys())]
+    return known, features.values[[features.row_of[name] for name in known["sha256"]]]
+
+
+class _Counted(io.TextIOBase):
+    """Reads from what t-SNE prints which iteration it has reached."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+
+    def write(self, text: str) -> int:
+        if self.progress and (found := _ITERATION.search(text)):
+            self.progress("tsne", int(found[1]), ITERATIONS)
+        return len(text)

@@ -1,0 +1,216 @@
+"""Why a run takes a picture for what it does: heat maps, and the training pictures like it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from engine.analysis.neighbours import nearest
+from engine.data.headers import Unreadable
+from engine.data.images import decode
+from engine.data.overlays import overlay
+from engine.errors import Refused
+from engine.model.device import choose_device
+from engine.model.gradcam import Seen, grad_cam, last_map
+from engine.model.predict import open_model
+from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
+from engine.runs.files import write_atomic
+from engine.runs.run import Run
+
+NEIGHBOURS = 8
+_SPLITS = ("valid", "train", "test")  # where an id is looked for
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run, and the classes to ask about (None where there is none)."""
+
+    split: str
+    id: str
+    path: str
+    sha256: str
+    true: int | None
+    predicted: int | None
+
+
+class Explainer:
+    """A run's network, opened once; every question after the first is quick.
+
+    Raises
+    ------
+    Refused
+        When the run has no model, or one that leaves no heat map.
+    """
+
+    def __init__(self, run: Run) -> None:
+        explanations_folder(run)  # refuses a run without a model, in its own words
+        self.run, self.class_names = run, run.class_names
+        self._extractor, self._head = open_model(run)
+        self._device = choose_device(precision="float32")
+        self._network = self._extractor.network().to(self._device.name).requires_grad_(False)
+        self._images = run.images
+        crop = self._extractor.steps.crop
+        blank = torch.zeros(1, 3, crop, crop, device=self._device.name)
+        self._layer = last_map(self._network, self._extractor.backbone, blank)
+        kept = self._extractor.kept_features(self._images)
+        self._values, self._row_of = kept.values.numpy(), kept.row_of
+        learnt = self._images["split"] == "train"
+        if run.labelled_split == "folds":  # then the last layer has learnt from both
+            learnt |= self._images["split"] == "valid"
+        learnt &= self._images["sha256"].isin(self._row_of.keys())
+        self._learnt = self._images[learnt].reset_index(drop=True)
+        rows = [self._row_of[name] for name in self._learnt["sha256"]]
+        self._train = self._values[rows]  # (n_learnt, width), float16
+
+    def explain(self, id: str, split: str | None = None) -> dict[str, Any]:
+        """Return what speaks for the predicted and the true class of a picture.
+
+        Returns
+        -------
+        dict
+            run, split, id, sha256, predicted and true (class names, None where unknown), maps (a
+            list of class, roles, file, blank), box (left, top, right, bottom of what the network
+            saw, in shares of the picture), neighbours (a list of split, id, path, label,
+            distance, sha256), note ('' or why there are no neighbours).
+
+        Raises
+        ------
+        Refused
+            When the run has no such picture, or it is gone, changed or damaged.
+        """
+        picture = find_picture(self.run, self._images, id, split)
+        kept = load_explanation(self.run, picture.split, picture.id, picture.sha256)
+        if kept is not None:
+            return kept
+        pixels = self._pixels(picture)
+        height, width = pixels.shape[-2:]
+        wanted = _classes(picture)
+        seen = self._seen(pixels, wanted)
+        if picture.predicted is None:
+            picture = replace(picture, predicted=int(seen.probabilities.argmax()))
+            wanted = _classes(picture)
+            seen = self._seen(pixels, wanted)
+        box = crop_box(height, width, self._extractor.steps.resize, self._extractor.steps.crop)
+        maps = []
+        for index, heat in zip(wanted, seen.maps.numpy(), strict=True):
+            file = explanations_folder(self.run) / f"{picture.sha256}-{index}.png"
+            write_atomic(file, overlay(heat, (width, height), box))
+            asked = {"predicted": picture.predicted, "true": picture.true}
+            maps.append(
+                {
+                    "class": self.class_names[index],
+                    "roles": [role for role, known in asked.items() if known == index],
+                    "file": str(file),
+                    "blank": not float(heat.max()) > 0,
+                }
+            )
+        near = self._neighbours(picture, seen)
+        found = {
+            "run": self.run.name, "split": picture.split, "id": picture.id,
+            "sha256": picture.sha256, "path": picture.path,
+            "predicted": self._name(picture.predicted), "true": self._name(picture.true),
+            "maps": maps, "box": list(box), "neighbours": near, "note": self._note(),
+        }  # fmt: skip
+        if not found["note"]:  # else there is more to find later
+            save_explanation(self.run, found)
+        return found
+
+    def _pixels(self, picture: Picture) -> torch.Tensor:
+        file = self.run.data_root / picture.path
+        try:
+            content = file.read_bytes()
+            if hashlib.sha256(content).hexdigest() != picture.sha256:
+                raise Refused(f"{file} was changed since the run read it.")
+            return decode(content)
+        except OSError as error:
+            raise Refused(f"{file} cannot be read ({error.strerror}).") from error
+        except Unreadable as error:
+            raise Refused(f"{file} cannot be decoded: {error}.") from error
+
+    def _seen(self, pixels: torch.Tensor, classes: Sequence[int]) -> Seen:
+        steps = self._extractor.steps
+        small = steps.resized(pixels)[None].to(self._device.name)
+        batch = steps.normalised(small, torch.float32)
+        return grad_cam(self._network, self._head, self._layer, batch, list(classes))
+
+    def _neighbours(self, picture: Picture, seen: Seen) -> list[dict[str, Any]]:
+        if not len(self._learnt):
+            return []
+        row = self._row_of.get(picture.sha256)
+        query = seen.features.numpy()[None] if row is None else self._values[row : row + 1]
+        own = (self._learnt["id"] == picture.id) & (self._learnt["split"] == picture.split)
+        itself = np.array([int(np.flatnonzero(own)[0]) if own.any() else -1])
+        rows, distances = nearest(query, self._train, NEIGHBOURS, itself=itself)
+        columns = ["split", "id", "path", "label", "sha256"]
+        chosen = self._learnt.loc[rows[0][rows[0] >= 0], columns].to_dict("records")
+        return [
+            {str(key): value for key, value in one.items()} | {"distance": round(float(far), 4)}
+            for one, far in zip(chosen, distances[0], strict=False)
+        ]
+
+    def _note(self) -> str:
+        if len(self._learnt):
+            return ""
+        return (
+            "The training pictures have not passed through this network yet; the Map page, or "
+            f"`python -m engine embed {self.run.name}`, lets them."
+        )
+
+    def _name(self, index: int | None) -> str | None:
+        return None if index is None else self.class_names[index]
+
+
+def find_picture(run: Run, images: pd.DataFrame, id: str, split: str | None = None) -> Picture:
+    """Find a picture by its id, in the split given or in the first that has it.
+
+    Raises
+    ------
+    Refused
+        When the run has no such picture.
+    """
+    found = images[images["id"] == id]
+    for name in (split,) if split else _SPLITS:
+        for row in found[found["split"] == name].itertuples():
+            label = run.class_names.index(row.label) if isinstance(row.label, str) else None
+            return Picture(
+                name, id, str(row.path), str(row.sha256), label, _known_prediction(run, name, id)
+            )
+    where = f" in {split}" if split else ""
+    raise Refused(f"run {run.name} has no picture with the id {id!r}{where}.")
+
+
+def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, float, float, float]:
+    """Return what the network sees of a picture: left, top, right, bottom, in shares of it.
+
+    The short side is resized to ``resize`` and the square of side ``crop`` in the middle taken.
+    """
+    side = min(height, width) * min(crop / resize, 1.0)  # in the picture's own pixels
+    left, top = (1 - side / width) / 2, (1 - side / height) / 2
+    return left, top, 1 - left, 1 - top
+
+
+def _classes(picture: Picture) -> list[int]:
+    """Return the classes to ask about, the predicted one first; 0 where none is known."""
+    wanted = [index for index in (picture.predicted, picture.true) if index is not None]
+    return list(dict.fromkeys(wanted)) or [0]
+
+
+def _known_prediction(run: Run, split: str, id: str) -> int | None:
+    """Return the class that the run's tables predict for a picture, None where they do not."""
+    tables = {"train": ("folds",), "valid": ("folds", "valid")}.get(split, (split,))
+    for table in tables:
+        if not run.predictions_path(table).is_file():
+            continue
+        predictions = run.predictions(table)
+        at = pc.index(predictions.ids, pa.scalar(id, pa.string())).as_py()
+        if at >= 0:
+            return int(predictions.y_pred[at])
+    return None

@@ -1,0 +1,141 @@
+"""Out-of-fold predictions: each picture is predicted by a head that was not trained on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.analysis.groups import assign_folds, near_identical
+from engine.analysis.metrics import accuracy, log_loss
+from engine.data.dataset import Dataset
+from engine.errors import Refused
+from engine.model.head import Head, train_heads
+from engine.model.plan import FitOptions
+from engine.runs.predictions import Predictions, make_predictions
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """What came of the folds.
+
+    Attributes
+    ----------
+    predictions : out-of-fold, of all labelled pictures
+    head : trained on all labelled pictures
+    summary : k, n, accuracy, log_loss, groups (of identical and near-identical pictures), seconds
+    """
+
+    predictions: Predictions
+    head: Head
+    summary: dict[str, Any]
+
+
+def cross_validate(
+    dataset: Dataset,
+    features_of: Callable[[list[str]], torch.Tensor],
+    options: FitOptions,
+    l2: float,
+) -> CrossValidated:
+    """Predict every labelled picture by a head that has not seen it or one nearly the same.
+
+    Raises
+    ------
+    Refused
+        When there are fewer different pictures than folds.
+    """
+    assert options.folds and options.epochs and options.lr
+    started = time.monotonic()
+    images = dataset.images[dataset.images["split"] != "test"].sort_values("id")
+    sha256, names = images["sha256"].tolist(), dataset.class_names
+    y = np.searchsorted(names, images["label"].to_numpy(str))
+    features, labels = features_of(sha256), torch.from_numpy(y)
+    groups = near_identical(features.numpy(), sha256)
+    sizes = np.bincount(groups)
+    if len(sizes) < options.folds:
+        raise Refused(
+            f"--folds {options.folds} needs as many different pictures; {options.data} has "
+            f"{len(sizes)} that are labelled."
+        )
+    settings: dict[str, Any] = {
+        "epochs": options.epochs, "lr": options.lr, "batch_size": options.batch_size,
+        "seed": options.seed, "l2": l2,
+    }  # fmt: skip
+    fold = assign_folds(y, groups, options.folds, options.seed)
+    everything = torch.ones(1, len(y))
+    used = torch.cat([_training_weights(fold), everything])
+    *heads, final = train_heads(features, labels, len(names), used, **settings)
+    p = _held_out(heads, features, fold)
+    summary = {
+        "k": options.folds,
+        "n": len(y),
+        "accuracy": accuracy(y, p),
+        "log_loss": log_loss(y, p),
+        "groups": int(np.count_nonzero(sizes > 1)),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    made = make_predictions(images["id"].tolist(), images["path"].tolist(), y, p, names)
+    return CrossValidated(made, final, summary)
+
+
+def out_of_fold(
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    n_classes: int,
+    *,
+    fold: np.ndarray,
+    epochs: int,
+    lr: float,
+    batch_size: int,
+    seed: int,
+    l2: float,
+) -> np.ndarray:
+    """Return the probabilities of every picture, from the head that left its fold out.
+
+    All heads are trained side by side on the same batches, in which the pictures of a head's own
+    fold have weight nothing. The features are centred by the mean of all pictures; that uses no
+    label. The strength of the penalty is given, so no label of a fold reaches its head.
+
+    Parameters
+    ----------
+    features : float32 tensor of shape (n, width)
+    labels : int64 tensor of shape (n,)
+    fold : int array of shape (n,), from 0 to the number of folds less 1
+
+    Returns
+    -------
+    float64 array of shape (n, n_classes), rows sum to 1
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two folds or one is empty.
+    """
+    used = _training_weights(fold)
+    heads = train_heads(
+        features, labels, n_classes, used,
+        epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, l2=l2,
+    )  # fmt: skip
+    return _held_out(heads, features, fold)
+
+
+def _training_weights(fold: np.ndarray) -> torch.Tensor:
+    """Return the weight of each picture in the head of each fold, nothing in its own: (k, n)."""
+    sizes = np.bincount(fold)
+    if len(sizes) < 2 or not sizes.all():
+        raise ValueError(f"two or more folds, none empty, are needed, not of sizes {sizes}")
+    used = (fold[None, :] != np.arange(len(sizes))[:, None]).astype(np.float32)
+    # Scaled up, so that a step is as long as if the whole batch had taken part.
+    return torch.from_numpy(used * (used.shape[1] / used.sum(axis=1, keepdims=True)))
+
+
+def _held_out(heads: list[Head], features: torch.Tensor, fold: np.ndarray) -> np.ndarray:
+    """Return each picture's probabilities from its own fold's head, float64 (n, n_classes)."""
+    p = np.empty((len(fold), len(heads[0].bias)))
+    for index, head in enumerate(heads):
+        p[fold == index] = head.probabilities(features[fold == index]).numpy()
+    return p

@@ -1,0 +1,60 @@
+"""How many pictures pass at once: as many as are fast, fewer where memory is short."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from engine.model.device import Device
+from engine.model.published import Preprocessing
+
+_MARGIN = 4  # copies in another layout, what waits for a later sum, other programs
+_MOST = 2048  # values a pixel, more than any network holds at once: VGG16 holds 128
+
+
+def batch_size(network: nn.Module, steps: Preprocessing, device: Device) -> int:
+    """Return the device's batch size, or the power of two below it that fits its free memory."""
+    free = free_bytes(device.name)
+    values = _MOST * steps.crop**2
+    if free is None or free > _MARGIN * device.batch_size * values * device.dtype.itemsize:
+        return device.batch_size
+    fits = free // (_MARGIN * activation_bytes(network, steps, device))
+    return min(device.batch_size, 1 << max(0, fits.bit_length() - 1))
+
+
+@torch.inference_mode()
+def activation_bytes(network: nn.Module, steps: Preprocessing, device: Device) -> int:
+    """Return the largest sum of a layer's inputs and outputs, for one picture, in bytes."""
+    picture = torch.zeros(1, 3, steps.crop, steps.crop, dtype=torch.uint8, device=device.name)
+    largest = picture.numel() * 4  # while it is normalised
+
+    def seen(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal largest
+        tensors = [t for t in tree_leaves((inputs, output)) if isinstance(t, torch.Tensor)]
+        largest = max(largest, sum(tensor.nbytes for tensor in tensors))
+
+    with ExitStack() as stack:
+        for module in network.modules():
+            if not any(True for _ in module.children()):
+                stack.enter_context(module.register_forward_hook(seen))
+        network(steps.normalised(picture, device.dtype))
+    return largest
+
+
+def free_bytes(device: str) -> int | None:
+    """Return the memory that is free on a device, None where nobody says."""
+    if device == "cuda":
+        unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return int(torch.cuda.mem_get_info()[0]) + unused
+    if device != "cpu":
+        return None
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            line = next((line for line in file if line.startswith("MemAvailable:")), "")
+        return int(line.split()[1]) * 1024
+    except (OSError, IndexError, ValueError):
+        return None

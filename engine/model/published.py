@@ -1,0 +1,113 @@
+"""How pictures are prepared for a backbone, as torchvision publishes it with the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from engine.errors import Refused
+from engine.runs.files import read_json, workspace, write_json
+
+_LONGEST = 8  # sides of a picture that is resized whole, long over short
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize, crop and normalisation as published with a backbone's weights.
+
+    Attributes
+    ----------
+    resize, crop : pixels, the short side after resizing and the side of the square taken
+    interpolation : "bilinear" or "bicubic"
+    mean, std : of the three channels, in units of [0, 1]
+    """
+
+    resize: int
+    crop: int
+    interpolation: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @classmethod
+    def from_config(cls, values: dict[str, Any]) -> Preprocessing:
+        """Read it back from JSON, as ``dataclasses.asdict`` wrote it."""
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**fields)
+
+    def resized(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Resize and crop a picture, uint8 (3, H, W) to uint8 (3, crop, crop)."""
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms.v2 import functional
+
+        mode = InterpolationMode(self.interpolation)
+        height, width = pixels.shape[-2:]
+        if max(height, width) > _LONGEST * min(height, width):
+            # Of a strip, only what the crop may reach is enlarged; all of it could fill the memory.
+            reach = _LONGEST * min(height, width)
+            pixels = functional.center_crop(pixels, [min(height, reach), min(width, reach)])
+        small = functional.resize(pixels, [self.resize], interpolation=mode, antialias=True)
+        cropped: torch.Tensor = functional.center_crop(small, [self.crop])
+        return cropped
+
+    def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Normalise uint8 (B, 3, H, W) to floating point, channels last."""
+        size, _, height, width = batch.shape
+        # As rows of W * 3 values, of pixels side by side: a last dimension of 3 would be slow.
+        rows = batch.permute(0, 2, 3, 1).reshape(size * height, width * 3).float()
+        mean = torch.tensor(self.mean, device=batch.device).mul(255).repeat(width)
+        std = torch.tensor(self.std, device=batch.device).mul(255).repeat(width)
+        scaled = rows.sub_(mean).div_(std).to(dtype)
+        return scaled.view(size, height, width, 3).permute(0, 3, 1, 2)
+
+
+def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
+    """Return the published preprocessing, scaled to another crop where ``image_size`` says so."""
+    known = published(name)
+    assert known, f"{name} is no backbone"
+    resize, crop = known.resize, known.crop
+    if image_size is not None:
+        if not 32 <= image_size <= 1024:
+            raise Refused(f"--image-size {image_size} must lie between 32 and 1024 pixels.")
+        resize, crop = round(resize * image_size / crop), image_size
+    return replace(known, resize=resize, crop=crop)
+
+
+def published(name: str) -> Preprocessing | None:
+    """Return the published preprocessing, None when torchvision has no such classifier.
+
+    It is remembered in the workspace, because importing torchvision takes a second that a fit
+    from the cache has no other need of.
+    """
+    file = workspace() / "cache" / "backbones" / f"torchvision-{version('torchvision')}.json"
+    try:
+        return Preprocessing.from_config(read_json(file)[name])
+    except (Refused, KeyError, TypeError, AttributeError):  # not asked before, or damaged
+        said = {each: _asked(each) for each in backbone_names()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, said)
+    return Preprocessing.from_config(said[name]) if name in said else None
+
+
+def backbone_names() -> list[str]:
+    """Return the names of torchvision's classification models."""
+    import torchvision
+
+    return sorted(torchvision.models.list_models(module=torchvision.models))
+
+
+def _asked(name: str) -> dict[str, Any]:
+    import torchvision
+
+    said = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    return {
+        "resize": said.resize_size[0],
+        "crop": said.crop_size[0],
+        "interpolation": said.interpolation.value,
+        "mean": list(said.mean),
+        "std": list(said.std),
+    }

@@ -1,0 +1,117 @@
+"""Features on disk, in shards named by their own checksum, and the table filled from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+
+from engine.runs.files import write_atomic
+
+_CHUNK = 4096  # rows moved at once
+
+
+class Table:
+    """Features of the wanted pictures, in one array that is made once and filled in any order.
+
+    So that nothing beside the array grows with the number of pictures.
+    """
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        self._names = sorted(set(wanted))
+        self._row = {name: row for row, name in enumerate(self._names)}
+        self._there = np.zeros(len(self._names), dtype=bool)
+        self._values = torch.empty(0, 0, dtype=torch.float16)
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether a picture's features are there."""
+        return name in self._row and bool(self._there[self._row[name]])
+
+    def add(self, names: Sequence[str], values: torch.Tensor) -> None:
+        """Take the features (m, width) of these pictures, of those that are wanted."""
+        if not len(self._values):
+            self._values = torch.empty(len(self._names), values.shape[1], dtype=torch.float16)
+        wanted = [at for at, name in enumerate(names) if name in self._row]
+        rows = [self._row[names[at]] for at in wanted]
+        self._values[rows] = values if len(wanted) == len(names) else values[wanted]
+        self._there[rows] = True
+
+    def load(self, folder: Path) -> None:
+        """Take what is kept of what is still wanted; a shard that is not ours is removed."""
+        for path in sorted(folder.glob("*.safetensors")):
+            names = _names_in(path)
+            if names is not None and not any(n in self._row and n not in self for n in names):
+                continue
+            shard = _shard(path.read_bytes(), path.stem)
+            if shard is None:
+                print(
+                    f"{path} is damaged or of another version; its pictures are computed again.",
+                    file=sys.stderr,
+                )
+                path.unlink()
+                continue
+            self.add(_hexadecimal(shard["sha256"]), shard["features"])
+
+    def taken(self) -> tuple[torch.Tensor, dict[str, int]]:
+        """Return the features that are there, float16 (n, width) by checksum, and each one's row.
+
+        The array is given away: the table cannot be used afterwards.
+        """
+        if not self._there.any():
+            return torch.empty(0, 0), {}
+        names = [name for name, there in zip(self._names, self._there, strict=True) if there]
+        values, n = self._values, 0
+        if len(names) < len(values):  # close the gaps in place
+            there = torch.from_numpy(self._there)
+            for start in range(0, len(values), _CHUNK):
+                part = values[start : start + _CHUNK][there[start : start + _CHUNK]]
+                values[n : n + len(part)] = part
+                n += len(part)
+            values = values[:n]
+        return values, {name: row for row, name in enumerate(names)}
+
+
+def write_shard(folder: Path, names: list[str], values: torch.Tensor) -> None:
+    """Write features (m, width) and the checksums of their pictures as one shard."""
+    checksums = torch.from_numpy(
+        np.frombuffer(bytes.fromhex("".join(names)), dtype=np.uint8).reshape(-1, 32).copy()
+    )
+    content = safetensors.torch.save(
+        {"features": values.contiguous(), "sha256": checksums}, {"format_version": "1"}
+    )
+    name = hashlib.sha256(content).hexdigest()[:32]
+    write_atomic(folder / f"{name}.safetensors", content)
+
+
+def _names_in(path: Path) -> list[str] | None:
+    """Return whose features a shard says that it holds, None where it cannot be asked."""
+    try:
+        with safe_open(path, "pt") as file:
+            return _hexadecimal(file.get_tensor("sha256"))
+    except (SafetensorError, OSError):
+        return None
+
+
+def _hexadecimal(checksums: torch.Tensor) -> list[str]:
+    text = checksums.numpy().tobytes().hex()
+    return [text[at : at + 64] for at in range(0, len(text), 64)]
+
+
+def _shard(content: bytes, name: str) -> dict[str, torch.Tensor] | None:
+    """Return the tensors of a shard, None where its bytes changed or its version is another."""
+    if hashlib.sha256(content).hexdigest()[:32] != name:
+        return None
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        shard = safetensors.torch.load(content)
+    except (SafetensorError, ValueError):
+        return None
+    version = header.get("__metadata__", {}).get("format_version")
+    return shard if version == "1" and shard.keys() == {"features", "sha256"} else None

@@ -1,0 +1,116 @@
+"""A run's pictures, their features and out-of-fold predictions become a list of suspects."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engine.analysis.groups import SIMILARITY, assign_folds, near_identical
+from engine.analysis.triage import K_NEIGHBOURS, Evidence, atypicality, repeated, suspects
+from engine.errors import Refused
+from engine.model.device import Device
+from engine.model.folds import out_of_fold
+from engine.model.plan import HEAD_EPOCHS, HEAD_LR
+from engine.model.predict import open_model
+from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.reporting import Progress
+from engine.runs.run import Run
+from engine.runs.triage import SPLIT, making_triage, save_triage
+
+_FOLDS, _BATCH, _STEPS = 5, 64, 2500  # so many steps are enough for a ranking
+_L2 = 3e-4  # for a network trained whole, whose fit chose none
+_BLOCK = 512  # rows compared with all others at once
+_FEWEST = 2 * _FOLDS
+
+
+def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
+    """Rank the labels of a run that are suspected to be wrong; keep the list in its folder.
+
+    Features come from the cache; pictures that are not there pass through the network first. Where
+    the run has no out-of-fold predictions, heads are trained for them on the spot and their
+    predictions kept beside the list.
+
+    Raises
+    ------
+    Refused
+        When the run has no model, or too few labelled pictures.
+    """
+    with making_triage(run):
+        extractor, _ = open_model(run)
+        images = run.images
+        features = extractor.features(run.data_root, images, progress)
+        images = images[images["sha256"].isin(features.row_of.keys())].reset_index(drop=True)
+        values = features.of(images["sha256"].tolist())
+        groups = near_identical(values.numpy(), images["sha256"].tolist())
+        twice = repeated(images, groups, values.numpy(), SIMILARITY)
+
+        labelled = images["label"].notna().to_numpy() & (images["split"] != "test").to_numpy()
+        if labelled.sum() < _FEWEST:
+            raise Refused(f"run {run.name} has fewer than {_FEWEST} labelled pictures to compare.")
+        images, values = images[labelled].reset_index(drop=True), values[labelled]
+        evidence = _evidence(run, images, values, groups[labelled], extractor.device)
+        found = pd.concat([suspects(images, evidence), twice], ignore_index=True)
+        found = found.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        save_triage(run, found)
+    return found
+
+
+def _evidence(
+    run: Run, images: pd.DataFrame, values: torch.Tensor, groups: np.ndarray, device: Device
+) -> Evidence:
+    names = run.class_names
+    labels = np.searchsorted(names, images["label"].to_numpy(str))
+    p = _kept(run, images)
+    if p is None:
+        config = run.config
+        own = config if config["train"] == "head" else {}  # of a head, whose choices these are
+        batch_size = int(own.get("batch_size", _BATCH))
+        steps = math.ceil(len(labels) / batch_size)
+        fold = assign_folds(labels, np.unique(groups, return_inverse=True)[1], _FOLDS)
+        p = out_of_fold(
+            values, torch.from_numpy(labels), len(names), fold=fold,
+            epochs=min(int(own.get("epochs", HEAD_EPOCHS)), math.ceil(_STEPS / steps)),
+            lr=float(own.get("lr", HEAD_LR)), batch_size=batch_size, seed=int(config["seed"]),
+            l2=float(own.get("l2", _L2)),
+        )  # fmt: skip
+        ids, paths = images["id"].tolist(), images["path"].tolist()
+        save_predictions(
+            run.predictions_path(SPLIT), make_predictions(ids, paths, labels, p, names)
+        )
+    rows, distances = _nearest(values, K_NEIGHBOURS, device)
+    return Evidence(labels, p, rows, distances, atypicality(values.numpy()), names)
+
+
+def _kept(run: Run, images: pd.DataFrame) -> np.ndarray | None:
+    """Return the run's own out-of-fold probabilities of these pictures, None where it has none."""
+    if run.labelled_split != "folds":
+        return None
+    kept = run.predictions("folds")
+    at = pd.Index(kept.ids.to_pylist()).get_indexer(images["id"])
+    return None if (at < 0).any() else kept.probabilities[at]
+
+
+def _nearest(values: torch.Tensor, k: int, device: Device) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k rows nearest to each, itself left out, and their cosine distances, (n, k).
+
+    The features are centred. Candidates are sought in the device's own precision, twice as many
+    as are wanted, and compared again in float32.
+    """
+    x = values - values.mean(dim=0)
+    x = x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)  # (n, width)
+    k = min(k, len(x) - 1)
+    quick = x.to(device.name, device.dtype)
+    rows, distances = [], []
+    for start in range(0, len(x), _BLOCK):
+        alike = (quick[start : start + _BLOCK] @ quick.T).float()  # (block, n)
+        own = torch.arange(start, start + len(alike))
+        alike[torch.arange(len(alike)), own] = -2
+        near = alike.topk(min(2 * k, len(x) - 1), dim=1).indices.cpu()  # (block, 2k)
+        exact = torch.bmm(x[near], x[own].unsqueeze(2)).squeeze(2)  # (block, 2k)
+        best = exact.topk(k, dim=1)
+        rows.append(near.gather(1, best.indices))
+        distances.append((1 - best.values).clamp_min(0))
+    return torch.cat(rows).numpy(), torch.cat(distances).numpy()

@@ -1,0 +1,64 @@
+"""Explanations that are kept: where each lies, by run, weights and picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Refused
+from engine.runs.files import read_json, workspace, write_json
+from engine.runs.run import Run
+
+FORMAT_VERSION = 1
+
+
+def explanations_folder(run: Run) -> Path:
+    """Return where the explanations of a run lie; another head has another folder.
+
+    Raises
+    ------
+    Refused
+        When the run has no model: it is imported, or its fit did not finish.
+    """
+    checksum = run.config.get("head_sha256")
+    if not isinstance(checksum, str):
+        raise Refused(
+            f"run {run.name} has no model to ask: it is imported, or its fit did not finish."
+        )
+    key = hashlib.sha256(checksum.encode()).hexdigest()[:12]
+    return workspace() / "cache" / "explanations" / f"{run.name}-{key}"
+
+
+def load_explanation(run: Run, split: str, picture: str, sha256: str) -> dict[str, Any] | None:
+    """Return what was found about a picture, None where nothing was or its files are gone.
+
+    Raises
+    ------
+    Refused
+        When the run has no model.
+    """
+    path = _path(run, split, picture, sha256)
+    try:
+        found = read_json(path)
+    except Refused:
+        return None
+    try:
+        whole = found.pop("format_version") == FORMAT_VERSION
+        there = all(Path(each["file"]).is_file() for each in found["maps"])
+    except (KeyError, TypeError):
+        return None
+    return found if whole and there else None
+
+
+def save_explanation(run: Run, found: dict[str, Any]) -> None:
+    """Keep what was found about a picture: split, id, sha256, maps and what else it says."""
+    path = _path(run, found["split"], found["id"], found["sha256"])
+    write_json(path, {"format_version": FORMAT_VERSION, **found})
+
+
+def _path(run: Run, split: str, picture: str, sha256: str) -> Path:
+    # Ids and checksums from a table are text from strangers, never part of a path.
+    name = hashlib.sha256(json.dumps([split, picture, sha256]).encode()).hexdigest()
+    return explanations_folder(run) / f"{name}.json"

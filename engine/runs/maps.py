@@ -1,0 +1,174 @@
+"""Maps of a run: two coordinates a picture, kept in its folder, and the process that makes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.errors import Refused
+from engine.runs.files import atomic_path, locked, read_json, workspace, write_json
+from engine.runs.run import Run
+
+METHODS = ("pca", "tsne")
+_NICE = 10
+_PATIENCE = 60.0  # seconds until a process that was started and says nothing counts as lost
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class MapProgress:
+    """Where a map stands.
+
+    Attributes
+    ----------
+    state : none, running, done or failed
+    stage : "features" or "tsne" while it runs, '' before
+    done, total : of the stage, 0 where it is not known
+    message : why it failed
+    """
+
+    state: str
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+
+
+def map_path(run: Run, method: str) -> Path:
+    """Return where a map of a run is kept: split, id, x, y (float32)."""
+    if method not in METHODS:
+        raise Refused(f"--method {method} is unknown; choose {' or '.join(METHODS)}.")
+    return run.folder / f"map-{method}.parquet"
+
+
+def save_map(
+    run: Run, method: str, splits: Sequence[str], ids: Sequence[str], points: np.ndarray
+) -> Path:
+    """Write a map; ``points`` is float32 of shape (n, 2)."""
+    columns = {
+        "split": pa.array(splits, pa.string()),
+        "id": pa.array(ids, pa.string()),
+        "x": pa.array(np.ascontiguousarray(points[:, 0], dtype=np.float32)),
+        "y": pa.array(np.ascontiguousarray(points[:, 1], dtype=np.float32)),
+    }
+    path = map_path(run, method)
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary, compression="zstd")
+    _status(run, method).unlink(missing_ok=True)
+    return path
+
+
+def load_map(run: Run, method: str) -> pa.Table:
+    """Read a map: split, id, x, y.
+
+    Raises
+    ------
+    Refused
+        When there is none, or the file is damaged.
+    """
+    path = map_path(run, method)
+    try:
+        table = pq.read_table(path, columns=["split", "id", "x", "y"]).combine_chunks()
+        points = [np.asarray(table[name].cast(pa.float32())) for name in ("x", "y")]
+    except FileNotFoundError as error:
+        raise Refused(f"{path} does not exist; `python -m engine embed` makes it.") from error
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise Refused(f"{path} is damaged; delete it to have it made again.") from error
+    if not all(np.isfinite(values).all() for values in points):
+        raise Refused(f"{path} is damaged; delete it to have it made again.")
+    return table
+
+
+def map_progress(run: Run, method: str) -> MapProgress:
+    """Return where a map stands, whatever its status file holds."""
+    if map_path(run, method).is_file():
+        return MapProgress("done")
+    try:
+        status = read_json(_status(run, method))
+    except Refused:
+        return MapProgress("none")
+    if message := status.get("message"):
+        return MapProgress("failed", message=str(message))
+    numbers = [status.get(key) for key in ("done", "total")]
+    done, total = (n if isinstance(n, int) else 0 for n in numbers)
+    with locked(_lock(run, method), wait=False) as free:
+        pass
+    started = status.get("started")
+    fresh = isinstance(started, float) and time.time() - started < _PATIENCE
+    if free and not fresh:
+        return MapProgress("failed", message="The process ended without a word.")
+    return MapProgress("running", str(status.get("stage") or ""), done, total)
+
+
+@contextmanager
+def making(run: Run, method: str) -> Iterator[bool]:
+    """Hold a map while it is made, leaving a word when that fails; False where another does."""
+    with locked(_lock(run, method), wait=False) as mine:
+        try:
+            yield mine
+        except Exception as error:
+            if mine:
+                write_json(_status(run, method), {"message": str(error) or type(error).__name__})
+            raise
+
+
+def told(run: Run, method: str, stage: str, done: int, total: int) -> None:
+    """Write down how far the making of a map is."""
+    write_json(_status(run, method), {"stage": stage, "done": done, "total": total})
+
+
+def start_map(run: Run, method: str) -> None:
+    """Start ``python -m engine embed`` for a run, unless one is at it; returns at once.
+
+    Raises
+    ------
+    Refused
+        When the child cannot be started.
+    """
+    if map_progress(run, method).state in ("running", "done"):
+        return
+    write_json(_status(run, method), {"started": time.time()})
+    command = [sys.executable, "-m", "engine", "embed", run.name, "--method", method, "--json"]
+    try:
+        child = subprocess.Popen(
+            ["nice", "-n", str(_NICE), *command],
+            cwd=_ROOT,
+            env={**os.environ, "SECONDLOOK_HOME": str(workspace())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        message = f"the map could not be started ({error})."
+        write_json(_status(run, method), {"message": message})
+        raise Refused(f"{run.name}: {message}") from error
+    # Whoever starts a process must wait for it, or it stays in the process table.
+    threading.Thread(target=_reap, args=(run, method, child), daemon=True).start()
+
+
+def _reap(run: Run, method: str, child: subprocess.Popen[bytes]) -> None:
+    code = child.wait()
+    # Whatever it could not say itself; a run that was deleted meanwhile stays deleted.
+    if code and run.folder.is_dir() and map_progress(run, method).state == "running":
+        message = f"The process ended with status {code}."
+        write_json(_status(run, method), {"message": message})
+
+
+def _status(run: Run, method: str) -> Path:
+    return run.folder / f"map-{method}.json"
+
+
+def _lock(run: Run, method: str) -> Path:
+    return run.folder / f".map-{method}.lock"

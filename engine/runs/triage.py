@@ -1,0 +1,131 @@
+"""The list of suspected labels of a run, kept in its folder, and the process that makes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from engine.errors import Refused
+from engine.runs.files import atomic_path, locked, workspace
+from engine.runs.run import OUT_OF_FOLD, Run
+
+SPLIT = OUT_OF_FOLD[1]  # made with the list, where the run itself has none out of fold
+COLUMNS = ["id", "path", "split", "label", "suggested", "kind", "score", "reason", "sha256"]
+_NICE, _PATIENCE = 10, 60.0  # seconds until a process that was started must hold its lock
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def triage_path(run: Run) -> Path:
+    """Return where the list is kept."""
+    return run.folder / "triage.parquet"
+
+
+def reviewed_split(run: Run) -> str:
+    """Return the split whose predictions cover the most labelled pictures."""
+    made = run.predictions_path(SPLIT).is_file() and triage_path(run).is_file()
+    return SPLIT if made and run.labelled_split == "valid" else run.labelled_split
+
+
+def save_triage(run: Run, found: pd.DataFrame) -> None:
+    """Write the list, most suspicious first."""
+    with atomic_path(triage_path(run)) as temporary:
+        found[COLUMNS].to_parquet(temporary, index=False, compression="zstd")
+
+
+def load_triage(run: Run) -> pd.DataFrame:
+    """Read the list, most suspicious first; ``score`` is float64, all else text.
+
+    Raises
+    ------
+    Refused
+        When there is none, or the file is damaged.
+    """
+    path = triage_path(run)
+    if not path.is_file():
+        raise Refused(f"{path} does not exist; `python -m engine triage {run.name}` makes it.")
+    try:
+        found = pd.read_parquet(path)
+        scores = found["score"].astype(float)
+        return found[COLUMNS].assign(score=scores)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise Refused(f"{path} is damaged; delete it to have it made again.") from error
+
+
+@contextmanager
+def making_triage(run: Run) -> Iterator[None]:
+    """Hold the list while it is made.
+
+    Raises
+    ------
+    Refused
+        When another process makes it.
+    """
+    with locked(_lock(run), wait=2) as mine:
+        if not mine:
+            raise Refused(f"{triage_path(run)} is being made by another process.")
+        yield
+
+
+def start_triage(run: Run) -> None:
+    """Start ``python -m engine triage`` for a run, unless one is at it; returns at once.
+
+    Raises
+    ------
+    Refused
+        When the child cannot be started.
+    """
+    if triage_state(run)[0] == "running":
+        return
+    command = ["nice", "-n", str(_NICE), sys.executable, "-m", "engine", "triage", run.name]
+    try:
+        with open(_log(run), "wb") as log:
+            child = subprocess.Popen(
+                [*command, "--json"], cwd=_ROOT, stdin=subprocess.DEVNULL,
+                env={**os.environ, "SECONDLOOK_HOME": str(workspace())},
+                stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+            )  # fmt: skip
+    except OSError as error:
+        raise Refused(f"{run.name}: triage could not be started ({error}).") from error
+    # Whoever starts a process must wait for it, or it stays in the process table.
+    threading.Thread(target=_reap, args=(run, child), daemon=True).start()
+
+
+def triage_state(run: Run) -> tuple[str, str]:
+    """Return none, running, failed or done, and why it failed; a list that is there is done."""
+    if triage_path(run).is_file():
+        return "done", ""
+    with locked(_lock(run), wait=False) as free:
+        pass
+    if not free:
+        return "running", ""
+    try:
+        started, said = _log(run).stat().st_mtime, _log(run).read_text("utf-8", "replace").split()
+    except OSError:
+        return "none", ""
+    if said:
+        return "failed", " ".join(said)[-500:].removeprefix("Error: ")
+    if time.time() - started < _PATIENCE:
+        return "running", ""
+    return "failed", "The process ended without a word."
+
+
+def _reap(run: Run, child: subprocess.Popen[bytes]) -> None:
+    code = child.wait()
+    if code and run.folder.is_dir() and not _log(run).read_bytes().strip():
+        _log(run).write_text(f"The process ended with status {code}.")
+
+
+def _log(run: Run) -> Path:
+    return run.folder / "triage.log"
+
+
+def _lock(run: Run) -> Path:
+    return run.folder / ".triage.lock"

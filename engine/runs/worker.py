@@ -1,0 +1,140 @@
+"""A child process that answers questions, a JSON line each; started at need, restarted if it died.
+
+It keeps what is slow to load, so that only the first question waits. It ends by itself when
+nobody has asked for some minutes, and when the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from engine.errors import Refused
+from engine.runs.files import workspace
+
+IDLE_SECONDS = 600.0
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Worker:
+    """Asks ``python -m engine ARGUMENTS``; one question at a time, from any thread."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._arguments = list(arguments)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+
+    def ask(self, question: Mapping[str, Any], timeout: float = 120.0) -> dict[str, Any]:
+        """Return the answer, starting the child process where there is none.
+
+        Raises
+        ------
+        Refused
+            When the child refuses, ends twice without a word, or gives no answer in time.
+        """
+        line = json.dumps(question).encode() + b"\n"
+        with self._turn:
+            for _ in range(2):  # one that died, or went home, is started again
+                answer = self._asked(line, time.monotonic() + timeout)
+                if answer is not None:
+                    break
+            else:
+                raise Refused("the process that explains ended without a word; ask again.")
+        if "error" in answer:
+            raise Refused(str(answer["error"]))
+        return answer
+
+    def stop(self) -> None:
+        """End the child process."""
+        child, self._child = self._child, None
+        if child:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                assert pipe
+                pipe.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Return the number of the child process, None where none was started."""
+        return self._child.pid if self._child else None
+
+    def _asked(self, line: bytes, deadline: float) -> dict[str, Any] | None:
+        if self._child is None or self._child.poll() is not None:
+            self.stop()
+            self._child = self._started()
+        child = self._child
+        assert child.stdin and child.stdout
+        try:
+            child.stdin.write(line)
+            child.stdin.flush()
+        except OSError:
+            self.stop()
+            return None
+        said = _line_before(deadline, child.stdout)
+        if said is None:
+            self.stop()
+            raise Refused("the process that explains gave no answer in time and was ended.")
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            self.stop()
+            return None
+        return answer
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "SECONDLOOK_HOME": str(workspace())}
+        command = [sys.executable, "-m", "engine", *self._arguments]
+        try:
+            return subprocess.Popen(
+                command, cwd=_ROOT, env=environment,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError as error:
+            raise Refused(f"the process that explains could not be started ({error}).") from error
+
+
+def serve(
+    answer: Callable[[Mapping[str, Any]], dict[str, Any]], idle: float = IDLE_SECONDS
+) -> None:
+    """Answer questions from stdin on stdout until it closes, or nobody asked for a while.
+
+    What is refused, and what fails, is answered as {"error": sentence}; the next question is
+    answered all the same.
+    """
+    questions, answers = sys.stdin.buffer, sys.stdout
+    while select.select([questions], [], [], idle)[0]:
+        line = questions.readline()
+        if not line:
+            return
+        try:
+            said = answer(json.loads(line))
+        except Refused as error:
+            said = {"error": str(error)}
+        except Exception as error:  # whatever a picture or a network provokes
+            said = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        print(json.dumps(said), file=answers, flush=True)
+
+
+def _line_before(deadline: float, pipe: IO[bytes]) -> bytes | None:
+    """Return the next line, what there was of it where the pipe closed, None when it is late."""
+    said = b""
+    while not said.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+            return None
+        more = os.read(pipe.fileno(), 65536)
+        if not more:
+            return said
+        said += more
+    return said

@@ -1,0 +1,111 @@
+"""Blend weights against a grid and SciPy, and what a blend can never do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from engine.analysis.blending import blend, blend_weights, blended
+from engine.analysis.compare import join
+from engine.analysis.metrics import EPSILON, cost_of, log_loss
+from engine.runs.predictions import Predictions, make_predictions
+
+
+def runs(n: int, n_runs: int, seed: int = 0, n_classes: int = 2) -> list[Predictions]:
+    """Return runs that see the same signal through noise of their own."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, n_classes, n)
+    signal = rng.normal(0, 1, (n, n_classes))
+    signal[np.arange(n), y] += 2
+    ids = [f"{i:05}" for i in range(n)]
+    tables = []
+    for run in range(n_runs):
+        logits = signal + rng.normal(0, 1 + 0.3 * run, (n, n_classes))
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        tables.append(make_predictions(ids, ids, y, p, [f"c{k}" for k in range(n_classes)]))
+    return tables
+
+
+def true_p(tables: list[Predictions]) -> np.ndarray:
+    return np.column_stack([t.probabilities[np.arange(len(t)), t.y_true] for t in tables])
+
+
+def test_no_weights_on_a_fine_grid_cost_less():
+    p = true_p(runs(300, 3))
+    weights = blend_weights(p)
+    assert weights.min() >= 0 and weights.sum() == pytest.approx(1)
+    steps = np.linspace(0, 1, 101)
+    grid = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-12])
+    costs = -np.log(p @ grid.T).mean(axis=0)
+    assert cost_of(p @ weights).mean() <= costs.min()
+    assert weights == pytest.approx(grid[costs.argmin()], abs=0.02)
+
+
+def test_the_weights_are_scipys():
+    p = true_p(runs(500, 5, seed=3))
+    found = minimize(
+        lambda w: -np.log(p @ w).mean(), np.full(5, 0.2), method="SLSQP", bounds=[(0, 1)] * 5,
+        jac=lambda w: -(p / (p @ w)[:, None]).mean(axis=0), options={"ftol": 1e-14},
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
+    )  # fmt: skip
+    assert blend_weights(p) == pytest.approx(found.x, abs=1e-4)
+
+
+@settings(max_examples=80)
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 10_000), st.integers(1, 25))
+def test_the_weights_are_optimal_and_never_worse_than_the_best_run(n, n_runs, seed, sharpness):
+    p = np.random.default_rng(seed).random((n, n_runs)) ** sharpness
+    weights = blend_weights(p)
+    assert weights.min() >= 0 and weights.sum() == pytest.approx(1)
+    inside = np.maximum(p, EPSILON)
+    assert cost_of(inside @ weights).mean() <= cost_of(inside).mean(axis=0).min() + 1e-12
+    # By convexity no weights can be better by more than the largest mean ratio is above 1.
+    assert (inside / (inside @ weights)[:, None]).mean(axis=0).max() <= 1 + 1e-6
+
+
+def test_a_run_that_is_wrong_for_sure_spoils_nothing():
+    p = np.array([[0.9, 0.0], [0.8, 1.0], [0.7, 0.0], [0.6, 0.0]])
+    assert cost_of(p @ blend_weights(p)).mean() <= cost_of(p[:, 0]).mean()
+
+
+@pytest.mark.parametrize("copies", [2, 4])
+def test_copies_of_a_run_blend_to_the_run(copies):
+    table = runs(200, 1)[0]
+    found = blend(join([table] * copies))
+    loss = log_loss(table.y_true, table.probabilities)
+    assert found.in_sample == pytest.approx(loss) and found.cross_validated == pytest.approx(loss)
+    assert found.gain == pytest.approx((0, 0, 0), abs=1e-12) and not found.pays
+
+
+@settings(max_examples=20)
+@given(st.permutations(range(3)), st.integers(2, 4))
+def test_the_order_of_the_runs_does_not_matter(order, n_classes):
+    tables = runs(200, 3, seed=5, n_classes=n_classes)
+    there, back = blend(join(tables)), blend(join([tables[i] for i in order]))
+    assert back.weights == pytest.approx(there.weights[list(order)], abs=2e-3)
+    assert back.in_sample == pytest.approx(there.in_sample, abs=1e-7)
+
+
+def test_runs_with_noise_of_their_own_are_better_together_and_the_gain_is_honest():
+    tables = runs(2000, 3, seed=7)
+    found = blend(join(tables))
+    assert found.pays and found.gain[1] < found.gain[0] < found.gain[2]
+    assert found.in_sample < found.cross_validated < found.singles[found.best]
+    assert found.gain[0] == pytest.approx(found.singles[found.best] - found.cross_validated)
+    fresh = runs(2000, 3, seed=7 + 1)  # other pictures by the same law
+    alone = log_loss(fresh[found.best].y_true, fresh[found.best].probabilities)
+    together = blended(fresh, found.weights)
+    gain = alone - log_loss(together.y_true, together.probabilities)
+    assert gain == pytest.approx(found.gain[0], abs=0.03) and gain > 0
+
+
+def test_the_blend_is_the_weighted_mean_row_by_row():
+    tables = runs(50, 2, n_classes=4)
+    found = blended(tables, np.array([0.25, 0.75]))
+    expected = np.average([t.probabilities for t in tables], axis=0, weights=[0.25, 0.75])
+    assert found.probabilities == pytest.approx(expected, abs=1e-12)
+    assert found.probabilities.sum(axis=1) == pytest.approx(np.ones(50))
+    assert found.ids.equals(tables[0].ids) and (found.y_true == tables[0].y_true).all()

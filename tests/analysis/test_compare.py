@@ -1,0 +1,143 @@
+"""Comparing two runs: counts by hand, p-values by SciPy, kappa by scikit-learn, and laws."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, chi2
+from sklearn.metrics import cohen_kappa_score
+
+from engine.analysis.compare import cohen_kappa, compare, join, mcnemar, summary, verdict
+from engine.analysis.metrics import per_sample_log_loss
+from engine.errors import Refused
+from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
+
+NAMES = ("cat", "dog")
+
+
+def made(p_dog: dict[str, float], labels: dict[str, int]) -> Predictions:
+    p = np.array(list(p_dog.values()))
+    y = np.array([labels.get(id, UNKNOWN) for id in p_dog])
+    return make_predictions(list(p_dog), list(p_dog), y, np.column_stack([1 - p, p]), NAMES)
+
+
+def drawn(n: int, seed: int, *, n_classes: int = 2, noise: float = 1.0) -> Predictions:
+    """Return predictions of the same pictures and labels for every seed."""
+    y = np.random.default_rng(1).integers(0, n_classes, n)
+    logits = np.random.default_rng(seed).normal(0, noise, (n, n_classes))
+    logits[np.arange(n), y] += 1.5
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    ids = [f"{i:05}" for i in range(n)]
+    return make_predictions(ids, ids, y, p, [f"c{k}" for k in range(n_classes)])
+
+
+LABELS = {"a": 0, "b": 1, "c": 1, "d": 0, "e": 1, "f": 0}
+FIRST = {"a": 0.2, "b": 0.4, "c": 0.1, "d": 0.3, "e": 0.9, "f": 0.8, "x": 0.5}
+SECOND = {"f": 0.9, "e": 0.4, "d": 0.1, "c": 0.7, "b": 0.8, "a": 0.1, "y": 0.5}
+
+
+def test_a_table_worked_by_hand():
+    found = compare(made(SECOND, LABELS), made(FIRST, LABELS))
+    assert found.n == 6
+    assert found.left_out == {"not predicted by all of them": 2}
+    ids = found.tables[0].ids
+    assert ids.take(found.fixed).to_pylist() == ["c", "b"]  # the other pays most for c
+    assert ids.take(found.broken).to_pylist() == ["e"]
+    assert ids.take(found.both_right).to_pylist() == ["a", "d"]
+    assert ids.take(found.both_wrong).to_pylist() == ["f"]
+    assert found.accuracy == (4 / 6, 3 / 6)
+    first = -np.log([0.8, 0.4, 0.1, 0.7, 0.9, 0.2]).mean()
+    second = -np.log([0.9, 0.8, 0.7, 0.9, 0.4, 0.1]).mean()
+    assert found.log_loss == pytest.approx((second, first))
+    assert found.log_loss_difference[0] == pytest.approx(second - first)
+    assert found.agreement == 3 / 6
+    assert found.better is None and verdict(found, "A", "B").startswith("A toss-up: A is ahead")
+
+
+def test_what_cannot_be_compared_is_counted_by_reason():
+    first = made({"a": 0.2, "b": 0.4, "c": 0.4, "x": 0.1}, {"a": 0, "b": 1})
+    second = made({"a": 0.2, "b": 0.4, "c": 0.4, "y": 0.1, "z": 0.2}, {"a": 0, "b": 0})
+    joined = join([first, second])
+    assert joined.tables[0].ids.to_pylist() == joined.tables[1].ids.to_pylist() == ["a"]
+    assert joined.left_out == {
+        "not predicted by all of them": 3, "labelled differently": 1, "without a label": 1,
+    }  # fmt: skip
+
+
+def test_runs_that_cannot_be_compared_are_refused():
+    other = make_predictions(["a"], ["a"], np.array([0]), np.array([[0.5, 0.5]]), ("cat", "fox"))
+    with pytest.raises(Refused, match="different classes.*'dog'.*'fox'"):
+        join([made(FIRST, LABELS), other])
+    with pytest.raises(Refused, match="no labelled picture"):
+        join([made({"a": 0.5}, LABELS), made({"b": 0.5}, LABELS)])
+    empty = made({}, LABELS)
+    with pytest.raises(Refused, match="no labelled picture"):
+        join([made({"a": 0.5}, LABELS), empty])
+
+
+def test_a_clear_winner_is_named_with_its_interval():
+    good, bad = drawn(400, 2, noise=0.5), drawn(400, 3, noise=3.0)
+    found = compare(good, bad)
+    assert found.better == 0 and compare(bad, good).better == 1
+    assert verdict(found, "good", "bad").startswith("good is better than bad by ")
+    assert verdict(compare(bad, good), "bad", "good").startswith("good is better than bad by ")
+    value = summary(found, "good", "bad")
+    assert value["better"] == "good"
+    assert json.loads(json.dumps(value, allow_nan=False)) == value
+    hits = [t.y_pred == t.y_true for t in (bad, good)]
+    assert len(value["fixed"]) == (~hits[0] & hits[1]).sum()
+    costs = per_sample_log_loss(bad.y_true, bad.probabilities)[found.fixed]
+    assert (np.diff(costs) <= 0).all()
+
+
+def test_a_run_against_itself_is_a_toss_up_without_difference():
+    run = drawn(50, 2)
+    found = compare(run, run)
+    assert found.log_loss_difference == (0, 0, 0) and found.accuracy_difference == (0, 0, 0)
+    assert (found.agreement, found.kappa, found.mcnemar_p) == (1, 1, 1)
+    assert "same log loss" in verdict(found, "A", "B")
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 60), st.integers(0, 10_000), st.integers(2, 4))
+def test_turned_round_every_difference_changes_its_sign_alone(n, seed, n_classes):
+    a, b = drawn(n, seed, n_classes=n_classes), drawn(n, seed + 1, n_classes=n_classes)
+    there, back = compare(a, b), compare(b, a)
+    for key in ("log_loss_difference", "accuracy_difference"):
+        value, low, high = getattr(there, key)
+        assert getattr(back, key) == pytest.approx((-value, -high, -low), abs=1e-12)
+        assert low <= value + 1e-12 and value <= high + 1e-12
+    assert (set(there.fixed), set(there.broken)) == (set(back.broken), set(back.fixed))
+    assert there.mcnemar_p == back.mcnemar_p
+    parts = (there.both_right, there.fixed, there.broken, there.both_wrong)
+    assert sorted(np.concatenate(parts)) == list(range(n))
+    gained = (len(there.fixed) - len(there.broken)) / n
+    assert there.accuracy_difference[0] == pytest.approx(gained)
+
+
+@pytest.mark.parametrize("fixed", [0, 1, 5, 12, 13, 40, 300])
+@pytest.mark.parametrize("broken", [0, 3, 12, 55])
+def test_mcnemar_is_scipys(fixed, broken):
+    p, exact = mcnemar(fixed, broken)
+    n = fixed + broken
+    assert exact == (n < 25)
+    if exact:
+        expected = binomtest(fixed, n, 0.5).pvalue if n else 1.0
+    else:
+        expected = chi2.sf(max(abs(fixed - broken) - 1, 0) ** 2 / n, 1)
+    assert p == pytest.approx(expected, rel=1e-9)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=50))
+def test_kappa_is_scikit_learns(pairs):
+    a, b = np.array(pairs).T
+    found = cohen_kappa(a, b, 4)
+    if len({*a.tolist(), *b.tolist()}) == 1:
+        assert found is None
+    else:
+        assert found == pytest.approx(cohen_kappa_score(a, b), abs=1e-12)

@@ -1,0 +1,59 @@
+"""Points in a polygon, against a winding of angles and laws of geometry."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from engine.analysis.lasso import inside
+
+COORDINATE = st.integers(0, 40)
+STAR = arrays(np.int64, st.integers(3, 12), elements=st.integers(1, 9))  # radii by angle
+
+
+def star(radii: np.ndarray) -> np.ndarray:
+    angles = 2 * np.pi * np.arange(len(radii)) / len(radii)
+    return np.column_stack([radii * np.cos(angles), radii * np.sin(angles)])
+
+
+def turns(point: np.ndarray, polygon: np.ndarray) -> float:
+    """Return how often the outline goes round the point: the oracle, by angles."""
+    total = 0.0
+    for a, b in zip(polygon - point, np.roll(polygon, -1, axis=0) - point, strict=True):
+        total += math.atan2(a[0] * b[1] - a[1] * b[0], float(a @ b))
+    return total / (2 * math.pi)
+
+
+def test_a_square_and_a_hole():
+    square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], dtype=float)
+    points = np.array([[2, 2], [5, 2], [-1, 2], [2, 5], [3.9, 0.1], [np.nan, 2]])
+    assert inside(points, square).tolist() == [True, False, False, False, True, False]
+    bow = np.array([[0, 0], [4, 4], [4, 0], [0, 4]], dtype=float)  # crosses itself
+    points = np.array([[0.5, 2], [3.5, 2], [2, 0.5], [2, 3.5]])
+    assert inside(points, bow).tolist() == [True, True, False, False]
+
+
+@given(STAR, arrays(np.float64, (20, 2), elements=st.floats(-10, 10, width=16)))
+def test_it_is_where_the_outline_goes_round(radii, points):
+    polygon = star(radii)
+    round_ = np.array([turns(point, polygon) for point in points])
+    clear = np.abs(np.abs(round_) - np.round(np.abs(round_))) < 1e-6  # not on the outline
+    assume(clear.any())
+    np.testing.assert_array_equal(inside(points, polygon)[clear], np.abs(round_[clear]) > 0.5)
+
+
+@given(
+    st.lists(st.tuples(COORDINATE, COORDINATE), min_size=3, max_size=9),
+    st.integers(0, 8),
+    arrays(np.float64, (30, 2), elements=st.integers(-1, 40).map(lambda n: n + 0.37)),
+)
+def test_where_it_begins_and_which_way_it_goes_do_not_matter(corners, shift, points):
+    polygon = np.array(corners, dtype=float)
+    found = inside(points, polygon)
+    np.testing.assert_array_equal(inside(points, np.roll(polygon, shift, axis=0)), found)
+    np.testing.assert_array_equal(inside(points, polygon[::-1]), found)
+    np.testing.assert_array_equal(inside(points + 7, polygon + 7), found)

@@ -1,0 +1,130 @@
+"""From bytes to the network's square: ours against Pillow with torchvision's transforms."""
+
+from __future__ import annotations
+
+import io
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from engine.data.images import decode
+from engine.model.published import Preprocessing, preprocessing
+from tests.benchmarks.clocked import seconds_of, take_turns, verdict
+from tests.benchmarks.material import REPEATS, labelled_split
+from tests.benchmarks.report import load, machine, table
+
+TITLE = "Decode and resize"
+GOAL = 2.5
+BATCH = 64
+
+
+class Decoded(Dataset[torch.Tensor]):
+    """Pictures as a usual Dataset reads them: Pillow, then torchvision's transforms."""
+
+    def __init__(self, contents: Sequence[bytes], steps: Preprocessing) -> None:
+        self.contents = contents
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize(steps.resize),
+                transforms.CenterCrop(steps.crop),
+                transforms.ToTensor(),
+                transforms.Normalize(steps.mean, steps.std),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        image = Image.open(io.BytesIO(self.contents[row])).convert("RGB")
+        tensor: torch.Tensor = self.transform(image)
+        return tensor
+
+
+def ours(contents: Sequence[bytes], steps: Preprocessing, threads: int) -> None:
+    """Decode and resize all, uint8, in so many threads."""
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda content: steps.resized(decode(content)), contents, chunksize=1):
+            pass
+
+
+def ours_normalised(contents: Sequence[bytes], steps: Preprocessing, threads: int) -> None:
+    """Decode and resize all, and normalise each batch, as the network gets it."""
+    with ThreadPoolExecutor(threads) as pool:
+        squares = pool.map(lambda content: steps.resized(decode(content)), contents)
+        batch = []
+        for at, square in enumerate(squares, 1):
+            batch.append(square)
+            if len(batch) == BATCH or at == len(contents):
+                steps.normalised(torch.stack(batch), torch.float32)
+                batch = []
+
+
+def usual(loader: DataLoader[torch.Tensor]) -> None:
+    """Read everything that a DataLoader has."""
+    for _ in loader:
+        pass
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Leave the cores to the threads and workers that are compared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def measure() -> str:
+    """Measure everything and return the section."""
+    with tempfile.TemporaryDirectory() as name:
+        split = labelled_split(Path(name) / "pictures")
+        contents = [file.read_bytes() for file in split.files]
+    return "\n\n".join(
+        [machine(("torch", "torchvision", "pillow")), compared(contents), split.said + _HOW]
+    )
+
+
+def compared(contents: Sequence[bytes]) -> str:
+    """Return the table: pictures a second of every side."""
+    steps, cores = preprocessing("vgg16"), os.cpu_count() or 1
+    data = Decoded(contents, steps)
+    workers = DataLoader(data, batch_size=BATCH, num_workers=2, persistent_workers=True)
+    alone = DataLoader(data, batch_size=BATCH)
+    work: dict[str, Callable[[], None]] = {
+        "ours, 1 thread": lambda: ours(contents, steps, 1),
+        "ours, normalised, 1 thread": lambda: ours_normalised(contents, steps, 1),
+        "Pillow + torchvision, 1 thread": lambda: usual(alone),
+        f"ours, {cores} threads": lambda: ours(contents, steps, cores),
+        f"ours, normalised, {cores} threads": lambda: ours_normalised(contents, steps, cores),
+        "Pillow + torchvision, 2 workers": lambda: usual(workers),
+    }
+    with one_torch_thread():
+        usual(workers)  # starts them
+        sides = {name: (lambda w=w: seconds_of(w)) for name, w in work.items()}
+        taken = {name: statistics.median(t) for name, t in take_turns(sides, REPEATS).items()}
+    rows = []
+    for name, seconds in taken.items():
+        rival = taken[[k for k in taken if k.startswith("Pillow")][name not in list(taken)[:3]]]
+        ratio = rival / seconds
+        judged = "" if name.startswith("Pillow") else verdict(ratio >= GOAL)
+        goal = f"{GOAL}" if judged else ""
+        rows.append([name, f"{len(contents) / seconds:.0f}", f"{ratio:.2f}", goal, judged, load()])
+    return table(("", "pictures /s", "times as fast", "goal", "", "load"), rows)
+
+
+_HOW = """, their bytes in memory. Ours: decode upright, resize with antialiasing and crop, uint8;
+"normalised" adds what the pass does to each batch, so that both end as float32. Theirs: Pillow,
+then Resize, CenterCrop, ToTensor, Normalize, collated by a DataLoader whose workers have started.
+Torch's own threads are held to one. The goal is set for decode and resize."""

@@ -1,0 +1,154 @@
+"""A blend is a run like any other: judged, clipped, shown and handed in; and what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engine.analysis.metrics import log_loss
+from engine.analysis.report import clip_report, report
+from engine.competition.blend import keep_blend, prepare_blend
+from engine.competition.prepare import prepare_submission
+from engine.competition.records import write_submission
+from engine.errors import Refused
+from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
+from engine.runs.run import Run, create_run, list_runs
+
+NAMES = ["cat", "dog"]
+
+
+def member(
+    folder: Path,
+    noise: float,
+    seed: int,
+    *,
+    valid: int = 200,
+    test: list[str] | None = None,
+    folds: bool = False,
+    contents: str = "",
+) -> Run:
+    """Return a finished run whose probabilities are the truth seen through noise."""
+    y = np.random.default_rng(0).integers(0, 2, valid)
+    rng = np.random.default_rng(seed)
+    test = [str(i) for i in range(30)] if test is None else test
+    run = create_run(
+        "vgg16",
+        {
+            "name": None, "class_names": NAMES, "positive": "dog", "root": str(folder),
+            "data": str(folder), "train_counts": {"cat": 30, "dog": 10}, "n": {"test": len(test)},
+        },
+    )  # fmt: skip
+    rows = []
+    splits = {"valid": [f"v{i:04}" for i in range(valid)], "test": test}
+    for split, names in splits.items():
+        labels = y if split == "valid" else np.full(len(names), UNKNOWN)
+        truth = y[: len(names)] if split == "valid" else np.arange(len(names)) % 2
+        odds = 2 * (2 * truth - 1) + rng.normal(0, noise, len(names))
+        p = 1 / (1 + np.exp(-odds))
+        table = make_predictions(names, names, labels, np.column_stack([1 - p, p]), NAMES)
+        if names:
+            save_predictions(run.predictions_path(split), table)
+        if folds and split == "valid":
+            save_predictions(run.predictions_path("folds"), table)
+        rows += [
+            (name, f"{name}.jpg", split, None, 10, 10, 9, f"{contents}{name}") for name in names
+        ]
+    columns = ["id", "path", "split", "label", "width", "height", "bytes", "sha256"]
+    aside = pd.DataFrame(
+        [("bad.jpg", "broken", "99", "test", "")],
+        columns=["path", "reason", "id", "split", "label"],
+    )
+    run.save_tables(pd.DataFrame(rows, columns=columns), aside)
+    run.set_status("done")
+    return run
+
+
+def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_path):
+    members = [member(tmp_path, 1.0, 1), member(tmp_path, 1.0, 2), member(tmp_path, 1.5, 3)]
+    prepared = prepare_blend(members)
+    assert len(list_runs()) == 3  # nothing is written yet
+    run = keep_blend(prepared, "together")
+    assert run.status["state"] == "done" and run.config["name"] == "together"
+    weights = prepared.found.weights
+    for split in ("valid", "test"):
+        tables = [each.predictions(split) for each in members]
+        expected = np.average([t.probabilities for t in tables], axis=0, weights=weights)
+        assert run.predictions(split).probabilities == pytest.approx(expected, abs=1e-12)
+        assert run.predictions(split).ids.equals(tables[0].ids)
+    found = report(run.predictions("valid"))
+    assert found["log_loss"] == pytest.approx(run.config["valid"]["log_loss"])
+    alone = [log_loss(t.y_true, t.probabilities) for t in (m.predictions("valid") for m in members)]
+    assert found["log_loss"] < min(alone)
+    assert clip_report(run.predictions("valid"), 0.01, 0.99)["log_loss_before"] == found["log_loss"]
+    submission = prepare_submission(run, 0.01, 0.99)
+    assert sorted(submission.ids.to_pylist()) == sorted([*map(str, range(30)), "99"])
+    assert list(submission.flagged) == ["99"]  # the quarantine is the first member's
+    folder = run.folder / "submissions"
+    assert write_submission(folder, submission, run=run.name, now=datetime.now(UTC)).is_file()
+    pd.testing.assert_frame_equal(run.images, members[0].images)
+
+
+def test_what_the_summary_says(tmp_path):
+    members = [member(tmp_path, 1.0, 1), member(tmp_path, 1.0, 2)]
+    prepared = prepare_blend(members)
+    value = prepared.summary()
+    assert [each["run"] for each in value["members"]] == [run.name for run in members]
+    assert sum(each["weight"] for each in value["members"]) == pytest.approx(1)
+    assert value["gain"] == pytest.approx(
+        min(each["log_loss"] for each in value["members"]) - value["cross_validated_log_loss"]
+    )
+    assert value["split"] == "valid" and value["n"] == 200 and value["left_out"] == {}
+    assert keep_blend(prepared).config["blend"] == value
+
+
+def test_out_of_fold_predictions_are_taken_where_all_have_them(tmp_path):
+    both = [member(tmp_path, 1.0, seed, folds=True) for seed in (1, 2)]
+    prepared = prepare_blend(both)
+    assert prepared.split == "folds"
+    run = keep_blend(prepared)
+    assert run.labelled_split == "folds" and len(run.predictions("valid")) == 200
+    one = member(tmp_path, 1.0, 3)
+    assert prepare_blend([both[0], one]).split == "valid"
+    assert keep_blend(prepare_blend([both[0], one])).labelled_split == "valid"
+
+
+def test_members_without_test_pictures_make_a_blend_without(tmp_path):
+    run = keep_blend(prepare_blend([member(tmp_path, 1, seed, test=[]) for seed in (1, 2)]))
+    assert run.config["n"]["test"] == 0 and not run.predictions_path("test").exists()
+
+
+def test_only_pictures_that_all_have_are_judged(tmp_path):
+    prepared = prepare_blend([member(tmp_path, 1, 1), member(tmp_path, 1, 2, valid=150)])
+    assert len(prepared.joined.tables[0]) == 150
+    assert prepared.joined.left_out == {"not predicted by all of them": 50}
+    assert len(keep_blend(prepared).predictions("valid")) == 150
+
+
+def test_what_does_not_go_together_is_refused(tmp_path):
+    first = member(tmp_path, 1, 1)
+    with pytest.raises(Refused, match="two or more runs"):
+        prepare_blend([first])
+    with pytest.raises(Refused, match=f"each run once, not '{first.name}'"):
+        prepare_blend([first, first])
+    other = member(tmp_path, 1, 2, test=[*(str(i) for i in range(29)), "fremd"])
+    with pytest.raises(Refused, match="differ in ids '29', 'fremd'"):
+        keep_blend(prepare_blend([first, other]))
+    changed = member(tmp_path, 1, 3, contents="x")
+    with pytest.raises(Refused, match="not the same for ids '0', '1'"):
+        keep_blend(prepare_blend([first, changed]))
+    without = member(tmp_path, 1, 4, test=[])
+    with pytest.raises(Refused, match=f"'{without.name}' has no test predictions"):
+        keep_blend(prepare_blend([first, without]))
+    assert not [run for run in list_runs() if run.config["backbone"] == "blend"]
+
+
+def test_a_blend_has_no_model(tmp_path):
+    from engine.model.predict import predict
+
+    run = keep_blend(prepare_blend([member(tmp_path, 1, 1), member(tmp_path, 1, 2)]))
+    with pytest.raises(Refused, match="no model: it is a blend"):
+        predict(run)

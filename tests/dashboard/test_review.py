@@ -1,0 +1,192 @@
+"""Reviewing labels on the Errors page: a verdict is kept at once, taken back and filtered by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import loaders, loaders_verdicts, review, state, tiles
+from dashboard.state import JUDGED, SUSPECTS, Look
+from engine.errors import Refused
+from engine.runs.predictions import save_predictions
+from engine.runs.run import Run
+from engine.runs.triage import COLUMNS, SPLIT, reviewed_split, save_triage
+from engine.runs.verdicts import Verdict, load_verdicts, say
+from tests.dashboard.test_errors import errors, sentence
+
+
+def suspected(run: Run, ids: list[str], reason: str = "because") -> None:
+    """Write a list of suspects, all of them valid pictures."""
+    images = run.images
+    rows = images[images["split"] == "valid"].set_index("id").loc[ids].reset_index()
+    rows = rows.assign(suggested="", kind="label", score=np.arange(len(ids))[::-1], reason=reason)
+    save_triage(run, rows[COLUMNS])
+
+
+@pytest.fixture
+def send(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that says something of a picture as the large view does."""
+
+    def sends(table: loaders.Table, **word: Any) -> None:
+        monkeypatch.setattr(state, "sent", lambda widget, event: word)
+        review.said(table, "picture")
+
+    return sends
+
+
+def large(table: loaders.Table, id: str) -> dict[str, Any]:
+    row = loaders.row_of(table, id)
+    shown: dict[str, Any] = tiles.large_of(table, np.array([row]), 0)["review"]
+    return shown
+
+
+def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
+    table = loaders.table(make_run(n=40).name)
+    id, sha256 = "0000003", loaders.facts(table, np.array([3]))["sha256"][0].as_py()
+    label = table.predictions.class_names[table.predictions.y_true[3]]
+    other = {"cat": "dog", "dog": "cat"}[label]
+    before = large(table, id)
+    assert before["verdict"] == before["label"] == before["cause"] == before["line"] == ""
+    assert before["others"] == [other]
+
+    send(table, id=id, verdict="wrong-label")
+    kept = load_verdicts()[sha256]
+    assert (kept.verdict, kept.label, kept.path) == ("wrong-label", other, "train/picture.3.jpg")
+    send(table, id=id, cause="scale")
+    assert large(table, id)["cause"] == "scale" and large(table, id)["label"] == other
+    assert tiles.tiles_of(table, np.array([3, 4]))[0]["said"] == f"truly {other}"
+    assert tiles.tiles_of(table, np.array([4]))[0]["said"] == ""
+    send(table, id=id, undo=True)
+    send(table, id=id, undo=True)
+    assert large(table, id) == before and load_verdicts() == {}
+    send(table, id=id, undo=True)  # nothing left: nothing happens
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        {"id": "no such picture", "verdict": "fine"},
+        {"verdict": "fine"},
+        {"id": ["0000003"], "verdict": "fine"},
+        {"id": "0000003", "verdict": "<script>"},
+        {"id": "0000003", "verdict": "wrong-label", "label": "wolf"},
+        {"id": "0000003", "cause": "bad luck"},
+    ],
+)
+def test_what_is_no_verdict_keeps_nothing(make_run, send, word):
+    table = loaders.table(make_run(n=40).name)
+    send(table, **word)
+    assert load_verdicts() == {}
+
+
+def test_a_picture_without_a_label_has_no_verdict(make_run, send):
+    table = loaders.table(make_run(n=40).name, "test")
+    assert tiles.large_of(table, np.arange(3), 0)["review"] is None
+    send(table, id="1", verdict="fine")
+    assert load_verdicts() == {}
+
+
+def test_suspects_in_their_order_with_their_reason(make_run):
+    run = make_run(n=60, hostile=True)
+    ids = run.predictions().ids.to_pylist()
+    chosen = [ids[7], ids[50], ids[3]]
+    suspected(run, chosen, "<b>hostile</b> ![x](http://evil.invalid/x)")
+    table = loaders.table(run.name)
+    rows = loaders_verdicts.rows(table, Look(show=SUSPECTS))
+    assert [ids[row] for row in rows] == chosen
+    names = run.class_names
+    label = names[table.predictions.y_true[7]]
+    narrowed = loaders_verdicts.rows(table, Look(show=SUSPECTS, true=label))
+    assert [ids[row] for row in narrowed][0] == ids[7]
+    assert large(table, ids[7])["reason"].startswith("<b>hostile</b>")  # shown by textContent
+    app = errors(show=SUSPECTS)
+    assert not app.exception and sentence(app).startswith("**3** of 60")
+
+
+def test_without_a_list_there_is_one_button(make_run):
+    make_run(n=40)
+    app = errors(show=SUSPECTS)
+    assert not app.exception
+    assert "looked for in the background" in app.info[0].value
+    assert app.button(key="find").label == "Find suspects"
+
+
+def test_a_failed_search_says_why(make_run):
+    run = make_run(n=40)
+    (run.folder / "triage.log").write_text("Error: run x has <b>no</b> model.\n")
+    app = errors(show=SUSPECTS)
+    assert "no" in app.error[0].value and "<b>" not in app.error[0].value
+    assert app.button(key="find")
+
+
+def test_the_pictures_with_a_verdict(make_run):
+    run = make_run(n=40)
+    app = errors(show=JUDGED)
+    assert "press L, B, N, H or F" in app.info[0].value
+    table = loaders.table(run.name)
+    sums = loaders.facts(table, np.arange(40))["sha256"].to_pylist()
+    for row in (9, 4):
+        say(Verdict(sums[row], "hard"))
+    assert loaders_verdicts.rows(table, Look(show=JUDGED)).tolist() == [4, 9]
+    looked_at = table.predictions.ids[6].as_py()  # say, its verdict was just taken back
+    rows = loaders_verdicts.rows(table, Look(show=JUDGED, picture=looked_at))
+    assert rows.tolist() == [4, 6, 9]
+    app = errors(show=JUDGED)
+    assert not app.exception and sentence(app).startswith("**2** of 40")
+
+
+def test_the_reviewer_is_remembered_for_the_session(make_run):
+    make_run(n=40)
+    app = errors(show=JUDGED)
+    app.text_input(key=state.REVIEWER).set_value("Ada").run()
+    app.segmented_control[0].set_value("all").run()
+    assert not [box for box in app.text_input if box.key == state.REVIEWER]
+    app.segmented_control[0].set_value(JUDGED).run()
+    assert app.text_input(key=state.REVIEWER).value == "Ada"
+
+
+def test_all_labelled_pictures_can_be_reviewed(make_run):
+    run = make_run(n=40)
+    assert loaders_verdicts.table_of(run.name, SUSPECTS).key[1] == "valid"
+    save_predictions(run.predictions_path(SPLIT), run.predictions())
+    assert reviewed_split(run) == "valid"  # without its list it is left over
+    suspected(run, ["0000001"])
+    assert reviewed_split(run) == SPLIT
+    table = loaders_verdicts.table_of(run.name, SUSPECTS)
+    assert table.key[1] == SPLIT and large(table, "0000001")["reason"] == "because"
+    assert loaders_verdicts.table_of(run.name, "all").key[1] == run.labelled_split
+    assert not errors(show=SUSPECTS, picture="0000001").exception
+
+
+def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
+    run = make_run(n=40)
+    table = loaders.table(run.name)
+    sums = loaders.facts(table, np.arange(40))["sha256"].to_pylist()
+    for row in range(3):
+        say(Verdict(sums[row], "hard", cause="occlusion"))
+    change = {
+        "against": "run*bold*", "n": 37, "log_loss_before": 0.2, "log_loss_after": 0.1,
+        "difference": 0.1, "interval": [0.05, 0.15],
+    }  # fmt: skip
+    run.update_config(change=change, corrections={"relabelled": 2, "dropped": 1})
+    app = AppTest.from_file(str(errors.__globals__["APP"]), default_timeout=60).run()
+    assert not app.exception
+    said = next(m.value for m in app.markdown if "With verdicts" in m.value)
+    assert "better" in said and "from 0.2000 to 0.1000" in said and "*bold*" not in said
+    assert any("What makes pictures hard" in head.value for head in app.subheader)
+    by_cause = loaders_verdicts.by_cause(table)
+    assert [each.cause for each in by_cause] == ["occlusion", ""]
+    assert by_cause[0].log_loss == pytest.approx(table.loss[:3].mean())
+
+
+def test_a_damaged_list_is_said(make_run):
+    run = make_run(n=40)
+    pd.DataFrame({"id": ["x"]}).to_parquet(run.folder / "triage.parquet")
+    app = errors(show=SUSPECTS)
+    assert "triage&#46;parquet is damaged" in app.error[0].value
+    with pytest.raises(Refused):
+        loaders_verdicts.reasons(run.name)

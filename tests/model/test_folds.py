@@ -1,0 +1,181 @@
+"""Out-of-fold predictions score as scikit-learn's, and no label reaches the head of its fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from threadpoolctl import threadpool_limits
+
+from engine.analysis.groups import assign_folds, near_identical
+from engine.data.dataset import load_dataset
+from engine.errors import Refused
+from engine.model.device import choose_device
+from engine.model.fit import FitResult
+from engine.model.folds import out_of_fold
+from engine.model.predict import Extractor
+from engine.model.published import preprocessing
+from engine.model.weights import find_weights
+from tests.model.small_fits import home, small_fit, small_options, tables
+from tests.tiny_pictures import image_folder, kaggle, picture, put
+
+SETTINGS: dict[str, Any] = {"epochs": 40, "lr": 3e-3, "batch_size": 64, "seed": 0, "l2": 3e-4}
+
+
+def _problem(n: int, width: int, n_classes: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, n_classes, n)
+    latent = 0.55 * rng.normal(size=(n_classes, 12))[y] + rng.normal(size=(n, 12))
+    mixed = latent @ rng.normal(size=(12, width)) / 12**0.5 + rng.normal(0, 0.5, (n, width))
+    x = np.maximum(mixed, 0) * rng.gamma(1.5, 0.4, width)
+    return torch.from_numpy(x).float(), torch.from_numpy(y), assign_folds(y, np.arange(n), 5)
+
+
+def _peer(x: torch.Tensor, y: torch.Tensor, fold: np.ndarray, l2: float) -> np.ndarray:
+    """Return scikit-learn's out-of-fold probabilities under the same penalty.
+
+    Ours is ``l2 * width / 2`` times the squares of both classes' weights, on features scaled to
+    unit variance on average; the difference of the two has half of their squares.
+    """
+    centred = (x - x.mean(dim=0)).numpy()
+    n = 0.8 * len(centred)
+    strength = 2 / (n * l2 * centred.shape[1] * np.square(centred).mean())
+    model = LogisticRegression(C=strength, max_iter=5000)
+    with threadpool_limits(1):
+        return np.asarray(
+            cross_val_predict(
+                model, centred, y.numpy(), cv=PredefinedSplit(fold), method="predict_proba"
+            )
+        )
+
+
+def test_they_score_as_the_logistic_regression_of_scikit_learn_on_the_same_folds():
+    x, y, fold = _problem(900, 64, 2)
+    ours = out_of_fold(x, y, 2, fold=fold, **SETTINGS)
+    theirs = _peer(x, y, fold, SETTINGS["l2"])
+    assert ours.dtype == np.float64 and np.abs(ours.sum(axis=1) - 1).max() < 1e-12
+    assert log_loss(y, theirs) < 0.6
+    assert log_loss(y, ours) <= 1.02 * log_loss(y, theirs)
+    assert np.abs(ours - theirs).mean() < 0.02
+
+
+def test_they_do_so_on_features_of_real_photographs(real_data: Path):
+    weights = real_data / "weights" / "squeezenet1_1.safetensors"
+    found = find_weights("squeezenet1_1", str(weights), 0)
+    dataset = load_dataset(real_data / "dogs-vs-cats", valid=10)
+    images = dataset.images[dataset.images["split"] == "train"].sample(120, random_state=0)
+    extractor = Extractor(
+        "squeezenet1_1", found, 0, preprocessing("squeezenet1_1", None), choose_device("cpu")
+    )
+    x = extractor.features(dataset.root, images).of(images["sha256"].tolist())
+    y = torch.from_numpy((images["label"] == "dog").to_numpy().astype(np.int64))
+    groups = near_identical(x.numpy(), images["sha256"].tolist())
+    fold = assign_folds(y.numpy(), groups, 5)
+    ours = out_of_fold(x, y, 2, fold=fold, **SETTINGS | {"epochs": 400})
+    theirs = log_loss(y, _peer(x, y, fold, SETTINGS["l2"]))
+    assert theirs < 0.35 and len(set(groups.tolist())) > 115
+    assert log_loss(y, ours) <= 1.05 * theirs
+
+
+def test_no_label_of_a_fold_reaches_the_head_that_predicts_it():
+    x, y, fold = _problem(300, 32, 3)
+    before = out_of_fold(x, y, 3, fold=fold, **SETTINGS)
+    others = y.clone()
+    others[torch.from_numpy(fold == 2)] = 0
+    after = out_of_fold(x, others, 3, fold=fold, **SETTINGS)
+    assert np.array_equal(before[fold == 2], after[fold == 2])
+    assert all(not np.array_equal(before[fold == f], after[fold == f]) for f in (0, 1, 3, 4))
+
+
+def test_neither_do_its_pictures():
+    x, y, fold = _problem(300, 32, 2)
+    before = out_of_fold(x, y, 2, fold=fold, **SETTINGS)
+    rows = np.flatnonzero(fold == 1)
+    shuffled = x.clone()  # the mean, by which all are centred, stays
+    shuffled[rows] = x[np.roll(rows, 1)]
+    after = out_of_fold(shuffled, y, 2, fold=fold, **SETTINGS)
+    np.testing.assert_allclose(after[rows], before[np.roll(rows, 1)], atol=1e-5)
+    assert np.abs(after[fold != 1] - before[fold != 1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("fold", [[0, 0, 0, 0], [0, 2, 0, 2]])
+def test_one_fold_or_an_empty_one_is_refused(fold):
+    x, y = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="two or more folds"):
+        out_of_fold(x, y, 2, fold=np.array(fold), **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kaggle(tmp_path_factory.mktemp("data"), train=16, test=4)
+
+
+@pytest.fixture(scope="module")
+def crossed(data, tmp_path_factory) -> FitResult:
+    with home(tmp_path_factory.mktemp("crossed")):
+        return small_fit(data, folds=4)
+
+
+def test_a_fit_with_folds_predicts_every_labelled_picture(crossed):
+    made, images = crossed.run.predictions("folds"), crossed.run.images
+    labelled = images[images["split"] != "test"].sort_values("id")
+    assert made.ids.to_pylist() == labelled["id"].tolist()
+    assert made.paths.to_pylist() == labelled["path"].tolist()
+    assert [made.class_names[i] for i in made.y_true] == labelled["label"].tolist()
+    said = crossed.summary()["folds"]
+    assert said.keys() == {"k", "n", "accuracy", "log_loss", "groups", "seconds"}
+    assert (said["k"], said["n"]) == (4, 32)
+    assert said["accuracy"] == accuracy_score(made.y_true, made.y_pred)
+    assert said["log_loss"] == pytest.approx(log_loss(made.y_true, made.probabilities))
+    assert crossed.run.config["out_of_fold"] == said and crossed.run.config["folds"] == 4
+    assert crossed.run.labelled_split == "folds"
+
+
+def test_the_valid_figures_stay_and_the_test_predictions_are_the_final_head_s(
+    crossed, data, workspace
+):
+    plain = small_fit(data)
+    theirs, ours = tables(plain.run), tables(crossed.run)
+    assert ours["valid"].equals(theirs["valid"])
+    assert not ours["test"].equals(theirs["test"])
+    assert "folds" not in plain.summary() and plain.run.labelled_split == "valid"
+    first, final = (load_file(r.run.folder / "head.safetensors") for r in (plain, crossed))
+    assert first["weight"].shape == final["weight"].shape
+    assert not torch.equal(first["weight"], final["weight"])
+
+
+def test_copies_share_a_fold(tmp_path):
+    data = kaggle(tmp_path / "data", train=10, test=1)
+    for n in range(6):
+        put(data / "train" / f"cat.{100 + n}.jpg", picture("cat", 3))
+    made = small_fit(data, folds=2)
+    assert made.folds and made.folds["groups"] >= 1
+    p = made.run.predictions("folds")
+    copies = [i for i, name in enumerate(p.ids.to_pylist()) if name in ("cat.3", "cat.100")]
+    assert np.array_equal(p.probabilities[copies[0]], p.probabilities[copies[1]])
+
+
+def test_pictures_of_train_and_valid_that_are_numbered_alike_keep_apart(tmp_path):
+    data = image_folder(tmp_path / "data", train=5, valid=3)
+    made = small_fit(data, folds=2).run
+    ids = made.predictions("folds").ids.to_pylist()
+    assert len(ids) == 16 and {"train/cat/0", "valid/cat/0"} <= set(ids)
+    assert set(made.predictions("valid").ids.to_pylist()) < set(ids)
+
+
+def test_what_cannot_be_folded_is_refused_in_a_sentence(data, tmp_path):
+    for folds in (1, 21):
+        with pytest.raises(Refused, match=f"--folds {folds} must lie between 2 and 20"):
+            small_options(data, folds=folds).checked()
+    with pytest.raises(Refused, match="--folds goes with --train head"):
+        small_options(data, folds=5, train="all").checked()
+    few = kaggle(tmp_path / "few", train=4, test=0)
+    with pytest.raises(Refused, match=r"--folds 20 needs as many different pictures; .* 8 "):
+        small_fit(few, folds=20)

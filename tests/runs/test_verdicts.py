@@ -1,0 +1,185 @@
+"""Verdicts: the last word stands, taking back is the identity, any text and any kill survive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.errors import Refused
+from engine.runs.verdicts import (
+    BOTH,
+    CAUSES,
+    FINE,
+    HARD,
+    NEITHER,
+    VERDICTS,
+    WRONG,
+    Verdict,
+    amended,
+    applied,
+    load_verdicts,
+    say,
+    take_back,
+    verdicts_path,
+)
+from tests.conftest import ROOT
+
+A, B, C = (hashlib.sha256(name).hexdigest() for name in (b"a", b"b", b"c"))
+ANY_TEXT = st.text(st.characters(codec=None), max_size=30)
+WORDS = st.one_of(
+    st.builds(
+        Verdict, st.sampled_from([A, B]), st.sampled_from([v for v in VERDICTS if v != WRONG]),
+        cause=st.sampled_from(["", *CAUSES]), path=ANY_TEXT, reviewer=ANY_TEXT.filter(bool),
+    ),
+    st.builds(
+        Verdict, st.sampled_from([A, B]), st.just(WRONG), ANY_TEXT.filter(bool), path=ANY_TEXT,
+        reviewer=ANY_TEXT.filter(bool),
+    ),
+)  # fmt: skip
+IN_ONE_FOLDER = settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@IN_ONE_FOLDER
+@given(st.lists(st.one_of(WORDS, st.sampled_from([A, B])), max_size=8))
+def test_what_stands_is_what_a_stack_for_each_picture_holds(workspace, steps):
+    verdicts_path().unlink(missing_ok=True)
+    stacks: dict[str, list[Verdict]] = {A: [], B: []}
+    for step in steps:
+        if isinstance(step, Verdict):
+            stacks[step.sha256].append(say(step))
+        else:
+            taken = stacks[step].pop() if stacks[step] else None
+            assert take_back(step) == taken
+    assert load_verdicts() == {name: stack[-1] for name, stack in stacks.items() if stack}
+
+
+@IN_ONE_FOLDER
+@given(WORDS)
+def test_any_text_comes_back_as_it_was_and_taking_back_is_the_identity(workspace, verdict):
+    before = load_verdicts()
+    kept = say(verdict)
+    assert replace(kept, time="") == verdict and kept.time
+    assert load_verdicts()[verdict.sha256] == kept
+    take_back(verdict.sha256)
+    assert load_verdicts() == before
+    assert all(json.loads(line) for line in verdicts_path().read_bytes().splitlines())
+
+
+def test_a_verdict_says_only_what_a_verdict_can_say():
+    for bad in (
+        Verdict("../../etc", FINE), Verdict(A.upper(), FINE), Verdict(A, "wrong"),
+        Verdict(A, WRONG), Verdict(A, BOTH, "cat"), Verdict(A, HARD, cause="bad luck"),
+    ):  # fmt: skip
+        with pytest.raises(Refused):
+            say(bad)
+    assert not verdicts_path().exists()
+
+
+def test_the_reviewer_is_named_by_the_environment_else_the_user(monkeypatch):
+    monkeypatch.setenv("SECONDLOOK_REVIEWER", "Ada")
+    assert say(Verdict(A, FINE)).reviewer == "Ada"
+    assert say(Verdict(A, FINE, reviewer="Grace")).reviewer == "Grace"
+
+
+def test_half_a_line_and_foreign_lines_are_passed_over(workspace):
+    first = say(Verdict(A, HARD, cause="scale"))
+    whole = verdicts_path().read_bytes()
+    strange = b'{"sha256": 3}\nnull\n[[[\n{"undo": true}\n{"sha256": ["x"], "undo": true}\n\xff\n'
+    deep = b"[" * 100_000 + b"\n"
+    verdicts_path().write_bytes(whole + strange + deep + whole[: len(whole) // 2])
+    assert load_verdicts() == {A: first}
+    second = say(Verdict(B, FINE))  # begins on a line of its own
+    assert load_verdicts() == {A: first, B: second}
+    for cut in range(len(whole)):
+        verdicts_path().write_bytes(whole[:cut])
+        assert load_verdicts() == ({A: first} if cut == len(whole) - 1 else {})
+
+
+def test_killed_while_writing_every_verdict_that_was_kept_is_there(workspace):
+    script = """
+import os, signal
+from engine.runs import verdicts
+for i in range(100):
+    verdicts.say(verdicts.Verdict(f"{i:064x}", "fine"))
+    print(i, flush=True)
+    if i == 20:
+        write = os.write
+        def half(handle, line):
+            write(handle, line[:len(line) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        verdicts.os.write = half
+"""
+    killed = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ.copy(), capture_output=True
+    )
+    assert killed.returncode == -9
+    kept = [int(line) for line in killed.stdout.split()]
+    assert kept == list(range(21))
+    assert not verdicts_path().read_bytes().endswith(b"\n")
+    assert sorted(load_verdicts()) == [f"{i:064x}" for i in kept]
+    say(Verdict(A, FINE))
+    assert len(load_verdicts()) == 22
+
+
+def test_several_at_once_lose_nothing(workspace):
+    names = [f"{i:064x}" for i in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: say(Verdict(name, FINE)), names))
+    assert sorted(load_verdicts()) == names
+
+
+def test_a_full_disk_keeps_what_was_there(workspace, monkeypatch):
+    say(Verdict(A, FINE))
+    before = verdicts_path().read_bytes()
+    write = os.write
+
+    def full(handle: int, line: bytes) -> int:
+        if len(line) < 20:
+            raise OSError(28, "No space left on device")
+        return write(handle, line[:-10])
+
+    monkeypatch.setattr("engine.runs.verdicts.os.write", full)
+    with pytest.raises(Refused, match="No space left"):
+        say(Verdict(B, FINE))
+    assert verdicts_path().read_bytes() == before
+
+
+def test_what_is_not_said_now_stays_as_it_was():
+    picture, others = Verdict(A, "", path="x.jpg"), ["dog"]
+    assert amended(None, picture, others, cause="scale").verdict == HARD
+    wrong = amended(None, picture, others, WRONG)
+    assert (wrong.verdict, wrong.label) == (WRONG, "dog")  # of two classes, the other
+    caused = amended(wrong, picture, others, cause="scale")
+    assert (caused.verdict, caused.label, caused.cause) == (WRONG, "dog", "scale")
+    both = amended(caused, picture, others, BOTH)
+    assert (both.verdict, both.label, both.cause) == (BOTH, "", "scale")
+    fox = amended(caused, picture, ["dog", "fox"], label="fox")
+    assert (fox.verdict, fox.label) == (WRONG, "fox")
+    with pytest.raises(Refused, match="right class"):
+        amended(None, picture, ["dog", "fox"], WRONG).checked()
+
+
+def test_verdicts_applied_to_labels():
+    verdicts = {A: Verdict(A, WRONG, "dog"), B: Verdict(B, NEITHER), C: Verdict(C, HARD)}
+    labels, single = applied(["cat"] * 4, [A, B, C, "d"], ("cat", "dog"), verdicts)
+    assert labels == ["dog", "cat", "cat", "cat"]
+    assert single == [True, False, True, True]
+    elsewhere = {A: Verdict(A, WRONG, "tulip")}  # said of the same file in another data set
+    assert applied(["cat"], [A], ("cat", "dog"), elsewhere) == (["cat"], [True])
+
+
+def test_the_file_lies_beside_the_data(workspace: Path):
+    say(Verdict(A, FINE))
+    assert verdicts_path() == workspace / "verdicts" / "verdicts.jsonl"
