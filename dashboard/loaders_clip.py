@@ -127,4 +127,6 @@ def _submission(
 ) -> Submission:
     if sample is not None and not sample.is_file():
         raise Refused(f"{sample} does not exist; name the competition's sample file.")
-    return prepare_submission(open_run(name), lower, upper, sample)
+    test = test_table(name)
+    predictions = None if test is None else test.predictions
+    return prepare_submission(open_run(name), lower, upper, sample, predictions)

@@ -12,7 +12,8 @@ from dashboard.loaders import Key, Table, cached_table
 from engine.analysis.compare import Comparison, compare, places_in
 from engine.competition.blend import PreparedBlend, prepare_blend
 from engine.errors import Refused
-from engine.runs.run import open_run
+from engine.runs.predictions import Predictions
+from engine.runs.run import Run, open_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,10 @@ def blend(name: str, other: str) -> PreparedBlend:
     return _blend(tuple(labelled(run).key for run in (name, other)))
 
 
+def _load(run: Run, split: str) -> Predictions:
+    return loaders.table(run.name, split).predictions
+
+
 def _class_names(name: str) -> tuple[str, ...]:
     try:
         return open_run(name).class_names
@@ -94,4 +99,4 @@ def _compared(key: Key, other: Key) -> Compared:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _blend(keys: tuple[Key, ...]) -> PreparedBlend:
-    return prepare_blend([open_run(key[0]) for key in keys])
+    return prepare_blend([open_run(key[0]) for key in keys], load=_load)

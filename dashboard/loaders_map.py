@@ -22,12 +22,13 @@ from engine.errors import Refused
 from engine.runs.run import open_run
 
 NONE = 0xFFFF  # no label, or no prediction
+DRAWN = 50_000  # points; a browser draws more too slowly
 _SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Every picture of a map; arrays are read-only.
+    """The pictures of a map, of very many a sample; arrays are read-only.
 
     Attributes
     ----------
@@ -36,6 +37,7 @@ class Points:
     loss : float32 array of shape (n,), nan where there is none
     facts : path and sha256 of each, null where unknown
     packed : the same for the browser
+    total : how many pictures the map has
     """
 
     places: Places
@@ -44,6 +46,7 @@ class Points:
     loss: np.ndarray
     facts: pa.Table
     packed: dict[str, Any]
+    total: int
 
     def picture(self, name: str, row: int) -> Picture | None:
         """Return where the picture of a row lies, None where the run has not read it."""
@@ -74,7 +77,8 @@ def first_page(table: Table, rows: np.ndarray) -> list[Picture]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _points(key: tuple[str, str, int], tables: tuple[loaders.Key, ...]) -> Points:
-    run, found = open_run(key[0]), places(key[0], key[1])
+    run, every = open_run(key[0]), places(key[0], key[1])
+    found = _sample(every)
     facts, names = _facts(key[0], found), run.class_names
     n = len(found.ids)
     label = pc.index_in(facts["label"], pa.array(names, pa.string()))
@@ -99,7 +103,17 @@ def _points(key: tuple[str, str, int], tables: tuple[loaders.Key, ...]) -> Point
         "loss": _text(loss.astype("<f4")),
         "ids": _SEPARATOR.join(name.replace(_SEPARATOR, " ") for name in found.ids.to_pylist()),
     }
-    return Points(found, labels, predicted, loss, facts.select(["path", "sha256"]), packed)
+    shown = facts.select(["path", "sha256"])
+    return Points(found, labels, predicted, loss, shown, packed, len(every.ids))
+
+
+def _sample(every: Places) -> Places:
+    """Return all places, or as many as can be drawn, from a seed."""
+    n = len(every.ids)
+    if n <= DRAWN:
+        return every
+    rows = np.sort(np.random.default_rng(0).choice(n, DRAWN, replace=False))
+    return Places(every.key, every.ids.take(pa.array(rows)), every.split[rows], every.xy[rows])
 
 
 def _rows_in(found: Places, table: Table) -> tuple[np.ndarray, np.ndarray]:

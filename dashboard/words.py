@@ -24,6 +24,10 @@ _STYLE = """<style>
 .sl-table td {text-align: right; padding: 7px 0 7px 12px;
   border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); overflow-wrap: anywhere;}
 .sl-table th:first-child, .sl-table td:first-child {text-align: left; padding-left: 0;}
+.sl-table td:first-child {min-width: 4.6em;}
+@media (max-width: 640px) {
+  .sl-table th:not(:first-child), .sl-table td:not(:first-child) {padding-left: 5px;}
+}
 .sl-table small {opacity: .62; font-size: .8rem;}
 .sl-whole td + td {white-space: nowrap;}
 @media (max-width: 640px) {.sl-whole td + td small {display: block;}}

@@ -42,8 +42,8 @@ def show() -> None:
     run = open_run(name)
     if "head_sha256" not in run.config:
         st.info(
-            "This run was imported, so its pictures have no features to map. Fit one on the "
-            "Train page.", icon=":material/info:",
+            "This run was imported or blended, so its pictures have no features to map. Fit one on "
+            "the Train page.", icon=":material/info:",
         )  # fmt: skip
         return
     wanted = map_state.method()
@@ -62,6 +62,11 @@ def show() -> None:
     left, right = st.columns([5, 2], gap="large")
     with left:
         scatter(points.packed, key="map")
+        if len(points.label) < points.total:
+            st.caption(
+                f"{len(points.label):,} of {points.total:,} pictures are drawn, chosen at random; "
+                "what is drawn around finds all of them."
+            )
         peek(name, points)
     with right:
         chosen(name, shown)

@@ -134,7 +134,8 @@ def compare(run: Predictions, other: Predictions, seed: int = 0) -> Comparison:
     a, b = joined.tables
     y = a.y_true
     losses = per_sample_log_loss(y, a.probabilities), per_sample_log_loss(y, b.probabilities)
-    hits = a.y_pred == y, b.y_pred == y
+    y_pred = a.y_pred, b.y_pred
+    hits = y_pred[0] == y, y_pred[1] == y
 
     def rows(chosen: np.ndarray, payer: int) -> np.ndarray:
         found = np.flatnonzero(chosen)
@@ -155,8 +156,8 @@ def compare(run: Predictions, other: Predictions, seed: int = 0) -> Comparison:
         both_wrong=rows(~hits[0] & ~hits[1], 0),
         mcnemar_p=p,
         mcnemar_exact=exact,
-        agreement=float((a.y_pred == b.y_pred).mean()),
-        kappa=cohen_kappa(a.y_pred, b.y_pred, len(a.class_names)),
+        agreement=float((y_pred[0] == y_pred[1]).mean()),
+        kappa=cohen_kappa(*y_pred, len(a.class_names)),
         losses=losses,
         tables=(a, b),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,11 +53,19 @@ class PreparedBlend:
         }
 
 
-def prepare_blend(runs: Sequence[Run], seed: int = 0) -> PreparedBlend:
+def prepare_blend(
+    runs: Sequence[Run],
+    seed: int = 0,
+    load: Callable[[Run, str], Predictions] = Run.predictions,
+) -> PreparedBlend:
     """Choose the weights of a blend, and say what it gains; nothing is written.
 
     The weights are chosen on out-of-fold predictions where all runs have them, else on the
     validation set.
+
+    Parameters
+    ----------
+    load : a run and the name of a split to its predictions
 
     Raises
     ------
@@ -70,7 +78,7 @@ def prepare_blend(runs: Sequence[Run], seed: int = 0) -> PreparedBlend:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise Refused(f"a blend takes each run once, not {first_ten(repeated)} again.")
     split = "folds" if all(run.labelled_split == "folds" for run in runs) else "valid"
-    joined = join([run.predictions(split) for run in runs])
+    joined = join([load(run, split) for run in runs])
     return PreparedBlend(tuple(runs), split, joined, blend(joined, seed))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.competition.submission import Submission, check_submission
+from engine.runs.predictions import Predictions
 from engine.runs.run import Run
 
 SAMPLE_NAMES = ("sample_submission.csv", "sampleSubmission.csv")
@@ -19,7 +20,11 @@ def find_sample(run: Run) -> Path | None:
 
 
 def prepare_submission(
-    run: Run, lower: float, upper: float, sample: Path | None = None
+    run: Run,
+    lower: float,
+    upper: float,
+    sample: Path | None = None,
+    predictions: Predictions | None = None,
 ) -> Submission:
     """Check what would be handed in: the run's test predictions within these bounds.
 
@@ -27,6 +32,8 @@ def prepare_submission(
     ----------
     sample
         The competition's sample file; by default the one beside the pictures.
+    predictions
+        The run's test predictions, where they are read already.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def prepare_submission(
     quarantine = run.quarantine
     lost = quarantine[quarantine["split"] == "test"]
     return check_submission(
-        run.predictions("test"),
+        run.predictions("test") if predictions is None else predictions,
         lower=lower,
         upper=upper,
         sample=sample or find_sample(run),

@@ -175,3 +175,18 @@ def test_nonsense_from_a_browser_is_no_area(sent):
 
 def test_corners_outside_are_drawn_in():
     assert drawn("pca", [[-5, 9.6], [9000, 2], [1, 1]]).corners == ((0, 10), (GRID, 2), (1, 1))
+
+
+def test_of_very_many_pictures_a_sample_is_drawn_and_the_page_says_so(
+    make_run, no_process, monkeypatch
+):
+    monkeypatch.setattr(loaders_map, "DRAWN", 40)
+    run = mapped(make_run(n=60, n_test=0, seed=5))
+    drawn = loaders_map.points(run.name, "pca")
+    assert len(drawn.label) == drawn.packed["n"] == 40 and drawn.total == 60
+    at = {name: row for row, name in enumerate(run.predictions().ids.to_pylist())}
+    rows = [at[name] for name in drawn.packed["ids"].split("\x1f")]
+    assert rows == sorted({*rows})
+    np.testing.assert_allclose(drawn.loss, loaders.table(run.name).loss[rows], rtol=1e-6)
+    app = opened("map", run)
+    assert any("40 of 60 pictures are drawn" in each.value for each in app.caption)

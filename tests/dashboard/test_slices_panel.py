@@ -130,3 +130,20 @@ def test_without_pictures_the_slices_are_left_out(make_run):
     app = opened("overview", run)
     assert not app.exception
     assert "Where it fails" in [s.value for s in app.subheader]
+
+
+def test_of_very_many_pictures_a_sample_is_sliced_and_the_page_says_so(make_run, monkeypatch):
+    monkeypatch.setattr(properties, "MOST", 150)
+    run = make_run(n=200, seed=7)
+    app = opened("overview", run)
+    assert not app.exception and "Seen on 150 pictures drawn at random" in captions(app)
+    table = loaders.table(run.name)
+    rows = properties.looked_at(200)
+    sample = table.predictions.take(rows)
+    measured = picture_properties(run, "valid", sample.ids)
+    assert loaders_slices.found(table) == slices(sample, cuts(measured))
+    inside = loaders_slices.within(table, "brightness:0")
+    assert 0 < inside.sum() <= 30 and not np.delete(inside, rows).any()
+    assert loaders_slices.words(table, "brightness:0").endswith(
+        "among 150 pictures drawn at random"
+    )
