@@ -21,7 +21,7 @@ from engine.commands.explain import explain
 from engine.commands.slices import slices
 from engine.commands.triage import triage
 from engine.commands.verdict import verdict, verdicts
-from engine.ending import exit_code
+from engine.ending import exit_code, leave
 from engine.errors import Refused
 from engine.progress import downloading, waiting, watching
 from engine.runs.reporting import Reporter, is_first, taken
@@ -352,4 +352,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

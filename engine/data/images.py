@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from threading import Lock
+
 import numpy as np
 import torch
 
@@ -11,6 +14,8 @@ from engine.data.pixels import rgb
 # torchvision's decoder, as its Python wrapper calls it: that one warns at every call since 0.29.
 # Its PNG decoder is left alone: one changed byte in a file can end the whole process (0.29.2).
 _RGB = 3
+_LARGE = 25_000_000  # pixels; of larger pictures one at a time, 100 million take 300 MB twice
+_one_large = Lock()
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"  # JPEG markers
 
@@ -37,8 +42,10 @@ def decode(content: bytes) -> torch.Tensor:
     Unreadable
         When anything about the content is wrong: decoding is the only proof that it is good.
     """
-    with opened(content) as image:
+    with opened(content) as image, ExitStack() as stack:
         (width, height), turn = image.size, orientation(image)
+        if width * height > _LARGE:
+            stack.enter_context(_one_large)
         try:
             if image.format in ("JPEG", "MPO"):
                 pixels = _decode_jpeg(content)
@@ -48,9 +55,9 @@ def decode(content: bytes) -> torch.Tensor:
             raise
         except Exception as error:  # decoders raise whatever damaged pixels provoke
             raise Unreadable(reason_of(error)) from error
-    if tuple(pixels.shape) != (3, height, width):
-        raise Unreadable("its pixels do not match the size in its header")
-    return _turned(pixels, turn)
+        if tuple(pixels.shape) != (3, height, width):
+            raise Unreadable("its pixels do not match the size in its header")
+        return _turned(pixels, turn)
 
 
 def _decode_jpeg(content: bytes) -> torch.Tensor:

@@ -234,12 +234,12 @@ def create_run(backbone: str, config: dict[str, Any], now: datetime | None = Non
         run.folder.mkdir(parents=True)
     except OSError as error:
         raise Refused(f"{run.folder} could not be made ({error.strerror}).") from error
+    run.set_status("queued")  # first: a folder is a run once it has a config, and then it is alive
     created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     write_json(
         run.folder / "config.json",
         {"format_version": FORMAT_VERSION, "created": created, "backbone": backbone, **config},
     )
-    run.set_status("queued")
     return run
 
 

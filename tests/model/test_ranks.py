@@ -63,6 +63,7 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
     fit = f"""
         import os, signal, sys
         from pathlib import Path
+        from engine.ending import leave
         from engine.errors import Refused
         from engine.model import features
         {SMALL}
@@ -79,8 +80,10 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
         try:
             result = small_fit(Path(sys.argv[1]))
         except Refused as error:
-            sys.exit(f"said: {{error}}")
+            print(f"said: {{error}}", file=sys.stderr)
+            leave(1)
         print(f"rank {{os.environ['RANK']}}: {{result.forward_passes}}")
+        leave(0)
         """
     script = "\n".join(line.removeprefix("        ") for line in fit.splitlines())
     died = torchrun(tmp_path, script, data, Path("die"))
@@ -111,6 +114,7 @@ def test_training_a_whole_network_in_two_processes_is_training_it_in_one(data, t
     }  # fmt: skip
     script = f"import sys\nfrom pathlib import Path\n{SMALL}"
     script += f"small_fit(Path(sys.argv[1]), **{choices!r})\n"
+    script += "from engine.ending import leave\nleave(0)\n"
     ran = torchrun(tmp_path, script, data)
     assert ran.returncode == 0, ran.stderr
     with home(tmp_path / "alone"):
@@ -130,6 +134,7 @@ def test_ranks_tell_each_other_and_normalise_by_all_pictures(tmp_path):
         import copy
         import torch
         from torch import nn
+        from engine.ending import leave
         from engine.errors import Refused
         from engine.model.ranks import joined
         from engine.model.synced import replicated
@@ -166,6 +171,7 @@ def test_ranks_tell_each_other_and_normalise_by_all_pictures(tmp_path):
                 assert torch.allclose(a, b, rtol=1e-5, atol=1e-6), name
             own.eval(), whole.eval()
             assert torch.allclose(own(x), whole(x), atol=1e-5)
+        leave(0)
         """
     ran = torchrun(tmp_path, script)
     assert ran.returncode == 0, ran.stderr
