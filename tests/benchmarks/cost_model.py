@@ -11,7 +11,7 @@ WIDTH = 1_280  # MobileNetV2
 FEATURE_BYTES = 2 * WIDTH + 32  # float16, and the picture's checksum
 TABLE_BYTES = 17 + 40  # predictions of two classes, and the images table
 GFLOP = {"VGG16": 30.9, "ResNet-50": 8.2, "MobileNetV2": 0.6}  # 2 a multiply-add, 224 pixels
-CPU_A_SECOND = {"VGG16": 18, "ResNet-50": 119, "MobileNetV2": 263}
+CPU_A_SECOND = {"VGG16": 57, "ResNet-50": 128, "MobileNetV2": 336}
 # Computed: the card's published dense bfloat16 rate, and shares of it that are assumed.
 GPU_FLOPS = 989e12
 GPU_SHARE = {"VGG16": 0.4, "ResNet-50": 0.25, "MobileNetV2": 0.05}
