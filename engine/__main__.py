@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,11 +18,12 @@ from engine.commands.compare import compare
 from engine.commands.embed import embed
 from engine.commands.explain import explain
 from engine.commands.slices import slices
+from engine.commands.submit import chosen_bounds, submit
 from engine.commands.triage import triage
 from engine.commands.verdict import verdict, verdicts
 from engine.ending import exit_code, leave
 from engine.errors import Refused
-from engine.progress import downloading, waiting, watching
+from engine.progress import downloading, watching
 from engine.runs.reporting import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
 
@@ -216,7 +216,7 @@ def clip(
     from engine.competition.prepare import positive_index
 
     opened = open_run(run)
-    low, high = _bounds(opened, lower, upper)
+    low, high = chosen_bounds(opened, lower, upper)
     split = on.value if on else opened.labelled_split
     found = clip_report(
         opened.predictions(split), low, high,
@@ -225,67 +225,7 @@ def clip(
     _print(as_json, {"run": opened.name, "on": split, **found}, printing.clip)
 
 
-@app.command()
-def submit(
-    run: RunName,
-    lower: Lower = None,
-    upper: Upper = None,
-    sample: Annotated[
-        Path | None, typer.Option(help="The competition's sample file; else the one in DATA.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the file here.")] = None,
-    send: Annotated[
-        str | None, typer.Option(metavar="COMPETITION", help="Then send it to Kaggle.")
-    ] = None,
-    message: Annotated[str | None, typer.Option(help="With --send: what it is.")] = None,
-    accept_quarantined: Annotated[
-        bool, typer.Option(help="With --send: unreadable pictures get the base rate.")
-    ] = False,
-    wait: Annotated[
-        float, typer.Option(min=0, help="With --send: seconds to wait for the score.")
-    ] = 300.0,
-    as_json: AsJson = False,
-) -> None:
-    """Write the checked submission file and, with --send, hand it in.
-
-    Sent again, the same file is found at Kaggle by its checksum and not sent twice.
-    """
-    from engine.competition.prepare import prepare_submission
-    from engine.competition.records import write_submission
-    from engine.competition.sending import check_sending, send_submission, wait_for_score
-
-    if (send is None) != (message is None):
-        raise typer.BadParameter("--send and --message go together.")
-    opened = open_run(run)
-    low, high = _bounds(opened, lower, upper)
-    submission = prepare_submission(opened, low, high, sample)
-    if send is not None and message is not None:
-        send = check_sending(send, message, list(submission.flagged), accept_quarantined)
-    file = write_submission(
-        opened.folder / "submissions", submission, run=opened.name, now=datetime.now(UTC), out=out
-    )
-    for id in submission.flagged[:10]:
-        print(f"{id!r} cannot be read and got the base rate.", file=sys.stderr)
-    checks = [{"name": c.name, "passed": c.passed, "message": c.message} for c in submission.checks]
-    sent = None
-    if send is not None and message is not None:
-        with waiting("Sending to Kaggle"):
-            send_submission(opened, file, send, message)
-        with waiting("Waiting for the score"):
-            sent = wait_for_score(file, wait)
-    _print(
-        as_json,
-        {
-            "file": str(out or file),
-            "rows": len(submission.ids),
-            "lower": low,
-            "upper": high,
-            "checks": checks,
-            "quarantined": list(submission.flagged),
-            "kaggle": sent,
-        },
-        printing.submit,
-    )
+app.command()(submit)
 
 
 @app.command()
@@ -321,11 +261,6 @@ def _fit(options: Any, run: Run | None, as_json: bool) -> None:
         result = fit_run(options, run=run, progress=watcher.progress, on_epoch=watcher.epoch)
     if is_first():
         _print(as_json, result.summary(), printing.fit)
-
-
-def _bounds(run: Run, lower: float | None, upper: float | None) -> tuple[float, float]:
-    kept = run.bounds
-    return kept[0] if lower is None else lower, kept[1] if upper is None else upper
 
 
 def _print(as_json: bool, value: Any, draw: Any) -> None:

@@ -1,1 +1,1 @@
-"""Commands that look deeper: each parses, asks its room, and prints."""
+"""Commands in a file of their own: each parses, asks its room, and prints."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +19,7 @@ from PIL import Image, ImageOps
 from engine.data.headers import Unreadable, opened, reason_of
 from engine.data.pixels import rgb
 from engine.errors import Refused
+from engine.runs.background import start_command
 from engine.runs.files import atomic_path, locked, workspace
 from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.verdicts import load_verdicts
@@ -28,8 +27,6 @@ from engine.runs.verdicts import load_verdicts
 MEASURED = ("brightness", "contrast", "sharpness")
 SIDE = 224  # pixels of the shorter side on which is measured
 MOST = 25_000  # pictures of a table that are looked at
-_NICE = 10
-_ROOT = Path(__file__).resolve().parents[2]
 _AT_ONCE = 2048  # pictures between two writes, which is what a killed process loses
 
 Progress = Callable[[str, int, int], None]
@@ -140,22 +137,10 @@ def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
     Refused
         When the child cannot be started.
     """
-    command = [sys.executable, "-m", "engine", "slices", run.name, "--on", split, "--json"]
     try:
-        child = subprocess.Popen(
-            ["nice", "-n", str(_NICE), *command],
-            cwd=_ROOT,
-            env={**os.environ, "SECONDLOOK_HOME": str(workspace())},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        return start_command(["slices", run.name, "--on", split, "--json"])
     except OSError as error:
         raise Refused(f"{run.name}: its pictures could not be measured ({error}).") from error
-    # Whoever starts a process must wait for it, or it stays in the process table.
-    threading.Thread(target=child.wait, daemon=True).start()
-    return child
 
 
 def properties_path() -> Path:

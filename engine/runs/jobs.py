@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Refused
+from engine.runs.background import start_command
 from engine.runs.files import workspace, write_atomic
 from engine.runs.run import Run, create_run, list_runs
 
@@ -31,11 +29,9 @@ DEMO: dict[str, Any] = {
     "epochs": 16,
 }
 
-_NICE = 10
 _TAIL_BYTES = 64_000
 _BACKBONE = re.compile(r"[A-Za-z0-9_]{1,60}")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -165,37 +161,21 @@ def _flags(chosen: Mapping[str, Any]) -> list[str]:
 
 
 def _start(run: Run, arguments: Sequence[str]) -> Run:
-    command = [sys.executable, "-m", "engine", *arguments]
-    environment = {
-        **os.environ,
-        "SECONDLOOK_HOME": str(workspace()),
-        "PYTHONUNBUFFERED": "1",
-    }
     try:
         with open(run.folder / LOG, "ab") as log:
-            said = " ".join(["python", *command[1:]]).encode("utf-8", "backslashreplace")
-            log.write(time.strftime("%Y-%m-%d %H:%M:%S  ").encode() + said + b"\n")
+            said = " ".join(["python", "-m", "engine", *arguments])
+            log.write(time.strftime("%Y-%m-%d %H:%M:%S  ").encode())
+            log.write(said.encode("utf-8", "backslashreplace") + b"\n")
             log.flush()
-            child = subprocess.Popen(
-                ["nice", "-n", str(_NICE), *command],
-                cwd=_ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            start_command(arguments, lambda code: _ended(run, code), out=log, err=log)
     except (OSError, ValueError) as error:
         reason = f"the process could not be started ({error})."
         run.set_status("failed", message=f"The fit failed: {reason}")
         raise Refused(f"{run.name}: {reason}") from error
-    # Whoever starts a process must wait for it, or it stays in the process table.
-    threading.Thread(target=_reap, args=(run, child), daemon=True).start()
     return run
 
 
-def _reap(run: Run, child: subprocess.Popen[bytes]) -> None:
-    code = child.wait()
+def _ended(run: Run, code: int) -> None:
     if run.status.get("state") == "queued":  # it ended before it could say a word
         lines = last_log_lines(run, 1)
         run.set_status("failed", message=lines[0] if lines else f"It ended with status {code}.")

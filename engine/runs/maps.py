@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,13 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import Refused
-from engine.runs.files import atomic_path, locked, read_json, workspace, write_json
+from engine.runs.background import start_command
+from engine.runs.files import atomic_path, locked, read_json, write_json
 from engine.runs.run import Run
 
 METHODS = ("pca", "tsne")
-_NICE = 10
 _PATIENCE = 60.0  # seconds until a process that was started and says nothing counts as lost
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -139,27 +134,16 @@ def start_map(run: Run, method: str) -> None:
     if map_progress(run, method).state in ("running", "done"):
         return
     write_json(_status(run, method), {"started": time.time()})
-    command = [sys.executable, "-m", "engine", "embed", run.name, "--method", method, "--json"]
+    arguments = ["embed", run.name, "--method", method, "--json"]
     try:
-        child = subprocess.Popen(
-            ["nice", "-n", str(_NICE), *command],
-            cwd=_ROOT,
-            env={**os.environ, "SECONDLOOK_HOME": str(workspace())},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        start_command(arguments, lambda code: _ended(run, method, code))
     except OSError as error:
         message = f"the map could not be started ({error})."
         write_json(_status(run, method), {"message": message})
         raise Refused(f"{run.name}: {message}") from error
-    # Whoever starts a process must wait for it, or it stays in the process table.
-    threading.Thread(target=_reap, args=(run, method, child), daemon=True).start()
 
 
-def _reap(run: Run, method: str, child: subprocess.Popen[bytes]) -> None:
-    code = child.wait()
+def _ended(run: Run, method: str, code: int) -> None:
     # Whatever it could not say itself; a run that was deleted meanwhile stays deleted.
     if code and run.folder.is_dir() and map_progress(run, method).state == "running":
         message = f"The process ended with status {code}."

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from engine.errors import Refused
-from engine.runs.files import atomic_path, locked, workspace
+from engine.runs.background import start_command
+from engine.runs.files import atomic_path, locked
 from engine.runs.run import OUT_OF_FOLD, Run
 
 SPLIT = OUT_OF_FOLD[1]  # made with the list, where the run itself has none out of fold
 COLUMNS = ["id", "path", "split", "label", "suggested", "kind", "score", "reason", "sha256"]
-_NICE, _PATIENCE = 10, 60.0  # seconds until a process that was started must hold its lock
-_ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE = 60.0  # seconds until a process that was started must hold its lock
 
 
 def triage_path(run: Run) -> Path:
@@ -84,18 +80,11 @@ def start_triage(run: Run) -> None:
     """
     if triage_state(run)[0] == "running":
         return
-    command = ["nice", "-n", str(_NICE), sys.executable, "-m", "engine", "triage", run.name]
     try:
         with open(_log(run), "wb") as log:
-            child = subprocess.Popen(
-                [*command, "--json"], cwd=_ROOT, stdin=subprocess.DEVNULL,
-                env={**os.environ, "SECONDLOOK_HOME": str(workspace())},
-                stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
-            )  # fmt: skip
+            start_command(["triage", run.name, "--json"], lambda code: _ended(run, code), err=log)
     except OSError as error:
         raise Refused(f"{run.name}: triage could not be started ({error}).") from error
-    # Whoever starts a process must wait for it, or it stays in the process table.
-    threading.Thread(target=_reap, args=(run, child), daemon=True).start()
 
 
 def triage_state(run: Run) -> tuple[str, str]:
@@ -117,8 +106,7 @@ def triage_state(run: Run) -> tuple[str, str]:
     return "failed", "The process ended without a word."
 
 
-def _reap(run: Run, child: subprocess.Popen[bytes]) -> None:
-    code = child.wait()
+def _ended(run: Run, code: int) -> None:
     if code and run.folder.is_dir() and not _log(run).read_bytes().strip():
         _log(run).write_text(f"The process ended with status {code}.")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Refused
-from engine.runs import jobs
+from engine.runs import background, jobs
 from engine.runs.files import write_json
 from engine.runs.run import Run, create_run
 
@@ -46,7 +46,7 @@ def worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     real = Path(jobs.__file__).resolve().parents[1]
     (package / "__init__.py").write_text(f"__path__.append({str(real)!r})\n")
     (package / "__main__.py").write_text(WORKER)
-    monkeypatch.setattr(jobs, "_ROOT", package.parent)
+    monkeypatch.setattr(background, "_ROOT", package.parent)
     return package
 
 
@@ -94,8 +94,8 @@ def test_a_killed_worker_is_lost_and_leaves_no_zombie(worker: Path) -> None:
 def test_a_worker_outlives_the_process_that_started_it(worker: Path) -> None:
     started = subprocess.run(
         [sys.executable, "-c",
-         "import sys; from pathlib import Path; from engine.runs import jobs; "
-         f"jobs._ROOT = Path({str(worker.parent)!r}); "
+         "import sys; from pathlib import Path; from engine.runs import background, jobs; "
+         f"background._ROOT = Path({str(worker.parent)!r}); "
          "print(jobs.start_fit(Path('/pictures'), {}).name)"],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
