@@ -59,7 +59,9 @@ def trust(costs: Costs) -> str:
         f"{short(high):g} in 95 % of the cases{drawn}, and the gain between {least:.5f} and "
         f"{most:.5f}."
     )
-    if least <= 0 <= most:
+    if high == 0:
+        second = f"Were the pictures drawn again{drawn}, 95 % of the cases would say the same."
+    elif least <= 0 <= most:
         second += (
             " <b>That includes zero: these pictures cannot tell whether clipping helps at all.</b>"
         )

@@ -149,7 +149,7 @@ def _suggestions(costs: Costs | Harder) -> None:
             f"Use suggested: {label}", type="primary", on_click=kept.use,
             args=(best, round(1 - best, 12), True), icon=":material/target:",
         )  # fmt: skip
-        if costs.independent is not None:
+        if costs.independent is not None and costs.independent[:2] != (0.0, 1.0):
             low, high = (
                 words_clip.short(costs.independent[0]),
                 words_clip.short(costs.independent[1]),
