@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,18 +141,15 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fitted]:
         "PATH": f"{tools}:{os.environ['PATH']}",
     }  # fmt: skip
     command = [sys.executable, "-m", "engine", "fit", str(data), *SMALL, "--json"]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0), err.seek(0)
-        stdout, stderr = out.read(), err.read()
-    assert child.returncode == 0, stderr
-    summary = json.loads(stdout)
+    measured = [sys.executable, "-m", "tests.benchmarks.launcher", str(folder / "used"), *command]
+    child = subprocess.run(measured, cwd=ROOT, env=environment, capture_output=True)
+    used = json.loads((folder / "used").read_text())
+    assert used["code"] == 0, child.stderr
+    summary = json.loads(child.stdout)
     with home(folder / "workspace"):
         yield Fitted(
-            open_run(summary["run"]), summary, folder / "workspace", data, before, stderr,
-            usage.ru_maxrss * 1024, (folder / "ran").exists(), names,
+            open_run(summary["run"]), summary, folder / "workspace", data, before, child.stderr,
+            used["peak_bytes"], (folder / "ran").exists(), names,
         )  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def test_where_a_map_stands(tmp_path):
 
 
 def test_a_process_is_started_once_and_leaves_a_word(tmp_path, monkeypatch, workspace):
-    monkeypatch.setattr(maps.sys, "executable", "false")
+    monkeypatch.setattr("engine.runs.background.sys.executable", "false")
     run = Run(tmp_path)
     start_map(run, "tsne")
     deadline = time.monotonic() + 20
