@@ -62,7 +62,7 @@ def decode(content: bytes) -> torch.Tensor:
 
 def _decode_jpeg(content: bytes) -> torch.Tensor:
     # The end marker cannot occur inside a scan; a file cut short ends in a scan.
-    if content.find(_END, _scan(content)) < 0:
+    if content.rfind(_END, _scan(content)) < 0:  # from the end, where it is as a rule
         raise Unreadable("the JPEG is cut short: its end marker is missing")
     import torchvision.io  # noqa: F401  loads torch.ops.image, in a second that a cache hit saves
 

@@ -21,7 +21,7 @@ from engine.model.device import Device, decode_threads
 from engine.model.published import Preprocessing
 
 _DEPTH = 4  # buffers: one with the network, the others being filled
-_TASK = 4  # pictures that a thread takes at once
+TASK = 4  # pictures that a thread takes at once
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def batches(
             if items:
                 buffer.free()
                 futures = [
-                    pool.submit(prepare, items[at : at + _TASK], buffer.rows[at : at + _TASK])
-                    for at in range(0, len(items), _TASK)
+                    pool.submit(prepare, items[at : at + TASK], buffer.rows[at : at + TASK])
+                    for at in range(0, len(items), TASK)
                 ]
                 filling.append((buffer, [name for name, _ in items], futures))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.nn.functional import one_hot
+from torch.optim.adam import adam  # the class imports the compiler at its first step, in a second
 
 L2_CANDIDATES = tuple(10 ** (-0.25 * step) for step in range(10, 20))  # see train_head
 _FOLDS = 5
@@ -189,9 +190,10 @@ def _adam(
     """
     n, width = x.shape
     heads = len(l2)
-    weight = torch.zeros(heads * n_classes, width, requires_grad=True)
-    bias = torch.zeros(heads * n_classes, requires_grad=True)
-    optimizer = torch.optim.Adam([weight, bias], lr=lr, fused=True)
+    weight = torch.zeros(heads * n_classes, width)
+    bias = torch.zeros(heads * n_classes)
+    means, squares = ([torch.zeros_like(weight), torch.zeros_like(bias)] for _ in range(2))
+    counts = [torch.zeros(()), torch.zeros(())]
     penalty = (l2 * width).repeat_interleave(n_classes)[:, None]
     targets = one_hot(labels, n_classes).float()
     generator = torch.Generator().manual_seed(seed)
@@ -200,24 +202,26 @@ def _adam(
     for epoch in range(1, epochs + 1):
         loss, hits = 0.0, 0.0
         for batch in torch.split(torch.randperm(n, generator=generator), batch_size):
-            optimizer.param_groups[0]["lr"] = 0.5 * lr * (1 + math.cos(math.pi * step / steps))
+            rate = 0.5 * lr * (1 + math.cos(math.pi * step / steps))
             step += 1
             some = x[batch]
-            scores = torch.addmm(bias.detach(), some, weight.detach().T).view(-1, heads, n_classes)
+            scores = torch.addmm(bias, some, weight.T).view(-1, heads, n_classes)
             p = torch.softmax(scores, dim=2)
             slope = (p - targets[batch, None]) * sample_weight[:, batch].T[:, :, None]
             slope = slope.view(len(batch), -1) / len(batch)  # (B, H * n_classes)
-            weight.grad = torch.addcmul(slope.T @ some, penalty, weight.detach())
-            bias.grad = slope.sum(0)
-            optimizer.step()
+            slopes = [torch.addcmul(slope.T @ some, penalty, weight), slope.sum(0)]
+            adam(
+                [weight, bias], slopes, means, squares, [], counts, fused=True, amsgrad=False,
+                lr=rate, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, maximize=False,
+            )  # fmt: skip
             if on_epoch:
                 right = p[torch.arange(len(batch)), 0, labels[batch]]
                 loss -= right.clamp_min(1e-38).log().sum().item()
                 hits += (p[:, 0].argmax(1) == labels[batch]).sum().item()
         if on_epoch:
-            w, b = weight.detach().view(heads, n_classes, -1), bias.detach().view(heads, -1)
+            w, b = weight.view(heads, n_classes, -1), bias.view(heads, -1)
             on_epoch(epoch, w, b, loss / n, hits / n)
-    return weight.detach().view(heads, n_classes, width), bias.detach().view(heads, n_classes)
+    return weight.view(heads, n_classes, width), bias.view(heads, n_classes)
 
 
 @contextmanager

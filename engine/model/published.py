@@ -9,9 +9,8 @@ from typing import Any
 import torch
 
 from engine.errors import Refused
+from engine.model.resize import square
 from engine.runs.files import read_json, workspace, write_json
-
-_LONGEST = 8  # sides of a picture that is resized whole, long over short
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,7 @@ class Preprocessing:
 
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:
         """Resize and crop a picture, uint8 (3, H, W) to uint8 (3, crop, crop)."""
-        from torchvision.transforms import InterpolationMode
-        from torchvision.transforms.v2 import functional
-
-        mode = InterpolationMode(self.interpolation)
-        height, width = pixels.shape[-2:]
-        if max(height, width) > _LONGEST * min(height, width):
-            # Of a strip, only what the crop may reach is enlarged; all of it could fill the memory.
-            reach = _LONGEST * min(height, width)
-            pixels = functional.center_crop(pixels, [min(height, reach), min(width, reach)])
-        small = functional.resize(pixels, [self.resize], interpolation=mode, antialias=True)
-        cropped: torch.Tensor = functional.center_crop(small, [self.crop])
-        return cropped
+        return square(pixels, self.resize, self.crop, self.interpolation)
 
     def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Normalise uint8 (B, 3, H, W) to floating point, channels last."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from engine.data.images import decode
 from engine.model.backbones import for_inference, load_network, split_network
-from engine.model.device import Device, choose_device
+from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.features import compute_features
 from engine.model.memory import batch_size
 from engine.model.published import Preprocessing, preprocessing
@@ -51,6 +51,7 @@ class Ready:
 def ready(name: str, precision: str = "auto", image_size: int | None = None) -> Ready:
     """Build a backbone up to its features, as a fit does."""
     device, steps = choose_device(precision=precision), preprocessing(name, image_size)
+    make_deterministic()
     whole = load_network(name, find_weights(name, "none", 0), 0, steps.crop)
     network = for_inference(split_network(whole)[0], device.dtype, device.name)
     return Ready(name, network, steps, device)
