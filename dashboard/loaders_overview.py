@@ -10,7 +10,9 @@ import pandas as pd
 import streamlit as st
 from plotly.graph_objects import Figure
 
+from dashboard import loaders_rows
 from dashboard.loaders import Key, Table, cached_table
+from dashboard.state import Look
 from engine.analysis import calibration, metrics
 from engine.runs.run import open_run
 
@@ -75,7 +77,6 @@ def _overview(key: Key) -> Overview:
     n_classes = p.shape[1]
     hits = table.y_pred == y_true
     matrix = metrics.confusion_matrix(y_true, table.y_pred, n_classes)
-    worst = np.argsort(-table.loss, kind="stable")[:64]
     return Overview(
         (float(hits.mean()), *metrics.mean_interval(hits)),
         (float(table.loss.mean()), *metrics.mean_interval(table.loss)),
@@ -85,7 +86,7 @@ def _overview(key: Key) -> Overview:
         calibration.probability_histogram(y_true, p, positive=table.positive),
         calibration.reliability_curve(y_true, p, positive=table.positive),
         metrics.loss_concentration(table.loss),
-        worst,
+        loaders_rows.rows(table, Look())[:64],
     )
 
 
