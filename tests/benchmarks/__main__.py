@@ -7,10 +7,11 @@ import sys
 
 from tests.benchmarks.report import write_section
 
-# Each module has a TITLE and a `measure()` that returns its section as Markdown.
+# Each module has a TITLE and a `measure()` that returns its section as Markdown; what stands behind
+# a colon is given to it.
 MODULES = [
-    "fit_speed", "passes", "decoding", "matrix", "scoring", "growth", "ranks", "gpu", "dashboard",
-    "map", "triage", "tables",
+    "fit_speed:mobilenet_v2", "fit_speed:resnet18", "passes", "decoding", "matrix", "scoring",
+    "growth", "ranks", "gpu", "dashboard", "map", "triage", "tables",
 ]  # fmt: skip
 
 
@@ -20,9 +21,10 @@ def main(names: list[str]) -> int:
         print(f"{strange[0]} is no benchmark; there are {', '.join(MODULES)}.", file=sys.stderr)
         return 2
     for name in names or MODULES:
-        module = importlib.import_module(f"tests.benchmarks.{name}")
-        section = module.measure()
-        write_section(name, module.TITLE, section)
+        short, _, given = name.partition(":")
+        module = importlib.import_module(f"tests.benchmarks.{short}")
+        section = module.measure(*filter(None, [given]))
+        write_section(name, module.TITLE + (f": {given}" if given else ""), section)
         print(section)
     return 0
 
