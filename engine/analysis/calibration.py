@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.analysis.metrics import checked_class, checked_labels
+from engine.analysis.metrics import checked_class, checked_labels, likeliest
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def probability_histogram(
 
 
 def _top(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    y_pred = probabilities.argmax(axis=1)
+    y_pred = likeliest(probabilities)
     return y_pred, probabilities[np.arange(len(y_pred)), y_pred]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.analysis.metrics import checked_class
+from engine.analysis.metrics import checked_class, likeliest
 
 CATEGORIES = (
     "random-correct",
@@ -52,7 +52,7 @@ def category_rows(
         raise ValueError(f"category {category!r} is none of {', '.join(CATEGORIES)}")
     if class_index is not None:
         checked_class(class_index, probabilities.shape[1])
-    y_pred = probabilities.argmax(axis=1)
+    y_pred = likeliest(probabilities)
     if category == "most-uncertain":
         rows = np.argsort(margin(probabilities), kind="stable")
     else:

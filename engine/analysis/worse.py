@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.analysis.bounds import best_independent, best_symmetric
 from engine.analysis.clipping import ClipLoss, clip_loss
-from engine.analysis.metrics import accuracy
+from engine.analysis.metrics import accuracy, likeliest
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def worse_loss(
         When a label is unknown, no picture is right, or ``points`` lies outside 0 to 100 times the
         accuracy.
     """
-    right = probabilities.argmax(axis=1) == y_true
+    right = likeliest(probabilities) == y_true
     share = accuracy(y_true, probabilities)
     if not right.any():
         raise ValueError("no picture is right, so that none can become an error")
