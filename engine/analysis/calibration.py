@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.analysis.metrics import checked_class, checked_labels, likeliest
+from engine.analysis.metrics import checked_class, checked_labels
+from engine.runs.predictions import likeliest
 
 
 @dataclass(frozen=True, eq=False)

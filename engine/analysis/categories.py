@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.analysis.metrics import checked_class, likeliest
+from engine.analysis.metrics import checked_class
+from engine.runs.predictions import likeliest
 
 CATEGORIES = (
     "random-correct",

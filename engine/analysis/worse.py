@@ -10,7 +10,8 @@ import numpy as np
 
 from engine.analysis.bounds import best_independent, best_symmetric
 from engine.analysis.clipping import ClipLoss, clip_loss
-from engine.analysis.metrics import accuracy, likeliest
+from engine.analysis.metrics import accuracy
+from engine.runs.predictions import likeliest
 
 
 @dataclass(frozen=True, eq=False)

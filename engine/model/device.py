@@ -74,7 +74,7 @@ def make_deterministic() -> None:
     """Let a seed decide the result on one machine."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("warn")  # its other name imports the compiler, in a second
-    # Memory is not filled before it is used: a tenth of a CPU's time, for programs that read it.
+    # New memory is not filled first: that takes up to a tenth of a CPU's time, and we read none.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 

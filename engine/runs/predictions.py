@@ -17,7 +17,7 @@ from engine.runs.files import atomic_path
 UNKNOWN = -1
 _ROW_SUM_TOLERANCE = 1e-6
 _GROUP_VALUES = 8_000_000  # probabilities read or written at once
-_BESIDE = 32  # columns put beside each other at once: each alone would touch every line of memory
+_BLOCK_VALUES = 200_000
 _TEXTS = pa.schema([(name, pa.string()) for name in ("id", "path", "label")])
 
 
@@ -53,7 +53,7 @@ class Predictions:
     @property
     def y_pred(self) -> np.ndarray:
         """Return the likeliest class of each picture, int array of shape (n,)."""
-        return np.asarray(self.probabilities.argmax(axis=1))
+        return likeliest(self.probabilities)
 
     @property
     def labelled(self) -> bool:
@@ -70,6 +70,17 @@ class Predictions:
             self.probabilities[rows],
             self.class_names,
         )
+
+
+def likeliest(probabilities: np.ndarray) -> np.ndarray:
+    """Return the likeliest class of each row, int64 (n,); the first of several.
+
+    In blocks, because numpy copies what it may not write to before it looks: at 50,000 × 1,000
+    that took 0.4 s instead of 0.04.
+    """
+    step = max(_BLOCK_VALUES // probabilities.shape[1], 1)
+    blocks = (probabilities[at : at + step] for at in range(0, len(probabilities), step))
+    return np.concatenate([np.zeros(0, np.int64), *(block.argmax(axis=1) for block in blocks)])
 
 
 def make_predictions(
@@ -208,10 +219,8 @@ def _read(file: pq.ParquetFile, columns: list[str]) -> tuple[pa.Table, np.ndarra
         start, stop = stop, stop + len(group)
         try:
             texts.append(group.select(_TEXTS.names).cast(_TEXTS))
-            for at in range(0, len(columns), _BESIDE):
-                beside = columns[at : at + _BESIDE]
-                values = [group[name].cast(pa.float64()).to_numpy() for name in beside]
-                np.stack(values, axis=1, out=probabilities[start:stop, at : at + _BESIDE])
+            for index, name in enumerate(columns):
+                probabilities[start:stop, index] = group[name].cast(pa.float64())
         except pa.ArrowException as error:
             raise _WrongType(error) from error
     return pa.concat_tables(texts), probabilities

