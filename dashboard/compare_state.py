@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.state import RUN, run_name, sent
+from dashboard.state import RUN, key, put, run_name, sent
 
 OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"
 PARTS = ("fixed", "broken", "both-wrong", "both-right")
@@ -19,7 +19,7 @@ def other(names: Sequence[str]) -> str:
     chosen = asked if asked in names else names[0]
     if asked != chosen:
         st.query_params[_WITH] = chosen
-    st.session_state[OTHER] = chosen
+    put(OTHER, chosen)
     return chosen
 
 
@@ -28,7 +28,7 @@ def part(counts: dict[str, int]) -> str:
     asked = st.query_params.get(_SHOW)
     filled = [name for name in ("broken", "fixed", "both-wrong", "both-right") if counts[name]]
     chosen = asked if asked in PARTS else filled[0]
-    st.session_state[PART] = chosen
+    put(PART, chosen)
     return chosen
 
 
@@ -36,8 +36,9 @@ def page(pages: int, opened: int | None) -> int:
     """Return the page, from 1, that of the picture ``opened`` if any; sets the switch to it."""
     text = st.query_params.get(_PAGE, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
-    st.session_state[PAGE] = opened or min(max(number, 1), pages)
-    return int(st.session_state[PAGE])
+    shown = opened or min(max(number, 1), pages)
+    put(PAGE, shown)
+    return shown
 
 
 def picture() -> str:
@@ -47,30 +48,30 @@ def picture() -> str:
 
 def other_changed() -> None:
     """Take over what the picker of the other run says (its callback)."""
-    _write({_WITH: st.session_state[OTHER]})
+    _write({_WITH: st.session_state[key(OTHER)]})
 
 
 def part_changed() -> None:
     """Show other pictures, from their first page (a callback)."""
-    _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[PART]})
+    _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[key(PART)]})
 
 
 def page_changed() -> None:
     """Turn to the page that the page switch says (its callback)."""
-    _turn(int(st.session_state[PAGE]))
+    _turn(int(st.session_state[key(PAGE)]))
 
 
 def page_turned(widget: str, pages: int) -> None:
     """Turn the page by what the gallery sent (its callback)."""
     step = sent(widget, "turn")
     if step in (-1, 1):
-        _turn(min(max(int(st.session_state[PAGE]) + step, 1), pages))
+        _turn(min(max(int(st.session_state[key(PAGE)]) + step, 1), pages))
 
 
 def picture_opened(widget: str) -> None:
     """Show the picture large whose id a component sent, or none (its callback)."""
     st.query_params.pop(_PICTURE, None)
-    st.query_params[_PAGE] = str(st.session_state[PAGE])
+    st.query_params[_PAGE] = str(st.session_state[key(PAGE)])
     if opened := sent(widget, "open"):
         st.query_params[_PICTURE] = str(opened)
 

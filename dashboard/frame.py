@@ -87,7 +87,7 @@ def pick_run() -> None:
     st.selectbox(
         "Run",
         names,
-        key=state.RUN_WIDGET,
+        key=state.key(state.RUN_WIDGET),
         format_func=lines.__getitem__,
         on_change=state.run_picked,
         label_visibility="collapsed",

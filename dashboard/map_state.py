@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 
 from dashboard.lasso import Lasso, drawn, read_lasso
-from dashboard.state import sent
+from dashboard.state import changed, key, put, sent
 from engine.runs import maps
 from engine.runs.run import Run
 
 METHOD = "map_method"
-_BY, _AREA = "by", "map"
+_BY, _AREA, _POINT = "by", "map", "map_point"
 
 
 def method() -> str:
@@ -20,13 +20,14 @@ def method() -> str:
     found = read_lasso(st.query_params.get(_AREA, ""))
     asked = st.query_params.get(_BY) or (found.method if found else "")
     chosen = asked if asked in maps.METHODS else maps.METHODS[0]
-    st.session_state[METHOD] = chosen
+    put(METHOD, chosen)
     return str(chosen)
 
 
 def method_changed() -> None:
     """Take over what the switch says (its callback); an area belongs to its own layout."""
-    st.query_params[_BY] = st.session_state[METHOD]
+    st.query_params[_BY] = st.session_state[key(METHOD)]
+    changed()
     st.query_params.pop(_AREA, None)
 
 
@@ -47,6 +48,18 @@ def area_drawn(method: str) -> None:
     found = drawn(method, sent("lasso", "ask"))
     if found:
         st.query_params[_AREA] = found.text
+        changed()
+
+
+def point_clicked() -> None:
+    """Remember which point was clicked (a callback)."""
+    st.session_state[_POINT] = sent("point", "ask")
+    changed()
+
+
+def clicked() -> Any:
+    """Return the row of the point that was clicked, once; None for none."""
+    return st.session_state.pop(_POINT, None)
 
 
 def clear() -> None:

@@ -27,14 +27,12 @@ _REFIT = (
 
 def said(table: Table, widget: str) -> None:
     """Keep, or take back, what the large view sent (its callback)."""
-    word = state.sent(widget, "say")
-    if not isinstance(word, dict):
-        return
-    row = loaders.row_of(table, str(word.get("id", "")))
-    if row is None:
-        return
-    with refusals():
-        _keep(table, row, word)
+    for word in state.unheard(widget):
+        row = loaders.row_of(table, str(word.get("id", "")))
+        if row is not None:
+            with refusals():
+                _keep(table, row, word)
+    state.changed()
 
 
 def aside(name: str, table: Table, look: Look) -> None:
@@ -132,6 +130,7 @@ def _keep(table: Table, row: int, word: dict[str, Any]) -> None:
 
 
 def _start(run: Run) -> None:
+    state.changed()
     with refusals():
         triage_path(run).unlink(missing_ok=True)  # what is shown is what is being made
         start_triage(run)
@@ -143,6 +142,7 @@ def _refit(run: Run) -> None:
     options |= {"weights": config["weights"]["source"], "valid": config.get("held_out")}
     title = str(config.get("name") or "").removesuffix(" with verdicts")
     options |= {"verdicts": True, "name": f"{title} with verdicts".strip()}
+    state.changed()
     with refusals():
         jobs.start_fit(Path(config["data"]), options)
         st.session_state["refit_started"] = True

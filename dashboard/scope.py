@@ -24,5 +24,5 @@ def switch(name: str) -> None:
     }
     st.segmented_control(
         "Labelled pictures", list(said), format_func=said.__getitem__, required=True,
-        key=state.ON_WIDGET, on_change=state.on_changed, label_visibility="collapsed",
+        key=state.key(state.ON_WIDGET), on_change=state.on_changed, label_visibility="collapsed",
     )  # fmt: skip

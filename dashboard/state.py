@@ -27,6 +27,7 @@ SHOW, TRUE, PREDICTED, RANGE, TEXT, PAGE = (
 )
 REVIEWER, _REVIEWER = "reviewer", "reviewer_kept"
 _CHOSEN, _LOOK, _SHOWN_PAGE, _ARRIVED = "chosen_run", "last_look", "shown_page", "arrived"
+_BEHIND, _HEARD = "page_behind", "last_heard"
 _SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
 _ON = "looked_at"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
@@ -99,13 +100,15 @@ def sync_run(names: Sequence[str]) -> str | None:
         chosen = names[0]
     if asked != chosen:
         st.query_params[RUN] = chosen
-    st.session_state[_CHOSEN] = st.session_state[RUN_WIDGET] = chosen
+    st.session_state[_CHOSEN] = chosen
+    put(RUN_WIDGET, chosen)
     return chosen
 
 
 def run_picked() -> None:
     """Take over what the run picker says (its callback); another run starts unfiltered."""
-    chosen = st.session_state[RUN_WIDGET]
+    chosen = st.session_state[key(RUN_WIDGET)]
+    changed()
     st.session_state[_CHOSEN] = chosen
     st.session_state.pop(_LOOK, None)
     st.query_params.from_dict({RUN: chosen})
@@ -121,14 +124,16 @@ def looked_at(most: str) -> str:
         return most
     asked = st.query_params.get(ON)
     chosen: str = asked if asked in ("valid", most) else st.session_state.get(_ON, most)
-    st.session_state[_ON] = st.session_state[ON_WIDGET] = chosen
+    st.session_state[_ON] = chosen
+    put(ON_WIDGET, chosen)
     _say_on(chosen)
     return chosen
 
 
 def on_changed() -> None:
     """Take over what the switch between held out and all says (its callback)."""
-    st.session_state[_ON] = st.session_state[ON_WIDGET]
+    st.session_state[_ON] = st.session_state[key(ON_WIDGET)]
+    changed()
     for name in ("page", "picture"):
         st.query_params.pop(name, None)
     _say_on(st.session_state[_ON])
@@ -149,7 +154,8 @@ def run_name() -> str | None:
 
 
 def page_shown(name: str) -> None:
-    """Note which page is shown, and whether the person has just come to it."""
+    """Note which page is drawn, and whether the person has just come to it."""
+    caught_up()
     st.session_state[_ARRIVED] = st.session_state.get(_SHOWN_PAGE) != name
     st.session_state[_SHOWN_PAGE] = name
 
@@ -166,30 +172,73 @@ def look(class_names: Sequence[str]) -> Look:
             current = replace(left, picture=None)
         _write_look(current)
     st.session_state[_LOOK] = current
-    st.session_state[SHOW] = current.show
-    st.session_state[TRUE], st.session_state[PREDICTED] = current.true, current.predicted
-    st.session_state[RANGE] = (current.low, current.high)
-    st.session_state[TEXT] = current.text
+    caught_up()
+    put(SHOW, current.show)
+    put(TRUE, current.true)
+    put(PREDICTED, current.predicted)
+    put(RANGE, (current.low, current.high))
+    put(TEXT, current.text)
     return current
 
 
-def set_page(page: int) -> None:
-    """Set the page switch, before it is drawn, to the page that is shown in truth."""
-    st.session_state[PAGE] = page
+def put(name: str, value: Any) -> str:
+    """Set a widget, before it is drawn, to what the page shows; return its key.
+
+    Until a browser has drawn what was set, its messages repeat the older value, which Streamlit
+    would take for a choice. So where the two differ the widget gets another key, under which no
+    browser has said anything yet.
+    """
+    if st.session_state.get(key(name), value) != value:
+        st.session_state[f"{name}_count"] = st.session_state.get(f"{name}_count", 0) + 1
+    st.session_state[key(name)] = value
+    return key(name)
+
+
+def key(name: str) -> str:
+    """Return the key under which a widget that `put` sets is drawn."""
+    count = st.session_state.get(f"{name}_count", 0)
+    return f"{name}_{count}" if count else name
+
+
+def changed() -> None:
+    """Note that the page shows something else from now on (for callbacks)."""
+    st.session_state[_BEHIND] = True
+
+
+def caught_up() -> None:
+    """Note that all that may have changed is being drawn."""
+    st.session_state.pop(_BEHIND, None)
+
+
+def catch_up() -> None:
+    """Draw the whole page where a callback changed it and only a fragment of it is run.
+
+    A browser sends what happens at one moment as one message, which names one fragment alone: the
+    first (``scheduleFlush`` in Streamlit's ``WidgetStateManager.ts``).
+    """
+    if st.session_state.pop(_BEHIND, False):
+        st.rerun()
+
+
+def set_page(page: int) -> str:
+    """Set the page switch, before it is drawn, to the page that is shown; return its key."""
     st.session_state[_LOOK] = replace(st.session_state[_LOOK], page=page)
+    return put(PAGE, page)
 
 
 def filter_changed() -> None:
     """Write what the filter's widgets say; the page begins anew (their callback)."""
-    low, high = st.session_state[RANGE]
+    said = {name: st.session_state[key(name)] for name in (SHOW, TRUE, PREDICTED, RANGE, TEXT)}
+    low, high = st.session_state[key(RANGE)] = tuple(round(bound, 6) for bound in said[RANGE])
+    text = st.session_state[key(TEXT)] = said[TEXT].strip()
     _write_look(
         Look(
-            show=st.session_state[SHOW] or ALL,
-            true=st.session_state[TRUE],
-            predicted=st.session_state[PREDICTED],
+            show=said[SHOW] or ALL,
+            true=said[TRUE],
+            predicted=said[PREDICTED],
             low=low,
             high=high,
-            text=st.session_state[TEXT].strip(),
+            text=text,
             seed=st.session_state[_LOOK].seed,
             map=st.session_state[_LOOK].map,
             slice=st.session_state[_LOOK].slice,
@@ -205,7 +254,7 @@ def change_look(**values: Any) -> None:
 
 def page_changed() -> None:
     """Turn to the page that the page switch says (its callback)."""
-    change_look(page=st.session_state[PAGE])
+    change_look(page=st.session_state[key(PAGE)])
 
 
 def picture_opened(widget: str) -> None:
@@ -249,6 +298,24 @@ def sent(widget: str, event: str) -> Any:
     return None if value is None else value.get(event)
 
 
+def unheard(widget: str) -> list[dict[str, Any]]:
+    """Return what a component said since it was last heard, oldest first (for callbacks).
+
+    It numbers its words under ``n`` and says them again until `heard` tells it to leave off.
+    """
+    said = sent(widget, "said")
+    words = [word for word in said if isinstance(word, dict)] if isinstance(said, list) else []
+    new = [word for word in words if isinstance(n := word.get("n"), int) and n > heard()]
+    st.session_state[_HEARD] = max([heard(), *(word["n"] for word in new)])
+    return new
+
+
+def heard() -> int:
+    """Return the number of the last word that was heard in this session, 0 for none."""
+    number: int = st.session_state.get(_HEARD, 0)
+    return number
+
+
 def chosen_row(widget: str) -> int | None:
     """Return the row chosen in a table, or None."""
     value = st.session_state.get(widget)
@@ -284,6 +351,7 @@ def _read_look(class_names: Sequence[str]) -> Look:
 
 
 def _write_look(new: Look) -> None:
+    changed()
     st.session_state[_LOOK] = new
     st.query_params.from_dict({**_standing(), **new.parameters()})
 

@@ -33,8 +33,7 @@ _waiting: dict[tuple[str, str], Future[dict[str, Any]]] = {}
 @st.fragment
 def show(table: Table) -> None:
     """Answer when the browser asks about the picture that is shown large."""
-    if state.sent(KEY, "near"):
-        st.rerun()  # the whole page, which shows that picture
+    state.catch_up()  # with the neighbour that was opened, for one
     asked = state.sent(KEY, "want")
     row = loaders.row_of(table, asked) if isinstance(asked, str) and asked else None
     answer = {} if row is None else _answer(table, row, asked)

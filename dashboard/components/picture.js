@@ -20,6 +20,8 @@ function barOf({ name, p, width, role }) {
   return bar;
 }
 
+const PATIENCE = 1000; // milliseconds until a picture that did not come is asked for again
+
 // What a person says of the label: a button and a key each; the server keeps it at once.
 const VERDICTS = [
   ["l", "wrong-label", "Wrong label"], ["b", "both", "Both"], ["n", "neither", "Neither"],
@@ -86,7 +88,7 @@ function review(dialog, data, send) {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue, setStateValue }) {
   const dialog = parentElement.querySelector("dialog");
   const find = (selector) => dialog.querySelector(selector);
 
@@ -118,9 +120,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   function go(to) {
     const id = dialog.picture?.[to];
-    if (typeof id !== "string" || dialog.waiting || id === dialog.picture.id) return;
-    dialog.waiting = true;
+    if (typeof id !== "string" || id === dialog.picture.id) return;
+    const now = performance.now();
+    if (id === dialog.wanted && now < dialog.until) return; // a key held down asks once
+    [dialog.wanted, dialog.until] = [id, now + PATIENCE];
     setTriggerValue("open", id);
+  }
+  function say(word) { // with all that the server may not have heard yet
+    const { heard } = dialog.picture;
+    const n = Math.max(Date.now(), heard + 1, (dialog.said?.at(-1)?.n ?? 0) + 1);
+    dialog.said = [...(dialog.said ?? []).filter((one) => one.n > heard), { ...word, n }];
+    setStateValue("said", dialog.said);
   }
 
   function shows(id) { // what stands beside this view, such as the reasons, follows it
@@ -130,7 +140,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   if (data.id === undefined) {
     dialog.leaving = undefined;
-    dialog.waiting = false;
+    dialog.wanted = undefined;
     dialog.picture = null;
     if (dialog.open) dialog.close();
     shows(undefined);
@@ -139,7 +149,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // A picture that was asked for just before the dialog was closed stays away.
   if (dialog.leaving !== undefined) return;
   dialog.picture = data;
-  dialog.waiting = false;
+  dialog.wanted = undefined;
   find(".ask").hidden = data.why === false;
   find(".where").textContent = data.where;
   find(".verdict").className = `verdict ${data.verdict}`;
@@ -154,7 +164,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (data.src) image.src = data.src;
   else image.removeAttribute("src");
   find(".bars").replaceChildren(...data.bars.map(barOf));
-  review(dialog, data, (word) => setTriggerValue("say", word));
+  review(dialog, data, say);
   find(".body").classList.toggle("wrong-picture", data.verdict === "wrong");
   find(".before").disabled = data.before === null;
   find(".after").disabled = data.after === null;

@@ -34,8 +34,13 @@ def picture(
     data : id, src, where, verdict, told, path, size, loss, bars (a list of name, p, role), and the
         ids before and after, None at an end; None shows nothing. review, None for a picture
         without a label: others (classes), the standing verdict, label, cause, line (who and
-        when), '' where there is none, and reason (why it is suspected)
+        when), '' where there is none, and reason (why it is suspected). heard, the number of the
+        last word that was heard
     key : name of the widget; ``changed`` reads the wanted id there under ``open``, '' for none
-    said : reads a verdict there under ``say``: id and verdict, label, cause or undo
+    said : reads there under ``said`` what was said of labels, at least all that was not heard yet,
+        oldest first: n, a growing number, id, and verdict, label, cause or undo. A state, since of
+        triggers that come while a script runs Streamlit keeps the newest alone
     """
-    _picture(key=key, data=data or {}, height="content", on_open_change=changed, on_say_change=said)
+    _picture(
+        key=key, data=data or {}, height="content", on_open_change=changed, on_said_change=said
+    )

@@ -46,7 +46,7 @@ def show() -> None:
         return
     other = asked.other(others)
     st.selectbox(
-        "Compared with", others, key=asked.OTHER, on_change=asked.other_changed,
+        "Compared with", others, key=state.key(asked.OTHER), on_change=asked.other_changed,
         format_func=lambda each: runs[each].line,
     )  # fmt: skip
     compared = loaders_compare.compared(name, other)
@@ -75,9 +75,9 @@ def shown(compared: Compared) -> None:
         counts = {name: len(rows) for name, rows in compared.parts.items()}
         part = asked.part(counts)
         st.segmented_control(
-            "Pictures", asked.PARTS, required=True, key=asked.PART, on_change=asked.part_changed,
+            "Pictures", asked.PARTS, required=True, key=state.key(asked.PART),
+            on_change=asked.part_changed, label_visibility="collapsed",
             format_func=lambda each: f"{NAMES[each]} {counts[each]:,}",
-            label_visibility="collapsed",
         )  # fmt: skip
         galleries(compared, part)
 
@@ -91,7 +91,8 @@ def galleries(compared: Compared, part: str) -> None:
         about = f"{ABOUT[part]} Loss: other run → this run." if len(order) else "There are none."
         st.caption(about, width="stretch")
         if pages > 1:
-            st.pagination(pages, key=asked.PAGE, on_change=asked.page_changed, max_visible_pages=5)
+            key = state.key(asked.PAGE)
+            st.pagination(pages, key=key, on_change=asked.page_changed, max_visible_pages=5)
     chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
     gallery(
         tiles(compared, chosen),

@@ -104,15 +104,20 @@ def filters(table: Table, look: Look) -> None:
     changed = state.filter_changed
     st.segmented_control(
         "Pictures", (ALL, *CATEGORIES, *REVIEWS), required=True, format_func=NAMES.__getitem__,
-        key=state.SHOW, on_change=changed, label_visibility="collapsed",
+        key=state.key(state.SHOW), on_change=changed, label_visibility="collapsed",
     )  # fmt: skip
     with st.container(key="filters"):
         true, predicted, score, text = st.columns([3, 3, 4, 3], gap="medium")
     any_class = {"index": None, "placeholder": "Any class", "on_change": changed}
-    true.selectbox("True class", names, key=state.TRUE, **any_class)
-    predicted.selectbox("Predicted class", names, key=state.PREDICTED, **any_class)
-    score.slider(literal(table.score_name), 0.0, 1.0, step=0.01, key=state.RANGE, on_change=changed)
-    text.text_input("Id contains", key=state.TEXT, on_change=changed, placeholder="Any id")
+    true.selectbox("True class", names, key=state.key(state.TRUE), **any_class)
+    predicted.selectbox("Predicted class", names, key=state.key(state.PREDICTED), **any_class)
+    score.slider(
+        literal(table.score_name), 0.0, 1.0, step=0.01, key=state.key(state.RANGE),
+        on_change=changed,
+    )  # fmt: skip
+    text.text_input(
+        "Id contains", key=state.key(state.TEXT), on_change=changed, placeholder="Any id"
+    )
 
 
 def bar(table: Table, look: Look, order: np.ndarray, page: int, pages: int) -> None:
@@ -131,8 +136,8 @@ def bar(table: Table, look: Look, order: np.ndarray, page: int, pages: int) -> N
             "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
             help="The pictures of this filter, in this order",
         )  # fmt: skip
-        state.set_page(page)
-        st.pagination(pages, key=state.PAGE, on_change=state.page_changed, max_visible_pages=5)
+        key = state.set_page(page)
+        st.pagination(pages, key=key, on_change=state.page_changed, max_visible_pages=5)
 
 
 def empty(look: Look) -> None:
@@ -196,6 +201,7 @@ def ahead(table: Table, order: np.ndarray, page: int, at: int | None) -> None:
 @st.fragment
 def next_page(table: Table, order: np.ndarray, number: int) -> None:
     """Send the next page once the browser asks for it, which it does when nothing else goes on."""
+    state.catch_up()
     page = tag(table, order, number)
     asked = page and state.sent("ahead", "want") == page
     tiles = tiles_of(table, order[(number - 1) * PER_PAGE : number * PER_PAGE]) if asked else None

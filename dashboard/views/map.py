@@ -52,7 +52,8 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="map_head"):
         st.segmented_control(
             "Layout", maps.METHODS, required=True, format_func=NAMES.__getitem__,
-            key=map_state.METHOD, on_change=map_state.method_changed, label_visibility="collapsed",
+            key=state.key(map_state.METHOD), on_change=map_state.method_changed,
+            label_visibility="collapsed",
         )  # fmt: skip
         st.caption(ABOUT[shown], width="stretch")
     made(run, "pca" if stand["pca"] != "done" else "tsne", wanted)
@@ -109,6 +110,7 @@ def _progress(run: Run, method: str, wanted: str) -> None:
 @st.fragment
 def peek(name: str, points: Points) -> None:
     """Answer with the picture under the pointer; open the one that was clicked, where it is."""
+    state.catch_up()
     row = state.sent("peek", "ask")
     answer = {}
     if map_state.is_row(row, len(points.label)):
@@ -121,8 +123,9 @@ def peek(name: str, points: Points) -> None:
 def chosen(name: str, method: str) -> None:
     """Show the costliest of the pictures that were drawn around, and the way to all of them."""
     with refusals():
+        state.caught_up()
         table = scope.labelled(name)
-        row = state.sent("point", "ask")
+        row = map_state.clicked()
         points = loaders_map.points(name, method)
         if map_state.is_row(row, len(points.label)):
             open_point(table, points, int(row))
@@ -136,7 +139,7 @@ def chosen(name: str, method: str) -> None:
         corners = [list(corner) for corner in area.corners] if area else []
         drawn = partial(map_state.area_drawn, method)
         relay("lasso", {"corners": corners}, key="lasso", asked=drawn)
-        relay("point", {}, key="point", asked=lambda: None)
+        relay("point", {}, key="point", asked=map_state.point_clicked)
 
 
 def some_of(table: Table, area: Lasso) -> None:

@@ -32,7 +32,8 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that says something of a picture as the large view does."""
 
     def sends(table: loaders.Table, **word: Any) -> None:
-        monkeypatch.setattr(state, "sent", lambda widget, event: word)
+        said = [{**word, "n": state.heard() + 1}]
+        monkeypatch.setattr(state, "sent", lambda widget, event: said)
         review.said(table, "picture")
 
     return sends
@@ -190,3 +191,19 @@ def test_a_damaged_list_is_said(make_run):
     assert "triage&#46;parquet is damaged" in app.error[0].value
     with pytest.raises(Refused):
         loaders_verdicts.reasons(run.name)
+
+
+def test_words_that_are_said_again_are_heard_once(monkeypatch):
+    said: Any = None
+    session: dict[str, Any] = {}
+    monkeypatch.setattr(state.st, "session_state", session)
+    monkeypatch.setattr(state, "sent", lambda widget, event: said)
+    first, second, third = ({"n": n, "id": str(n), "verdict": "fine"} for n in (5, 6, 9))
+    for nonsense in (None, "fine", {"n": 1}, [None, {"id": "1"}, {"n": "7"}, {"n": 0}, {"n": 6.5}]):
+        said = nonsense
+        assert state.unheard("picture") == [] and state.heard() == 0
+    said = [first, second]
+    assert state.unheard("picture") == [first, second] and state.heard() == 6
+    assert state.unheard("picture") == []
+    said = [second, third]
+    assert state.unheard("picture") == [third] and state.heard() == 9
