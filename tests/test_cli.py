@@ -305,7 +305,7 @@ def test_a_refusal_is_one_line_in_a_process_of_its_own(tmp_path):
     result = cli(tmp_path, "fit", tmp_path / "nowhere", *SMALL, "--json")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
-        f"Error: {tmp_path}/nowhere does not exist; give a folder, a CSV or a zip.\n"
+        f"Error: {tmp_path}/nowhere does not exist; give a folder of pictures, a CSV or a zip.\n"
     )
 
 

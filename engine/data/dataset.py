@@ -76,6 +76,7 @@ def load_dataset(
     valid: int | None = None,
     sample: bool = False,
     seed: int = 0,
+    listing: Listing | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Read a labelled data set: list it, read every file once, split it.
@@ -89,14 +90,15 @@ def load_dataset(
         of fewer than 10,000.
     sample
         Keep 200 train and 50 valid pictures, for a quick rehearsal.
+    listing
+        What `find_pictures` has found there already, if anything.
 
     Raises
     ------
     Refused
         When there is nothing to fit: no pictures, no labels, or a single class.
     """
-    listing = find_pictures(data)
-    dataset = examine(listing, progress)
+    dataset = examine(listing or find_pictures(data), progress)
     labelled = dataset.images["label"].notna() & (dataset.images["split"] == "train")
     names = tuple(sorted(dataset.images.loc[labelled, "label"].unique()))
     if not names:

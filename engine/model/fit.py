@@ -13,7 +13,7 @@ import torch
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.corrections import corrected
 from engine.data.dataset import Dataset, duplicates, load_dataset
-from engine.errors import Refused
+from engine.data.layouts import find_pictures
 from engine.model.checkpoint import CHECKPOINT, save_tensors
 from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.embed import save_pca
@@ -104,11 +104,10 @@ def fit(
             stack.enter_context(taken(run))
             listing = Reporter(run, progress)
         options = options.checked()
-        if not options.data.exists():  # said before any weights are downloaded
-            raise Refused(f"{options.data} does not exist; give a folder, a CSV or a zip.")
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
+        listed = ranks.once(lambda: find_pictures(options.data))  # refuses before a download does
         weights = ranks.once(lambda: find_weights(options.backbone, options.weights, options.seed))
         steps = preprocessing(options.backbone, options.image_size)
         dataset = ranks.once(
@@ -117,6 +116,7 @@ def fit(
                 valid=options.valid,
                 sample=options.sample,
                 seed=options.seed,
+                listing=listed,
                 progress=listing,
             )
         )

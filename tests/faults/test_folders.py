@@ -83,7 +83,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a picture": (lambda data: put(data, picture("cat")), "neither a folder, a CSV nor a zip"),
     "a fifo": (lambda data: os.mkfifo(data), "neither a folder, a CSV nor a zip"),
     "a device": (lambda data: data.symlink_to("/dev/zero"), "neither a folder, a CSV nor a zip"),
-    "a link in a circle": (lambda data: data.symlink_to(data), "does not exist"),
+    "a link in a circle": (lambda data: data.symlink_to(data), "levels of symbolic links"),
 }
 
 
@@ -244,3 +244,13 @@ def test_a_damaged_archive_leaves_what_was_unpacked_before(
     zipped(kaggle(data))
     said = engine("fit", data, *SMALL, "--json")
     assert said.code == 0 and json.loads(said.out)["forward_passes"] == 0
+
+
+def test_what_is_no_data_is_refused_before_any_weights_are_fetched(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("engine.model.fit.find_weights", lambda *given: asked.append(given))
+    (tmp_path / "README.md").write_text("# Not a picture\n")
+    assert "neither a folder, a CSV nor a zip" in engine("fit", tmp_path / "README.md").refusal
+    assert asked == []
