@@ -100,7 +100,7 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
     state["hold"] = True
     page.keyboard.press("End")
     expect(page.locator(".st-key-picture dialog h2")).to_have_text(want[-1])
-    for _ in range(100):
+    for _ in range(500):
         if held:
             break
         page.wait_for_timeout(20)

@@ -23,7 +23,7 @@ def judged(page: Page, count: int, does: Callable[[], None]) -> None:
     """Do something and wait until so many verdicts stand."""
     does()
     with home(Path(page.workspace)):  # type: ignore[attr-defined]
-        for _ in range(100):
+        for _ in range(300):
             if len(load_verdicts()) == count:
                 return
             page.wait_for_timeout(50)

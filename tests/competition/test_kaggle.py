@@ -216,7 +216,7 @@ def test_the_worker_ends_with_whoever_started_it(kaggle: StandIn, tmp_path: Path
     kaggle.faults["ListDataFiles"] = "hang"
     code = f"from engine.competition.kaggle import ask; ask('files', {COMPETITION!r}, seconds=60)"
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    until(lambda: "ListDataFiles" in kaggle.calls)
+    until(lambda: "ListDataFiles" in kaggle.calls, 50)
     (worker,) = [number for started_by, number in workers() if started_by == parent.pid]
     parent.kill()
     parent.wait()

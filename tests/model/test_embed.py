@@ -127,7 +127,7 @@ def test_a_process_is_started_once_and_leaves_a_word(tmp_path, monkeypatch, work
     monkeypatch.setattr("engine.runs.background.sys.executable", "false")
     run = Run(tmp_path)
     start_map(run, "tsne")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while map_progress(run, "tsne").state != "failed" and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "status 1" in map_progress(run, "tsne").message

@@ -50,7 +50,7 @@ def worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "did not happen in time"
