@@ -28,7 +28,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-expect.set_options(timeout=15_000)  # the machine may be slow; what is fast is measured by `make bench`
+expect.set_options(timeout=15_000)  # a slow machine is no failure; `make bench` measures speed
 READY = (
     "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
 )
