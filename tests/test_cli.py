@@ -347,6 +347,15 @@ def test_an_unforeseen_failure_is_one_line_too(monkeypatch, capsys):
     assert "Traceback" in said(monkeypatch, capsys, "runs")[2]
 
 
+@pytest.fixture
+def heeds_interrupts():
+    """Have processes started here heed interrupts, which the background of a shell ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_interrupted_from_the_keyboard_it_exits_with_130_and_goes_on_later(tmp_path):
     data, home = kaggle(tmp_path / "data", train=200, test=0), tmp_path / "workspace"
     command = [sys.executable, "-m", "engine", "fit", data, "--backbone", "resnet18"]
