@@ -49,7 +49,8 @@ def main(data: Path, folder: Path, train: str, kills: int, seed: int) -> dict[st
             child = _started(data, workspace, train)
             time.sleep(rng.uniform(0, length / (1 + attempt)))  # a resumed fit is shorter
             os.kill(child, signal.SIGKILL)
-            ended = os.WIFEXITED(os.waitpid(child, 0)[1])
+            exited = os.WIFEXITED(os.waitpid(child, 0)[1])
+            ended = exited or _has_done(workspace)  # killed between its last word and its end
             whole, left = check_whole(workspace)
             files, leftovers = files + whole, leftovers + left
             if ended:
@@ -124,6 +125,12 @@ def _started(data: Path, workspace: Path, train: str) -> int:
 def _wait(child: int) -> None:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status == 0, f"a fit that nobody killed ended with {status}"
+
+
+def _has_done(workspace: Path) -> bool:
+    """Tell whether a fit of this workspace has come to its end: the next would be a new one."""
+    with home(workspace):
+        return any(run.status["state"] == "done" for run in list_runs())
 
 
 def _result(workspace: Path) -> dict[str, Any]:
