@@ -65,6 +65,7 @@ class Ranks:
         with _company(self):
             dist.broadcast_object_list(told, src=0)
         if failure:
+            _ending()
             raise failure
         if told[1] is not None:
             raise Echo(told[1])
@@ -131,7 +132,14 @@ def joined(device: str) -> Iterator[Ranks]:
             dist.destroy_process_group()
 
 
+def _ending() -> None:
+    """Heed torchrun's SIGTERM no more, so that the run's last word is written whole."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def _left_alone(ranks: Ranks) -> Refused:
+    _ending()
     return (Refused if ranks.first else Echo)(
         f"another of the fit's {ranks.world} processes ended, so that process {ranks.rank} stopped;"
         " what is done is kept: start it again to go on."
@@ -164,4 +172,5 @@ def _stopped_politely(ranks: Ranks) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, before)

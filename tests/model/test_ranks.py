@@ -67,6 +67,7 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
         from engine.ending import leave
         from engine.errors import Refused
         from engine.model import features
+        from engine.runs.run import Run
         {SMALL}
         features.SHARD_ROWS = 8
         write, shards = features.write_shard, []
@@ -77,7 +78,13 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
             if os.environ["RANK"] == "1" and len(sys.argv) > 2:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+        def last_word(run, state, **values):
+            if state == "failed":  # torchrun's own signal may come at this moment
+                os.kill(os.getpid(), signal.SIGTERM)
+            set_status(run, state, **values)
+
         features.write_shard = write_and_die
+        set_status, Run.set_status = Run.set_status, last_word
         try:
             result = small_fit(Path(sys.argv[1]))
         except Refused as error:
