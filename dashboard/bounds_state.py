@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.state import sent
+from dashboard.heard import sent
 from engine.runs.run import open_run
 
 LOWER, UPPER, LINKED, TRACK = "clip_lower", "clip_upper", "clip_linked", "clip_track"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.state import RUN, key, put, run_name, sent
+from dashboard.heard import key, put, sent
+from dashboard.state import RUN, run_name
 
 OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"
 PARTS = ("fixed", "broken", "both-wrong", "both-right")

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboard import loaders, state
+from dashboard import heard, loaders, state
 from dashboard.text import literal
 from engine.errors import Refused
 
@@ -87,7 +87,7 @@ def pick_run() -> None:
     st.selectbox(
         "Run",
         names,
-        key=state.key(state.RUN_WIDGET),
+        key=heard.key(state.RUN_WIDGET),
         format_func=lines.__getitem__,
         on_change=state.run_picked,
         label_visibility="collapsed",

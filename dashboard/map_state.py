@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.heard import changed, key, put, sent
 from dashboard.lasso import Lasso, drawn, read_lasso
-from dashboard.state import changed, key, put, sent
 from engine.runs import maps
 from engine.runs.run import Run
 

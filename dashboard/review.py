@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard import loaders, loaders_verdicts, state
+from dashboard import heard, loaders, loaders_verdicts, state
 from dashboard.frame import refusals
 from dashboard.loaders import Table
 from dashboard.state import JUDGED, REVIEWS, SUSPECTS, Look
@@ -27,12 +27,12 @@ _REFIT = (
 
 def said(table: Table, widget: str) -> None:
     """Keep, or take back, what the large view sent (its callback)."""
-    for word in state.unheard(widget):
+    for word in heard.unheard(widget):
         row = loaders.row_of(table, str(word.get("id", "")))
         if row is not None:
             with refusals():
                 _keep(table, row, word)
-    state.changed()
+    heard.changed()
 
 
 def aside(name: str, table: Table, look: Look) -> None:
@@ -130,7 +130,7 @@ def _keep(table: Table, row: int, word: dict[str, Any]) -> None:
 
 
 def _start(run: Run) -> None:
-    state.changed()
+    heard.changed()
     with refusals():
         triage_path(run).unlink(missing_ok=True)  # what is shown is what is being made
         start_triage(run)
@@ -142,7 +142,7 @@ def _refit(run: Run) -> None:
     options |= {"weights": config["weights"]["source"], "valid": config.get("held_out")}
     title = str(config.get("name") or "").removesuffix(" with verdicts")
     options |= {"verdicts": True, "name": f"{title} with verdicts".strip()}
-    state.changed()
+    heard.changed()
     with refusals():
         jobs.start_fit(Path(config["data"]), options)
         st.session_state["refit_started"] = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import loaders, state
+from dashboard import heard, loaders, state
 from dashboard.loaders import Table
 from engine.runs.run import open_run
 
@@ -24,5 +24,5 @@ def switch(name: str) -> None:
     }
     st.segmented_control(
         "Labelled pictures", list(said), format_func=said.__getitem__, required=True,
-        key=state.key(state.ON_WIDGET), on_change=state.on_changed, label_visibility="collapsed",
+        key=heard.key(state.ON_WIDGET), on_change=state.on_changed, label_visibility="collapsed",
     )  # fmt: skip

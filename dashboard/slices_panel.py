@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import loaders_slices, state
+from dashboard import heard, loaders_slices, state
 from dashboard.components.slices import slices as drawn
 from dashboard.loaders import Table
 from dashboard.loaders_slices import Measuring
@@ -21,7 +21,7 @@ KEY = "slices"
 
 def go_where_asked(table: Table) -> None:
     """Leave for Errors before anything is drawn, when a slice was chosen."""
-    asked = state.sent(KEY, "open")
+    asked = heard.sent(KEY, "open")
     found = loaders_slices.found(table) if asked is not None else []
     if isinstance(found, list) and isinstance(asked, int) and 0 <= asked < min(len(found), SHOWN):
         chosen = found[asked]

@@ -1,4 +1,4 @@
-"""The only reader and writer of query parameters and session state.
+"""Which run and which pictures are shown: the address bar, and the widgets that are set to it.
 
 The address bar is the truth: a widget's callback writes the address, and every run of a page
 reads it and sets its widgets to it. (Widgets bound to the address cannot share it with parameters
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
+from dashboard.heard import caught_up, changed, key, put, sent
 from dashboard.lasso import read_lasso
 from engine.analysis.categories import CATEGORIES
 
@@ -27,7 +28,6 @@ SHOW, TRUE, PREDICTED, RANGE, TEXT, PAGE = (
 )
 REVIEWER, _REVIEWER = "reviewer", "reviewer_kept"
 _CHOSEN, _LOOK, _SHOWN_PAGE, _ARRIVED = "chosen_run", "last_look", "shown_page", "arrived"
-_BEHIND, _HEARD = "page_behind", "last_heard"
 _SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
 _ON = "looked_at"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
@@ -181,45 +181,6 @@ def look(class_names: Sequence[str]) -> Look:
     return current
 
 
-def put(name: str, value: Any) -> str:
-    """Set a widget, before it is drawn, to what the page shows; return its key.
-
-    Until a browser has drawn what was set, its messages repeat the older value, which Streamlit
-    would take for a choice. So where the two differ the widget gets another key, under which no
-    browser has said anything yet.
-    """
-    if st.session_state.get(key(name), value) != value:
-        st.session_state[f"{name}_count"] = st.session_state.get(f"{name}_count", 0) + 1
-    st.session_state[key(name)] = value
-    return key(name)
-
-
-def key(name: str) -> str:
-    """Return the key under which a widget that `put` sets is drawn."""
-    count = st.session_state.get(f"{name}_count", 0)
-    return f"{name}_{count}" if count else name
-
-
-def changed() -> None:
-    """Note that the page shows something else from now on (for callbacks)."""
-    st.session_state[_BEHIND] = True
-
-
-def caught_up() -> None:
-    """Note that all that may have changed is being drawn."""
-    st.session_state.pop(_BEHIND, None)
-
-
-def catch_up() -> None:
-    """Draw the whole page where a callback changed it and only a fragment of it is run.
-
-    A browser sends what happens at one moment as one message, which names one fragment alone: the
-    first (``scheduleFlush`` in Streamlit's ``WidgetStateManager.ts``).
-    """
-    if st.session_state.pop(_BEHIND, False):
-        st.rerun()
-
-
 def set_page(page: int) -> str:
     """Set the page switch, before it is drawn, to the page that is shown; return its key."""
     st.session_state[_LOOK] = replace(st.session_state[_LOOK], page=page)
@@ -290,37 +251,6 @@ def page_turned(widget: str, pages: int) -> None:
     step = sent(widget, "turn")
     if step in (-1, 1):
         change_look(page=min(max(old.page + step, 1), pages))
-
-
-def sent(widget: str, event: str) -> Any:
-    """Return what a component sent with this run, or None."""
-    value = st.session_state.get(widget)
-    return None if value is None else value.get(event)
-
-
-def unheard(widget: str) -> list[dict[str, Any]]:
-    """Return what a component said since it was last heard, oldest first (for callbacks).
-
-    It numbers its words under ``n`` and says them again until `heard` tells it to leave off.
-    """
-    said = sent(widget, "said")
-    words = [word for word in said if isinstance(word, dict)] if isinstance(said, list) else []
-    new = [word for word in words if isinstance(n := word.get("n"), int) and n > heard()]
-    st.session_state[_HEARD] = max([heard(), *(word["n"] for word in new)])
-    return new
-
-
-def heard() -> int:
-    """Return the number of the last word that was heard in this session, 0 for none."""
-    number: int = st.session_state.get(_HEARD, 0)
-    return number
-
-
-def chosen_row(widget: str) -> int | None:
-    """Return the row chosen in a table, or None."""
-    value = st.session_state.get(widget)
-    chosen = [] if value is None else value["selection"]["rows"]
-    return chosen[0] if chosen else None
 
 
 def open_errors(new: Look) -> NoReturn:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dashboard import loaders, loaders_verdicts, pictures, state
+from dashboard import heard, loaders, loaders_verdicts, pictures
 from dashboard.loaders import Table
 from dashboard.pictures import Picture
 from engine.runs.predictions import UNKNOWN
@@ -49,7 +49,7 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
         "loss": f"Log loss of this picture: {words['loss']}" if words["loss"] else "",
         "bars": _bars(table, row, names),
         "review": loaders_verdicts.review(table, row),
-        "heard": state.heard(),
+        "heard": heard.heard(),
         "before": _id(table, order, at - 1),
         "after": _id(table, order, at + 1),
         "first": _id(table, order, 0),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard import loaders, pictures, state
+from dashboard import heard, loaders, pictures, state
 from dashboard.components.why import why
 from dashboard.loaders import Table
 from dashboard.pictures import Picture
@@ -33,8 +33,8 @@ _waiting: dict[tuple[str, str], Future[dict[str, Any]]] = {}
 @st.fragment
 def show(table: Table) -> None:
     """Answer when the browser asks about the picture that is shown large."""
-    state.catch_up()  # with the neighbour that was opened, for one
-    asked = state.sent(KEY, "want")
+    heard.catch_up()  # with the neighbour that was opened, for one
+    asked = heard.sent(KEY, "want")
     row = loaders.row_of(table, asked) if isinstance(asked, str) and asked else None
     answer = {} if row is None else _answer(table, row, asked)
     why(answer, key=KEY, wanted=lambda: None, opened=partial(state.neighbour_opened, KEY))

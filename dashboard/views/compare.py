@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import compare_state as asked
-from dashboard import loaders, loaders_compare, pictures, review, state, words, words_compare
+from dashboard import heard, loaders, loaders_compare, pictures, review, state, words, words_compare
 from dashboard.components.gallery import gallery
 from dashboard.components.picture import picture
 from dashboard.frame import refusals
@@ -46,7 +46,7 @@ def show() -> None:
         return
     other = asked.other(others)
     st.selectbox(
-        "Compared with", others, key=state.key(asked.OTHER), on_change=asked.other_changed,
+        "Compared with", others, key=heard.key(asked.OTHER), on_change=asked.other_changed,
         format_func=lambda each: runs[each].line,
     )  # fmt: skip
     compared = loaders_compare.compared(name, other)
@@ -75,7 +75,7 @@ def shown(compared: Compared) -> None:
         counts = {name: len(rows) for name, rows in compared.parts.items()}
         part = asked.part(counts)
         st.segmented_control(
-            "Pictures", asked.PARTS, required=True, key=state.key(asked.PART),
+            "Pictures", asked.PARTS, required=True, key=heard.key(asked.PART),
             on_change=asked.part_changed, label_visibility="collapsed",
             format_func=lambda each: f"{NAMES[each]} {counts[each]:,}",
         )  # fmt: skip
@@ -91,7 +91,7 @@ def galleries(compared: Compared, part: str) -> None:
         about = f"{ABOUT[part]} Loss: other run → this run." if len(order) else "There are none."
         st.caption(about, width="stretch")
         if pages > 1:
-            key = state.key(asked.PAGE)
+            key = heard.key(asked.PAGE)
             st.pagination(pages, key=key, on_change=asked.page_changed, max_visible_pages=5)
     chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
     gallery(

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import (
     export,
+    heard,
     loaders,
     loaders_slices,
     loaders_verdicts,
@@ -104,19 +105,19 @@ def filters(table: Table, look: Look) -> None:
     changed = state.filter_changed
     st.segmented_control(
         "Pictures", (ALL, *CATEGORIES, *REVIEWS), required=True, format_func=NAMES.__getitem__,
-        key=state.key(state.SHOW), on_change=changed, label_visibility="collapsed",
+        key=heard.key(state.SHOW), on_change=changed, label_visibility="collapsed",
     )  # fmt: skip
     with st.container(key="filters"):
         true, predicted, score, text = st.columns([3, 3, 4, 3], gap="medium")
     any_class = {"index": None, "placeholder": "Any class", "on_change": changed}
-    true.selectbox("True class", names, key=state.key(state.TRUE), **any_class)
-    predicted.selectbox("Predicted class", names, key=state.key(state.PREDICTED), **any_class)
+    true.selectbox("True class", names, key=heard.key(state.TRUE), **any_class)
+    predicted.selectbox("Predicted class", names, key=heard.key(state.PREDICTED), **any_class)
     score.slider(
-        literal(table.score_name), 0.0, 1.0, step=0.01, key=state.key(state.RANGE),
+        literal(table.score_name), 0.0, 1.0, step=0.01, key=heard.key(state.RANGE),
         on_change=changed,
     )  # fmt: skip
     text.text_input(
-        "Id contains", key=state.key(state.TEXT), on_change=changed, placeholder="Any id"
+        "Id contains", key=heard.key(state.TEXT), on_change=changed, placeholder="Any id"
     )
 
 
@@ -201,9 +202,9 @@ def ahead(table: Table, order: np.ndarray, page: int, at: int | None) -> None:
 @st.fragment
 def next_page(table: Table, order: np.ndarray, number: int) -> None:
     """Send the next page once the browser asks for it, which it does when nothing else goes on."""
-    state.catch_up()
+    heard.catch_up()
     page = tag(table, order, number)
-    asked = page and state.sent("ahead", "want") == page
+    asked = page and heard.sent("ahead", "want") == page
     tiles = tiles_of(table, order[(number - 1) * PER_PAGE : number * PER_PAGE]) if asked else None
     handed_ahead(page, tiles, key="ahead", wanted=lambda: None)
 

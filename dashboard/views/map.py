@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from dashboard import loaders, loaders_map, loaders_rows, map_state, pictures, scope, state
+from dashboard import heard, loaders, loaders_map, loaders_rows, map_state, pictures, scope, state
 from dashboard.components.gallery import gallery
 from dashboard.components.map import scatter
 from dashboard.components.relay import relay
@@ -52,7 +52,7 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="map_head"):
         st.segmented_control(
             "Layout", maps.METHODS, required=True, format_func=NAMES.__getitem__,
-            key=state.key(map_state.METHOD), on_change=map_state.method_changed,
+            key=heard.key(map_state.METHOD), on_change=map_state.method_changed,
             label_visibility="collapsed",
         )  # fmt: skip
         st.caption(ABOUT[shown], width="stretch")
@@ -110,8 +110,8 @@ def _progress(run: Run, method: str, wanted: str) -> None:
 @st.fragment
 def peek(name: str, points: Points) -> None:
     """Answer with the picture under the pointer; open the one that was clicked, where it is."""
-    state.catch_up()
-    row = state.sent("peek", "ask")
+    heard.catch_up()
+    row = heard.sent("peek", "ask")
     answer = {}
     if map_state.is_row(row, len(points.label)):
         picture = points.picture(name, row)
@@ -123,13 +123,13 @@ def peek(name: str, points: Points) -> None:
 def chosen(name: str, method: str) -> None:
     """Show the costliest of the pictures that were drawn around, and the way to all of them."""
     with refusals():
-        state.caught_up()
+        heard.caught_up()
         table = scope.labelled(name)
         row = map_state.clicked()
         points = loaders_map.points(name, method)
         if map_state.is_row(row, len(points.label)):
             open_point(table, points, int(row))
-        if picture := state.sent("map_first", "open"):
+        if picture := heard.sent("map_first", "open"):
             state.open_errors(Look(picture=picture, map=map_state.area()))
         area = map_state.lasso(method)
         if area is None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import (
     charts,
+    heard,
     loaders_overview,
     loaders_rows,
     loaders_verdicts,
@@ -83,12 +84,12 @@ def go_where_asked(table: Table) -> None:
     """Leave for Errors before anything is drawn, when a cell or a picture was chosen."""
     slices_panel.go_where_asked(table)
     names = table.predictions.class_names
-    cell = state.sent("matrix", "cell")
+    cell = heard.sent("matrix", "cell")
     if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
         state.open_errors(Look(true=names[cell[0]], predicted=names[cell[1]]))
-    if picture := state.sent("costliest", "open"):
+    if picture := heard.sent("costliest", "open"):
         state.open_errors(Look(picture=picture))
-    if (pair := state.chosen_row("pairs")) is not None:
+    if (pair := heard.chosen_row("pairs")) is not None:
         true, predicted, _ = loaders_overview.overview(table).pairs[pair]
         state.open_errors(Look(true=names[true], predicted=names[predicted]))
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import loaders, loaders_verdicts, review, state, tiles
+from dashboard import heard, loaders, loaders_verdicts, review, state, tiles
 from dashboard.state import JUDGED, SUSPECTS, Look
 from engine.errors import Refused
 from engine.runs.predictions import save_predictions
@@ -32,8 +32,8 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that says something of a picture as the large view does."""
 
     def sends(table: loaders.Table, **word: Any) -> None:
-        said = [{**word, "n": state.heard() + 1}]
-        monkeypatch.setattr(state, "sent", lambda widget, event: said)
+        said = [{**word, "n": heard.heard() + 1}]
+        monkeypatch.setattr(heard, "sent", lambda widget, event: said)
         review.said(table, "picture")
 
     return sends
@@ -196,14 +196,14 @@ def test_a_damaged_list_is_said(make_run):
 def test_words_that_are_said_again_are_heard_once(monkeypatch):
     said: Any = None
     session: dict[str, Any] = {}
-    monkeypatch.setattr(state.st, "session_state", session)
-    monkeypatch.setattr(state, "sent", lambda widget, event: said)
+    monkeypatch.setattr(heard.st, "session_state", session)
+    monkeypatch.setattr(heard, "sent", lambda widget, event: said)
     first, second, third = ({"n": n, "id": str(n), "verdict": "fine"} for n in (5, 6, 9))
     for nonsense in (None, "fine", {"n": 1}, [None, {"id": "1"}, {"n": "7"}, {"n": 0}, {"n": 6.5}]):
         said = nonsense
-        assert state.unheard("picture") == [] and state.heard() == 0
+        assert heard.unheard("picture") == [] and heard.heard() == 0
     said = [first, second]
-    assert state.unheard("picture") == [first, second] and state.heard() == 6
-    assert state.unheard("picture") == []
+    assert heard.unheard("picture") == [first, second] and heard.heard() == 6
+    assert heard.unheard("picture") == []
     said = [second, third]
-    assert state.unheard("picture") == [third] and state.heard() == 9
+    assert heard.unheard("picture") == [third] and heard.heard() == 9
