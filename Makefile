@@ -11,8 +11,8 @@ demo: $(VENV)/.run-ready
 	$(PY) -m engine report latest
 	$(PY) -m engine submit latest
 	@if [ "$$CI" != "true" ] && [ "$$DASHBOARD" != "0" ]; then \
-		$(VENV)/bin/streamlit run dashboard/app.py; \
-	else echo "Look further: $(VENV)/bin/streamlit run dashboard/app.py"; fi
+		$(PY) -m engine dashboard; \
+	else echo "Look further: $(PY) -m engine dashboard"; fi
 
 test: $(VENV)/.test-ready lint
 	$(PY) -m pytest

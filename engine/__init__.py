@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+__version__ = "0.1.0"
+
 _ROOMS = {
     "FitOptions": "engine.model.plan",
     "Predictions": "engine.runs.predictions",

@@ -6,15 +6,16 @@ import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from engine import printing
+from engine import __version__, printing
 from engine.choices import AsJson, DeviceName, Lower, On, Precision, RunName, Train, Upper
 from engine.commands.blend import blend
 from engine.commands.bounds import bounds
 from engine.commands.compare import compare
+from engine.commands.dashboard import dashboard
 from engine.commands.embed import embed
 from engine.commands.explain import explain
 from engine.commands.slices import slices
@@ -28,7 +29,6 @@ from engine.runs.reporting import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
 
 app = typer.Typer(
-    name="python -m engine",
     help="Fine-tune an image classifier, look again at what it gets wrong, hand in the submission."
     "\n\nStart with [bold]demo[/], or with [bold]fit[/] on your own pictures; runs are kept in "
     "$SECONDLOOK_HOME, else ./workspace.",
@@ -38,6 +38,24 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"second-look {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 @app.command()
@@ -279,6 +297,7 @@ app.command()(bounds)
 app.command()(triage)
 app.command()(verdict)
 app.command()(verdicts)
+app.command()(dashboard)
 
 
 def main() -> int:
@@ -286,5 +305,10 @@ def main() -> int:
     return exit_code(app)
 
 
-if __name__ == "__main__":
+def script() -> NoReturn:
+    """Run the command line as `second-look` does, and end the process with its exit code."""
     leave(main())
+
+
+if __name__ == "__main__":
+    script()

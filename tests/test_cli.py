@@ -109,7 +109,7 @@ def test_the_readme_speaks_of_every_command(command):
 
 def test_the_readme_speaks_of_no_command_that_is_none():
     text = (ROOT / "README.md").read_text("utf-8")
-    named = set(re.findall(r"python -m engine ([a-z]+)", text))
+    named = set(re.findall(r"(?:second-look|-m engine) ([a-z]+)", text))
     assert named and named <= set(COMMANDS)
 
 

@@ -1,0 +1,160 @@
+"""`dashboard`: serve the page from any folder, with the project's own Streamlit settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import webbrowser
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.errors import Refused
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+FIRST_PORT = 8501
+_PORTS = 100
+_STOP_SECONDS = 10.0
+
+
+def dashboard(
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="By default the first free one from 8501; 0: any."),
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
+    ] = True,
+) -> None:
+    """Serve the dashboard for the workspace of this folder until Ctrl+C.
+
+    It has the settings of .streamlit/config.toml; environment variables such as
+    STREAMLIT_SERVER_ALLOWED_HOSTS take precedence.
+    """
+    environment = {**streamlit_environment(settings()), **os.environ}
+    address = environment["STREAMLIT_SERVER_ADDRESS"]
+    port = free_port(address, port)
+    host = "127.0.0.1" if address in ("0.0.0.0", "::") else address
+    # Without -P, a folder named `engine` or `dashboard` where it is started would be imported.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
+    environment["STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE"] = "true"
+    server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    try:
+        if _wait_until_ready(server, host, port):
+            url = f"http://{host}:{port}"
+            print(f"The dashboard: {url} (Ctrl+C stops it)", flush=True)
+            if browser and _has_display():
+                webbrowser.open(url)
+        code = server.wait()
+    except KeyboardInterrupt:
+        _stop(server)
+        return
+    if code > 0:
+        raise Refused(f"the dashboard ended with exit code {code}; what Streamlit says is above.")
+
+
+def settings() -> dict[str, Any]:
+    """Return the Streamlit settings: those of the checkout, or the wheel's copy of them.
+
+    Raises
+    ------
+    Refused
+        When the file is missing.
+    """
+    for folder in (APP.parent, APP.parents[1]):
+        with suppress(FileNotFoundError):
+            return tomllib.loads((folder / ".streamlit" / "config.toml").read_text("utf-8"))
+    raise Refused(f"{APP.parents[1] / '.streamlit/config.toml'} is missing; install again.")
+
+
+def streamlit_environment(values: dict[str, Any]) -> dict[str, str]:
+    """Return settings as the environment variables that Streamlit reads.
+
+    Streamlit itself looks for the file in the folder where it is started, so that another folder
+    would mean other settings.
+    """
+    return {
+        "STREAMLIT_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", "_".join(keys)).upper(): _text(
+            keys, value
+        )
+        for keys, value in _leaves(values)
+    }
+
+
+def _leaves(table: dict[str, Any], *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, *above, key)
+        else:
+            yield (*above, key), value
+
+
+def _text(keys: tuple[str, ...], value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and keys[0] != "theme":
+        return " ".join(map(str, value))
+    return json.dumps(value)  # Streamlit reads lists in a theme as JSON
+
+
+def free_port(address: str, port: int | None = None) -> int:
+    """Return a port that nothing listens on: the given one, or the first free one from 8501.
+
+    Raises
+    ------
+    Refused
+        When it is taken.
+    """
+    for candidate in range(FIRST_PORT, FIRST_PORT + _PORTS) if port is None else (port,):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with suppress(OSError), socket.create_server((address, candidate), family=family) as taken:
+            return int(taken.getsockname()[1])
+    if port is None:
+        raise Refused(
+            f"no port from {FIRST_PORT} to {FIRST_PORT + _PORTS - 1} is free; name one with --port."
+        )
+    raise Refused(f"--port {port} cannot be used on {address}; name another port.")
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], host: str, port: int) -> bool:
+    """Wait until the page answers; return False when the server ended before."""
+    while server.poll() is None:
+        with suppress(OSError, HTTPException):
+            connection = HTTPConnection(host, port, timeout=5)
+            try:
+                connection.request("GET", "/_stcore/health")
+                connection.getresponse()
+                return True
+            finally:
+                connection.close()
+        time.sleep(0.1)
+    return False
+
+
+def _has_display() -> bool:
+    """Tell whether a browser has somewhere to open; else one may open in the terminal."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Ask the server to stop, which Ctrl+C in a terminal already did, and wait for it."""
+    server.terminate()
+    try:
+        server.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
