@@ -14,22 +14,31 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from dashboard import door, frame  # noqa: E402
+from dashboard import (
+    security,  # noqa: E402
+    shell,  # noqa: E402
+)
+
+PAGES = {  # folder in views/: its icon
+    "overview": "grid_view",
+    "errors": "image_search",
+    "map": "scatter_plot",
+    "clip": "tune",
+    "compare": "compare_arrows",
+    "submit": "upload_file",
+    "train": "model_training",
+}
 
 if __name__ == "__main__":
-    frame.show(
-        [
-            # The default page answers at / alone; a hidden one in its place keeps /overview a
-            # good link.
-            st.Page(frame.home, title="Home", default=True, visibility="hidden"),
-            st.Page("views/overview.py", title="Overview", icon=":material/grid_view:"),
-            st.Page("views/errors.py", title="Errors", icon=":material/image_search:"),
-            st.Page("views/map.py", title="Map", icon=":material/scatter_plot:"),
-            st.Page("views/clip.py", title="Clip", icon=":material/tune:"),
-            st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
-            st.Page("views/submit.py", title="Submit", icon=":material/upload_file:"),
-            st.Page("views/train.py", title="Train", icon=":material/model_training:"),
-        ]
-    )
+    # The default page answers at / alone; a hidden one in its place keeps /overview a good link.
+    home = st.Page(shell.home, title="Home", default=True, visibility="hidden")
+    pages = [
+        st.Page(
+            f"views/{name}/page.py", url_path=name, title=name.capitalize(),
+            icon=f":material/{icon}:",
+        )
+        for name, icon in PAGES.items()
+    ]  # fmt: skip
+    shell.show([home, *pages])
 else:
-    app = st.App(Path(__file__).resolve(), middleware=door.guards())
+    app = st.App(Path(__file__).resolve(), middleware=security.guards())

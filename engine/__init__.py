@@ -14,7 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "FitOptions": "engine.model.plan",
+    "FitOptions": "engine.model.fit_options",
     "Predictions": "engine.runs.predictions",
     "Refused": "engine.errors",
     "Run": "engine.runs.run",
@@ -23,7 +23,7 @@ _ROOMS = {
     "clip_report": "engine.analysis.report",
     "draw_demo": "engine.data.demo",
     "fit": "engine.model.fit",
-    "import_run": "engine.data.foreign",
+    "import_run": "engine.data.import_predictions",
     "list_runs": "engine.runs.run",
     "load_dataset": "engine.data.dataset",
     "log_loss": "engine.analysis.metrics",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engine.analysis.chance import Z, draw_tail, false_discovery, wilson_interval
 from engine.analysis.metrics import per_sample_log_loss
+from engine.analysis.stats import Z, draw_tail, false_discovery, wilson_interval
 from engine.errors import Refused
 from engine.runs.predictions import Predictions
 

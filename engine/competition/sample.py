@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import Refused, first_ten
-from engine.runs.imported import names_and_stems, read_csv_text
+from engine.runs.prediction_table import names_and_stems, read_csv_text
 
 NONE, AMBIGUOUS = -1, -2  # in place of a picture's position
 

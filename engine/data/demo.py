@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data.drawing.picture import CHOICES, CLASSES, TEST, TRAIN, Picture, occluder_of
+from engine.data.drawing.image import CHOICES, CLASSES, TEST, TRAIN, Picture, occluder_of
 from engine.data.drawing.workers import draw_all
 from engine.errors import Refused
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from engine.data.archives import unpack
 from engine.errors import Refused, first_ten
-from engine.runs.imported import read_csv_text
+from engine.runs.prediction_table import read_csv_text
 
 _NUMBERED = re.compile(r"(?P<label>.+)\.\d+\.[^.]+")  # cat.0.jpg
 _IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}

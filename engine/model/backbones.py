@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from engine.errors import Refused
-from engine.model.published import Preprocessing, backbone_names, preprocessing, published
+from engine.model.preprocessing import Preprocessing, backbone_names, preprocessing, published
 from engine.model.weights import Weights, first_line, read_state
 
 _SIDE_HEADS = ("aux1.", "aux2.", "AuxLogits.")  # of training from nothing; never used here

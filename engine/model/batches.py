@@ -18,7 +18,7 @@ import torch
 from engine.data.headers import Unreadable
 from engine.data.images import decode
 from engine.model.device import Device, decode_threads
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 
 _DEPTH = 4  # buffers: one with the network, the others being filled
 TASK = 4  # pictures that a thread takes at once

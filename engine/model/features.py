@@ -14,7 +14,7 @@ from torch import nn
 from engine.model.batches import Batch, batches
 from engine.model.device import Device
 from engine.model.memory import batch_size
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import ALONE, Ranks
 from engine.model.shards import Table, write_shard
 from engine.runs.files import locked

@@ -17,9 +17,9 @@ from engine.errors import Refused
 from engine.model.batches import decoded
 from engine.model.checkpoint import CHECKPOINT, named_state, resume, save_checkpoint, save_tensors
 from engine.model.device import Device
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import ALONE, Ranks
-from engine.model.synced import replicated
+from engine.model.sync_batch_norm import replicated
 
 MEMORY_BYTES = 2 * 2**30  # resized pictures kept in memory; more are decoded in every epoch
 

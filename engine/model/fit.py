@@ -11,26 +11,26 @@ from typing import Any
 import torch
 
 from engine.analysis.metrics import accuracy, log_loss
-from engine.data.corrections import corrected
 from engine.data.dataset import Dataset, duplicates, load_dataset
+from engine.data.label_edits import corrected
 from engine.data.layouts import find_pictures
 from engine.model.checkpoint import CHECKPOINT, save_tensors
 from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.embed import save_pca
 from engine.model.features import Features
+from engine.model.fit_options import FitOptions, interrupted, plan
 from engine.model.folds import cross_validate
 from engine.model.head import Head
-from engine.model.learn import learn_all, learn_head, still_usable
-from engine.model.plan import FitOptions, interrupted, plan
+from engine.model.label_edit_effect import change_by_verdicts
 from engine.model.precision import precision_check
 from engine.model.predict import Extractor, predict_split, read_tensors
-from engine.model.published import Preprocessing, preprocessing
+from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.ranks import Ranks, joined
-from engine.model.refit import change_by_verdicts
+from engine.model.training import learn_all, learn_head, still_usable
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, write_json
 from engine.runs.predictions import save_predictions
-from engine.runs.reporting import Clock, OnEpoch, Progress, Reporter, is_first, taken
+from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, taken
 from engine.runs.run import Run, create_run
 
 _OF_VERDICTS = ("corrections", "change")  # there after a fit with verdicts

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.analysis.groups import assign_folds, near_identical
 from engine.analysis.metrics import accuracy, log_loss
+from engine.analysis.near_duplicates import assign_folds, near_identical
 from engine.data.dataset import Dataset
 from engine.errors import Refused
+from engine.model.fit_options import FitOptions
 from engine.model.head import Head, train_heads
-from engine.model.plan import FitOptions
 from engine.runs.predictions import Predictions, make_predictions
 
 

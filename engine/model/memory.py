@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from engine.model.device import Device
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 
 _MARGIN = 4  # copies in another layout, what waits for a later sum, other programs
 _MOST = 2048  # values a pixel, more than any network holds at once: VGG16 holds 128

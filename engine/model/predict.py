@@ -27,7 +27,7 @@ from engine.model.backbones import (
 from engine.model.device import Device, choose_device
 from engine.model.features import Features, compute_features, kept_features
 from engine.model.head import Head
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import ALONE, Ranks
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, workspace

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from engine.analysis.groups import SIMILARITY, assign_folds, near_identical
+from engine.analysis.near_duplicates import SIMILARITY, assign_folds, near_identical
 from engine.analysis.triage import K_NEIGHBOURS, Evidence, atypicality, repeated, suspects
 from engine.errors import Refused
 from engine.model.device import Device
+from engine.model.fit_options import HEAD_EPOCHS, HEAD_LR
 from engine.model.folds import out_of_fold
-from engine.model.plan import HEAD_EPOCHS, HEAD_LR
 from engine.model.predict import open_model
 from engine.runs.predictions import make_predictions, save_predictions
-from engine.runs.reporting import Progress
+from engine.runs.progress import Progress
 from engine.runs.run import Run
 from engine.runs.triage import SPLIT, making_triage, save_triage
 

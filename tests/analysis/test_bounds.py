@@ -15,7 +15,7 @@ from engine.analysis.bounds import (
 from engine.analysis.clipping import clip_loss, clipped_log_loss
 from engine.analysis.metrics import log_loss
 from engine.errors import Refused
-from tests.analysis.clip_tables import many_classes, tables, two_classes
+from tests.support.clip_tables import many_classes, tables, two_classes
 
 
 def test_the_curve_is_the_clipped_loss_at_its_default_bounds() -> None:

@@ -9,7 +9,7 @@ from engine.analysis.calibration import (
     probability_histogram,
     reliability_curve,
 )
-from tests.analysis.score_tables import table
+from tests.support.score_tables import table
 
 
 def test_expected_calibration_error_by_hand() -> None:

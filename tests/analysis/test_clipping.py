@@ -16,7 +16,7 @@ from engine.analysis.clipping import (
 )
 from engine.analysis.metrics import log_loss
 from engine.errors import Refused
-from tests.analysis.clip_tables import P, tables, two_classes
+from tests.support.clip_tables import P, tables, two_classes
 
 BOUNDS = st.tuples(P, P).filter(lambda pair: pair[0] != pair[1]).map(sorted)
 

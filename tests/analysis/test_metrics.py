@@ -17,7 +17,7 @@ from engine.analysis.metrics import (
     per_sample_log_loss,
     precision_recall,
 )
-from tests.analysis.score_tables import table
+from tests.support.score_tables import table
 
 MAXIMAL = -np.log(np.finfo(np.float64).eps)
 

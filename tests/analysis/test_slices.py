@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, false_discovery_control
 
-from engine.analysis.chance import draw_tail, false_discovery, wilson_interval
-from engine.analysis.slice_words import cut_words, described
+from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
+from engine.analysis.stats import draw_tail, false_discovery, wilson_interval
 from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 

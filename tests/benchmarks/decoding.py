@@ -20,7 +20,7 @@ from torchvision import transforms
 
 from engine.data.images import decode
 from engine.model.batches import TASK
-from engine.model.published import Preprocessing, preprocessing
+from engine.model.preprocessing import Preprocessing, preprocessing
 from tests.benchmarks.clocked import seconds_of, take_turns, verdict
 from tests.benchmarks.material import REPEATS, labelled_split
 from tests.benchmarks.report import load, machine, table

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine.data.drawing.picture import CLASSES, draw_picture
+from engine.data.drawing.image import CLASSES, draw_picture
 
 WIDTH, HEIGHT = 500, 375
 BASES = 200

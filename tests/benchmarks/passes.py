@@ -16,7 +16,7 @@ from engine.model.backbones import for_inference, load_network, split_network
 from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.features import compute_features
 from engine.model.memory import batch_size
-from engine.model.published import Preprocessing, preprocessing
+from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.weights import find_weights
 from tests.benchmarks.clocked import seconds_of, take_turns, verdict
 from tests.benchmarks.material import PICTURES, REPEATS, labelled_split

@@ -60,16 +60,19 @@ def step(kind: str, name: str, root: Path) -> dict[str, float]:
 
 
 def _read_as_the_dashboard(run: Run) -> None:
-    from dashboard import loaders, loaders_clip, loaders_overview
+    from dashboard.shared import tables as shared_tables
+    from dashboard.views.clip import data as clip_data
+    from dashboard.views.overview import data as overview_data
+    from dashboard.views.submit import data as submit_data
 
-    known = loaders.table(run.name)
-    view = loaders_overview.overview(known)
-    loaders.facts(known, view.costliest)
-    loaders_clip.costs(known)
-    test = loaders_clip.test_table(run.name)
+    known = shared_tables.table(run.name)
+    view = overview_data.overview(known)
+    shared_tables.facts(known, view.costliest)
+    clip_data.costs(known)
+    test = shared_tables.test_table(run.name)
     assert test is not None
-    loaders_clip.bars(test)
-    loaders_clip.handed_in(test, *run.bounds)
+    clip_data.bars(test)
+    submit_data.handed_in(test, *run.bounds)
 
 
 def _made(

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import clocked, decoding, gpu, gpu_pictures, growth, material, matrix, passes
 from tests.conftest import ROOT
-from tests.tiny_pictures import picture
+from tests.support.tiny_images import picture
 
 
 @pytest.mark.parametrize("name", command.MODULES)

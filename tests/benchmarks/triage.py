@@ -25,7 +25,7 @@ from sklearn.metrics import average_precision_score
 from engine.analysis.metrics import per_sample_log_loss
 from engine.data.demo import draw_demo
 from engine.model.fit import fit
-from engine.model.plan import FitOptions, demo_options
+from engine.model.fit_options import FitOptions, demo_options
 from engine.model.predict import open_model
 from engine.model.shards import write_shard
 from engine.model.triage import triage

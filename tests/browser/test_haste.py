@@ -11,7 +11,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from engine.analysis.categories import category_rows
 from engine.runs.verdicts import load_verdicts
 from tests.browser.test_errors import PER_PAGE, assert_shown, costliest, expected, focused, settled
-from tests.model.small_fits import home
+from tests.support.small_fits import home
 
 # Runs a task as soon as the large view shows a picture, before anything else can happen.
 WHEN_SHOWN = """(id, task) => {

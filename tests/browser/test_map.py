@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import expect
 
-from dashboard.lasso import EDGE, GRID, read_lasso
+from dashboard.selection.lasso import EDGE, GRID, read_lasso
 from engine.analysis.lasso import inside
 from engine.runs.maps import load_map, save_map
 from engine.runs.run import open_run

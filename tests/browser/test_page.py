@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.analysis.report import report
-from engine.commands.page import write_page
+from engine.html_report.write import write_page
 from tests.browser.conftest import synthetic_runs
 
 

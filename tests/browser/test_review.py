@@ -13,8 +13,8 @@ from engine.model.triage import triage
 from engine.runs.run import list_runs
 from engine.runs.verdicts import load_verdicts, verdicts_path
 from tests.browser.conftest import ready
-from tests.model.small_fits import home, small_fit
-from tests.tiny_pictures import kaggle, picture, put
+from tests.support.small_fits import home, small_fit
+from tests.support.tiny_images import kaggle, picture, put
 
 WRONG = ("dog.90", "cat.91", "dog.92")
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from engine.__main__ import main
 from engine.analysis.metrics import log_loss
+from engine.cli.main import main
 from engine.competition.credentials import has_credentials, scrub
 from engine.competition.download import download
 from engine.competition.kaggle import ask, competition_name
@@ -30,7 +30,8 @@ from engine.competition.sending import (
 )
 from engine.errors import Refused
 from engine.runs.run import Run
-from tests.competition.kaggle_stand_in import (
+from tests.dashboard.conftest import synthetic_run
+from tests.support.kaggle_stand_in import (
     COMPETITION,
     TOKEN,
     USER,
@@ -39,7 +40,6 @@ from tests.competition.kaggle_stand_in import (
     without_credentials,
     zip_of,
 )
-from tests.dashboard.conftest import synthetic_run
 
 pytest.importorskip("kaggle")
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from engine.competition.prepare import base_rate, find_sample, positive_index, p
 from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
 from engine.runs.run import Run, create_run
-from tests.competition.tables import failed, rows_of
+from tests.support.submission_tables import failed, rows_of
 
 P_DOG = {"1": 0.2, "2": 0.99, "10": 0.6}
 

@@ -11,7 +11,7 @@ import pytest
 from engine.competition.records import list_submissions, write_submission
 from engine.competition.submission import to_csv
 from engine.errors import Refused
-from tests.competition.tables import check, table
+from tests.support.submission_tables import check, table
 
 NOW = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
 

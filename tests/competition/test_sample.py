@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.competition.submission import to_csv
 from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN, make_predictions
-from tests.competition.tables import check, failed, rows_of, table, table_of_three, values_of
+from tests.support.submission_tables import check, failed, rows_of, table, table_of_three, values_of
 
 # Reading it.
 

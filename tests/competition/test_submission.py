@@ -12,7 +12,15 @@ import pytest
 from engine.competition.submission import require, to_csv
 from engine.errors import Refused
 from engine.runs.predictions import make_predictions
-from tests.competition.tables import TWO, check, failed, rows_of, table, table_of_three, values_of
+from tests.support.submission_tables import (
+    TWO,
+    check,
+    failed,
+    rows_of,
+    table,
+    table_of_three,
+    values_of,
+)
 
 # The form of the file.
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.competition.submission import to_csv
 from engine.competition.values import _fixed_point
 from engine.errors import Refused
-from tests.competition.tables import check, failed, table, table_of_three, values_of
+from tests.support.submission_tables import check, failed, table, table_of_three, values_of
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss
 from streamlit.testing.v1 import AppTest
 
 from engine.runs.run import Run
-from tests.dashboard import pages
-from tests.dashboard.pages import html
+from tests.support import pages
+from tests.support.pages import html
 
 
 def opened(run: Run | None = None) -> AppTest:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import loaders_compare
+from dashboard.views.compare import data as compare_data
 from engine.analysis.compare import compare
 from engine.competition.blend import prepare_blend
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.run import Run, list_runs
-from tests.dashboard.pages import APP, assert_harmless, html
+from tests.support.pages import APP, assert_harmless, at_page, html
 
 
 def opened(run: Run | None = None, **parameters: str) -> AppTest:
@@ -23,7 +23,7 @@ def opened(run: Run | None = None, **parameters: str) -> AppTest:
         app.query_params["run"] = run.name
     for name, value in parameters.items():
         app.query_params[name] = value
-    app.switch_page("views/compare.py")
+    at_page(app, "compare")
     return app.run()
 
 
@@ -71,7 +71,7 @@ def test_a_gallery_shows_its_pictures_the_costliest_first(pair, part):
     if part == "fixed":
         app = opened(first, pictures=part, **{"with": second.name})
         assert not app.exception and app.segmented_control[0].value == part
-    rows = loaders_compare.compared(first.name, second.name).parts[part]
+    rows = compare_data.compared(first.name, second.name).parts[part]
     tables = first.predictions(), second.predictions()
     right = [t.y_pred == t.y_true for t in tables]
     wanted = {
@@ -88,7 +88,7 @@ def test_pages_and_a_picture_are_in_the_address(pair):
     first, second = pair
     app = opened(first, pictures="both-right", page="2", **{"with": second.name})
     assert app.session_state["compare_page"] == 2
-    rows = loaders_compare.compared(first.name, second.name).parts["both-right"]
+    rows = compare_data.compared(first.name, second.name).parts["both-right"]
     last = first.predictions().ids[int(rows[-1])].as_py()
     app = opened(first, pictures="both-right", picture=last)
     assert not app.exception and app.session_state["compare_page"] == 4

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import export, loaders, loaders_rows, tiles
-from dashboard.state import Look
-from dashboard.text import literal
+from dashboard.gallery import tiles
+from dashboard.selection import rows
+from dashboard.selection.address import Look
+from dashboard.shared import tables
+from dashboard.shared.escape import literal
+from dashboard.views.errors import export
 from engine.analysis.categories import CATEGORIES, category_rows
+from tests.support.pages import at_page
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 
@@ -23,7 +27,7 @@ def errors(**parameters: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=60)
     for name, value in parameters.items():
         app.query_params[name] = value
-    app.switch_page("views/errors.py")
+    at_page(app, "errors")
     return app.run()
 
 
@@ -50,7 +54,7 @@ def test_every_category_counts_its_pictures(make_run):
 
 def test_the_filter_is_the_address(make_run):
     run = make_run(n=300)
-    table = loaders.table(run.name)
+    table = tables.table(run.name)
     p = table.predictions
     want = (p.y_true == 0) & (table.y_pred == 1) & (table.score >= 0.6) & (table.score <= 0.95)
     address = {"true": "cat", "predicted": "dog", "p": "0.6-0.95"}
@@ -74,10 +78,8 @@ def test_shuffling_again_is_another_order_of_the_same_pictures(make_run):
     app = errors(show="random-incorrect")
     next(b for b in app.button if b.label == "Shuffle again").click().run()
     assert parameters(app) == {"show": "random-incorrect", "seed": "1"}
-    table = loaders.table(run.name)
-    first, second = (
-        loaders_rows.rows(table, Look(show="random-incorrect", seed=seed)) for seed in (0, 1)
-    )
+    table = tables.table(run.name)
+    first, second = (rows.rows(table, Look(show="random-incorrect", seed=seed)) for seed in (0, 1))
     assert sorted(first) == sorted(second)
     assert list(first) != list(second)
 
@@ -123,8 +125,8 @@ def test_many_classes(make_run, classes):
 
 def test_a_large_picture_turns_to_its_page_and_knows_its_neighbours(make_run):
     run = make_run(n=120)
-    table = loaders.table(run.name)
-    order = loaders_rows.rows(table, Look())
+    table = tables.table(run.name)
+    order = rows.rows(table, Look())
     ids = [table.predictions.ids[int(row)].as_py() for row in order]
     app = errors(picture=ids[50])
     assert not app.exception
@@ -138,7 +140,7 @@ def test_a_large_picture_turns_to_its_page_and_knows_its_neighbours(make_run):
 
 def test_a_lost_picture_still_has_a_tile(make_run):
     run = make_run(n=20, pictures=False)
-    table = loaders.table(run.name)
+    table = tables.table(run.name)
     shown = tiles.tiles_of(table, np.arange(20))
     assert [tile["src"] for tile in shown] == [""] * 20
     assert not errors().exception
@@ -146,8 +148,8 @@ def test_a_lost_picture_still_has_a_tile(make_run):
 
 def test_the_csv_is_the_filter_in_order_and_no_formula(make_run):
     run = make_run(n=80, classes=3, hostile=True)
-    table = loaders.table(run.name)
-    order = loaders_rows.rows(table, Look())
+    table = tables.table(run.name)
+    order = rows.rows(table, Look())
     read = list(csv.DictReader(io.StringIO(export.csv_of(table, order).decode(), newline="")))
     ids = [table.predictions.ids[int(row)].as_py() for row in order]
     assert [row["id"].removeprefix("'") for row in read] == ids
@@ -169,8 +171,8 @@ def test_literal_text_holds_nothing_that_markdown_reads(text):
 def test_who_comes_back_finds_the_filter_as_it_was_left(make_run):
     make_run(n=60)
     app = errors(show="most-incorrect", true="cat")
-    app.switch_page("views/overview.py").run()
+    app.switch_page("views/overview/page.py").run()
     for name in ("show", "true"):  # the browser's menu leaves them behind
         del app.query_params[name]
-    app.switch_page("views/errors.py").run()
+    app.switch_page("views/errors/page.py").run()
     assert parameters(app) == {"show": "most-incorrect", "true": "cat"}

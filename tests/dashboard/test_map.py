@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import lasso, loaders, loaders_map, loaders_rows
-from dashboard.lasso import EDGE, GRID, Lasso, drawn, read_lasso
-from dashboard.loaders_places import places
-from dashboard.state import Look
+from dashboard.selection import lasso
+from dashboard.selection import rows as selection_rows
+from dashboard.selection.address import Look
+from dashboard.selection.lasso import EDGE, GRID, Lasso, drawn, read_lasso
+from dashboard.selection.map_coordinates import places
+from dashboard.shared import tables
+from dashboard.views.map import data as map_data
 from engine.runs import maps
 from engine.runs.maps import save_map
 from engine.runs.run import Run
 from tests.analysis.test_lasso import turns
-from tests.dashboard.pages import assert_harmless, opened
+from tests.support.pages import assert_harmless, opened
 
 CORNER = st.tuples(st.integers(0, GRID), st.integers(0, GRID))
 
@@ -92,8 +95,8 @@ def test_an_area_is_its_pictures_here_and_in_errors(make_run, no_process):
     hit = (np.abs(around) > 0.5) & (found.split == 1)
     want = {found.ids[int(row)].as_py() for row in np.flatnonzero(hit)}
     assert 5 < len(want) < 195
-    table = loaders.table(run.name)
-    rows = loaders_rows.rows(table, Look(map=area.text))
+    table = tables.table(run.name)
+    rows = selection_rows.rows(table, Look(map=area.text))
     assert {table.predictions.ids[int(row)].as_py() for row in rows} == want
     assert (np.diff(table.loss[rows]) <= 0).all()
 
@@ -111,7 +114,7 @@ def test_an_area_is_its_pictures_here_and_in_errors(make_run, no_process):
 
 def test_what_is_drawn_is_what_the_run_says(make_run):
     run = mapped(make_run(n=80, n_test=20, classes=3, hostile=True))
-    packed = loaders_map.points(run.name, "pca").packed
+    packed = map_data.points(run.name, "pca").packed
     predictions, images = run.predictions(), run.images
     ids = packed["ids"].split("\x1f")
     assert ids == images["id"].tolist()
@@ -122,9 +125,9 @@ def test_what_is_drawn_is_what_the_run_says(make_run):
     rows = [at["valid", name] for name in predictions.ids.to_pylist()]
     np.testing.assert_array_equal(label[rows], predictions.y_true)
     np.testing.assert_array_equal(predicted[rows], predictions.y_pred)
-    np.testing.assert_allclose(loss[rows], loaders.table(run.name).loss, rtol=1e-6)
+    np.testing.assert_allclose(loss[rows], tables.table(run.name).loss, rtol=1e-6)
     tests = images["split"] == "test"
-    assert (label[tests] == loaders_map.NONE).all() and np.isnan(loss[tests]).all()
+    assert (label[tests] == map_data.NONE).all() and np.isnan(loss[tests]).all()
     assert (predicted[tests] < 3).all()
     xy = np.frombuffer(base64.b64decode(packed["xy"]), "<u2").reshape(-1, 2)
     assert xy[:, 0].min() == EDGE and xy[:, 0].max() == GRID - EDGE  # the longer side
@@ -180,13 +183,13 @@ def test_corners_outside_are_drawn_in():
 def test_of_very_many_pictures_a_sample_is_drawn_and_the_page_says_so(
     make_run, no_process, monkeypatch
 ):
-    monkeypatch.setattr(loaders_map, "DRAWN", 40)
+    monkeypatch.setattr(map_data, "DRAWN", 40)
     run = mapped(make_run(n=60, n_test=0, seed=5))
-    drawn = loaders_map.points(run.name, "pca")
+    drawn = map_data.points(run.name, "pca")
     assert len(drawn.label) == drawn.packed["n"] == 40 and drawn.total == 60
     at = {name: row for row, name in enumerate(run.predictions().ids.to_pylist())}
     rows = [at[name] for name in drawn.packed["ids"].split("\x1f")]
     assert rows == sorted({*rows})
-    np.testing.assert_allclose(drawn.loss, loaders.table(run.name).loss[rows], rtol=1e-6)
+    np.testing.assert_allclose(drawn.loss, tables.table(run.name).loss[rows], rtol=1e-6)
     app = opened("map", run)
     assert any("40 of 60 pictures are drawn" in each.value for each in app.caption)

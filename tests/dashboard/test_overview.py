@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.analysis.metrics import confusion_matrix
+from tests.support.pages import at_page
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 
@@ -18,7 +19,7 @@ def overview(**parameters: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=60)
     for name, value in parameters.items():
         app.query_params[name] = value
-    app.switch_page("views/overview.py")
+    at_page(app, "overview")
     return app.run()
 
 

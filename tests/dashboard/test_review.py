@@ -9,8 +9,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import heard, loaders, loaders_verdicts, review, state, tiles
-from dashboard.state import JUDGED, SUSPECTS, Look
+from dashboard.gallery import tiles
+from dashboard.review import data as review_data
+from dashboard.review import panel as review_panel
+from dashboard.selection import address
+from dashboard.selection.address import JUDGED, SUSPECTS, Look
+from dashboard.shared import browser_sync, tables
 from engine.errors import Refused
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
@@ -31,23 +35,23 @@ def suspected(run: Run, ids: list[str], reason: str = "because") -> None:
 def send(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that says something of a picture as the large view does."""
 
-    def sends(table: loaders.Table, **word: Any) -> None:
-        said = [{**word, "n": heard.heard() + 1}]
-        monkeypatch.setattr(heard, "sent", lambda widget, event: said)
-        review.said(table, "picture")
+    def sends(table: tables.Table, **word: Any) -> None:
+        said = [{**word, "n": browser_sync.heard() + 1}]
+        monkeypatch.setattr(browser_sync, "sent", lambda widget, event: said)
+        review_panel.said(table, "picture")
 
     return sends
 
 
-def large(table: loaders.Table, id: str) -> dict[str, Any]:
-    row = loaders.row_of(table, id)
+def large(table: tables.Table, id: str) -> dict[str, Any]:
+    row = tables.row_of(table, id)
     shown: dict[str, Any] = tiles.large_of(table, np.array([row]), 0)["review"]
     return shown
 
 
 def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
-    table = loaders.table(make_run(n=40).name)
-    id, sha256 = "0000003", loaders.facts(table, np.array([3]))["sha256"][0].as_py()
+    table = tables.table(make_run(n=40).name)
+    id, sha256 = "0000003", tables.facts(table, np.array([3]))["sha256"][0].as_py()
     label = table.predictions.class_names[table.predictions.y_true[3]]
     other = {"cat": "dog", "dog": "cat"}[label]
     before = large(table, id)
@@ -79,13 +83,13 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
     ],
 )
 def test_what_is_no_verdict_keeps_nothing(make_run, send, word):
-    table = loaders.table(make_run(n=40).name)
+    table = tables.table(make_run(n=40).name)
     send(table, **word)
     assert load_verdicts() == {}
 
 
 def test_a_picture_without_a_label_has_no_verdict(make_run, send):
-    table = loaders.table(make_run(n=40).name, "test")
+    table = tables.table(make_run(n=40).name, "test")
     assert tiles.large_of(table, np.arange(3), 0)["review"] is None
     send(table, id="1", verdict="fine")
     assert load_verdicts() == {}
@@ -96,12 +100,12 @@ def test_suspects_in_their_order_with_their_reason(make_run):
     ids = run.predictions().ids.to_pylist()
     chosen = [ids[7], ids[50], ids[3]]
     suspected(run, chosen, "<b>hostile</b> ![x](http://evil.invalid/x)")
-    table = loaders.table(run.name)
-    rows = loaders_verdicts.rows(table, Look(show=SUSPECTS))
+    table = tables.table(run.name)
+    rows = review_data.rows(table, Look(show=SUSPECTS))
     assert [ids[row] for row in rows] == chosen
     names = run.class_names
     label = names[table.predictions.y_true[7]]
-    narrowed = loaders_verdicts.rows(table, Look(show=SUSPECTS, true=label))
+    narrowed = review_data.rows(table, Look(show=SUSPECTS, true=label))
     assert [ids[row] for row in narrowed][0] == ids[7]
     assert large(table, ids[7])["reason"].startswith("<b>hostile</b>")  # shown by textContent
     app = errors(show=SUSPECTS)
@@ -128,13 +132,13 @@ def test_the_pictures_with_a_verdict(make_run):
     run = make_run(n=40)
     app = errors(show=JUDGED)
     assert "press L, B, N, H or F" in app.info[0].value
-    table = loaders.table(run.name)
-    sums = loaders.facts(table, np.arange(40))["sha256"].to_pylist()
+    table = tables.table(run.name)
+    sums = tables.facts(table, np.arange(40))["sha256"].to_pylist()
     for row in (9, 4):
         say(Verdict(sums[row], "hard"))
-    assert loaders_verdicts.rows(table, Look(show=JUDGED)).tolist() == [4, 9]
+    assert review_data.rows(table, Look(show=JUDGED)).tolist() == [4, 9]
     looked_at = table.predictions.ids[6].as_py()  # say, its verdict was just taken back
-    rows = loaders_verdicts.rows(table, Look(show=JUDGED, picture=looked_at))
+    rows = review_data.rows(table, Look(show=JUDGED, picture=looked_at))
     assert rows.tolist() == [4, 6, 9]
     app = errors(show=JUDGED)
     assert not app.exception and sentence(app).startswith("**2** of 40")
@@ -143,30 +147,30 @@ def test_the_pictures_with_a_verdict(make_run):
 def test_the_reviewer_is_remembered_for_the_session(make_run):
     make_run(n=40)
     app = errors(show=JUDGED)
-    app.text_input(key=state.REVIEWER).set_value("Ada").run()
+    app.text_input(key=address.REVIEWER).set_value("Ada").run()
     app.segmented_control[0].set_value("all").run()
-    assert not [box for box in app.text_input if box.key == state.REVIEWER]
+    assert not [box for box in app.text_input if box.key == address.REVIEWER]
     app.segmented_control[0].set_value(JUDGED).run()
-    assert app.text_input(key=state.REVIEWER).value == "Ada"
+    assert app.text_input(key=address.REVIEWER).value == "Ada"
 
 
 def test_all_labelled_pictures_can_be_reviewed(make_run):
     run = make_run(n=40)
-    assert loaders_verdicts.table_of(run.name, SUSPECTS).key[1] == "valid"
+    assert review_data.table_of(run.name, SUSPECTS).key[1] == "valid"
     save_predictions(run.predictions_path(SPLIT), run.predictions())
     assert reviewed_split(run) == "valid"  # without its list it is left over
     suspected(run, ["0000001"])
     assert reviewed_split(run) == SPLIT
-    table = loaders_verdicts.table_of(run.name, SUSPECTS)
+    table = review_data.table_of(run.name, SUSPECTS)
     assert table.key[1] == SPLIT and large(table, "0000001")["reason"] == "because"
-    assert loaders_verdicts.table_of(run.name, "all").key[1] == run.labelled_split
+    assert review_data.table_of(run.name, "all").key[1] == run.labelled_split
     assert not errors(show=SUSPECTS, picture="0000001").exception
 
 
 def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
     run = make_run(n=40)
-    table = loaders.table(run.name)
-    sums = loaders.facts(table, np.arange(40))["sha256"].to_pylist()
+    table = tables.table(run.name)
+    sums = tables.facts(table, np.arange(40))["sha256"].to_pylist()
     for row in range(3):
         say(Verdict(sums[row], "hard", cause="occlusion"))
     change = {
@@ -179,7 +183,7 @@ def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
     said = next(m.value for m in app.markdown if "With verdicts" in m.value)
     assert "better" in said and "from 0.2000 to 0.1000" in said and "*bold*" not in said
     assert any("What makes pictures hard" in head.value for head in app.subheader)
-    by_cause = loaders_verdicts.by_cause(table)
+    by_cause = review_data.by_cause(table)
     assert [each.cause for each in by_cause] == ["occlusion", ""]
     assert by_cause[0].log_loss == pytest.approx(table.loss[:3].mean())
 
@@ -190,20 +194,20 @@ def test_a_damaged_list_is_said(make_run):
     app = errors(show=SUSPECTS)
     assert "triage&#46;parquet is damaged" in app.error[0].value
     with pytest.raises(Refused):
-        loaders_verdicts.reasons(run.name)
+        review_data.reasons(run.name)
 
 
 def test_words_that_are_said_again_are_heard_once(monkeypatch):
     said: Any = None
     session: dict[str, Any] = {}
-    monkeypatch.setattr(heard.st, "session_state", session)
-    monkeypatch.setattr(heard, "sent", lambda widget, event: said)
+    monkeypatch.setattr(browser_sync.st, "session_state", session)
+    monkeypatch.setattr(browser_sync, "sent", lambda widget, event: said)
     first, second, third = ({"n": n, "id": str(n), "verdict": "fine"} for n in (5, 6, 9))
     for nonsense in (None, "fine", {"n": 1}, [None, {"id": "1"}, {"n": "7"}, {"n": 0}, {"n": 6.5}]):
         said = nonsense
-        assert heard.unheard("picture") == [] and heard.heard() == 0
+        assert browser_sync.unheard("picture") == [] and browser_sync.heard() == 0
     said = [first, second]
-    assert heard.unheard("picture") == [first, second] and heard.heard() == 6
-    assert heard.unheard("picture") == []
+    assert browser_sync.unheard("picture") == [first, second] and browser_sync.heard() == 6
+    assert browser_sync.unheard("picture") == []
     said = [second, third]
-    assert heard.unheard("picture") == [third] and heard.heard() == 9
+    assert browser_sync.unheard("picture") == [third] and browser_sync.heard() == 9

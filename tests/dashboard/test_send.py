@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.kaggle_panel import gap_note
+from dashboard.views.submit.kaggle import gap_note
 from engine.competition.sending import sent_submissions
 from engine.runs.run import Run
-from tests.competition.kaggle_stand_in import (
+from tests.support import pages
+from tests.support.kaggle_stand_in import (
     COMPETITION,
     TOKEN,
     StandIn,
     reach,
     without_credentials,
 )
-from tests.dashboard import pages
 
 pytest.importorskip("kaggle")
 
@@ -63,7 +63,7 @@ def test_the_second_button_sends_and_shows_the_score_beside_validation(
 def test_a_pending_score_is_looked_for_on_request(
     kaggle: StandIn, make_run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.kaggle_panel.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.views.submit.kaggle.WAIT_SECONDS", 0.0)
     kaggle.polls_to_score = 10_000
     app = send(opened(make_run(n_test=5)))
     assert "without a score so far" in seen(app) and "waiting" in seen(app)

@@ -14,8 +14,8 @@ from engine.competition.prepare import prepare_submission
 from engine.competition.records import list_submissions, write_submission
 from engine.competition.submission import to_csv
 from engine.runs.run import Run
-from tests.dashboard import pages
-from tests.dashboard.pages import assert_harmless, html
+from tests.support import pages
+from tests.support.pages import assert_harmless, html
 
 
 def opened(run: Run | None = None) -> AppTest:

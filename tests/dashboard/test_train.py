@@ -10,9 +10,9 @@ from engine.data.dataset import load_dataset
 from engine.errors import Refused
 from engine.runs import jobs
 from engine.runs.run import Run, create_run
-from tests.dashboard import pages
-from tests.dashboard.pages import assert_harmless, html
-from tests.tiny_pictures import image_folder, kaggle, picture, put
+from tests.support import pages
+from tests.support.pages import assert_harmless, html
+from tests.support.tiny_images import image_folder, kaggle, picture, put
 
 
 def opened(folder: Path | None = None) -> AppTest:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.data import demo
 from engine.data.demo import DemoSummary, draw_demo
-from engine.data.drawing.picture import draw_picture
+from engine.data.drawing.image import draw_picture
 from engine.errors import Refused
 
 KINDS = {

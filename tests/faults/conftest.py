@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import __main__ as command_line
+from engine.cli import main as command_line
 
 SMALL = [
     "--backbone", "squeezenet1_1", "--weights", "none", "--image-size", "32", "--epochs", "2",

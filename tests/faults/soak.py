@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
-from tests.faults.client import Session
-from tests.tiny_pictures import kaggle
+from tests.support.client import Session
+from tests.support.tiny_images import kaggle
 
 PAGES = ("overview", "errors", "clip", "submit", "train")
 SHOW = ("all", "random-correct", "random-incorrect", "most-correct", "most-uncertain")

@@ -15,7 +15,7 @@ import pytest
 from engine.data import archives
 from engine.runs.run import list_runs, open_run
 from tests.faults.conftest import SMALL, Engine, snapshot
-from tests.tiny_pictures import TWO, image_folder, kaggle, picture, put, zipped
+from tests.support.tiny_images import TWO, image_folder, kaggle, picture, put, zipped
 
 Pack = Callable[[Path], None]
 

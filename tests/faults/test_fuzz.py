@@ -16,26 +16,27 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import loaders, loaders_data
+from dashboard.shared import tables as shared_tables
+from dashboard.views.train import data as train_data
 from engine.analysis.report import report
 from engine.competition.prepare import prepare_submission
-from engine.data.foreign import import_run
+from engine.data.import_predictions import import_run
 from engine.data.layouts import find_pictures
 from engine.errors import Refused
 from engine.runs import jobs
 from engine.runs.run import Run, create_run, list_runs, open_run
 from tests.conftest import ROOT
-from tests.dashboard.pages import APP
-from tests.faults.test_door import browser
-from tests.model.small_fits import home
-from tests.tiny_pictures import picture, put
+from tests.faults.test_security import browser
+from tests.support.pages import APP
+from tests.support.small_fits import home
+from tests.support.tiny_images import picture, put
 
 JPEG_CASES = 3000
 
 
 def test_mutated_jpegs_are_pictures_or_have_a_reason() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.mutations", str(JPEG_CASES), "0"],
+        [sys.executable, "-m", "tests.support.mutations", str(JPEG_CASES), "0"],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
         timeout=120,
     )  # fmt: skip
@@ -153,8 +154,8 @@ def everything_about(run: Run) -> None:
     refused_or(lambda: run.images)
     refused_or(lambda: run.quarantine)
     jobs.progress_of(run), run.bounds, run.epochs, jobs.last_log_lines(run)
-    assert all(summary.line for summary in loaders.summaries())
-    loaders_data.recent_folders()
+    assert all(summary.line for summary in shared_tables.summaries())
+    train_data.recent_folders()
 
 
 @settings(max_examples=150)
@@ -230,7 +231,7 @@ def test_any_address_shows_a_page(place: Path, page: str, query: dict[str, str])
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
-    app.switch_page(f"views/{page}.py").run()
+    app.switch_page(f"views/{page}/page.py").run()
     assert not app.exception and not app.error
     for element in (*app.markdown, *app.caption):
         assert "](http" not in element.value and "<script" not in element.value

@@ -21,12 +21,12 @@ import safetensors.torch
 import torch
 import torchvision
 
-from engine.progress import Watcher
+from engine.cli.progress import Watcher
 from engine.runs.run import Run, list_runs, open_run
 from tests.conftest import ROOT
 from tests.faults.conftest import SMALL, Engine, snapshot
-from tests.faults.kills import check_whole
-from tests.tiny_pictures import kaggle, picture, put
+from tests.support.kills import check_whole
+from tests.support.tiny_images import kaggle, picture, put
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_a_fit_killed_at_random_moments_leaves_whole_files_and_ends_as_the_unbro
     train: str, kills: int, tmp_path: Path
 ) -> None:
     folder = kaggle(tmp_path / "data", train=16, test=4)
-    command = [sys.executable, "-m", "tests.faults.kills", str(folder), str(tmp_path), train]
+    command = [sys.executable, "-m", "tests.support.kills", str(folder), str(tmp_path), train]
     done = subprocess.run(
         [*command, str(kills), "0"], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True, text=True,

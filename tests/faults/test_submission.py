@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dashboard import loaders
-from dashboard.export import csv_of
+from dashboard.shared import tables
+from dashboard.views.errors.export import csv_of
 from engine.model.fit import fit
 from engine.runs.run import Run, open_run
 from tests.faults.conftest import Engine
-from tests.model.small_fits import home, small_options
-from tests.tiny_pictures import kaggle, picture, put
+from tests.support.small_fits import home, small_options
+from tests.support.tiny_images import kaggle, picture, put
 
 IDS = ["001", "01", "1", "abc", "1e3", "nan", "=1+1", "+2", "-3", "@4", "x y"]
 BOUNDS = ("--lower", "0.1", "--upper", "0.9")
@@ -169,7 +169,7 @@ def test_formulas_are_neutralised_in_exported_lists_and_never_in_the_submission(
     ids = [row[0] for row in rows_of(written)]
     assert {"=1+1", "+2", "-3", "@4"} < set(ids)
 
-    table = loaders.table(fitted[1].name, "test")
+    table = tables.table(fitted[1].name, "test")
     exported = rows_of(csv_of(table, np.arange(len(table))).decode())
     assert {"'=1+1", "'+2", "'-3", "'@4", "abc"} < {row[0] for row in exported}
     assert not [cell for row in exported for cell in row[:4] if cell.startswith(tuple("=+-@"))]

@@ -23,7 +23,7 @@ from engine.model.backbones import (
     load_network,
     split_network,
 )
-from engine.model.published import Preprocessing, backbone_names, preprocessing
+from engine.model.preprocessing import Preprocessing, backbone_names, preprocessing
 from engine.model.weights import Weights
 
 NOTHING = Weights("none", "none-0", None)

@@ -12,8 +12,8 @@ import torch
 from engine.data.images import decode
 from engine.model.batches import batches, decoded
 from engine.model.device import Device, decode_threads
-from engine.model.published import Preprocessing
-from tests.tiny_pictures import picture, put
+from engine.model.preprocessing import Preprocessing
+from tests.support.tiny_images import picture, put
 
 STEPS = Preprocessing(36, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CPU = Device("cpu", torch.float32, 4)

@@ -16,8 +16,8 @@ from engine.model.embed import embed, pca, tsne
 from engine.runs import maps
 from engine.runs.maps import load_map, making, map_path, map_progress, save_map, start_map
 from engine.runs.run import Run
-from tests.model.small_fits import home, small_fit
-from tests.tiny_pictures import kaggle
+from tests.support.small_fits import home, small_fit
+from tests.support.tiny_images import kaggle
 
 
 def grouped(n: int = 400, width: int = 60, groups: int = 8, seed: int = 0) -> torch.Tensor:

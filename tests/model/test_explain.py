@@ -16,19 +16,19 @@ import pytest
 import torch
 from PIL import Image
 
-from engine import __main__ as command_line
-from engine.commands.explain import draw
+from engine.cli import main as command_line
+from engine.cli.explain import draw
 from engine.data.overlays import laid_over, overlay
 from engine.errors import Refused
 from engine.model.embed import embed
 from engine.model.explain import Explainer, crop_box
 from engine.model.predict import open_model
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 from engine.runs.run import Run
 from engine.runs.worker import Worker
 from tests.conftest import ROOT
-from tests.model.small_fits import home, small_fit
-from tests.tiny_pictures import kaggle
+from tests.support.small_fits import home, small_fit
+from tests.support.tiny_images import kaggle
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ from engine.model import features as features_module
 from engine.model.backbones import for_inference, load_network, split_network
 from engine.model.device import Device
 from engine.model.features import Features, compute_features
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 from engine.model.weights import Weights
 from tests.conftest import ROOT
-from tests.tiny_pictures import picture, put
+from tests.support.tiny_images import picture, put
 
 STEPS = Preprocessing(36, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DEVICE = Device("cpu", torch.float32, 4)

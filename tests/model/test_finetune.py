@@ -23,8 +23,8 @@ from engine.model import finetune as finetune_module
 from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import Device
 from engine.model.finetune import Pictures, finetune, one_cycle
-from engine.model.published import Preprocessing
-from tests.tiny_pictures import TWO, picture, put
+from engine.model.preprocessing import Preprocessing
+from tests.support.tiny_images import TWO, picture, put
 
 STEPS = Preprocessing(27, 24, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DEVICE = Device("cpu", torch.float32, 16)

@@ -20,11 +20,11 @@ from threadpoolctl import threadpool_limits
 
 from engine.errors import Refused
 from engine.model import fit as fit_module
-from engine.model import learn
+from engine.model import training
 from engine.model.fit import FitOptions, FitResult, fit
 from engine.model.predict import open_model
 from engine.runs.run import Cancelled, Run, create_run, list_runs
-from tests.model.small_fits import (
+from tests.support.small_fits import (
     fit_and_kill,
     home,
     run_folders,
@@ -32,7 +32,7 @@ from tests.model.small_fits import (
     small_options,
     tables,
 )
-from tests.tiny_pictures import image_folder, kaggle, picture, put
+from tests.support.tiny_images import image_folder, kaggle, picture, put
 
 
 def _contents(folder: Path) -> dict[str, str]:
@@ -324,7 +324,7 @@ def test_a_failed_fit_says_why_and_is_taken_up_again(data, of_head, monkeypatch)
         raise MemoryError("no memory left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(learn, "train_head", fail)
+        patch.setattr(training, "train_head", fail)
         with pytest.raises(MemoryError):
             small_fit(data)
     (run,) = list_runs()

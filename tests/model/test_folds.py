@@ -14,17 +14,17 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from engine.analysis.groups import assign_folds, near_identical
+from engine.analysis.near_duplicates import assign_folds, near_identical
 from engine.data.dataset import load_dataset
 from engine.errors import Refused
 from engine.model.device import choose_device
 from engine.model.fit import FitResult
 from engine.model.folds import out_of_fold
 from engine.model.predict import Extractor
-from engine.model.published import preprocessing
+from engine.model.preprocessing import preprocessing
 from engine.model.weights import find_weights
-from tests.model.small_fits import home, small_fit, small_options, tables
-from tests.tiny_pictures import image_folder, kaggle, picture, put
+from tests.support.small_fits import home, small_fit, small_options, tables
+from tests.support.tiny_images import image_folder, kaggle, picture, put
 
 SETTINGS: dict[str, Any] = {"epochs": 40, "lr": 3e-3, "batch_size": 64, "seed": 0, "l2": 3e-4}
 

@@ -10,7 +10,7 @@ from engine.model import memory
 from engine.model.backbones import for_inference, load_network, split_network
 from engine.model.device import Device
 from engine.model.memory import activation_bytes, batch_size, free_bytes
-from engine.model.published import Preprocessing
+from engine.model.preprocessing import Preprocessing
 from engine.model.weights import Weights
 
 STEPS = Preprocessing(36, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

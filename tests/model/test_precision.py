@@ -17,8 +17,8 @@ from engine.model.device import choose_device
 from engine.model.fit import FitResult
 from engine.model.predict import open_model
 from engine.runs.run import Run
-from tests.model.small_fits import home, small_fit
-from tests.tiny_pictures import kaggle
+from tests.support.small_fits import home, small_fit
+from tests.support.tiny_images import kaggle
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from engine.model.fit import FitResult
 from engine.model.predict import open_model, predict
 from engine.runs.predictions import load_predictions
 from engine.runs.run import Run, create_run, open_run
-from tests.model.small_fits import home, small_fit, tables
-from tests.tiny_pictures import class_folders, csv_list, flat, kaggle, picture, put
+from tests.support.small_fits import home, small_fit, tables
+from tests.support.tiny_images import class_folders, csv_list, flat, kaggle, picture, put
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from engine.errors import Refused
 from engine.model.ranks import Ranks, joined
 from engine.runs.run import Run, list_runs
 from tests.conftest import ROOT
-from tests.model.small_fits import home, run_folders, small_fit, tables
-from tests.tiny_pictures import kaggle, put
+from tests.support.small_fits import home, run_folders, small_fit, tables
+from tests.support.tiny_images import kaggle, put
 
-SMALL = "from tests.model.small_fits import small_fit, small_options\n"
+SMALL = "from tests.support.small_fits import small_fit, small_options\n"
 
 
 def torchrun(folder: Path, script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
@@ -64,7 +64,7 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
     fit = f"""
         import os, signal, sys
         from pathlib import Path
-        from engine.ending import leave
+        from engine.cli.exit_codes import leave
         from engine.errors import Refused
         from engine.model import features
         from engine.runs.run import Run
@@ -122,7 +122,7 @@ def test_training_a_whole_network_in_two_processes_is_training_it_in_one(data, t
     }  # fmt: skip
     script = f"import sys\nfrom pathlib import Path\n{SMALL}"
     script += f"small_fit(Path(sys.argv[1]), **{choices!r})\n"
-    script += "from engine.ending import leave\nleave(0)\n"
+    script += "from engine.cli.exit_codes import leave\nleave(0)\n"
     ran = torchrun(tmp_path, script, data)
     assert ran.returncode == 0, ran.stderr
     with home(tmp_path / "alone"):
@@ -142,10 +142,10 @@ def test_ranks_tell_each_other_and_normalise_by_all_pictures(tmp_path):
         import copy
         import torch
         from torch import nn
-        from engine.ending import leave
+        from engine.cli.exit_codes import leave
         from engine.errors import Refused
         from engine.model.ranks import joined
-        from engine.model.synced import replicated
+        from engine.model.sync_batch_norm import replicated
 
         with joined("cpu") as ranks:
             assert (ranks.world, ranks.first) == (2, ranks.rank == 0)

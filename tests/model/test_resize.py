@@ -10,7 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from engine.data.images import decode
-from engine.model.published import preprocessing
+from engine.model.preprocessing import preprocessing
 from engine.model.resize import square
 
 # Elsewhere torchvision resizes in float32.

@@ -14,8 +14,8 @@ import torch
 from sklearn.metrics import log_loss
 from sklearn.neighbors import NearestNeighbors
 
-from engine.data.corrections import corrected
 from engine.data.dataset import load_dataset
+from engine.data.label_edits import corrected
 from engine.errors import Refused
 from engine.model.device import choose_device
 from engine.model.fit import FitResult
@@ -31,8 +31,8 @@ from engine.runs.triage import (
     triage_state,
 )
 from engine.runs.verdicts import HARD, NEITHER, WRONG, Verdict, say, take_back, verdicts_path
-from tests.model.small_fits import home, small_fit
-from tests.tiny_pictures import kaggle, picture, put
+from tests.support.small_fits import home, small_fit
+from tests.support.tiny_images import kaggle, picture, put
 
 WRONG_IDS = ("dog.90", "cat.91", "dog.92")
 

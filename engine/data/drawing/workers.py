@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from engine.data.drawing.picture import Picture, picture_jpeg
+from engine.data.drawing.image import Picture, picture_jpeg
 
 _BATCH = 16
 

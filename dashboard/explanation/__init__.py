@@ -1,0 +1,1 @@
+"""Heat maps and nearest training images of one image."""

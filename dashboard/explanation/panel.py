@@ -1,0 +1,113 @@
+"""Why: heat maps and nearest training pictures of the large picture, without a wait for anyone.
+
+A worker process explains; what it found is kept on disk, so that it is asked once a picture.
+"""
+
+from __future__ import annotations
+
+import base64
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.explanation.explanation import why
+from dashboard.selection import address
+from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared.tables import Table
+from dashboard.shared.thumbnails import Picture
+from engine.errors import Refused
+from engine.runs.explanations import load_explanation
+from engine.runs.run import OUT_OF_FOLD, open_run
+from engine.runs.worker import Worker
+
+KEY = "why"
+_SOON = 0.15  # seconds that are waited before the page goes on and asks again
+_WORKER = Worker(["explain", "latest", "--serve"])
+_TURN = ThreadPoolExecutor(1, thread_name_prefix="why")
+_waiting: dict[tuple[str, str], Future[dict[str, Any]]] = {}
+
+
+@st.fragment
+def show(table: Table) -> None:
+    """Answer when the browser asks about the picture that is shown large."""
+    browser_sync.catch_up()  # with the neighbour that was opened, for one
+    asked = browser_sync.sent(KEY, "want")
+    row = tables.row_of(table, asked) if isinstance(asked, str) and asked else None
+    answer = {} if row is None else _answer(table, row, asked)
+    why(answer, key=KEY, wanted=lambda: None, opened=partial(address.neighbour_opened, KEY))
+
+
+def _answer(table: Table, row: int, picture: str) -> dict[str, Any]:
+    try:
+        found = _explained(table, row, picture)
+    except Refused as error:
+        return {"id": picture, "state": "failed", "word": str(error)}
+    if found is None:
+        return {"id": picture, "state": "looking"}
+    maps = [
+        {
+            "name": each["class"],
+            "role": " and ".join(each["roles"]),
+            "src": "" if each["blank"] else _uri(Path(each["file"])),
+        }
+        for each in found["maps"]
+    ]
+    near, root = found["neighbours"], tables.data_root(table)
+    sources = thumbnails.small([Picture(root / one["path"], one["sha256"]) for one in near])
+    neighbours = [
+        {
+            "id": one["id"],
+            "label": one["label"],
+            "other": one["label"] != found["true"],
+            "distance": f"{one['distance']:.2f}",
+            "src": source,
+            "known": one["split"] in _splits(table) and tables.row_of(table, one["id"]) is not None,
+        }
+        for one, source in zip(near, sources, strict=True)
+    ]
+    return {
+        "id": picture, "state": "found", "maps": maps, "neighbours": neighbours,
+        "word": found["note"],
+    }  # fmt: skip
+
+
+def _explained(table: Table, row: int, picture: str) -> dict[str, Any] | None:
+    """Return what is known about a picture, None while the worker looks for it."""
+    run = open_run(table.key[0])
+    sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
+    for split in _splits(table):
+        if sha256 and (kept := load_explanation(run, split, picture, sha256)):
+            return kept
+    key = (run.name, picture)
+    if key not in _waiting:
+        for other, future in list(_waiting.items()):
+            if future.cancel():  # passed over before its turn came
+                _waiting.pop(other, None)
+        split = None if len(_splits(table)) > 1 else table.key[1]
+        question = {"run": run.name, "id": picture, "split": split}
+        _waiting[key] = _TURN.submit(_WORKER.ask, question)
+    try:
+        found = _waiting[key].result(_SOON)
+    except TimeoutError:
+        return None
+    except Refused:
+        _waiting.pop(key, None)
+        raise
+    _waiting.pop(key, None)
+    return found
+
+
+def _splits(table: Table) -> tuple[str, ...]:
+    """Return the splits of the pictures that a table holds."""
+    return ("valid", "train") if table.key[1] in OUT_OF_FOLD else (table.key[1],)
+
+
+def _uri(file: Path) -> str:
+    try:
+        return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""Image tiles, the large viewer and the prefetch of the next page."""

@@ -1,0 +1,127 @@
+"""Rows of a table to what the components show: words and figures, all of it plain text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dashboard.review import data as review_data
+from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared.tables import Table
+from dashboard.shared.thumbnails import Picture
+from engine.runs.predictions import UNKNOWN
+
+_BARS = 6
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
+    """Return a gallery tile for each chosen row, with its thumbnail."""
+    sources = thumbnails.small(pictures_of(table, chosen))
+    ids = table.predictions.ids.take(chosen).to_pylist()
+    return [
+        {"id": name, "src": source, "said": said, **_words(table, row)}
+        for name, source, said, row in zip(
+            ids, sources, review_data.said(table, chosen), chosen.tolist(), strict=True
+        )
+    ]
+
+
+def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
+    """Return what the large view shows of the picture at place ``at`` of ``order``."""
+    row = int(order[at])
+    words, names = _words(table, row), table.predictions.class_names
+    fact = tables.facts(table, order[at : at + 1]).to_pylist()[0]
+    path = table.predictions.paths[row].as_py()
+    told = {
+        "wrong": f"Wrong: {words['true']}, predicted {words['predicted']}",
+        "right": f"Right: {words['true']}",
+        "unlabelled": f"No label, predicted {words['predicted']}",
+    }
+    return {
+        "id": table.predictions.ids[row].as_py(),
+        "src": thumbnails.large(pictures_of(table, order[at : at + 1])[0]),
+        "where": f"{at + 1:,} of {len(order):,}",
+        "verdict": words["verdict"],
+        "told": told[words["verdict"]],
+        "path": path,
+        "size": _size(fact),
+        "loss": f"Log loss of this picture: {words['loss']}" if words["loss"] else "",
+        "bars": _bars(table, row, names),
+        "review": review_data.review(table, row),
+        "heard": browser_sync.heard(),
+        "before": _id(table, order, at - 1),
+        "after": _id(table, order, at + 1),
+        "first": _id(table, order, 0),
+        "last": _id(table, order, len(order) - 1),
+    }
+
+
+def pictures_of(table: Table, chosen: np.ndarray) -> list[Picture]:
+    """Return where the pictures of the chosen rows lie; nowhere, unless the run has read them."""
+    root, sums = tables.data_root(table), tables.facts(table, chosen)["sha256"].to_pylist()
+    paths = table.predictions.paths.take(chosen).to_pylist()
+    files = zip(paths, sums, strict=True)
+    return [Picture(root / path, sha256) if sha256 else Picture(root, "") for path, sha256 in files]
+
+
+def probability(p: float) -> str:
+    """Three digits; what is not certain reads neither 0.000 nor 1.000."""
+    if 0 < p < 0.0005:
+        return "<0.001"
+    return ">0.999" if 0.9995 <= p < 1 else f"{p:.3f}"
+
+
+def _exact(p: float) -> str:
+    """Return four digits, and what is below a thousandth as 6.0·10⁻⁸."""
+    if not 0 < p < 0.001:
+        return f"{p:.4f}"
+    digits, exponent = f"{p:.1e}".split("e-")
+    return f"{digits}·10⁻{exponent.lstrip('0').translate(_SUPERSCRIPT)}"
+
+
+def _words(table: Table, row: int) -> dict[str, str]:
+    names, y_true = table.predictions.class_names, int(table.predictions.y_true[row])
+    y_pred = int(table.y_pred[row])
+    verdict = "unlabelled" if y_true == UNKNOWN else "right" if y_true == y_pred else "wrong"
+    return {
+        "verdict": verdict,
+        "true": "" if y_true == UNKNOWN else names[y_true],
+        "predicted": names[y_pred],
+        "pName": table.score_name,
+        "p": probability(float(table.score[row])),
+        "loss": "" if y_true == UNKNOWN else f"{table.loss[row]:.3f}",
+    }
+
+
+def _bars(table: Table, row: int, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    p, y_true = table.predictions.probabilities[row], int(table.predictions.y_true[row])
+    shown = np.argsort(-p, kind="stable")[:_BARS].tolist()
+    if y_true != UNKNOWN and y_true not in shown:
+        shown[-1] = y_true
+    return [
+        {
+            "name": names[i],
+            "p": _exact(float(p[i])),
+            "width": round(100 * float(p[i]), 2),
+            "role": " ".join(
+                ["true"] * (i == y_true) + ["predicted"] * (i == int(table.y_pred[row]))
+            ),
+        }
+        for i in shown
+    ]
+
+
+def _id(table: Table, order: np.ndarray, at: int) -> str | None:
+    if not 0 <= at < len(order):
+        return None
+    name: str = table.predictions.ids[int(order[at])].as_py()
+    return name
+
+
+def _size(fact: dict[str, Any]) -> str:
+    if None in (fact["width"], fact["height"], fact["bytes"]):
+        return ""
+    pixels = f"{int(fact['width']):,} × {int(fact['height']):,} pixels"
+    return f"{pixels}, {fact['bytes'] / 1000:,.0f} kB"

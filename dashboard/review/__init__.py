@@ -1,0 +1,1 @@
+"""Verdicts on labels: the panel and its data."""

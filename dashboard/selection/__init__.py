@@ -1,0 +1,1 @@
+"""Which run, split and images are shown: the address, filters, rows, slices and areas."""

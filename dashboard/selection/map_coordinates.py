@@ -1,0 +1,87 @@
+"""Where the pictures of a run lie on its maps, and which lie within an area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+
+from dashboard.selection.lasso import EDGE, GRID, Lasso
+from engine.analysis.lasso import inside
+from engine.errors import Refused
+from engine.runs.maps import load_map, map_path
+from engine.runs.run import OUT_OF_FOLD, open_run
+
+SPLITS = ("train", "valid", "test")
+Key = tuple[str, str, int]  # run, method, time of the file
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """A map, in the order of its file; arrays are read-only.
+
+    Attributes
+    ----------
+    key : what the caches go by
+    ids : pyarrow string array of shape (n,)
+    split : int8 array of shape (n,), index in ``SPLITS``
+    xy : float64 array of shape (n, 2), from ``EDGE`` to ``GRID - EDGE``, so that an area can lie
+        around all of them; y upwards, both axes on one scale
+    """
+
+    key: Key
+    ids: pa.StringArray
+    split: np.ndarray
+    xy: np.ndarray
+
+
+def places(name: str, method: str) -> Places:
+    """Return a map of a run.
+
+    Raises
+    ------
+    Refused
+        When there is none, or it is damaged.
+    """
+    run = open_run(name)
+    path = map_path(run, method)
+    try:
+        return _places((run.name, method, path.stat().st_mtime_ns))
+    except OSError:
+        load_map(run, method)  # refuses in its own words
+        raise
+
+
+def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarray:
+    """Tell which pictures of a table of predictions lie within an area, bool of shape (n,).
+
+    ``split`` names the table: "folds" holds pictures of both train and valid.
+    """
+    found = places(name, area.method)
+    hit = inside(found.xy, np.array(area.corners, dtype=np.float64))
+    if split in SPLITS:
+        hit &= found.split == SPLITS.index(split)
+    elif split in OUT_OF_FOLD:
+        hit &= found.split != SPLITS.index("test")
+    else:
+        raise Refused(f"predictions of {split} are on no map.")
+    chosen = found.ids.filter(pa.array(hit))
+    return np.asarray(pc.is_in(ids, value_set=chosen), dtype=bool)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _places(key: Key) -> Places:
+    table = load_map(open_run(key[0]), key[1])
+    split = pc.index_in(table["split"], pa.array(SPLITS)).combine_chunks()
+    points = np.column_stack([np.asarray(table[axis], dtype=np.float64) for axis in ("x", "y")])
+    if len(points):
+        low, high = points.min(axis=0), points.max(axis=0)
+        reach = float((high - low).max()) or 1.0
+        points = (points - (low + high) / 2) * ((GRID - 2 * EDGE) / reach) + GRID / 2
+    codes = np.asarray(pc.fill_null(split, SPLITS.index("test")), dtype=np.int8)
+    for array in (points, codes):
+        array.setflags(write=False)
+    return Places(key, table["id"].combine_chunks(), codes, points)

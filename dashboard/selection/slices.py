@@ -1,0 +1,151 @@
+"""The caches of the slices: pictures measured, cut and judged, once for each state of the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.shared import tables
+from dashboard.shared.tables import Key, Table, cached_table
+from engine.analysis.slice_text import cut_words
+from engine.analysis.slices import Cut, Slice, cuts, slices_of
+from engine.data import properties
+from engine.errors import Refused
+from engine.runs.run import open_run
+from engine.runs.verdicts import verdicts_path
+
+_HERE_UP_TO = 100  # pictures that are measured while the page waits; more are a child's work
+
+Stamp = tuple[int, int]  # times of the measures and of the verdicts
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Pictures are being measured: how many are, of how many."""
+
+    done: int
+    total: int
+
+
+def named(found: Slice) -> str:
+    """Return the name of a slice's bin for the address."""
+    return f"{found.trait}:{found.name or found.bin}"
+
+
+def found(table: Table) -> list[Slice] | Measuring:
+    """Return the slices of a table, the worst first, or how far the measuring is."""
+    waiting = _measured(table.key)
+    return waiting or _found(table.key, stamp())
+
+
+def drawn(table: Table) -> str:
+    """Say of how many pictures the slices are, '' for all."""
+    n = len(properties.looked_at(len(table)))
+    return f"{n:,} pictures drawn at random" if n < len(table) else ""
+
+
+def words(table: Table, text: str) -> str:
+    """Return what a slice is called for people, as text."""
+    cut, chosen = _bin(table.key, text)
+    sample = drawn(table)
+    return cut_words(cut, chosen) + (f", among {sample}" if sample else "")
+
+
+def within(table: Table, text: str) -> np.ndarray:
+    """Tell which pictures of a table lie in a slice, bool of shape (n,).
+
+    Raises
+    ------
+    Refused
+        When there is no such slice, or the pictures are not measured yet.
+    """
+    cut, chosen = _bin(table.key, text)
+    inside = np.zeros(len(table), dtype=bool)
+    inside[properties.looked_at(len(table))] = cut.bin_of == chosen
+    return inside
+
+
+def stamp() -> Stamp:
+    """Return what changes when pictures are measured or a verdict is said."""
+    return _time(properties.properties_path()), _time(verdicts_path())
+
+
+def _bin(key: Key, text: str) -> tuple[Cut, int]:
+    if waiting := _measured(key):
+        raise Refused(
+            f"the pictures are being measured, {waiting.done:,} of {waiting.total:,}; look again "
+            "in a moment."
+        )
+    trait, _, name = text.partition(":")
+    for cut in _cuts(key, stamp()):
+        if cut.trait == trait:
+            if name in cut.names:
+                return cut, cut.names.index(name)
+            if name.isdigit() and int(name) < len(cut.low):
+                return cut, int(name)
+    raise Refused(f"there is no slice {text!r} of this run; clear the filter.")
+
+
+def _measured(key: Key) -> Measuring | None:
+    """See to it that the pictures are measured; None once they are, or cannot be."""
+    missing = len(_missing(key, stamp()))
+    if not missing:
+        return None
+    if missing <= _HERE_UP_TO:
+        _here(key)
+        return None
+    child, total = _child(key), len(_facts(key))
+    return Measuring(total - missing, total) if child.poll() is None else None
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _facts(key: Key) -> pd.DataFrame:
+    table = cached_table(key)
+    rows = properties.looked_at(len(table))
+    return properties.facts_in(tables.facts(table, rows).to_pandas())
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _missing(key: Key, now: Stamp) -> set[str]:
+    return properties.unmeasured(_facts(key))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _here(key: Key) -> bool:
+    """Measure once; what cannot be measured now is not tried again at every look."""
+    facts = _facts(key)
+    root = open_run(key[0]).data_root
+    properties.measure_all(root, facts, properties.unmeasured(facts))
+    return True
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _child(key: Key) -> Popen[bytes]:
+    return properties.start_measuring(open_run(key[0]), key[1])
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _cuts(key: Key, now: Stamp) -> list[Cut]:
+    return cuts(properties.with_measures(_facts(key)))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _found(key: Key, now: Stamp) -> list[Slice]:
+    table = cached_table(key)
+    rows = properties.looked_at(len(table))
+    y = table.predictions.y_true[rows]
+    return slices_of(
+        y, table.loss[rows], table.y_pred[rows] != y, table.predictions.class_names, _cuts(key, now)
+    )
+
+
+def _time(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,205 @@
+"""The only caches: disk to read-only tables, keyed on the run's name and its files' times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import streamlit as st
+
+from dashboard.shared.escape import one_line
+from engine.analysis import metrics
+from engine.errors import Refused
+from engine.runs.predictions import UNKNOWN, Predictions
+from engine.runs.run import OUT_OF_FOLD, Run, list_runs, open_run
+
+_SCORES = ("accuracy", "log_loss")
+
+Key = tuple[str, str, int, int]  # run, split, time and size of the file
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of the run picker."""
+
+    name: str
+    title: str
+    created: str
+    backbone: str
+    state: str
+    accuracy: float | None
+    log_loss: float | None
+
+    @property
+    def line(self) -> str:
+        """Return name, date, backbone, accuracy and log loss in one line."""
+        parts = [
+            one_line(self.title) or self.name,
+            self.created[:16].replace("T", " "),
+            self.backbone,
+        ]
+        if self.accuracy is not None:
+            parts.append(f"accuracy {self.accuracy:.2%}")
+        if self.log_loss is not None:
+            parts.append(f"log loss {self.log_loss:.4f}")
+        return "  ·  ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Predictions of one split with what every page derives from them; arrays are read-only.
+
+    Attributes
+    ----------
+    key : what the caches go by
+    predictions : rows sorted by id
+    positive : index of the positive class; None with more than two classes and none named
+    y_pred : int array of shape (n,)
+    score : float64 array of shape (n,), P(positive), or the top probability without a positive
+    loss : float64 array of shape (n,), nan where there is no label
+    """
+
+    key: Key
+    predictions: Predictions
+    positive: int | None
+    y_pred: np.ndarray
+    score: np.ndarray
+    loss: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.predictions)
+
+    @property
+    def pictures(self) -> str:
+        """Return how many pictures these are, and what they are called."""
+        kind = self.key[1] if self.key[1] in ("valid", "test") else "labelled"
+        return f"{len(self):,} {kind} pictures"
+
+    @property
+    def score_name(self) -> str:
+        """Return what the score is called."""
+        if self.positive is None:
+            return "Top probability"
+        return f"P({self.predictions.class_names[self.positive]})"
+
+    @property
+    def score_event(self) -> str:
+        """Return what happens as often as a calibrated score says."""
+        if self.positive is None:
+            return "share that were right"
+        return f"share that were {self.predictions.class_names[self.positive]}"
+
+
+def summaries() -> list[RunSummary]:
+    """Return all runs, newest first; a damaged one is listed without figures."""
+    return [_summary(run) for run in list_runs()]
+
+
+def table(name: str, split: str = "valid") -> Table:
+    """Return the predictions of a run.
+
+    Raises
+    ------
+    Refused
+        When the run or its predictions do not exist, or are damaged.
+    """
+    run = open_run(name)
+    try:
+        info = run.predictions_path(split).stat()
+    except OSError:
+        run.predictions(split)  # refuses in its own words
+        raise
+    return cached_table((run.name, split, info.st_mtime_ns, info.st_size))
+
+
+def test_table(name: str) -> Table | None:
+    """Return the test predictions of a run, None when it has none."""
+    return table(name, "test") if open_run(name).predictions_path("test").is_file() else None
+
+
+def row_of(table: Table, picture: str) -> int | None:
+    """Return the row of a picture by its id, or None."""
+    at = pc.index(table.predictions.ids, pa.scalar(picture, pa.string())).as_py()
+    return at if at >= 0 else None
+
+
+def facts(table: Table, chosen: np.ndarray) -> pa.Table:
+    """Return path, sha256, width, height and bytes of the chosen rows, null where unknown."""
+    images, at = _images(table.key)
+    found = images.take(pa.array(at[chosen], mask=at[chosen] < 0))
+    return found.add_column(0, "path", table.predictions.paths.take(pa.array(chosen)))
+
+
+def data_root(table: Table) -> Path:
+    """Return the folder that the table's picture paths are relative to."""
+    return _root(table.key)
+
+
+def _summary(run: Run) -> RunSummary:
+    try:
+        config: dict[str, Any] = run.config
+    except Refused:
+        return RunSummary(run.name, "", "", "", "damaged", None, None)
+    valid = config.get("valid")
+    valid = valid if isinstance(valid, dict) else {}
+    return RunSummary(
+        run.name,
+        str(config.get("name") or ""),
+        str(config.get("created", "")),
+        str(config.get("backbone", "")),
+        str(run.status.get("state")),
+        *(value if isinstance(value := valid.get(key), float) else None for key in _SCORES),
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def cached_table(key: Key) -> Table:
+    run = open_run(key[0])
+    predictions = run.predictions(key[1])
+    p, y_true = predictions.probabilities, predictions.y_true
+    y_pred = predictions.y_pred
+    named = run.config.get("positive")
+    names = predictions.class_names
+    positive = names.index(named) if named in names else (1 if len(names) == 2 else None)
+    score = p[np.arange(len(p)), y_pred] if positive is None else p[:, positive].copy()
+    loss = np.full(len(p), np.nan)
+    known = y_true != UNKNOWN
+    rows = slice(None) if known.all() else known  # a mask would copy the table
+    loss[rows] = metrics.per_sample_log_loss(y_true[rows], p[rows])
+    for array in (p, y_true, y_pred, score, loss):
+        array.setflags(write=False)
+    return Table(key, predictions, positive, y_pred, score, loss)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
+    """Return the images of a split, and where each prediction finds its own (-1: nowhere)."""
+    path = open_run(key[0]).folder / "images.parquet"
+    columns = ["id", "sha256", "width", "height", "bytes"]
+    try:
+        splits = ["train", "valid"] if key[1] in OUT_OF_FOLD else [key[1]]
+        found = pq.read_table(path, columns=columns, filters=pc.field("split").isin(splits))
+        found = found.sort_by("id") if len(splits) > 1 else found
+        images = found.combine_chunks()  # else every take joins all chunks again
+    except (OSError, pa.ArrowException) as error:
+        raise Refused(f"{path} is missing or damaged.") from error
+    ids, known = cached_table(key).predictions.ids, images["id"].combine_chunks()
+    known = known.cast(pa.string())  # pandas writes large strings, which are never equal
+    images = images.drop_columns(["id"])
+    if ids.equals(known):  # as it is in the runs that `fit` makes; looking up takes far longer
+        where = np.arange(len(ids))
+    else:
+        where = np.asarray(pc.fill_null(pc.index_in(ids, known), -1), dtype=np.int64)
+    where.setflags(write=False)
+    return images, where
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _root(key: Key) -> Path:
+    return open_run(key[0]).data_root

@@ -1,0 +1,103 @@
+"""What stands around every page: settings, styles, the run picker, refusals in one sentence."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from dashboard.selection import address
+from dashboard.shared import browser_sync, tables
+from dashboard.shared.escape import literal
+from engine.errors import Refused
+
+# Tabular figures everywhere; a calm width; no jump when the scroll bar comes.
+# A Material icon here would be fetched from another host.
+_ICON = Path(__file__).with_name("icon.svg")
+_STYLE = """<style>
+.stApp {font-variant-numeric: tabular-nums lining-nums;}
+.stMain {scrollbar-gutter: stable;}
+.stMainBlockContainer {max-width: 1320px; padding: 4.4rem 2rem 3rem;}
+.figures {display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 0;
+  border-block: 1px solid color-mix(in srgb, currentColor 16%, transparent);}
+.figures > div {padding: 14px 18px; display: grid; gap: 1px;
+  border-left: 1px solid color-mix(in srgb, currentColor 16%, transparent);}
+.figures > div:first-child {border-left: 0; padding-left: 0;}
+.figures span {font-size: 13px; opacity: .72;}
+.figures strong {font-size: 27px; font-weight: 550; letter-spacing: -.015em; line-height: 1.25;}
+.figures small {font-size: 12.5px; opacity: .72;}
+.st-key-empty {padding: 16vh 0 0;}
+.st-key-empty * {text-align: center;}
+.stHeading h3 {padding: 10px 0 0;}
+.stMainBlockContainer .stCaptionContainer {margin-top: -0.65rem;}
+[data-testid="stBaseButton-primary"]:enabled, [data-testid="stBaseButton-primary"]:enabled * {
+  color: light-dark(#fff, #171614);}
+.stApp a:focus-visible {outline: 2px solid currentColor !important; outline-offset: 2px;
+  border-radius: 6px;}
+@media (max-width: 760px) {
+  .stHorizontalBlock {row-gap: 1.2rem;}
+  .stMainBlockContainer {padding: 4rem 0.9rem 2rem;}
+  .st-key-filters .stColumn {min-width: calc(50% - 1rem);}
+  .figures {grid-template-columns: 1fr 1fr;}
+  .figures > div {padding: 10px 12px 10px 0; border-left: 0;}
+}
+</style>"""
+
+
+def show(pages: Sequence[Page]) -> None:
+    st.set_page_config(page_title="Second Look", page_icon=str(_ICON), layout="wide")
+    st.html(_STYLE)
+    page = st.navigation(list(pages), position="top")
+    address.page_shown(page.title)
+    with refusals():
+        pick_run()
+        page.run()
+    _settle()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Show a refusal as its sentence; for the page, and for each fragment that runs alone."""
+    try:
+        yield
+    except Refused as error:
+        st.error(literal(str(error)), icon=":material/error:")
+
+
+def home() -> None:
+    """Go on to the Overview."""
+    st.switch_page("views/overview/page.py", query_params=st.query_params.to_dict())
+
+
+def pick_run() -> None:
+    """Show the run picker, when there is a finished run to pick."""
+    runs = [run for run in tables.summaries() if run.state == "done"]
+    names = [run.name for run in runs]
+    chosen = address.sync_run(names)
+    if chosen is None:
+        return
+    said = Counter(run.line for run in runs)
+    lines = {
+        run.name: run.line if said[run.line] == 1 else f"{run.line}  ·  {run.name}" for run in runs
+    }
+    st.selectbox(
+        "Run",
+        names,
+        key=browser_sync.key(address.RUN_WIDGET),
+        format_func=lines.__getitem__,
+        on_change=address.run_picked,
+        label_visibility="collapsed",
+    )
+
+
+@st.cache_resource
+def _settle() -> bool:
+    """Take what the first run created out of the garbage collector's rounds, once a process."""
+    gc.collect()
+    gc.freeze()
+    return True

@@ -1,0 +1,1 @@
+"""The Clip page: bounds, corrections and what they do to the log loss."""

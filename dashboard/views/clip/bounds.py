@@ -1,0 +1,99 @@
+"""The clip bounds of this session: what is dragged now; the run keeps them once let go."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.shared.browser_sync import sent
+from engine.runs.run import open_run
+
+LOWER, UPPER, LINKED, TRACK = "clip_lower", "clip_upper", "clip_linked", "clip_track"
+POINTS = "clip_worse"
+_RUN, _NOW, _COMPLAINT, _WORSE = "clip_run", "clip_now", "clip_complaint", "clip_points"
+
+
+def take(run: str, bounds: tuple[float, float]) -> None:
+    """Begin with the bounds that the run keeps."""
+    if st.session_state.get(_RUN) != run:
+        st.session_state[LINKED] = symmetric(*bounds)
+        st.session_state[_RUN] = run
+        st.session_state.pop(_WORSE, None)
+    st.session_state.setdefault(LINKED, symmetric(*bounds))
+    st.session_state[_NOW] = bounds
+
+
+def current() -> tuple[float, float, bool]:
+    """Return the bounds and whether they are linked, and set the fields to them."""
+    lower, upper = st.session_state[_NOW]
+    st.session_state[LOWER], st.session_state[UPPER] = lower, upper
+    return lower, upper, bool(st.session_state[LINKED])
+
+
+def points(learned: float) -> float:
+    """Return how many points worse the test set may be, and set the slider to it."""
+    st.session_state[POINTS] = chosen = float(st.session_state.get(_WORSE, learned))
+    return chosen
+
+
+def points_moved() -> None:
+    """Take over what the slider says (its callback)."""
+    st.session_state[_WORSE] = st.session_state[POINTS]
+
+
+def complaint() -> str:
+    """Return what was wrong with the bounds last typed, once."""
+    return str(st.session_state.pop(_COMPLAINT, ""))
+
+
+def moved() -> None:
+    """Take over what the track says (its callback); keep it once it was let go."""
+    lower, upper, final = sent(TRACK, "move")
+    _change(float(lower), float(upper), bool(final))
+
+
+def typed(field: str) -> None:
+    """Take over what a field says (its callback).
+
+    While the track is dragged the browser still sends what a field said a moment ago.
+    """
+    if sent(TRACK, "move") is not None:
+        return
+    value = st.session_state[field]
+    lower, upper = st.session_state[_NOW]
+    lower, upper = (value, upper) if field == LOWER else (lower, value)
+    if st.session_state[LINKED] and field == LOWER:
+        upper = round(1 - value, 12)
+    elif st.session_state[LINKED]:
+        lower = round(1 - value, 12)
+    _change(lower, upper, True)
+
+
+def linked() -> None:
+    """Make the bounds symmetric by the lower one when they become linked (a callback)."""
+    lower, upper = st.session_state[_NOW]
+    if st.session_state[LINKED] and not symmetric(lower, upper):
+        b = lower if lower < 0.5 else round(1 - upper, 12)
+        _change(b, round(1 - b, 12), True)
+
+
+def use(lower: float, upper: float, is_linked: bool) -> None:
+    """Take suggested bounds (a callback)."""
+    st.session_state[LINKED] = is_linked
+    _change(lower, upper, True)
+
+
+def symmetric(lower: float, upper: float) -> bool:
+    """Tell whether both bounds have the same distance from their end."""
+    return abs(lower + upper - 1) < 1e-9
+
+
+def _change(lower: float, upper: float, final: bool) -> None:
+    if not 0 <= lower < upper <= 1:
+        st.session_state[_COMPLAINT] = (
+            f"The lower bound must be smaller than the upper one; {lower:g} and {upper:g} are not, "
+            "so nothing was changed."
+        )
+        return
+    st.session_state[_NOW] = (lower, upper)
+    if final:
+        open_run(st.session_state[_RUN]).set_bounds(lower, upper)

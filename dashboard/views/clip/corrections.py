@@ -1,0 +1,80 @@
+"""Caches for what the Clip page says about trust: corrections compared, a harder test set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from dashboard.shared.tables import Key, Table, cached_table
+from engine.analysis import bounds as best
+from engine.analysis.recommendation import Comparison, compare_corrections
+from engine.analysis.shift import WorseLoss, learned_points, worse_loss
+from engine.competition.records import scored_bounds
+from engine.runs.run import open_run
+
+MOST_POINTS, STEP = 3.0, 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Harder:
+    """The expected log loss on a test set some points worse, and the best bounds for it.
+
+    Attributes
+    ----------
+    losses : at the symmetric bounds of the default curve, float64 array of shape (m,)
+    symmetric : the best symmetric bound and the log loss there
+    independent : the best pair and the log loss there, of two classes
+    """
+
+    loss: WorseLoss
+    losses: np.ndarray
+    symmetric: tuple[float, float]
+    independent: tuple[float, float, float] | None
+
+
+def comparison(table: Table) -> Comparison | None:
+    """Return all corrections compared; None where there are too few pictures."""
+    return _comparison(table.key) if len(table) >= 10 else None
+
+
+def harder(table: Table, points: float) -> Harder | None:
+    """Return what a test set so many points worse would cost; None where no picture is right."""
+    if points == 0 or not (table.y_pred == table.predictions.y_true).any():
+        return None
+    return _harder(table.key, points)
+
+
+def learned(table: Table) -> tuple[float | None, int]:
+    """Return how many points worse the test set is by the scores so far, and how many they are."""
+    scores = scored_bounds(open_run(table.key[0]).folder / "submissions")
+    if not scores or not (table.y_pred == table.predictions.y_true).any():
+        return None, 0
+    return learned_points(_worse(table.key, 0.0), scores), len(scores)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing corrections…")
+def _comparison(key: Key) -> Comparison:
+    table = cached_table(key)
+    y_true, p = table.predictions.y_true, table.predictions.probabilities
+    return compare_corrections(y_true, p, _positive(table))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _harder(key: Key, points: float) -> Harder:
+    loss = _worse(key, points)
+    _, losses = best.symmetric_curve(loss)
+    pair = best.best_independent(loss) if loss.n_classes == 2 else None
+    return Harder(loss, losses, best.best_symmetric(loss), pair)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _worse(key: Key, points: float) -> WorseLoss:
+    table = cached_table(key)
+    y_true, p = table.predictions.y_true, table.predictions.probabilities
+    return worse_loss(y_true, p, points, _positive(table))
+
+
+def _positive(table: Table) -> int | None:
+    return table.positive if len(table.predictions.class_names) == 2 else None

@@ -1,0 +1,172 @@
+"""Clip: two bounds, what they do to the log loss while they are dragged, and the best ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from dashboard.selection import address
+from dashboard.selection import split as selection_split
+from dashboard.shared import html, tables
+from dashboard.shared.tables import Table
+from dashboard.shell import refusals
+from dashboard.views.clip import bounds as kept
+from dashboard.views.clip import charts, corrections, corrections_text, data, text
+from dashboard.views.clip.bounds_track import bounds as bounds_track
+from dashboard.views.clip.corrections import MOST_POINTS, STEP, Harder
+from dashboard.views.clip.data import Costs
+from engine.analysis.clipping import touched, wrong_cost
+from engine.analysis.shift import learned_sentence
+from engine.runs.run import open_run
+
+
+def page() -> None:
+    name = address.run_name()
+    st.header("Clip", anchor=False)
+    if name is None:
+        html.no_run("set its clip bounds")
+        return
+    valid = selection_split.labelled(name)
+    if not valid.predictions.labelled:
+        st.info("The valid pictures of this run have no labels, so bounds have no log loss.")
+        return
+    selection_split.switch(name)
+    kept.take(name, open_run(name).bounds)
+    live(valid, tables.test_table(name), data.costs(valid))
+    trust(valid)
+
+
+@st.fragment
+def live(valid: Table, test: Table | None, costs: Costs) -> None:
+    """Draw all that moves with the bounds; dragging runs nothing but this."""
+    lower, upper, linked = kept.current()
+    loss = costs.loss.at(lower, upper)
+    touches = [(split, len(t), *_touched(t, lower, upper)) for split, t in _splits(valid, test)]
+    shown = test if test is not None and len(test) else valid
+    n_test = len(shown)
+    one = wrong_cost(lower, upper, n_test, costs.loss.n_classes)
+
+    html.styled(text.before_after(costs.before, loss, valid.pictures))
+    bounds_track(
+        lower,
+        upper,
+        linked=linked,
+        bars=data.bars(shown).tolist(),
+        reach=data.REACH,
+        word=text.histogram_note(shown.score_name, shown.pictures),
+        key=kept.TRACK,
+        moved=kept.moved,
+    )
+    _fields()
+    harder = _worse(valid, (lower, upper))
+    _suggestions(harder or costs)
+    st.space("small")
+    curve, told = st.columns([3, 2], gap="large")
+    with curve:
+        st.subheader("Where the best bounds lie", anchor=False)
+        figure = charts.clip_figure(
+            costs.bounds, costs.losses, costs.band,
+            before=costs.before, best=costs.symmetric, chosen=(lower, upper), loss=loss,
+            pictures=valid.pictures, worse=harder.losses if harder else None,
+        )  # fmt: skip
+        st.plotly_chart(figure, key="clip_curve", config={"displayModeBar": False})
+        html.styled(text.trust(costs))
+    with told:
+        st.subheader("What the bounds touch", anchor=False)
+        html.styled(text.touch_table(touches, lower, upper))
+        st.subheader("If the model is surely wrong", anchor=False)
+        html.styled(text.wrong_costs(one, n_test, shown.pictures, loss))
+
+
+def _fields() -> None:
+    fields = st.columns([2, 2, 3], vertical_alignment="bottom", gap="small")
+    for column, label, key in zip(
+        fields, ("Lower bound", "Upper bound"), (kept.LOWER, kept.UPPER), strict=False
+    ):
+        column.number_input(
+            label, 0.0, 1.0, step=0.005, format="%.6g", key=key, on_change=kept.typed, args=(key,)
+        )
+    fields[2].toggle(
+        "Linked", key=kept.LINKED, on_change=kept.linked,
+        help="Both bounds at the same distance from their end: [b, 1 − b].",
+    )  # fmt: skip
+    if message := kept.complaint():
+        st.warning(message, icon=":material/error:")
+
+
+def _worse(valid: Table, chosen: tuple[float, float]) -> Harder | None:
+    """Ask how much worse the test set may be, and say what that would cost."""
+    learned, n = corrections.learned(valid)
+    most = max(MOST_POINTS, np.ceil(learned or 0))
+    points = kept.points(min(STEP * round((learned or 0) / STEP), most))
+    asked, told = st.columns([2, 3], gap="large", vertical_alignment="center")
+    asked.slider(
+        "If the test set is worse, in points of accuracy", 0.0, float(most), step=STEP,
+        format="%.2f", key=kept.POINTS, on_change=kept.points_moved,
+        help=corrections_text.PUBLISHED,
+    )  # fmt: skip
+    if learned is not None:
+        asked.caption(learned_sentence(learned, n))
+    harder = corrections.harder(valid, points)
+    if harder:
+        with told:
+            html.styled(corrections_text.worse_sentence(points, harder, chosen))
+    return harder
+
+
+@st.fragment
+def trust(valid: Table) -> None:
+    """Compare corrections, each on pictures that it was not chosen on."""
+    with refusals():
+        st.subheader("Which correction can be trusted", anchor=False)
+        compared = corrections.comparison(valid)
+        if compared is None:
+            st.caption("Ten labelled pictures are needed to tell.")
+            return
+        html.styled(corrections_text.recommendation(compared))
+        lower, upper = (text.short(bound) for bound in compared.bounds)
+        label = "no clipping" if (lower, upper) == (0, 1) else f"{lower:g} and {upper:.9g}"
+        symmetric = kept.symmetric(lower, upper)
+        if st.button(f"Use {label}", on_click=kept.use, args=(lower, upper, symmetric)):
+            st.rerun()
+        told, drawn = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with told:
+            html.styled(corrections_text.comparison_table(compared))
+        figure = charts.trust_figure(compared)
+        drawn.plotly_chart(figure, key="trust", config={"displayModeBar": False})
+
+
+def _suggestions(costs: Costs | Harder) -> None:
+    best = text.short(costs.symmetric[0])
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"
+        st.button(
+            f"Use suggested: {label}", type="primary", on_click=kept.use,
+            args=(best, round(1 - best, 12), True), icon=":material/target:",
+        )  # fmt: skip
+        if costs.independent is not None and costs.independent[:2] != (0.0, 1.0):
+            low, high = (
+                text.short(costs.independent[0]),
+                text.short(costs.independent[1]),
+            )
+            st.button(
+                f"Best separate pair: {low:g} and {high:.9g}", on_click=kept.use,
+                args=(low, high, False),
+                help="Each bound on its own. Two numbers fitted to the same pictures are trusted "
+                "less than one.",
+            )  # fmt: skip
+        st.button("Usual: 0.025 and 0.975", on_click=kept.use, args=(0.025, 0.975, True))
+        st.button("No clipping", on_click=kept.use, args=(0.0, 1.0, True))
+
+
+def _splits(valid: Table, test: Table | None) -> list[tuple[str, Table]]:
+    name = "Valid" if valid.key[1] == "valid" else "Labelled"
+    return [(name, valid)] + ([("Test", test)] if test is not None and len(test) else [])
+
+
+def _touched(table: Table, lower: float, upper: float) -> tuple[int, int]:
+    positive = table.positive if len(table.predictions.class_names) == 2 else None
+    return touched(table.predictions.probabilities, lower, upper, positive)
+
+
+page()

@@ -1,0 +1,86 @@
+"""What the Compare page shows: the other run, which pictures, and the large one, in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.selection.address import RUN, run_name
+from dashboard.shared.browser_sync import key, put, sent
+
+OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"
+PARTS = ("fixed", "broken", "both-wrong", "both-right")
+_WITH, _SHOW, _PAGE, _PICTURE = "with", "pictures", "page", "picture"
+
+
+def other(names: Sequence[str]) -> str:
+    """Return the other run, the first of these unless the address says otherwise."""
+    asked = st.query_params.get(_WITH)
+    chosen = asked if asked in names else names[0]
+    if asked != chosen:
+        st.query_params[_WITH] = chosen
+    put(OTHER, chosen)
+    return chosen
+
+
+def part(counts: dict[str, int]) -> str:
+    """Return which pictures are shown, at first those that are broken or else fixed."""
+    asked = st.query_params.get(_SHOW)
+    filled = [name for name in ("broken", "fixed", "both-wrong", "both-right") if counts[name]]
+    chosen = asked if asked in PARTS else filled[0]
+    put(PART, chosen)
+    return chosen
+
+
+def page(pages: int, opened: int | None) -> int:
+    """Return the page, from 1, that of the picture ``opened`` if any; sets the switch to it."""
+    text = st.query_params.get(_PAGE, "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+    shown = opened or min(max(number, 1), pages)
+    put(PAGE, shown)
+    return shown
+
+
+def picture() -> str:
+    """Return the id of the picture shown large, '' for none."""
+    return str(st.query_params.get(_PICTURE, ""))
+
+
+def other_changed() -> None:
+    """Take over what the picker of the other run says (its callback)."""
+    _write({_WITH: st.session_state[key(OTHER)]})
+
+
+def part_changed() -> None:
+    """Show other pictures, from their first page (a callback)."""
+    _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[key(PART)]})
+
+
+def page_changed() -> None:
+    """Turn to the page that the page switch says (its callback)."""
+    _turn(int(st.session_state[key(PAGE)]))
+
+
+def page_turned(widget: str, pages: int) -> None:
+    """Turn the page by what the gallery sent (its callback)."""
+    step = sent(widget, "turn")
+    if step in (-1, 1):
+        _turn(min(max(int(st.session_state[key(PAGE)]) + step, 1), pages))
+
+
+def picture_opened(widget: str) -> None:
+    """Show the picture large whose id a component sent, or none (its callback)."""
+    st.query_params.pop(_PICTURE, None)
+    st.query_params[_PAGE] = str(st.session_state[key(PAGE)])
+    if opened := sent(widget, "open"):
+        st.query_params[_PICTURE] = str(opened)
+
+
+def _turn(number: int) -> None:
+    st.query_params.pop(_PICTURE, None)
+    st.query_params[_PAGE] = str(number)
+
+
+def _write(values: dict[str, str]) -> None:
+    st.query_params.from_dict({RUN: run_name() or "", **values})

@@ -1,0 +1,162 @@
+"""Compare: which of two runs is better, what one fixes or breaks, and what their blend gains."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.gallery.gallery import gallery
+from dashboard.gallery.tiles import large_of, pictures_of, tiles_of
+from dashboard.gallery.viewer import picture
+from dashboard.review import panel as review_panel
+from dashboard.selection import address
+from dashboard.shared import browser_sync, html, tables, thumbnails
+from dashboard.shell import refusals
+from dashboard.views.compare import address as asked
+from dashboard.views.compare import data, text
+from dashboard.views.compare.data import Compared
+from engine.competition.blend import keep_blend
+
+PER_PAGE = 24
+NAMES = {
+    "fixed": "Fixed",
+    "broken": "Broken",
+    "both-wrong": "Both wrong",
+    "both-right": "Both right",
+}
+ABOUT = {
+    "fixed": "This run gets them right, the other does not; those that cost the other most first.",
+    "broken": "The other run gets them right, this one does not; the costliest first.",
+    "both-wrong": "Neither gets them right; the costliest first.",
+    "both-right": "Both get them right; the costliest first.",
+}
+
+
+def show() -> None:
+    name = address.run_name()
+    st.header("Compare", anchor=False)
+    if name is None:
+        html.no_run("compare it with another one")
+        return
+    runs = {run.name: run for run in tables.summaries() if run.state == "done"}
+    others = data.comparable(name, list(runs))
+    if not others:
+        st.write("No other run knows the same classes. Fit a second one on the same pictures.")
+        st.page_link("views/train/page.py", label="Go to Train", icon=":material/model_training:")
+        return
+    other = asked.other(others)
+    st.selectbox(
+        "Compared with", others, key=browser_sync.key(asked.OTHER), on_change=asked.other_changed,
+        format_func=lambda each: runs[each].line,
+    )  # fmt: skip
+    compared = data.compared(name, other)
+    judged(compared)
+    shown(compared)
+    blending(name, other)
+
+
+def judged(compared: Compared) -> None:
+    """Show the figures of both, and the table of four."""
+    found = compared.found
+    html.styled(text.verdict(found))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        head = ("", "This run", "Other run", "Difference", "95 % interval")
+        html.styled(html.table(head, text.figures(found)))
+        html.styled(text.chance(found))
+    with right:
+        html.styled(text.four(found))
+
+
+@st.fragment
+def shown(compared: Compared) -> None:
+    """Draw one of the galleries; turning its pages runs nothing but this."""
+    with refusals():
+        counts = {name: len(rows) for name, rows in compared.parts.items()}
+        part = asked.part(counts)
+        st.segmented_control(
+            "Pictures", asked.PARTS, required=True, key=browser_sync.key(asked.PART),
+            on_change=asked.part_changed, label_visibility="collapsed",
+            format_func=lambda each: f"{NAMES[each]} {counts[each]:,}",
+        )  # fmt: skip
+        galleries(compared, part)
+
+
+def galleries(compared: Compared, part: str) -> None:
+    order = compared.parts[part]
+    pages = max(1, -(-len(order) // PER_PAGE))
+    at = place_of(compared, order)
+    number = asked.page(pages, None if at is None else at // PER_PAGE + 1)
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        about = f"{ABOUT[part]} Loss: other run → this run." if len(order) else "There are none."
+        st.caption(about, width="stretch")
+        if pages > 1:
+            key = browser_sync.key(asked.PAGE)
+            st.pagination(pages, key=key, on_change=asked.page_changed, max_visible_pages=5)
+    chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
+    gallery(
+        tiles(compared, chosen),
+        key="compared",
+        opened=partial(asked.picture_opened, "compared"),
+        turned=partial(asked.page_turned, "compared", pages),
+        turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
+    )
+    large = None if at is None else large_at(compared, order, at)
+    picture(
+        large, key="compared_large", changed=partial(asked.picture_opened, "compared_large"),
+        said=partial(review_panel.said, compared.table, "compared_large"),
+    )  # fmt: skip
+    following = order[number * PER_PAGE : (number + 1) * PER_PAGE]
+    thumbnails.prefetch(pictures_of(compared.table, following))
+
+
+def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
+    """Return the tiles of chosen rows, each with what it costs in the other run and in this."""
+    made = tiles_of(compared.table, chosen)
+    for tile, row in zip(made, chosen.tolist(), strict=True):
+        before, now = compared.losses[row], compared.table.loss[row]
+        tile.update(pName="loss", p=f"{before:.3f} → {now:.3f}", loss="")
+    return made
+
+
+def place_of(compared: Compared, order: np.ndarray) -> int | None:
+    """Return where in the order the picture lies that the address opens, None for none."""
+    row = tables.row_of(compared.table, name) if (name := asked.picture()) else None
+    found = np.flatnonzero(order == row) if row is not None else np.empty(0)
+    return int(found[0]) if len(found) else None
+
+
+def large_at(compared: Compared, order: np.ndarray, at: int) -> dict[str, Any]:
+    """Return what the large view shows of the picture at a place of the order."""
+    large = large_of(compared.table, order, at)
+    large["why"] = False  # reasons are asked for on the Errors page
+    large["loss"] += f"; in the other run {compared.losses[order[at]]:.3f}"
+    return large
+
+
+def blending(name: str, other: str) -> None:
+    """Say what a blend of the two gains, and offer to keep it."""
+    st.subheader("Blend these two", anchor=False)
+    prepared = data.blend(name, other)
+    html.styled(f'<p class="sl-text">{text.blended(prepared)}</p>')
+    with st.container(horizontal=True, vertical_alignment="bottom", key="blend"):
+        title = st.text_input(
+            "Name of the blend",
+            key=asked.NAME,
+            placeholder="A text to know it by",
+            max_chars=200,
+            width=420,
+        )
+        keep = st.button(
+            "Blend these two", icon=":material/merge:",
+            type="primary" if prepared.found.pays else "secondary",
+        )  # fmt: skip
+    if keep:
+        made = keep_blend(prepared, title.strip() or None)
+        st.switch_page("views/overview/page.py", query_params={address.RUN: made.name})
+
+
+show()

@@ -1,0 +1,111 @@
+"""What the Compare page says: figures with intervals, the table of four, and the blend."""
+
+from __future__ import annotations
+
+from dashboard.shared.escape import literal_html
+from engine.analysis.compare import Comparison
+from engine.competition.blend import PreparedBlend
+
+STYLE = """<style>
+.sl-four {display: grid; grid-template-columns: auto minmax(0, 1fr) minmax(0, 1fr); gap: 4px;
+  font-size: .93rem;}
+.sl-four > span {font-size: .85rem; opacity: .68; padding: 3px 6px; align-self: center;}
+.sl-four > span.top {text-align: center;}
+.sl-four > div {border-radius: 5px; padding: 16px 8px; text-align: center;
+  background: color-mix(in srgb, currentColor 6%, transparent);}
+.sl-four > div.one {background: color-mix(in srgb, currentColor 13%, transparent);}
+.sl-four > div.bad {background: color-mix(in srgb, var(--sl-accent) 22%, transparent);}
+.sl-four b {display: block; font-size: 1.45rem; font-weight: 550; line-height: 1.2;}
+.sl-four small {opacity: .75;}
+.sl-verdict {font-size: 1.02rem; font-weight: 600; margin: 2px 0 0; max-width: 60rem;
+  overflow-wrap: anywhere;}
+</style>"""
+
+
+def verdict(found: Comparison) -> str:
+    """Say which of the two is better, this run or the other."""
+    difference, low, high = found.log_loss_difference
+    if found.better is None:
+        said = "A toss-up: these pictures cannot tell which of the two is better."
+        if difference == 0:
+            said = "The same: both have one log loss on these pictures."
+    else:
+        which = "This run is better" if found.better == 0 else "The other run is better"
+        least = min(abs(low), abs(high))
+        said = f"{which}: its log loss is {abs(difference):.4f} lower, at least {least:.4f} surely."
+    return f'{STYLE}<p class="sl-verdict">{said}</p>'
+
+
+def figures(found: Comparison) -> list[tuple[str, str, str, str, str]]:
+    """Return measure, this run, other run, difference and interval, rows of a table."""
+    rows = []
+    for name, values, difference, form in (
+        ("Log loss", found.log_loss, found.log_loss_difference, "{:.4f}"),
+        ("Accuracy", found.accuracy, found.accuracy_difference, "{:.2%}"),
+    ):
+        signed = form.replace(":", ":+")
+        low, high = (signed.format(end) for end in difference[1:])
+        interval = f"{low.rstrip('%')} to {high}"
+        rows.append((name, *map(form.format, values), signed.format(difference[0]), interval))
+    return rows
+
+
+def four(found: Comparison) -> str:
+    """Return the table of four: right or wrong here, right or wrong there."""
+    cells = (
+        ("", "both right", len(found.both_right)),
+        ("one", "fixed: right here alone", len(found.fixed)),
+        ("bad", "broken: right there alone", len(found.broken)),
+        ("", "both wrong", len(found.both_wrong)),
+    )
+    drawn = [
+        f'<div class="{kind}"><b>{n:,}</b><small>{words}</small></div>' for kind, words, n in cells
+    ]
+    return (
+        '<div class="sl-four"><span></span><span class="top">other run right</span>'
+        '<span class="top">other run wrong</span>'
+        f"<span>this run right</span>{drawn[0]}{drawn[1]}"
+        f"<span>this run wrong</span>{drawn[2]}{drawn[3]}</div>"
+    )
+
+
+def chance(found: Comparison) -> str:
+    """Say how far fixed and broken could be chance, how much the two agree, what was left out."""
+    n = len(found.fixed) + len(found.broken)
+    test = "exact binomial" if found.mcnemar_exact else "chi-square with continuity correction"
+    p = found.mcnemar_p
+    said = "Both are right on the same pictures. "
+    if n:
+        said = (
+            f"Of {n:,} pictures that one alone gets right, {len(found.fixed):,} are fixed. By "
+            f"chance a split as uneven comes with p = {p:.3g} (McNemar, {test}). "
+        )
+    said += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} pictures"
+    said += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
+    for why, count in found.left_out.items():
+        said += f" {count:,} left out: {why}."
+    return f'<p class="sl-dim sl-text">{literal_html(said)}</p>'
+
+
+def blended(prepared: PreparedBlend) -> str:
+    """Say what the blend of this run and the other gains, and how sure that is."""
+    found = prepared.found
+    gain, low, high = found.gain
+    best = "this run" if found.best == 0 else "the other run"
+    if found.weights.max() > 0.995:
+        alone = ("this run", "the other run")[int(found.weights.argmax())]
+        return f"The best mixture is {alone} alone: <b>a blend gains nothing.</b>"
+    weights = f"{found.weights[0]:.0%} of this run and {found.weights[1]:.0%} of the other"
+    if found.pays:
+        word = f"takes {gain:.4f} off the log loss of {best}"
+        judged = "The gain is beyond the noise."
+    elif high < 0:
+        word = f"costs {-gain:.4f} more than {best} alone"
+        judged = f"Keep {best}."
+    else:
+        word = f"{'gains' if gain >= 0 else 'loses'} {abs(gain):.4f} against {best}"
+        judged = "That is within the noise: these pictures cannot tell whether it helps."
+    return (
+        f"{weights} is the best mixture. Cross-validated, it {word}, with a log loss of "
+        f"{found.cross_validated:.4f} (95 %: {low:+.4f} to {high:+.4f}). <b>{judged}</b>"
+    )

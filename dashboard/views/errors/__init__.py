@@ -1,0 +1,1 @@
+"""The Errors page: the gallery of images by category and filter."""

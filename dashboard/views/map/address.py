@@ -1,0 +1,77 @@
+"""What the Map page shows: the layout and the area drawn on it, both in the address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.selection.lasso import Lasso, drawn, read_lasso
+from dashboard.shared.browser_sync import changed, key, put, sent
+from engine.runs import maps
+from engine.runs.run import Run
+
+METHOD = "map_method"
+_BY, _AREA, _POINT = "by", "map", "map_point"
+
+
+def method() -> str:
+    """Return the layout that the address names, that of its area, or PCA; set the switch to it."""
+    found = read_lasso(st.query_params.get(_AREA, ""))
+    asked = st.query_params.get(_BY) or (found.method if found else "")
+    chosen = asked if asked in maps.METHODS else maps.METHODS[0]
+    put(METHOD, chosen)
+    return str(chosen)
+
+
+def method_changed() -> None:
+    """Take over what the switch says (its callback); an area belongs to its own layout."""
+    st.query_params[_BY] = st.session_state[key(METHOD)]
+    changed()
+    st.query_params.pop(_AREA, None)
+
+
+def area() -> str:
+    """Return the area as the address has it, '' for none."""
+    text = st.query_params.get(_AREA, "")
+    return text if read_lasso(text) else ""
+
+
+def lasso(method: str) -> Lasso | None:
+    """Return the area drawn on the map of this method, or None."""
+    found = read_lasso(area())
+    return found if found and found.method == method else None
+
+
+def area_drawn(method: str) -> None:
+    """Take over the area that was drawn (a callback)."""
+    found = drawn(method, sent("lasso", "ask"))
+    if found:
+        st.query_params[_AREA] = found.text
+        changed()
+
+
+def point_clicked() -> None:
+    """Remember which point was clicked (a callback)."""
+    st.session_state[_POINT] = sent("point", "ask")
+    changed()
+
+
+def clicked() -> Any:
+    """Return the row of the point that was clicked, once; None for none."""
+    return st.session_state.pop(_POINT, None)
+
+
+def clear() -> None:
+    """Forget the area (a callback)."""
+    st.query_params.pop(_AREA, None)
+
+
+def try_again(run: Run, method: str) -> None:
+    """Start a map that failed once more (a callback)."""
+    maps.start_map(run, method)
+
+
+def is_row(value: Any, n: int) -> bool:
+    """Tell whether a browser named one of n rows."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n

@@ -1,0 +1,154 @@
+"""What the map draws: every picture's place, class, correctness and loss, packed for a browser."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import streamlit as st
+
+from dashboard.gallery.tiles import pictures_of
+from dashboard.selection.lasso import GRID
+from dashboard.selection.map_coordinates import SPLITS, Places, places
+from dashboard.shared import tables as shared_tables
+from dashboard.shared.tables import Table
+from dashboard.shared.thumbnails import Picture
+from engine.errors import Refused
+from engine.runs.run import open_run
+
+NONE = 0xFFFF  # no label, or no prediction
+DRAWN = 50_000  # points; a browser draws more too slowly
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """The pictures of a map, of very many a sample; arrays are read-only.
+
+    Attributes
+    ----------
+    places : where they lie
+    label, predicted : uint16 arrays of shape (n,), class indices, ``NONE`` where there is none
+    loss : float32 array of shape (n,), nan where there is none
+    facts : path and sha256 of each, null where unknown
+    packed : the same for the browser
+    total : how many pictures the map has
+    """
+
+    places: Places
+    label: np.ndarray
+    predicted: np.ndarray
+    loss: np.ndarray
+    facts: pa.Table
+    packed: dict[str, Any]
+    total: int
+
+    def picture(self, name: str, row: int) -> Picture | None:
+        """Return where the picture of a row lies, None where the run has not read it."""
+        fact = self.facts.slice(row, 1).to_pylist()[0]
+        if not fact["path"] or not fact["sha256"]:
+            return None
+        return Picture(open_run(name).data_root / fact["path"], fact["sha256"])
+
+
+def points(name: str, method: str) -> Points:
+    """Return what the map of a run shows.
+
+    Raises
+    ------
+    Refused
+        When there is no map, or a file is damaged.
+    """
+    run = open_run(name)
+    split = run.labelled_split
+    tables = [shared_tables.table(name, each).key for each in (split, "test") if _there(name, each)]
+    return _points(places(name, method).key, tuple(tables))
+
+
+def first_page(table: Table, rows: np.ndarray) -> list[Picture]:
+    """Return the pictures that Errors will show first of these rows."""
+    return pictures_of(table, rows[:48])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _points(key: tuple[str, str, int], tables: tuple[shared_tables.Key, ...]) -> Points:
+    run, every = open_run(key[0]), places(key[0], key[1])
+    found = _sample(every)
+    facts, names = _facts(key[0], found), run.class_names
+    n = len(found.ids)
+    label = pc.index_in(facts["label"], pa.array(names, pa.string()))
+    labels = np.asarray(pc.fill_null(label, NONE), dtype=np.uint16)
+    predicted = np.full(n, NONE, dtype=np.uint16)
+    loss = np.full(n, np.nan, dtype=np.float32)
+    for table in (shared_tables.cached_table(each) for each in tables):
+        rows, at = _rows_in(found, table)
+        predicted[rows], loss[rows] = table.y_pred[at], table.loss[at]
+    for array in (labels, predicted, loss):
+        array.setflags(write=False)
+    packed = {
+        "tag": f"{key}{tables}",
+        "n": n,
+        "grid": GRID,
+        "names": list(names),
+        "splits": list(SPLITS),
+        "xy": _text(np.clip(found.xy, 0, GRID).round().astype("<u2")),
+        "split": _text(found.split.astype("u1")),
+        "label": _text(labels.astype("<u2")),
+        "predicted": _text(predicted.astype("<u2")),
+        "loss": _text(loss.astype("<f4")),
+        "ids": _SEPARATOR.join(name.replace(_SEPARATOR, " ") for name in found.ids.to_pylist()),
+    }
+    shown = facts.select(["path", "sha256"])
+    return Points(found, labels, predicted, loss, shown, packed, len(every.ids))
+
+
+def _sample(every: Places) -> Places:
+    """Return all places, or as many as can be drawn, from a seed."""
+    n = len(every.ids)
+    if n <= DRAWN:
+        return every
+    rows = np.sort(np.random.default_rng(0).choice(n, DRAWN, replace=False))
+    return Places(every.key, every.ids.take(pa.array(rows)), every.split[rows], every.xy[rows])
+
+
+def _rows_in(found: Places, table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of a map whose pictures a table predicts, and where it does."""
+    at = pc.index_in(found.ids, value_set=table.predictions.ids)
+    known = np.asarray(pc.is_valid(at), dtype=bool)
+    is_test = found.split == SPLITS.index("test")
+    is_valid = found.split == SPLITS.index("valid")
+    known &= {"test": is_test, "valid": is_valid}.get(table.key[1], ~is_test)
+    rows = np.flatnonzero(known)
+    return rows, np.asarray(at.filter(pa.array(known)), dtype=np.int64)
+
+
+def _facts(name: str, found: Places) -> pa.Table:
+    """Return label, path and sha256 of each picture of a map, in its order."""
+    path = open_run(name).folder / "images.parquet"
+    try:
+        images = pq.read_table(path, columns=["split", "id", "label", "path", "sha256"])
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise Refused(f"{path} is missing or damaged.") from error
+    images = images.combine_chunks()
+    split = pc.index_in(images["split"], pa.array(SPLITS))
+    known = np.full(len(found.ids), -1, dtype=np.int64)
+    for code in range(len(SPLITS)):  # an id may stand in two splits
+        rows = np.flatnonzero(np.asarray(pc.equal(split, code).fill_null(False), dtype=bool))
+        mine = np.flatnonzero(found.split == code)
+        at = pc.index_in(found.ids.take(pa.array(mine)), images["id"].take(pa.array(rows)))
+        there = np.asarray(pc.is_valid(at), dtype=bool)
+        known[mine[there]] = rows[np.asarray(at.drop_null(), dtype=np.int64)]
+    return images.take(pa.array(known, mask=known < 0))
+
+
+def _there(name: str, split: str) -> bool:
+    return open_run(name).predictions_path(split).is_file()
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

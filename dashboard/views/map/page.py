@@ -1,0 +1,185 @@
+"""Map: every picture a dot, near those like it; draw around some to see them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from dashboard.gallery.gallery import gallery
+from dashboard.gallery.tiles import tiles_of
+from dashboard.selection import address as selection_address
+from dashboard.selection import rows as selection_rows
+from dashboard.selection import split
+from dashboard.selection.address import Look
+from dashboard.selection.lasso import Lasso
+from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared.escape import literal
+from dashboard.shared.tables import Table
+from dashboard.shell import refusals
+from dashboard.views.map import address, data
+from dashboard.views.map.data import Points
+from dashboard.views.map.event_bridge import relay
+from dashboard.views.map.scatter import scatter
+from engine.runs import maps
+from engine.runs.run import Run, open_run
+
+FIRST = 6
+NAMES = {"pca": "PCA", "tsne": "t-SNE"}
+ABOUT = {
+    "pca": "The two directions in which the features differ most. Far apart means unlike.",
+    "tsne": "Neighbours are alike; how far groups lie from each other says little.",
+}
+HELP = (
+    "Each dot is a picture. Choose Lasso, or hold Shift, and draw around some to see them here. "
+    "Wheel or two fingers zoom, a drag moves the map, a click opens the picture. From the "
+    "keyboard: arrows, + and −, and Enter for all that is in view."
+)
+
+
+def show() -> None:
+    name = selection_address.run_name()
+    if name is None:
+        st.info("Finish a run first: the Overview page starts the demo.", icon=":material/info:")
+        return
+    run = open_run(name)
+    if "head_sha256" not in run.config:
+        st.info(
+            "This run was imported or blended, so its pictures have no features to map. Fit one on "
+            "the Train page.", icon=":material/info:",
+        )  # fmt: skip
+        return
+    wanted = address.method()
+    stand = {method: maps.map_progress(run, method).state for method in maps.METHODS}
+    shown = wanted if stand[wanted] == "done" else "pca"
+    with st.container(horizontal=True, vertical_alignment="center", key="map_head"):
+        st.segmented_control(
+            "Layout", maps.METHODS, required=True, format_func=NAMES.__getitem__,
+            key=browser_sync.key(address.METHOD), on_change=address.method_changed,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        st.caption(ABOUT[shown], width="stretch")
+    made(run, "pca" if stand["pca"] != "done" else "tsne", wanted)
+    if stand[shown] != "done":
+        return
+    points = data.points(name, shown)
+    left, right = st.columns([5, 2], gap="large")
+    with left:
+        scatter(points.packed, key="map")
+        if len(points.label) < points.total:
+            st.caption(
+                f"{len(points.label):,} of {points.total:,} pictures are drawn, chosen at random; "
+                "what is drawn around finds all of them."
+            )
+        peek(name, points)
+    with right:
+        chosen(name, shown)
+
+
+def made(run: Run, method: str, wanted: str) -> None:
+    """Have a map made that is not there, and say how far it is; PCA first, then t-SNE."""
+    stand = maps.map_progress(run, method)
+    if stand.state == "done":
+        return
+    if stand.state == "none":
+        maps.start_map(run, method)
+    if stand.state == "failed":
+        with st.container(horizontal=True, vertical_alignment="center", key="map_failed"):
+            said = f"The {NAMES[method]} map could not be made: {stand.message}"
+            st.warning(literal(said), icon=":material/warning:")
+            st.button("Try again", on_click=address.try_again, args=(run, method))
+        return
+    st.fragment(_progress, run_every=1.0)(run, method, wanted)
+
+
+def _progress(run: Run, method: str, wanted: str) -> None:
+    """Say how far a map is; the page is drawn anew once it is there."""
+    with refusals():
+        stand = maps.map_progress(run, method)
+        if stand.state in ("done", "failed"):
+            st.rerun()
+        if method == "pca":
+            said = "Laying out the pictures"
+        elif wanted == "tsne":
+            said = "t-SNE is being laid out; here is PCA meanwhile"
+        else:
+            said = "t-SNE is being laid out as well"
+        unit = {"features": "pictures through the network", "tsne": "rounds"}.get(stand.stage)
+        if unit and stand.total:
+            said += f": {stand.done:,} of {stand.total:,} {unit}"
+        st.caption(f"{said} …")
+
+
+@st.fragment
+def peek(name: str, points: Points) -> None:
+    """Answer with the picture under the pointer; open the one that was clicked, where it is."""
+    browser_sync.catch_up()
+    row = browser_sync.sent("peek", "ask")
+    answer = {}
+    if address.is_row(row, len(points.label)):
+        picture = points.picture(name, row)
+        answer = {"row": row, "src": thumbnails.small([picture])[0] if picture else ""}
+    relay("peek", answer, key="peek", asked=lambda: None)
+
+
+@st.fragment
+def chosen(name: str, method: str) -> None:
+    """Show the costliest of the pictures that were drawn around, and the way to all of them."""
+    with refusals():
+        browser_sync.caught_up()
+        table = split.labelled(name)
+        row = address.clicked()
+        points = data.points(name, method)
+        if address.is_row(row, len(points.label)):
+            open_point(table, points, int(row))
+        if picture := browser_sync.sent("map_first", "open"):
+            selection_address.open_errors(Look(picture=picture, map=address.area()))
+        area = address.lasso(method)
+        if area is None:
+            st.caption(HELP)
+        else:
+            some_of(table, area)
+        corners = [list(corner) for corner in area.corners] if area else []
+        drawn = partial(address.area_drawn, method)
+        relay("lasso", {"corners": corners}, key="lasso", asked=drawn)
+        relay("point", {}, key="point", asked=address.point_clicked)
+
+
+def some_of(table: Table, area: Lasso) -> None:
+    """Show the first pictures of an area, and how many there are."""
+    look = Look(map=area.text)
+    rows = selection_rows.rows(table, look)
+    st.markdown(told(table, rows))
+    with st.container(horizontal=True, vertical_alignment="center", key="map_bar"):
+        if st.button(
+            "Show in Errors", type="primary", icon=":material/image_search:", key="map_errors",
+            disabled=not len(rows),
+        ):  # fmt: skip
+            selection_address.open_errors(look)
+        st.button("Clear", on_click=address.clear, key="map_clear", type="tertiary")
+    if len(rows):
+        gallery(tiles_of(table, rows[:FIRST]), key="map_first", opened=lambda: None)
+        thumbnails.prefetch(data.first_page(table, rows))
+
+
+def told(table: Table, rows: np.ndarray) -> str:
+    """Return how many pictures an area holds, as Markdown."""
+    said = f"**{len(rows):,}** of {len(table):,} pictures with a held-out prediction"
+    if not (table.predictions.labelled and len(rows)):
+        return f"{said}."
+    wrong = int((table.predictions.y_true[rows] != table.y_pred[rows]).sum())
+    return f"{said}, **{wrong:,}** of them wrong. The costliest first:"
+
+
+def open_point(table: Table, points: Points, row: int) -> None:
+    """Open a picture large on the Errors page, or say why it is not there."""
+    id = points.places.ids[row].as_py()
+    at = tables.row_of(table, id)
+    if at is None or np.isnan(points.loss[row]):
+        st.toast(literal(f"{id} has no held-out prediction, so Errors does not list it."))
+        return
+    selection_address.open_errors(Look(picture=id))
+
+
+show()

@@ -1,0 +1,1 @@
+"""The Overview page: scores, charts, confusion matrix and weak slices."""

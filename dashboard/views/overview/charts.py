@@ -1,0 +1,85 @@
+"""Tables to Plotly figures; imports no Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboard.shared.plot_style import ACCENT, CALM, calm, plain
+from engine.analysis.calibration import ProbabilityHistogram, ReliabilityCurve
+from engine.analysis.causes import CauseLoss
+
+
+def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Figure:
+    """Right and wrong pictures by probability, above one another, each on its own scale."""
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16)
+    centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    width = np.diff(histogram.edges)
+    parts = (("right", histogram.correct, CALM), ("wrong", histogram.incorrect, ACCENT))
+    for row, (word, counts, colour) in enumerate(parts, start=1):
+        bars = go.Bar(
+            x=centres, y=counts, width=width * 0.86, marker_color=colour, name=word,
+            hovertemplate=f"%{{x:.2f}}: %{{y:,}} {word}<extra></extra>",
+        )  # fmt: skip
+        figure.add_trace(bars, row=row, col=1)
+        few = {"dtick": 1} if counts.max(initial=0) <= 4 else {"nticks": 4}  # no half pictures
+        figure.update_yaxes(title_text=word, row=row, col=1, rangemode="tozero", **few)
+    figure.update_xaxes(title_text=plain(score_name), row=2, col=1, range=[0, 1])
+    return calm(figure, 300)
+
+
+def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> go.Figure:
+    """Predicted probability against what happened; on the diagonal it is to be believed."""
+    size = 7 + 13 * np.sqrt(curve.counts / max(int(curve.counts.max(initial=1)), 1))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": CALM, "dash": "dot", "width": 1},
+        hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=curve.mean_predicted, y=curve.fraction_correct, mode="lines+markers",
+        line={"color": ACCENT, "width": 1.5}, customdata=curve.counts,
+        marker={"size": size, "color": ACCENT, "opacity": 0.9, "line": {"width": 0}},
+        hovertemplate="said %{x:.3f}, was %{y:.3f}, %{customdata:,} pictures<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text=plain(score_name), range=[-0.03, 1.03])
+    figure.update_yaxes(title_text=plain(what), range=[-0.05, 1.05], nticks=6)
+    return calm(figure, 300)
+
+
+def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
+    """Share of the total log loss carried by the worst k pictures, k on a log scale."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=counts, y=share, mode="lines", line={"color": ACCENT, "width": 2}, fill="tozeroy",
+        fillcolor="rgba(212,101,74,0.12)",
+        hovertemplate="the worst %{x:,}: %{y:.1%}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text="worst pictures", type="log", dtick=1, tickformat=",d")
+    figure.update_yaxes(
+        title_text="share of the log loss", tickformat=".0%", range=[0, 1.04], nticks=6
+    )
+    return calm(figure, 300)
+
+
+def causes_figure(causes: Sequence[CauseLoss]) -> go.Figure:
+    """Mean log loss by cause with its interval, the dearest at the top; no cause is faint."""
+    rows = list(reversed(causes))
+    names = [f"{plain(each.cause or 'no cause')} ({each.n:,})" for each in rows]
+    means = np.array([each.log_loss for each in rows])
+    figure = go.Figure()
+    figure.add_scatter(
+        x=means, y=names, mode="markers",
+        marker={"size": 10, "color": [ACCENT if each.cause else CALM for each in rows]},
+        error_x={
+            "array": [each.high for each in rows] - means,
+            "arrayminus": means - [each.low for each in rows],
+            "color": CALM, "thickness": 1.5, "width": 0,
+        },
+        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text="mean log loss", rangemode="tozero")
+    return calm(figure, 90 + 34 * len(rows))

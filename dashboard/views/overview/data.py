@@ -1,0 +1,100 @@
+"""The caches of the Overview page: its figures, its charts, and what was set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from dashboard.selection import rows
+from dashboard.selection.address import Look
+from dashboard.shared.tables import Key, Table, cached_table
+from engine.analysis import calibration, metrics
+from engine.runs.run import open_run
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """What the Overview page says about labelled predictions.
+
+    Attributes
+    ----------
+    accuracy, log_loss : the figure and its 95 % interval
+    matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
+    pairs : the fullest cells off the diagonal as (true, predicted, count)
+    concentration : counts and shares, see `metrics.loss_concentration`
+    costliest : rows of the dearest pictures, dearest first
+    """
+
+    accuracy: tuple[float, float, float]
+    log_loss: tuple[float, float, float]
+    matrix: np.ndarray
+    pairs: list[tuple[int, int, int]]
+    calibration_error: float
+    histogram: calibration.ProbabilityHistogram
+    reliability: calibration.ReliabilityCurve
+    concentration: tuple[np.ndarray, np.ndarray]
+    costliest: np.ndarray
+
+
+def overview(table: Table) -> Overview:
+    """Return the figures of a labelled table."""
+    return _overview(table.key)
+
+
+def figure(table: Table, name: str, draw: Callable[[Table, Overview], Figure]) -> Figure:
+    """Return a figure of the overview, drawn once; its name stands for how it is drawn."""
+    return _figure(table.key, name, draw)
+
+
+def quarantine(name: str) -> pd.DataFrame:
+    """Return what was set aside, with reasons."""
+    run = open_run(name)
+    try:
+        changed = (run.folder / "quarantine.csv").stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    return _quarantine(run.name, changed)
+
+
+def precision(name: str) -> tuple[str, dict[str, float]] | None:
+    """Return a run's precision and how far it lies from float32, None where that is not known."""
+    config = open_run(name).config
+    check = config.get("precision_check")
+    if not isinstance(check, dict):
+        return None
+    return str(config.get("precision")), check
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _overview(key: Key) -> Overview:
+    table = cached_table(key)
+    y_true, p = table.predictions.y_true, table.predictions.probabilities
+    n_classes = p.shape[1]
+    hits = table.y_pred == y_true
+    matrix = metrics.confusion_matrix(y_true, table.y_pred, n_classes)
+    return Overview(
+        (float(hits.mean()), *metrics.mean_interval(hits)),
+        (float(table.loss.mean()), *metrics.mean_interval(table.loss)),
+        matrix,
+        metrics.most_confused(matrix, 10),
+        calibration.expected_calibration_error(y_true, p),
+        calibration.probability_histogram(y_true, p, positive=table.positive),
+        calibration.reliability_curve(y_true, p, positive=table.positive),
+        metrics.loss_concentration(table.loss),
+        rows.rows(table, Look())[:64],
+    )
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _figure(key: Key, name: str, _draw: Callable[[Table, Overview], Figure]) -> Figure:
+    return _draw(cached_table(key), _overview(key))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _quarantine(name: str, changed: int) -> pd.DataFrame:
+    return open_run(name).quarantine if changed else pd.DataFrame(columns=["path", "reason"])

@@ -1,0 +1,34 @@
+"""The confusion matrix: every cell can be reached by keyboard and opens its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dashboard.shared.component import registered
+
+_matrix = registered(__file__, '<div class="matrix"></div>')
+
+
+def matrix(
+    counts: np.ndarray, class_names: Sequence[str], *, key: str, opened: Callable[[], None]
+) -> None:
+    """Show counts and row percentages; rows true, columns predicted.
+
+    Parameters
+    ----------
+    counts : int array of shape (n_classes, n_classes)
+    key : name of the widget; ``opened`` reads [true, predicted] there under ``cell``
+    """
+    true, predicted = np.nonzero(counts)
+    cells = np.stack([true, predicted, counts[true, predicted]], axis=1)
+    _matrix(
+        key=key,
+        data={
+            "names": list(class_names),
+            "totals": counts.sum(axis=1).tolist(),
+            "cells": cells.tolist(),
+        },
+        on_cell_change=opened,
+    )

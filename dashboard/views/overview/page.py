@@ -1,0 +1,233 @@
+"""Overview: how good the run is, where it errs, and the way to those pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from dashboard.gallery.gallery import gallery
+from dashboard.gallery.tiles import pictures_of, tiles_of
+from dashboard.review import data as review_data
+from dashboard.review import panel as review_panel
+from dashboard.selection import address, split
+from dashboard.selection import rows as selection_rows
+from dashboard.selection.address import Look
+from dashboard.shared import browser_sync, thumbnails
+from dashboard.shared.escape import literal
+from dashboard.shared.tables import Table
+from dashboard.views.overview import charts, data, weak_slices
+from dashboard.views.overview.data import Overview
+from dashboard.views.overview.matrix import matrix
+
+STRIP = 8
+MANY_CLASSES, TABLE_UP_TO = 4, 12
+
+
+def show() -> None:
+    name = address.run_name()
+    if name is None:
+        empty()
+        return
+    table = split.labelled(name)
+    go_where_asked(table)
+    if not len(table):
+        st.info("This run has no validation pictures to judge by.", icon=":material/info:")
+        quarantine(name)
+        return
+    if not table.predictions.labelled:
+        st.info("This run's predictions have no labels; see them under Errors.")
+        quarantine(name)
+        return
+    split.switch(name)
+    view = data.overview(table)
+    aside = data.quarantine(name)
+    figures(table, view, len(aside))
+    if changed := review_panel.change_line(name):
+        st.markdown(changed)
+    costliest(table, view)
+    left, right = st.columns(2, gap="large")
+    with left:
+        confusion(table, view)
+    with right:
+        concentration(table, view)
+        if len(view.matrix) > TABLE_UP_TO:
+            pairs(table, view)
+    if MANY_CLASSES <= len(view.matrix) <= TABLE_UP_TO:
+        pairs(table, view)
+    weak_slices.show(table)
+    left, right = st.columns(2, gap="large")
+    with left:
+        histogram(table)
+    with right:
+        reliability(table)
+    causes(table)
+    quarantine(name)
+    precision(name)
+    ahead(table, view)
+
+
+def ahead(table: Table, view: Overview) -> None:
+    """Make the pictures of the cells that will most likely be opened."""
+    names = table.predictions.class_names
+    for true, predicted, _ in view.pairs[:2]:
+        rows = selection_rows.rows(table, Look(true=names[true], predicted=names[predicted]))
+        thumbnails.prefetch(pictures_of(table, rows[:48]))
+
+
+def go_where_asked(table: Table) -> None:
+    """Leave for Errors before anything is drawn, when a cell or a picture was chosen."""
+    weak_slices.go_where_asked(table)
+    names = table.predictions.class_names
+    cell = browser_sync.sent("matrix", "cell")
+    if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
+        address.open_errors(Look(true=names[cell[0]], predicted=names[cell[1]]))
+    if picture := browser_sync.sent("costliest", "open"):
+        address.open_errors(Look(picture=picture))
+    if (pair := browser_sync.chosen_row("pairs")) is not None:
+        true, predicted, _ = data.overview(table).pairs[pair]
+        address.open_errors(Look(true=names[true], predicted=names[predicted]))
+
+
+def figures(table: Table, view: Overview, n_aside: int) -> None:
+    """Show the numbers of the run in one row."""
+    wrong = int(view.matrix.sum() - np.trace(view.matrix))
+    (accuracy, *a), (loss, *b) = view.accuracy, view.log_loss
+    cells = [
+        ("Accuracy", f"{accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
+        ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
+        ("Wrong", f"{wrong:,}", f"of {table.pictures}"),
+        ("Calibration error", f"{view.calibration_error:.2%}", "0% is honest confidence"),
+        ("Set aside", f"{n_aside:,}", "pictures that cannot be read"),
+    ]
+    st.html(
+        "<div class='figures'>"
+        + "".join(
+            f"<div><span>{name}</span><strong>{value}</strong><small>{note}</small></div>"
+            for name, value, note in cells
+        )
+        + "</div>"
+    )
+
+
+def confusion(table: Table, view: Overview) -> None:
+    st.subheader("Which class is taken for which", anchor=False)
+    st.caption("Rows are the true class. Click a cell, or press Enter on it, to see its pictures.")
+    matrix(view.matrix, table.predictions.class_names, key="matrix", opened=lambda: None)
+
+
+def costliest(table: Table, view: Overview) -> None:
+    st.subheader("The costliest pictures", anchor=False)
+    st.caption("What the worst mistakes look like. Open one to see it large and go on from there.")
+    gallery(
+        tiles_of(table, view.costliest[:STRIP]), key="costliest", opened=lambda: None, strip=True
+    )
+
+
+def concentration(table: Table, view: Overview) -> None:
+    counts, share = view.concentration
+    half = int(counts[np.searchsorted(share, 0.5)])
+    st.subheader("Where the log loss comes from", anchor=False)
+    carry = "picture carries" if half == 1 else f"{half:,} pictures carry"
+    st.caption(f"The worst {carry} half of the total, out of {len(table):,}.")
+    draw(table, "concentration")
+
+
+def pairs(table: Table, view: Overview) -> None:
+    """With several classes, list the fullest wrong cells."""
+    names = table.predictions.class_names
+    if not view.pairs:
+        return
+    st.subheader("Most confused pairs", anchor=False)
+    st.caption("Choose a row to see its pictures.")
+    st.dataframe(
+        {
+            "True": [names[t] for t, _, _ in view.pairs],
+            "Predicted": [names[p] for _, p, _ in view.pairs],
+            "Pictures": [n for _, _, n in view.pairs],
+            "Share of the true class": [n / view.matrix[t].sum() for t, _, n in view.pairs],
+        },
+        key="pairs",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "Share of the true class": st.column_config.ProgressColumn(
+                format="percent", min_value=0, max_value=1
+            )
+        },
+    )
+
+
+def histogram(table: Table) -> None:
+    st.subheader("How sure, and how often right", anchor=False)
+    st.caption("Pictures by probability, right above wrong, each on its own scale.")
+    draw(table, "histogram")
+
+
+def reliability(table: Table) -> None:
+    st.subheader("Whether the probabilities can be believed", anchor=False)
+    st.caption("On the dotted line, what was said is what happened; larger points, more pictures.")
+    draw(table, "reliability")
+
+
+def causes(table: Table) -> None:
+    found = review_data.by_cause(table)
+    if not found:
+        return
+    st.subheader("What makes pictures hard", anchor=False)
+    st.caption("Mean log loss by the cause that reviewers named, with its 95 % interval.")
+    figure = charts.causes_figure(found)
+    st.plotly_chart(figure, key="causes", config={"displayModeBar": False})
+
+
+def quarantine(name: str) -> None:
+    aside = data.quarantine(name)
+    if len(aside):
+        with st.expander(f"{len(aside):,} pictures set aside, with reasons"):
+            st.dataframe(aside, hide_index=True)
+
+
+def precision(name: str) -> None:
+    """Say what computing in fewer bits than float32 changed."""
+    if known := data.precision(name):
+        kind, check = known
+        st.caption(
+            f"Computed in {literal(kind)}. Against float32, on {check['pictures']:,} validation "
+            f"pictures, no probability changes by more than "
+            f"{check['largest_probability_change']:.2g}, the log loss by "
+            f"{check['log_loss_change']:+.2g}."
+        )
+
+
+def empty() -> None:
+    with st.container(key="empty", horizontal_alignment="center"):
+        st.header("Look again at what a model gets wrong", anchor=False)
+        st.markdown(
+            "There is no finished run yet. The demo draws its own pictures and learns them."
+        )
+        if st.button("Start the demo", type="primary", icon=":material/play_arrow:"):
+            start_demo()
+            st.switch_page("views/train/page.py")
+
+
+def start_demo() -> None:
+    from engine.runs.jobs import start_demo as start  # only who asks for it pays for it
+
+    start()
+
+
+FIGURES = {
+    "concentration": lambda table, view: charts.concentration_figure(*view.concentration),
+    "histogram": lambda table, view: charts.histogram_figure(view.histogram, table.score_name),
+    "reliability": lambda table, view: charts.reliability_figure(
+        view.reliability, table.score_name, table.score_event
+    ),
+}
+
+
+def draw(table: Table, name: str) -> None:
+    figure = data.figure(table, name, FIGURES[name])
+    st.plotly_chart(figure, key=name, config={"displayModeBar": False})
+
+
+show()

@@ -1,0 +1,84 @@
+"""Where it fails: the worst slices on the Overview page, each a way to its pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.selection import address, slices
+from dashboard.selection.address import Look
+from dashboard.selection.slices import Measuring
+from dashboard.shared import browser_sync
+from dashboard.shared.tables import Table
+from dashboard.views.overview.slice_table import slices as drawn
+from engine.analysis.slice_text import described
+from engine.analysis.slices import Slice
+from engine.html_report.charts import places, scale_of
+
+SHOWN = 8
+KEY = "slices"
+
+
+def go_where_asked(table: Table) -> None:
+    """Leave for Errors before anything is drawn, when a slice was chosen."""
+    asked = browser_sync.sent(KEY, "open")
+    found = slices.found(table) if asked is not None else []
+    if isinstance(found, list) and isinstance(asked, int) and 0 <= asked < min(len(found), SHOWN):
+        chosen = found[asked]
+        address.open_errors(Look(true=chosen.true, slice=slices.named(chosen)))
+
+
+def show(table: Table) -> None:
+    """Draw the section, once the pictures are measured."""
+    st.subheader("Where it fails", anchor=False)
+    found = slices.found(table)
+    if isinstance(found, Measuring):
+        _waiting(table)
+    elif not found:
+        st.caption("There are too few pictures to tell dark from bright ones, or small from large.")
+    else:
+        st.caption(_told(found, slices.drawn(table)))
+        drawn(*rows(found[:SHOWN]), key=KEY, opened=lambda: None)
+
+
+def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
+    """Return what the component shows of slices, and the end of their scale."""
+    most = scale_of(found)
+    made = [
+        {
+            "name": described(one),
+            "n": f"{one.n:,}",
+            "wrong": f"{one.error_rate:.1%}",
+            "loss": f"{one.log_loss:.4f}",
+            "marked": one.stands_out,
+            "at": places(one, most),
+            "told": f"{described(one)}: {one.n:,} pictures, {one.error_rate:.1%} wrong, log loss "
+            f"{one.log_loss:.4f} against {one.rest:.4f} of the rest"
+            + (", stands out" if one.stands_out else ""),
+        }
+        for one in found
+    ]
+    return made, f"{most:g}"
+
+
+@st.fragment(run_every=1.0)
+def _waiting(table: Table) -> None:
+    found = slices.found(table)
+    if not isinstance(found, Measuring):
+        st.rerun()
+    st.progress(
+        found.done / max(found.total, 1),
+        f"Measuring the pictures: {found.done:,} of {found.total:,}. It goes on without this page.",
+    )
+
+
+def _told(found: list[Slice], sample: str) -> str:
+    marked = sum(one.stands_out for one in found)
+    many = "none" if not marked else f"{marked:,}"
+    stand = "stand" if marked > 1 else "stands"
+    return (
+        f"Dark or bright, sharp or blurred, small or large: {many} of {len(found):,} slices "
+        f"{stand} out beyond chance. Dot and bar are a slice's log loss with its 95% interval, the "
+        "tick is that of the other pictures. Choose one to see it."
+    ) + (f" Seen on {sample}." if sample else "")

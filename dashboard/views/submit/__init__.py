@@ -1,0 +1,1 @@
+"""The Submit page: checks, the file and Kaggle."""

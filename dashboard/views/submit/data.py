@@ -1,0 +1,80 @@
+"""The data of the Submit page: the checked submission, its histogram, and writing it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from dashboard.shared.tables import Key, Table, table, test_table
+from engine.analysis.calibration import ProbabilityHistogram, probability_histogram
+from engine.analysis.clipping import clip_probabilities
+from engine.competition.prepare import find_sample, prepare_submission
+from engine.competition.records import write_submission
+from engine.competition.submission import Submission
+from engine.errors import Refused
+from engine.runs.run import Run, open_run
+
+
+def handed_in(table: Table, lower: float, upper: float) -> ProbabilityHistogram:
+    """Count the test pictures by what is handed in for them."""
+    return _handed_in(table.key, lower, upper)
+
+
+def submission(name: str, lower: float, upper: float, sample: Path | None) -> Submission:
+    """Return the checked submission of a run.
+
+    Raises
+    ------
+    Refused
+        When the run has no test predictions, or the sample cannot be used.
+    """
+    run = open_run(name)
+    chosen = sample or find_sample(run)
+    files = (run.predictions_path("test"), run.folder / "quarantine.csv", chosen)
+    return _submission(name, lower, upper, chosen, tuple(_changed(file) for file in files))
+
+
+def hand_in(run: Run, submission: Submission) -> bytes:
+    """Write a submission into the run and return its bytes.
+
+    Raises
+    ------
+    Refused
+        When a check failed, or the file cannot be written.
+    """
+    folder = run.folder / "submissions"
+    try:
+        file = write_submission(folder, submission, run=run.name, now=datetime.now(UTC))
+        return file.read_bytes()
+    except OSError as error:
+        raise Refused(f"{folder} cannot be written ({error.strerror}).") from error
+
+
+def _changed(file: Path | None) -> int:
+    try:
+        return 0 if file is None else file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _handed_in(key: Key, lower: float, upper: float) -> ProbabilityHistogram:
+    test = table(key[0], key[1])
+    p = test.predictions.probabilities
+    positive = test.positive if p.shape[1] == 2 else None
+    clipped = clip_probabilities(p, lower, upper, positive)
+    return probability_histogram(np.full(len(p), -1), clipped, positive=test.positive)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Checking the submission…")
+def _submission(
+    name: str, lower: float, upper: float, sample: Path | None, changed: tuple[int, ...]
+) -> Submission:
+    if sample is not None and not sample.is_file():
+        raise Refused(f"{sample} does not exist; name the competition's sample file.")
+    test = test_table(name)
+    predictions = None if test is None else test.predictions
+    return prepare_submission(open_run(name), lower, upper, sample, predictions)

@@ -1,0 +1,152 @@
+"""The second button of the Submit page: send to Kaggle, and what came of what was sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.shared import html
+from dashboard.shared.escape import literal
+from engine.competition.kaggle import NO_CREDENTIALS, has_credentials
+from engine.competition.records import write_submission
+from engine.competition.sending import (
+    MAX_MESSAGE,
+    check_sending,
+    send_submission,
+    sent_submissions,
+    wait_for_score,
+)
+from engine.competition.submission import Submission
+from engine.errors import Refused
+from engine.runs.run import Run, open_run
+
+SHOWN, WAIT_SECONDS = 10, 30.0
+_SAID = "submit_kaggle_said"
+_WHOLE_FIGURES = "<style>.sl-sent td + td {white-space: nowrap;}</style>"
+
+
+def send_form(run: Run, submission: Submission, ready: bool) -> None:
+    """Offer to send the submission; ``ready`` says that it may be handed in."""
+    if not has_credentials():
+        with st.expander("Send it to Kaggle", icon=":material/key:"):
+            st.markdown(
+                "Upload the file on the competition's page, under **Submit predictions**. "
+                f"To send it from here: {literal(NO_CREDENTIALS)}"
+            )
+        return
+    sent = sent_submissions()
+    competition = st.text_input(
+        "Competition",
+        value=str(sent[0]["competition"]) if sent else "",
+        placeholder="dogs-vs-cats-redux-kernels-edition",
+        help="The last part of its address on kaggle.com.",
+        key="submit_competition",
+    )
+    message = st.text_input(
+        "Message",
+        value=f"bounds {submission.lower:.6g} and {submission.upper:.9g}",
+        max_chars=MAX_MESSAGE,
+        key=f"submit_message_{submission.lower}_{submission.upper}",
+    )
+    pressed = st.button(
+        "Send to Kaggle",
+        icon=":material/send:",
+        disabled=not (ready and competition.strip() and message.strip()),
+        key="submit_send",
+        width="stretch",
+    )
+    if pressed:
+        with st.spinner("Sending to Kaggle, then waiting for the score…"):
+            st.session_state[_SAID] = _send(run, submission, competition, message)
+        st.rerun()
+    if said := st.session_state.pop(_SAID, None):
+        good, text = said
+        (st.success if good else st.error)(literal(text))
+
+
+def sent_table() -> None:
+    """Show what was sent: the public score beside the validation log loss, and the gap."""
+    sent = sent_submissions()
+    if not sent:
+        return
+    st.subheader("Public score and validation", anchor=False)
+    table = html.table(
+        ("Submission", "Valid log loss", "Public score", "Gap"),
+        [_line(entry) for entry in sent[:SHOWN]],
+    )
+    html.styled(f'{_WHOLE_FIGURES}<div class="sl-sent">{table}</div>')
+    if gaps := gap_note(sent):
+        st.caption(literal(gaps))
+    waiting = [entry for entry in sent if entry["status"] == "pending"]
+    if waiting and st.button("Look for the score", icon=":material/refresh:", key="submit_look"):
+        with st.spinner("Asking Kaggle…"):
+            st.session_state[_SAID] = _look(waiting)
+        st.rerun()
+
+
+def gap_note(sent: list[dict[str, Any]]) -> str:
+    """Say how far public scores lie from validation in the competition sent to last.
+
+    The gap is the public score minus the validation log loss at the same bounds.
+    """
+    last = sent[0]["competition"]
+    gaps = [s["gap"] for s in sent if s["competition"] == last and s["gap"] is not None]
+    if not gaps:
+        return ""
+    n = len(gaps)
+    over = f"Over {n} submissions" if n > 1 else "In one submission"
+    spread = f" (from {min(gaps):+.5f} to {max(gaps):+.5f})" if n > 1 else ""
+    return (
+        f"{over} to {last} the public score minus the validation log loss at the same bounds was "
+        f"{sum(gaps) / n:+.5f}{' on average' if n > 1 else ''}{spread}; this holds where the "
+        "competition scores by log loss."
+    )
+
+
+def _send(run: Run, submission: Submission, competition: str, message: str) -> tuple[bool, str]:
+    try:
+        name = check_sending(competition, message, list(submission.flagged), accepted=True)
+        file = write_submission(
+            run.folder / "submissions", submission, run=run.name, now=datetime.now(UTC)
+        )
+        sent = send_submission(run, file, name, message)
+        known = "" if sent["new"] else " The same file was there already and was not sent again."
+        sent = wait_for_score(file, WAIT_SECONDS)
+    except (Refused, OSError) as error:
+        return False, str(error)
+    return True, _scored(sent) + known
+
+
+def _look(waiting: list[dict[str, Any]]) -> tuple[bool, str]:
+    texts = []
+    try:
+        for entry in waiting:
+            folder = open_run(str(entry["run"])).folder / "submissions"
+            texts.append(_scored(wait_for_score(folder / Path(str(entry["file"])).name, 0)))
+    except (Refused, OSError) as error:
+        return False, str(error)
+    return True, " ".join(texts)
+
+
+def _scored(sent: dict[str, Any]) -> str:
+    if sent["score"] is None:
+        return f"Submission {sent['ref']} is at Kaggle, without a score so far."
+    return f"Submission {sent['ref']} has the public score {sent['score']:.5f}."
+
+
+def _line(entry: dict[str, Any]) -> list[str]:
+    def figure(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    score = figure(entry["score"], ".5f")
+    sent = str(entry["sent"])[:16].replace("T", " ")
+    within = f"bounds {entry['lower']} and {entry['upper']}"
+    return [
+        f"{sent} · {entry['competition']} · ref {entry['ref']} · {within}",
+        figure(entry["valid_log_loss"], ".5f"),
+        score or ("failed" if entry["status"] == "error" else "waiting"),
+        figure(entry["gap"], "+.5f"),
+    ]

@@ -1,0 +1,162 @@
+"""Submit: is the file right, what is in it, and one button that writes and hands it over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.selection import address
+from dashboard.shared import html, tables
+from dashboard.shared.escape import literal
+from dashboard.views.submit import charts, data, kaggle
+from dashboard.views.submit.checks import checks_list
+from dashboard.views.submit.download import deliver, hand_over
+from engine.competition.prepare import find_sample
+from engine.competition.records import list_submissions
+from engine.competition.submission import Submission, to_csv
+from engine.errors import Refused
+from engine.runs.run import Run, open_run
+
+PREVIEW, EARLIER = 8, 10
+
+
+def page() -> None:
+    name = address.run_name()
+    st.header("Submit", anchor=False)
+    if name is None:
+        html.no_run("hand in its predictions")
+        return
+    run = open_run(name)
+    test = tables.test_table(name)
+    if test is None or not len(test):
+        st.write("This run has no test pictures, so there is nothing to hand in.")
+        return
+    lower, upper = run.bounds
+    checks, action = st.columns([3, 2], gap="large")
+    with action:
+        sample = _sample(run)
+    submission = data.submission(name, lower, upper, sample)
+    with checks:
+        st.subheader(_verdict(submission), anchor=False)
+        html.styled(checks_list(submission.checks))
+    with action:
+        ready = _hand_over(run, submission)
+        kaggle.send_form(run, submission, ready)
+    first, second = st.columns([2, 3], gap="large")
+    with first:
+        st.subheader("First lines", anchor=False)
+        st.code(_preview(submission), language=None)
+        st.caption(f"{len(submission.ids):,} rows")
+    with second:
+        st.subheader("What is handed in", anchor=False)
+        histogram = data.handed_in(test, lower, upper)
+        figure = charts.handed_in_figure(histogram, test.score_name, (lower, upper))
+        st.plotly_chart(figure, key="handed_in", config={"displayModeBar": False})
+    kaggle.sent_table()
+    _earlier(run)
+    deliver()
+
+
+def _verdict(submission: Submission) -> str:
+    failed = sum(not check.passed for check in submission.checks)
+    if failed:
+        return f"{failed} of {len(submission.checks)} checks failed"
+    return "All checks passed, one needs your word" if submission.flagged else "All checks passed"
+
+
+def _sample(run: Run) -> Path | None:
+    """Let the person choose another sample file of the data folder."""
+    found, root = find_sample(run), run.data_root
+    files = sorted(path for path in root.glob("*.csv") if path.is_file()) if root.is_dir() else []
+    options: list[Path | None] = [found] if found else [None]
+    options += [path for path in files if path != found]
+    chosen: Path | None = st.selectbox(
+        "Sample file",
+        options,
+        format_func=lambda path: "none: the plain form id,label" if path is None else path.name,
+        key=f"submit_sample_{run.name}",
+        disabled=len(options) == 1,
+        help="The competition's own file, kept beside the pictures, decides the columns, the ids "
+        "and their order.",
+    )
+    return chosen
+
+
+def _hand_over(run: Run, submission: Submission) -> bool:
+    lower, upper = submission.lower, submission.upper
+    st.markdown(f"Within the bounds **{lower:.6g}** and **{upper:.9g}**, as set on the Clip page.")
+    ready = submission.ok
+    if submission.flagged:
+        n = len(submission.flagged)
+        what, get = ("picture", "gets") if n == 1 else ("pictures", "get")
+        st.markdown(
+            f"{n:,} test {what} could not be read and {get} the share of the class in training."
+        )
+        ready &= st.checkbox("I know; hand it in so", key=f"submit_known_{run.name}_{n}")
+    pressed = st.button(
+        "Write and download the file",
+        type="primary",
+        icon=":material/download:",
+        disabled=not ready,
+        key="submit_button",
+        width="stretch",
+    )
+    if pressed and ready:
+        try:
+            hand_over(f"submission-{run.name}.csv", data.hand_in(run, submission))
+        except Refused as error:
+            st.error(literal(str(error)), icon=":material/error:")
+    if not submission.ok:
+        st.caption("The file can be written once every check passes.")
+    return ready
+
+
+def _preview(submission: Submission) -> str:
+    head = replace(
+        submission,
+        ids=submission.ids[:PREVIEW],
+        values=[column[:PREVIEW] for column in submission.values],
+    )
+    lines = to_csv(head).decode().splitlines()
+    return "\n".join(line if len(line) <= 300 else line[:299] + "…" for line in lines)
+
+
+def _earlier(run: Run) -> None:
+    records = list_submissions(run.folder / "submissions")
+    st.subheader("Earlier submissions", anchor=False)
+    if not records:
+        st.caption("None yet. Every file written here is kept with the run.")
+    for record in records[:EARLIER]:
+        _record(run, record)
+    if len(records) > EARLIER:
+        with st.expander(f"{len(records) - EARLIER:,} more"):
+            for record in records[EARLIER:]:
+                _record(run, record)
+
+
+def _record(run: Run, record: dict[str, Any]) -> None:
+    file = run.folder / "submissions" / Path(str(record.get("file"))).name
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        if reason := record.get("reason"):
+            st.markdown(f"{literal(file.name)}: {literal(str(reason))}", width="content")
+        else:
+            score = (record.get("kaggle") or {}).get("score")
+            parts = [
+                str(record.get("created", ""))[:19].replace("T", " "),
+                f"bounds {record.get('lower')} and {record.get('upper')}",
+                f"{record.get('rows')} rows",
+                *([f"scored {score}"] if score is not None else []),
+            ]
+            st.markdown("  ·  ".join(literal(part) for part in parts), width="content")
+        pressed = st.button(
+            "Download", key=f"again_{file.name}", icon=":material/download:", type="tertiary",
+            disabled=not file.is_file(),
+        )  # fmt: skip
+    if pressed:
+        hand_over(file.name, file.read_bytes())
+
+
+page()

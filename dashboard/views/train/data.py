@@ -1,0 +1,120 @@
+"""The cache of data folders looked at on the Train page, and what is told about them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.security import check_readable
+from engine.data.dataset import Dataset, duplicates, load_dataset
+from engine.data.layouts import find_pictures
+from engine.data.splits import divided
+from engine.errors import Refused
+from engine.runs.files import workspace
+from engine.runs.run import list_runs
+
+KEPT = 4
+RECENT = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A data folder as it was found.
+
+    Attributes
+    ----------
+    dataset : with the usual split
+    valid_given : whether the data has valid pictures of its own
+    repeated : byte-identical pictures in two splits or under two labels
+    """
+
+    dataset: Dataset
+    valid_given: bool
+    repeated: list[dict[str, object]]
+
+
+def look_at(data: Path, progress: Callable[[str, int, int], None]) -> Looked:
+    """Return what a data folder holds; read once while its folders' times stay the same.
+
+    Raises
+    ------
+    Refused
+        When there is nothing to fit, or it lies where nothing may be read.
+    """
+    check_readable(data, data.glob("*.zip") if os.path.isdir(data) else ())
+    key, kept = (data, _changed(data)), _kept()
+    if key not in kept:
+        listing = find_pictures(data)
+        check_readable(data, (listing.root / path for path in listing.pictures["path"]))
+        given = bool((listing.pictures["split"] == "valid").any())
+        dataset = load_dataset(data, progress=progress)
+        kept[key] = Looked(dataset, given, duplicates(dataset.images))
+        for old in list(kept)[:-KEPT]:
+            del kept[old]
+    return kept[key]
+
+
+@lru_cache(maxsize=8)
+def counts(looked: Looked, valid: int | None, sample: bool, seed: int) -> pd.DataFrame:
+    """Count pictures by class (index) and split (columns), split as `fit` will split them.
+
+    Raises
+    ------
+    Refused
+        When ``valid`` does not fit.
+    """
+    images = looked.dataset.images
+    if not looked.valid_given:
+        images = images.assign(split=images["split"].where(images["split"] != "valid", "train"))
+    images = divided(images, looked.dataset.root, valid, sample, seed)
+    split = images["split"]
+    table = pd.crosstab(images["label"].fillna("").mask(split == "test", ""), split)
+    table = table.reindex(columns=["train", "valid", "test"], fill_value=0)
+    return table.reindex(list(looked.dataset.class_names), fill_value=0)
+
+
+def samples(looked: Looked, n: int) -> pd.DataFrame:
+    """Choose labelled pictures to look at, the classes in turn, the same every time."""
+    images = looked.dataset.images
+    labelled = images[images["split"] != "test"].sort_values("id")
+    shuffled = labelled.iloc[np.random.default_rng(0).permutation(len(labelled))]
+    turn = shuffled.groupby("label").cumcount()
+    return shuffled.assign(turn=turn).sort_values(["turn", "label"], kind="stable").head(n)
+
+
+def recent_folders() -> list[str]:
+    """Return the data folders of the newest runs that still exist, and the demo."""
+    found: list[str] = []
+    for run in list_runs()[:50]:
+        try:
+            data = run.config.get("data")
+        except Refused:
+            continue
+        if isinstance(data, str) and data not in found and Path(data).exists():
+            found.append(data)
+    demo = str(workspace() / "demo")
+    if demo not in found and (workspace() / "demo" / "train").is_dir():
+        found.append(demo)
+    return found[:RECENT]
+
+
+def _changed(data: Path) -> int:
+    """Return the newest time among the folder, its folders and theirs, in nanoseconds."""
+    try:
+        below = [path for path in data.glob("*") if path.is_dir()] if data.is_dir() else []
+        below += [path for folder in list(below) for path in folder.glob("*/")][:2000]
+        return max(path.stat().st_mtime_ns for path in (data, *below))
+    except (OSError, ValueError):  # a name may hold a null byte
+        return 0
+
+
+@st.cache_resource
+def _kept() -> dict[tuple[Path, int], Looked]:
+    return {}

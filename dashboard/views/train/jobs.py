@@ -1,0 +1,121 @@
+"""The fits under way and those that ended lately: live, and the same in every tab."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.selection import address
+from dashboard.shared import html
+from dashboard.views.train import charts, jobs_text
+from engine.errors import Refused
+from engine.runs import jobs
+from engine.runs.run import Run, list_runs
+
+ENDED, LINES, LOOK_BACK = 3, 8, 30
+_DISMISSED = "jobs_dismissed"
+
+
+def show() -> None:
+    """Show the fits; while one is under way this part of the page runs every second."""
+    active = [run.name for run in jobs.running_jobs()]
+    refresh = 1.0 if active else None
+    st.fragment(_panel, run_every=refresh)(active)
+
+
+def _panel(active: list[str]) -> None:
+    runs = list_runs()
+    now = [run for run in runs if jobs.progress_of(run).active]
+    if [run.name for run in now] != active:
+        st.rerun()  # the whole page: the run picker knows of it too
+    if now:
+        st.subheader("Under way", anchor=False)
+    for run in now:
+        _running(run)
+    gone = st.session_state.setdefault(_DISMISSED, set())
+    ended = [run for run in runs[:LOOK_BACK] if run not in now and run.name not in gone]
+    ended = [run for run in ended if _worth_a_word(run)][:ENDED]
+    if ended:
+        st.subheader("Ended lately", anchor=False)
+    for run in ended:
+        _ended(run)
+
+
+def _running(run: Run) -> None:
+    job = jobs.progress_of(run)
+    with st.container(border=True, key=f"job_{run.name}"):
+        with _line():
+            html.styled(jobs_text.job_title(_title(run)), "content")
+            st.button(
+                "Cancel", key=f"cancel_{run.name}", on_click=jobs.cancel, args=(run,),
+                disabled=job.cancelling,
+            )  # fmt: skip
+        request = run.config.get("request") or {}
+        whole = (request.get("train") or run.config.get("train")) == "all"
+        html.styled(jobs_text.job_progress(job, whole, request.get("name") == "Demo"))
+        _curves(run)
+
+
+def _ended(run: Run) -> None:
+    job = jobs.progress_of(run)
+    with st.container(border=True, key=f"job_{run.name}"):
+        with _line():
+            html.styled(jobs_text.job_title(_title(run)), "content")
+            if job.state == "done":
+                if st.button("Open", key=f"open_{run.name}", type="primary"):
+                    st.switch_page("views/overview/page.py", query_params={address.RUN: run.name})
+            else:
+                st.button(
+                    "Dismiss", key=f"dismiss_{run.name}", on_click=_dismiss, args=(run.name,),
+                    type="tertiary",
+                )  # fmt: skip
+        if job.state == "done":
+            valid = run.config.get("valid") or {}
+            html.styled(jobs_text.job_done(valid.get("accuracy"), valid.get("log_loss")))
+            with st.expander("How it went"):
+                _curves(run)
+            return
+        lines = [] if job.state == "cancelled" else jobs.last_log_lines(run, LINES)
+        html.styled(jobs_text.job_end(job, lines))
+
+
+def _line() -> DeltaGenerator:
+    """Return a container that holds a title and, at the right where there is room, a button."""
+    return st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    )
+
+
+def _curves(run: Run) -> None:
+    epochs = run.epochs
+    if not epochs:
+        return
+    left, right = st.columns(2, gap="large")
+    for column, what, word in ((left, "loss", "log loss"), (right, "accuracy", "accuracy")):
+        column.plotly_chart(
+            charts.epochs_figure(epochs, what, word),
+            key=f"{what}_{run.name}",
+            config={"displayModeBar": False},
+        )
+
+
+def _worth_a_word(run: Run) -> bool:
+    """Tell whether a run ended badly, or was started from here."""
+    try:
+        return jobs.progress_of(run).state != "done" or "request" in run.config
+    except Refused:
+        return False
+
+
+def _title(run: Run) -> str:
+    try:
+        config = run.config
+    except Refused as error:
+        return str(error)
+    return "  ·  ".join(
+        [str(config.get("name") or run.name), str(config["backbone"]), str(config.get("data", ""))]
+    )
+
+
+def _dismiss(name: str) -> None:
+    st.session_state[_DISMISSED].add(name)

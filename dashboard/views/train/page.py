@@ -1,0 +1,174 @@
+"""Train: look at a data folder, choose, start; then watch, from any tab, or leave."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.security import check_readable
+from dashboard.shared import html, thumbnails
+from dashboard.shared.escape import literal
+from dashboard.shared.thumbnails import Picture
+from dashboard.views.train import data as train_data
+from dashboard.views.train import form
+from dashboard.views.train import jobs as train_jobs
+from dashboard.views.train.data import Looked
+from dashboard.views.train.text import picture_grid
+from engine.errors import Refused
+from engine.runs import jobs
+
+SAMPLES = 24
+DATA, RECENT, STARTED = "train_data", "train_recent", "train_started"
+
+
+def page() -> None:
+    st.header("Train", anchor=False)
+    train_jobs.show()
+    data = choose_data()
+    if data is None:
+        return
+    try:
+        looked = look_at(data)
+    except Refused as error:
+        st.error(literal(str(error)), icon=":material/error:")
+        return
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        class_counts(looked)
+        put_aside(looked)
+    with right:
+        sample_grid(looked)
+    start(data, form.choices(looked))
+
+
+def choose_data() -> Path | None:
+    """Let the person name a data folder, or take one used before."""
+    st.subheader("Pictures", anchor=False)
+    recent = train_data.recent_folders()
+    if st.session_state.pop(STARTED, False):  # the fit above is what matters now
+        st.session_state[DATA], st.session_state[RECENT] = "", None
+    st.text_input(
+        "Data folder",
+        key=DATA,
+        placeholder="/home/me/dogs-vs-cats",
+        help="A Kaggle folder (train/cat.0.jpg, test/1.jpg), a folder with train/<class>/…, a "
+        "folder of class folders, a CSV with path,label, or a folder with train.zip and test.zip. "
+        "It is only read.",
+    )
+    if recent and not st.session_state[DATA]:
+        st.pills(
+            "Used before", recent, key=RECENT, on_change=take_recent,
+            format_func=lambda path: literal(_short(path)),
+        )  # fmt: skip
+    text = str(st.session_state[DATA]).strip()
+    if not text:
+        st.caption("Name a folder of labelled pictures to see what is in it before anything runs.")
+        return None
+    # Unlike Path's, this one leaves a `~name` alone that is nobody's.
+    return Path(os.path.expanduser(text)).absolute()
+
+
+def take_recent() -> None:
+    """Take over a folder used before (a callback)."""
+    st.session_state[DATA] = st.session_state[RECENT] or ""
+
+
+def look_at(data: Path) -> Looked:
+    """Read the folder, with a bar while that takes time."""
+    bar = st.empty()
+
+    def progress(stage: str, done: int, total: int) -> None:
+        bar.progress(done / max(total, 1), f"Reading {done:,} of {total:,} files")
+
+    looked = train_data.look_at(data, progress)
+    bar.empty()
+    return looked
+
+
+def class_counts(looked: Looked) -> None:
+    """Tabulate the classes, split by the choices further down as `fit` will split them."""
+    try:
+        counts = train_data.counts(looked, *form.split_choices(looked))
+    except Refused as error:
+        st.error(literal(str(error)), icon=":material/error:")
+        return
+    test = int((looked.dataset.images["split"] == "test").sum())
+    total = counts[["train", "valid"]].sum()
+    rows = [
+        (name, f"{row.train:,}", f"{row.valid:,}")
+        for name, row in zip(counts.index, counts.itertuples(), strict=True)
+    ]
+    shown = rows[:12]
+    if len(rows) > 12:
+        rest = counts.iloc[12:][["train", "valid"]].sum()
+        shown.append((f"and {len(rows) - 12:,} more", f"{rest.train:,}", f"{rest.valid:,}"))
+    shown.append(("All classes", f"{total.train:,}", f"{total.valid:,}"))
+    html.styled(html.table(("Class", "train", "valid"), shown))
+    how = "as the folder says" if looked.valid_given else "held out of the labelled ones"
+    notes = [f"{test:,} test pictures.", f"Valid pictures: {how}."]
+    if looked.dataset.ignored:
+        notes.append(f"{looked.dataset.ignored:,} other files passed over.")
+    st.caption(" ".join(notes))
+
+
+def sample_grid(looked: Looked) -> None:
+    chosen = train_data.samples(looked, SAMPLES)
+    files = [
+        Picture(looked.dataset.root / path, sha256)
+        for path, sha256 in zip(chosen["path"], chosen["sha256"], strict=True)
+    ]
+    html.styled(picture_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True))))
+
+
+def put_aside(looked: Looked) -> None:
+    """Show what cannot be used, and what is there twice."""
+    bad = looked.dataset.quarantine
+    if len(bad):
+        reasons = bad["reason"].value_counts()
+        with st.expander(
+            f"{len(bad):,} pictures put aside", icon=":material/report:", expanded=False
+        ):
+            lines = [(str(reason), f"{n:,}") for reason, n in reasons.head(8).items()]
+            html.styled(html.table(("Reason", "pictures"), lines))
+            st.dataframe(bad[["path", "reason"]], hide_index=True, height="auto", key="aside")
+    if notes := looked.dataset.notes:
+        with st.expander(f"{len(notes):,} pictures are unusual, and used", icon=":material/info:"):
+            table = [{"Path": path, "Note": note} for path, note in notes.items()]
+            st.dataframe(table, hide_index=True, key="noted")
+    if looked.repeated:
+        with st.expander(
+            f"{len(looked.repeated):,} pictures are there twice, in two splits or under two labels",
+            icon=":material/content_copy:",
+        ):
+            columns = {"paths": "Paths", "splits": "Splits", "labels": "Labels"}
+            rows = [
+                {columns[key]: ", ".join(map(str, entry[key])) for key in columns}  # type: ignore[call-overload]
+                for entry in looked.repeated
+            ]
+            st.dataframe(rows, hide_index=True, key="repeated")
+    if not len(bad) and not looked.repeated:
+        st.caption("Every file can be read, and no picture is in two splits or under two labels.")
+
+
+def start(data: Path, options: dict[str, Any]) -> None:
+    if st.button("Start", type="primary", icon=":material/play_arrow:", key="train_start"):
+        try:
+            if options["weights"] not in form.WEIGHTS:
+                check_readable(Path(os.path.expanduser(options["weights"])).absolute())
+            jobs.start_fit(data, options)
+        except Refused as error:
+            st.error(literal(str(error)), icon=":material/error:")
+            return
+        st.session_state[STARTED] = True
+        st.rerun()
+    st.caption("It runs on its own: close the tab, come back later, and it is here.")
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 60 else "…" + path[-59:]
+
+
+page()

@@ -1,0 +1,19 @@
+"""The grid of example pictures as HTML; all text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboard.shared.escape import literal_html
+
+
+def picture_grid(pictures: Sequence[tuple[str, str]]) -> str:
+    """Return a grid of (data URI, caption)."""
+    cells = "".join(
+        "<figure>"
+        + (f'<img src="{src}" alt="">' if src else '<div class="lost"></div>')
+        + f'<figcaption title="{literal_html(caption)}">{literal_html(caption)}</figcaption>'
+        + "</figure>"
+        for src, caption in pictures
+    )
+    return f'<div class="sl-grid">{cells}</div>'

@@ -1,0 +1,1 @@
+"""The command line: commands, option types, console output, progress and exit codes."""

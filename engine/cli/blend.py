@@ -1,0 +1,56 @@
+"""`blend`: several runs become one that costs less than each of them, if it does."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from engine.cli import console
+from engine.cli.options import AsJson
+from engine.runs.run import open_run
+
+RunNames = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN RUN [RUN …]", help="Two runs or more.", show_default=False),
+]
+
+
+def blend(
+    runs: RunNames,
+    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Blend several runs into one, with the weights that cost least, and keep it as a run.
+
+    The weights are chosen on out-of-fold predictions where all runs have them, else on the
+    validation set; what the blend gains over the best of them is cross-validated.
+    """
+    from engine.competition.blend import keep_blend, prepare_blend
+
+    prepared = prepare_blend([open_run(run) for run in runs])
+    made = keep_blend(prepared, name)
+    value = {"run": made.name, **prepared.summary()}
+    print(json.dumps(value, allow_nan=False)) if as_json else _draw(value)
+
+
+def _draw(value: dict[str, Any]) -> None:
+    out = console.console()
+    table = console.columns("run", "weight", "log loss")
+    for member in value["members"]:
+        name = console.literal(member["run"])
+        table.add_row(name, f"{member['weight']:.3f}", f"{member['log_loss']:.4f}")
+    out.print(table)
+    low, high = value["gain_interval"]
+    verdict = "it pays" if value["pays"] else "it costs" if high < 0 else "within the noise"
+    out.print(
+        f"log loss of the blend [bold]{value['cross_validated_log_loss']:.4f}[/], cross-validated "
+        f"on {value['n']:,} pictures"
+    )
+    out.print(
+        f"gain over the best run {value['gain']:+.4f}, 95 % {low:+.4f} to {high:+.4f}: {verdict}"
+    )
+    out.print(Text.assemble(("run ", "dim"), (value["run"], "bold")))
+    out.print(Text(f"Next: python -m engine clip {value['run']}"), style="dim")

@@ -1,0 +1,110 @@
+"""`bounds`: which correction of the probabilities can be trusted, also on a harder test set."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli import console
+from engine.cli.options import AsJson, On, RunName
+from engine.errors import Refused
+from engine.runs.run import Run, open_run
+
+
+def bounds(
+    run: RunName,
+    worse: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Points of accuracy by which the test set may be worse; learned from the scores "
+            "of this run's submissions where there are some, else 0.",
+        ),
+    ] = None,
+    on: On = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare no correction, clipping, temperature and others, each on pictures it has not seen.
+
+    The choice itself is cross-validated, and one recommendation says when it is a toss-up.
+    """
+    opened = open_run(run)
+    value = {"run": opened.name, **trusted(opened, worse, on.value if on else None)}
+    print(json.dumps(value, allow_nan=False)) if as_json else _draw(value)
+
+
+def trusted(run: Run, points: float | None = None, split: str | None = None) -> dict[str, Any]:
+    """Return what the command's JSON holds.
+
+    Raises
+    ------
+    Refused
+        When the pictures have no labels or are too few, or ``points`` is impossible.
+    """
+    from engine.analysis.recommendation import compare_corrections
+    from engine.analysis.shift import learned_points, worse_loss
+    from engine.competition.prepare import positive_index
+    from engine.competition.records import scored_bounds
+
+    split = split or run.labelled_split
+    predictions = run.predictions(split)
+    if not predictions.labelled:
+        raise Refused(f"run {run.name} has no labelled pictures to compare corrections on.")
+    y, p, positive = predictions.y_true, predictions.probabilities, positive_index(run)
+    try:
+        compared = compare_corrections(y, p, positive)
+        scores = scored_bounds(run.folder / "submissions")
+        learned = learned_points(worse_loss(y, p, 0, positive), scores) if scores else None
+        asked = points if points is not None else (learned or 0.0)
+    except ValueError as error:
+        raise Refused(f"run {run.name}: {error}.") from error
+    try:
+        harder = worse_loss(y, p, asked, positive)
+    except ValueError as error:
+        raise Refused(f"--worse: {error}.") from error
+    return {
+        "on": split,
+        **compared.summary(),
+        "worse": {
+            **harder.summary(run.bounds),
+            "learned": learned,
+            "scores": [
+                {"lower": low, "upper": high, "score": score} for low, high, score in scores
+            ],
+        },
+    }
+
+
+def _draw(value: dict[str, Any]) -> None:
+    from engine.analysis.shift import learned_sentence
+
+    out = console.console()
+    out.print(f"run [bold]{value['run']}[/]   n = {value['n']:,}")
+    table = console.columns("correction", "log loss", "to raw", "low", "high", "to best")
+    table.columns[0].no_wrap = True
+    for line in value["corrections"]:
+        name = f"{line['title']} *" if line["name"] == value["recommended"] else line["title"]
+        low, high = line["interval"]
+        figures = (line["difference"], low, high, line["to_best"])
+        table.add_row(name, f"{line['log_loss']:.5f}", *(f"{figure:+.5f}" for figure in figures))
+    out.print(table)
+    for line in value["left_out"]:
+        out.print(f"left out: {line['title'].lower()}, {line['reason']}", style="dim")
+    out.print(value["sentence"], style="bold")
+    worse = value["worse"]
+    if worse["learned"] is not None:
+        out.print(learned_sentence(worse["learned"], len(worse["scores"])))
+    if worse["points"] == 0:
+        out.print(
+            "--worse 0.5 shows what half a point less on the test set would cost", style="dim"
+        )
+        return
+    best = worse["best_symmetric"]
+    out.print(
+        f"if the test set is {worse['points']:.3g} points worse: log loss {worse['raw']:.5f} "
+        f"without clipping, {worse['at_chosen']:.5f} at the run's bounds, {best['log_loss']:.5f} "
+        f"at {best['lower']:.4g} to {best['upper']:.6g}, the best; if it is not worse, those cost "
+        f"{best['cost_if_not_worse']:+.5f}"
+    )

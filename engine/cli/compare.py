@@ -1,0 +1,68 @@
+"""`compare`: which of two runs is better, and which pictures one fixes or breaks."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from engine.cli import console
+from engine.cli.options import AsJson, RunName
+from engine.runs.run import Run, open_run
+
+_SHOWN = 10
+
+OtherName = Annotated[
+    str, typer.Argument(metavar="OTHER", help="The run that it is compared with.")
+]
+
+
+def compare(run: RunName, other: OtherName, as_json: AsJson = False) -> None:
+    """Compare two runs on the labelled pictures that both predicted.
+
+    Differences are RUN minus OTHER, with paired bootstrap intervals. Fixed pictures are those that
+    only RUN gets right, broken ones those that only OTHER does.
+    """
+    first, second = open_run(run), open_run(other)
+    found = compared(first, second)
+    print(json.dumps(found, allow_nan=False)) if as_json else _draw(found)
+
+
+def compared(first: Run, second: Run) -> dict[str, Any]:
+    """Return the comparison of two runs as plain values."""
+    from engine.analysis import compare as analysis
+
+    a, b = (run.predictions(run.labelled_split) for run in (first, second))
+    return analysis.summary(analysis.compare(a, b), first.name, second.name)
+
+
+def _draw(value: dict[str, Any]) -> None:
+    out = console.console()
+    left_out = "".join(f"; {n:,} left out, {why}" for why, n in value["left_out"].items())
+    out.print(f"{value['n']:,} pictures predicted by both{left_out}", style="dim")
+    table = console.columns("", "run", "other", "difference", "95 % interval")
+    for key, title in (("log_loss", "log loss"), ("accuracy", "accuracy")):
+        low, high = value[f"{key}_interval"]
+        table.add_row(
+            title, *(f"{score:.4f}" for score in value[key]), f"{value[f'{key}_difference']:+.4f}",
+            f"{low:+.4f} to {high:+.4f}",
+        )  # fmt: skip
+    out.print(table)
+    fixed, broken = len(value["fixed"]), len(value["broken"])
+    out.print(
+        f"both right {value['both_right']:,}   fixed [bold]{fixed:,}[/]   "
+        f"broken [bold]{broken:,}[/]   both wrong {value['both_wrong']:,}"
+    )
+    kappa = value["kappa"]
+    test = "exact" if value["mcnemar"]["exact"] else "chi-square"
+    out.print(
+        f"McNemar p = {value['mcnemar']['p']:.4f} ({test}); equal predictions "
+        f"{value['agreement']:.2%}, kappa {'undefined' if kappa is None else f'{kappa:.3f}'}"
+    )
+    for word in ("fixed", "broken"):
+        if ids := value[word]:
+            more = "" if len(ids) <= _SHOWN else f" and {len(ids) - _SHOWN:,} more"
+            out.print(console.literal(f"{word}: {', '.join(ids[:_SHOWN])}{more}"), style="dim")
+    out.print(Text(console.plain(value["verdict"]), style="bold"))

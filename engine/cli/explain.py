@@ -1,0 +1,103 @@
+"""The command `explain`: heat maps and the nearest training pictures of one picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.cli import console
+from engine.cli.options import AsJson, RunName
+from engine.errors import Refused
+from engine.runs.run import open_run
+
+
+def explain(
+    run: RunName,
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="The picture's id, such as [bold]cat.12[/].")
+    ] = "",
+    split: Annotated[
+        str | None, typer.Option(help="Where to look for it: valid, train or test; all three.")
+    ] = None,
+    serve: Annotated[bool, typer.Option(hidden=True)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show why: what in a picture spoke for a class, and the training pictures most like it.
+
+    Writes a heat map (Grad-CAM) over the picture for the predicted and for the true class, and
+    lists the nearest training pictures in feature space. For convolutional backbones.
+    """
+    if serve:
+        _serve()
+        return
+    if not id:
+        raise typer.BadParameter("give the ID of a picture.")
+    opened = open_run(run)
+    from engine.data.overlays import laid_over
+    from engine.model.explain import Explainer
+    from engine.runs.files import write_atomic
+
+    found = Explainer(opened).explain(id, split)
+    content = (opened.data_root / found["path"]).read_bytes()
+    for each in found["maps"]:
+        drawn = Path(each["file"])
+        over = drawn.with_name(f"{drawn.stem}-over.png")
+        write_atomic(over, laid_over(content, drawn.read_bytes()))
+        each["over"] = str(over)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        draw(found)
+
+
+def draw(found: dict[str, Any]) -> None:
+    """Print an explanation for people."""
+    out = Console(highlight=False)
+    said = [f"predicted {found['predicted']}"] + [f"true {found['true']}"] * bool(found["true"])
+    out.print(_text(f"{found['id']} ({found['split']}): {', '.join(said)}"), style="bold")
+    for each in found["maps"]:
+        name = f"{each['class']} ({' and '.join(each['roles'])})"
+        if each["blank"]:
+            out.print(_text(f"Nothing in the picture spoke for {name}."))
+        else:
+            out.print(_text(f"What spoke for {name}: {each['over']}"), soft_wrap=True)
+    if found["note"]:
+        out.print(_text(found["note"]), style="yellow")
+        return
+    table = Table("nearest training picture", "label", box=None, pad_edge=False)
+    table.add_column("distance", justify="right")
+    for near in found["neighbours"]:
+        table.add_row(_text(near["id"]), _text(near["label"]), f"{near['distance']:.4f}")
+    out.print(table)
+
+
+def _text(text: str) -> Text:
+    return Text(console.plain(text))
+
+
+def _serve() -> None:
+    from engine.model.explain import Explainer
+    from engine.runs.worker import serve
+
+    opened: dict[str, Explainer] = {}
+
+    def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+        name, id, split = (question.get(key) for key in ("run", "id", "split"))
+        if not isinstance(name, str) or not isinstance(id, str):
+            raise Refused("a question has a run and an id.")
+        if name not in opened:
+            opened.clear()  # one network at a time
+            opened[name] = Explainer(open_run(name))
+        found = opened[name].explain(id, split if isinstance(split, str) else None)
+        if found["note"]:  # what is missing may be there when it is asked again
+            opened.clear()
+        return found
+
+    serve(answer)

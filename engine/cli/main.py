@@ -1,0 +1,311 @@
+"""The command line; it parses and prints, and decides nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from engine import __version__
+from engine.cli import console
+from engine.cli.blend import blend
+from engine.cli.bounds import bounds
+from engine.cli.compare import compare
+from engine.cli.dashboard import dashboard
+from engine.cli.embed import embed
+from engine.cli.exit_codes import exit_code, leave
+from engine.cli.explain import explain
+from engine.cli.options import AsJson, DeviceName, Lower, On, Precision, RunName, Train, Upper
+from engine.cli.progress import downloading, watching
+from engine.cli.slices import slices
+from engine.cli.submit import chosen_bounds, submit
+from engine.cli.triage import triage
+from engine.cli.verdict import verdict, verdicts
+from engine.errors import Refused
+from engine.runs.progress import Reporter, is_first, taken
+from engine.runs.run import Run, list_runs, open_run
+
+app = typer.Typer(
+    help="Fine-tune an image classifier, look again at what it gets wrong, hand in the submission."
+    "\n\nStart with [bold]demo[/], or with [bold]fit[/] on your own pictures; runs are kept in "
+    "$SECONDLOOK_HOME, else ./workspace.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"second-look {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to draw; made if missing.")],
+    train: Annotated[int, typer.Option(help="Labelled pictures.")] = 1200,
+    test: Annotated[int, typer.Option(help="Unlabelled pictures.")] = 300,
+    seed: Annotated[int, typer.Option(help="Another seed draws other pictures.")] = 0,
+    fit: Annotated[bool, typer.Option("--fit", help="Then fit a small network on them.")] = False,
+    into: Annotated[str | None, typer.Option(hidden=True)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw cats and dogs in Kaggle's layout, some of them with known faults (planted.csv)."""
+    from engine.data.demo import draw_demo
+
+    run = open_run(into) if into else None
+    with watching() as watcher, taken(run) if run else nullcontext():
+        report = Reporter(run, watcher.progress) if run else watcher.progress
+        summary = draw_demo(folder, train, test, seed, lambda done, n: report("draw", done, n))
+    if run:
+        run.set_status("queued")  # for the fit below
+    drawn = {
+        "folder": str(summary.folder),
+        "train": summary.train,
+        "test": summary.test,
+        "planted": summary.planted,
+    }
+    if not (fit and as_json):
+        _print(as_json, drawn, console.demo)
+    if fit:
+        from engine.model.fit_options import demo_options
+
+        _fit(demo_options(folder), run, as_json)
+
+
+@app.command()
+def download(
+    competition: Annotated[
+        str, typer.Argument(metavar="COMPETITION", help="Its name, the end of its address.")
+    ],
+    to: Annotated[Path | None, typer.Option(help="Where to; ./COMPETITION by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download a competition's files from Kaggle, checked; all of them or none."""
+    from engine.competition.download import download as download_files
+
+    with downloading() as progress:
+        done = download_files(competition, to, progress)
+    _print(as_json, done.summary(), console.download)
+
+
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The labelled pictures, see above.")],
+    backbone: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "vgg16",
+    weights: Annotated[
+        str, typer.Option(help="[bold]default[/] (torchvision's), none, or a weights file.")
+    ] = "default",
+    train: Annotated[
+        Train, typer.Option(help="The last layer on cached features, or the whole network.")
+    ] = Train.head,
+    epochs: Annotated[
+        int | None, typer.Option(help="At least 30 for the head, 10 for all.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures a training step.")] = 64,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the crop in pixels; the weights' own.")
+    ] = None,
+    valid: Annotated[
+        int | None, typer.Option(help="Pictures held out; 2,000, or 20 % of fewer than 10,000.")
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Rehearse: 200 train, 50 valid.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Decides the split and the training.")] = 0,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Also predict all labelled pictures out of fold, by so many heads."),
+    ] = None,
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="Relabel and leave out as the verdicts say.")
+    ] = False,
+    device: Annotated[DeviceName, typer.Option()] = DeviceName.auto,
+    precision: Annotated[Precision, typer.Option()] = Precision.auto,
+    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    into: Annotated[str | None, typer.Option(hidden=True)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a classifier and predict the valid and test pictures.
+
+    DATA is a Kaggle folder (train/cat.0.jpg, test/1.jpg), an ImageFolder (train/cat/x.jpg, and
+    valid/, test/ where there are any), a folder of class folders, a CSV with path,label[,split],
+    or a folder with train.zip and test.zip. Nothing in it is moved or changed.
+
+    Started again after an interruption with the same choices, it goes on where it was.
+    """
+    from engine.model.fit_options import FitOptions
+
+    options = FitOptions(
+        data=data, backbone=backbone, weights=weights, train=train.value, epochs=epochs,
+        batch_size=batch_size, lr=lr, image_size=image_size, valid=valid, sample=sample, seed=seed,
+        device=device.value, precision=precision.value, name=name, folds=folds,
+        verdicts=verdicts,
+    )  # fmt: skip
+    _fit(options, open_run(into) if into else None, as_json)
+
+
+@app.command()
+def predict(
+    run: RunName,
+    data: Annotated[
+        Path | None, typer.Option(help="New pictures; by default the run's own test pictures.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict pictures with a fitted run, from the cache where it can."""
+    from engine.model.predict import predict as predict_pictures
+
+    with watching() as watcher:
+        made = predict_pictures(open_run(run), data, watcher.progress)
+    _print(as_json, made.summary(), console.predict)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet table.")],
+    images: Annotated[Path, typer.Option(help="The folder of the pictures.")],
+    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a run from predictions made elsewhere.
+
+    The table has id or path, label (empty for test pictures), and one column a class, or one
+    column with P(positive).
+    """
+    from engine.data.import_predictions import import_run
+
+    with watching() as watcher:
+        run = import_run(file, images, name, watcher.progress)
+    config = run.config
+    _print(as_json, {"run": run.name, "n": config["n"], "valid": config["valid"]}, console.fit)
+
+
+@app.command()
+def report(
+    run: RunName,
+    n: Annotated[int, typer.Option(min=1, help="Pictures of each category.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the random ones.")] = 0,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write it as one page to hand on.")
+    ] = None,
+    on: On = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show metrics, the confusion matrix and the five categories of a run's labelled pictures."""
+    from engine.analysis.report import report as summarise
+
+    opened = open_run(run)
+    split = on.value if on else opened.labelled_split
+    found = {"run": opened.name, "on": split, **summarise(opened.predictions(split), n, seed)}
+    if html is not None:
+        from engine.html_report.write import write_page
+
+        with watching() as watcher:
+            found["html"] = str(write_page(opened, split, found, html, watcher.progress))
+    _print(as_json, found, console.report)
+
+
+@app.command()
+def clip(
+    run: RunName, lower: Lower = None, upper: Upper = None, on: On = None, as_json: AsJson = False
+) -> None:
+    """Show what clip bounds do to the log loss, and where the best ones lie."""
+    from engine.analysis.report import clip_report
+    from engine.competition.prepare import positive_index
+
+    opened = open_run(run)
+    low, high = chosen_bounds(opened, lower, upper)
+    split = on.value if on else opened.labelled_split
+    found = clip_report(
+        opened.predictions(split), low, high,
+        n_test=opened.config["n"]["test"], positive=positive_index(opened),
+    )  # fmt: skip
+    _print(as_json, {"run": opened.name, "on": split, **found}, console.clip)
+
+
+app.command()(submit)
+
+
+@app.command()
+def runs(as_json: AsJson = False) -> None:
+    """List what there is."""
+    lines = []
+    for run in list_runs():
+        try:
+            config = run.config
+        except Refused as error:
+            print(console.plain(str(error)), file=sys.stderr)
+            continue
+        scores = config.get("valid")
+        scores = scores if isinstance(scores, dict) else {}
+        lines.append(
+            {
+                "run": run.name,
+                "name": config.get("name"),
+                "created": config["created"],
+                "backbone": config["backbone"],
+                "status": run.status["state"],
+                "accuracy": scores.get("accuracy"),
+                "log_loss": scores.get("log_loss"),
+            }
+        )
+    _print(as_json, lines, console.runs)
+
+
+def _fit(options: Any, run: Run | None, as_json: bool) -> None:
+    from engine.model.fit import fit as fit_run
+
+    with watching() as watcher:
+        result = fit_run(options, run=run, progress=watcher.progress, on_epoch=watcher.epoch)
+    if is_first():
+        _print(as_json, result.summary(), console.fit)
+
+
+def _print(as_json: bool, value: Any, draw: Any) -> None:
+    if as_json:
+        print(json.dumps(value, ensure_ascii=True, allow_nan=False))
+    else:
+        draw(value)
+
+
+app.command()(embed)
+app.command()(explain)
+app.command()(compare)
+app.command()(blend)
+app.command()(slices)
+app.command()(bounds)
+app.command()(triage)
+app.command()(verdict)
+app.command()(verdicts)
+app.command()(dashboard)
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    return exit_code(app)
+
+
+def script() -> NoReturn:
+    """Run the command line as `second-look` does, and end the process with its exit code."""
+    leave(main())

@@ -1,0 +1,140 @@
+"""Progress for a person who is watching: bars and epoch lines on stderr, or nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+from engine.runs.progress import is_first
+
+_TITLES = {
+    "draw": "Drawing",
+    "list": "Reading the pictures",
+    "decode": "Checking the pictures",
+    "features": "Passing through the network",
+    "tsne": "Laying out neighbours",
+    "train": "Training",
+    "predict": "Predicting",
+    "measure": "Measuring the pictures",
+}
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} pictures/s" if task.speed else "", style="dim")
+
+
+class Watcher:
+    """Shows stages and epochs; every method may be handed on as a callback."""
+
+    def __init__(self, bars: Progress | None) -> None:
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Show ``done`` of ``total`` pictures of a stage."""
+        if not self._bars or stage == "predict":
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(_TITLES[stage], total=total, completed=0)
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Show one epoch's line."""
+        if self._bars:
+            self._bars.console.print(
+                f"epoch {line['epoch']:>3}/{line['epochs']}"
+                f"  loss {line['loss']:.4f}  accuracy {line['accuracy']:.4f}"
+                f"  valid loss {line['valid_loss']:.4f}"
+                f"  valid accuracy {line['valid_accuracy']:.4f}"
+                f"  {line['seconds']:.2f} s",
+                highlight=False,
+            )
+
+
+@contextmanager
+def watching() -> Iterator[Watcher]:
+    """Yield a watcher; it draws only on a terminal.
+
+    Meanwhile nothing that a C library prints (libjpeg warns so) reaches the terminal.
+    """
+    with _quiet_libraries() as stderr:
+        if not (stderr.isatty() and is_first()):
+            yield Watcher(None)
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=Console(file=stderr)) as bars:
+            yield Watcher(bars)
+
+
+@contextmanager
+def downloading() -> Iterator[Callable[[int, int], None]]:
+    """Yield a callback for bytes so far and in all; a bar is drawn only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    columns = (
+        TextColumn("Downloading"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal that something goes on."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[TextIO]:
+    """Point file descriptor 2 at nothing, and Python's stderr at where it pointed before."""
+    before = sys.stderr
+    try:
+        sys.stderr.flush()
+        own = os.dup(2)
+    except OSError:
+        yield before
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = os.fdopen(own, "w", buffering=1, errors="backslashreplace")
+    try:
+        yield sys.stderr
+    finally:
+        os.dup2(sys.stderr.fileno(), 2)
+        sys.stderr.close()
+        sys.stderr = before

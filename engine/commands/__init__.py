@@ -1,1 +1,0 @@
-"""Commands in a file of their own: each parses, asks its room, and prints."""

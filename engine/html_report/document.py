@@ -1,0 +1,228 @@
+"""The page itself, section by section, from plain values and thumbnails."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.analysis.slice_text import described
+from engine.analysis.slices import Slice
+from engine.html_report import charts
+from engine.html_report.text import share, table, text
+
+MATRIX_UP_TO, CLASSES_SHOWN, SLICES_SHOWN = 12, 8, 10
+_STYLE = Path(__file__).with_name("style.css")
+_CATEGORIES = {
+    "most-incorrect": ("Most confident incorrect", "Surest first: predicted {}, but wrong"),
+    "most-uncertain": ("Most uncertain", "The closest calls"),
+    "random-incorrect": ("Random incorrect", "Drawn from all mistakes"),
+    "most-correct": ("Most confident correct", "Surest first: predicted {}, and right"),
+    "random-correct": ("Random correct", "Drawn from all that is right"),
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows.
+
+    Attributes
+    ----------
+    run, title, facts : the run's name, what a person called it, and further facts, name to value
+    report, clip : as `report` and `clip` return them
+    slices : the worst first, None where the pictures could not be measured
+    thumbnails : path to JPEG bytes; a picture without one is shown as lost
+    measured : how many pictures the slices are of, None for all
+    """
+
+    run: str
+    title: str
+    facts: Mapping[str, str]
+    report: dict[str, Any]
+    clip: dict[str, Any]
+    slices: Sequence[Slice] | None
+    thumbnails: Mapping[str, bytes]
+    measured: int | None = None
+
+
+def document(page: Page) -> str:
+    """Return the page as one HTML document."""
+    title = text(page.title or page.run)
+    facts = " · ".join(f"{text(name)} {text(value)}" for name, value in page.facts.items() if value)
+    parts = [
+        "<header><p class=quiet>Second Look</p>"
+        f"<h1>{title}</h1><p class=quiet>{facts}</p></header>",
+        _figures(page.report),
+        _category(page, "most-incorrect"),
+        f'<div class="groups">{_category(page, "most-uncertain")}'
+        f"{_category(page, 'random-incorrect')}</div>",
+        f'<div class="two">{_confusion(page.report)}{_clip(page.clip)}</div>',
+        _slices(page.slices, page.measured),
+        _category(page, "most-correct"),
+        _category(page, "random-correct"),
+        f"<footer>Run {text(page.run)}. Intervals hold in 95 % of the cases in which the pictures "
+        "are drawn again; log losses are natural. This file asks nothing of the network.</footer>",
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{title}</title><style>{_STYLE.read_text('utf-8')}</style></head>"
+        f"<body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def classes_shown(report: dict[str, Any]) -> list[str]:
+    """Return the classes whose pictures are shown: all of a few, else those with most errors."""
+    names: list[str] = report["class_names"]
+    if len(names) <= CLASSES_SHOWN:
+        return names
+    counts = report["confusion_matrix"]
+    wrong = {
+        name: sum(row) - row[i] for i, (name, row) in enumerate(zip(names, counts, strict=True))
+    }
+    return sorted(sorted(names, key=lambda name: (-wrong[name], name))[:CLASSES_SHOWN])
+
+
+def shown_pictures(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every picture that the page will show; one may come more than once."""
+    found: list[dict[str, Any]] = []
+    for pictures in report["categories"].values():
+        if isinstance(pictures, dict):
+            for name in classes_shown(report):
+                found += pictures[name]
+        else:
+            found += pictures
+    return found
+
+
+def _figures(report: dict[str, Any]) -> str:
+    counts = report["confusion_matrix"]
+    wrong = sum(map(sum, counts)) - sum(row[i] for i, row in enumerate(counts))
+    (a_low, a_high), (l_low, l_high) = report["accuracy_interval"], report["log_loss_interval"]
+    cells = [
+        ("Log loss", f"{report['log_loss']:.4f}", f"95 %: {l_low:.4f} to {l_high:.4f}"),
+        ("Accuracy", share(report["accuracy"]), f"95 %: {share(a_low)} to {share(a_high)}"),
+        ("Wrong", f"{wrong:,}", f"of {report['n']:,} labelled pictures"),
+        ("Calibration error", share(report["expected_calibration_error"]), "0 % is honest"),
+    ]
+    return '<section class="figures">' + "".join(
+        f"<div><span>{name}</span><strong>{value}</strong><small>{note}</small></div>"
+        for name, value, note in cells
+    ) + "</section>"  # fmt: skip
+
+
+def _confusion(report: dict[str, Any]) -> str:
+    names = report["class_names"]
+    if len(names) <= MATRIX_UP_TO:
+        drawn = charts.matrix(names, report["confusion_matrix"])
+    else:
+        drawn = table(
+            ("true", "predicted", "pictures"),
+            (
+                (text(pair["label"]), text(pair["predicted"]), f"{pair['count']:,}")
+                for pair in report["most_confused"]
+            ),
+            "pairs",
+        )
+    return f"<section><h2>Which class is taken for which</h2>{drawn}</section>"
+
+
+def _clip(found: dict[str, Any]) -> str:
+    rows = [
+        ("none", "", "", f"{found['log_loss_before']:.5f}"),
+        ("chosen", *_pair(found), f"{found['log_loss_after']:.5f}"),
+    ]
+    for kind, word in (("best_symmetric", "best symmetric"), ("best_independent", "best pair")):
+        rows.append((word, *_pair(found[kind]), f"{found[kind]['log_loss']:.5f}"))
+    low, high = found["gain_interval"]
+    if found["best_symmetric"]["lower"] == 0:
+        said = "No symmetric bounds beat leaving the probabilities as they are."
+    else:
+        said = f"The best symmetric bounds gain {low:+.5f} to {high:+.5f} in 95 % of the cases"
+        said += "." if low > 0 else ", which includes zero: too close to call."
+    return (
+        f"<section><h2>Clip bounds</h2>{charts.clip_curve(found)}"
+        f"{table(('bounds', 'lower', 'upper', 'log loss'), rows)}"
+        f"<p class=quiet>{said}</p></section>"
+    )
+
+
+def _slices(found: Sequence[Slice] | None, measured: int | None) -> str:
+    if not found:
+        return ""
+    shown = list(found[:SLICES_SHOWN])
+    most = charts.scale_of(shown)
+    rows = [
+        (
+            text(described(s)) + (' <b class="mark">stands out</b>' if s.stands_out else ""),
+            f"{s.n:,}",
+            f"{s.error_rate:.1%} <small>{_range(s.error_interval)}</small>",
+            f"{s.log_loss:.4f}",
+            charts.interval(s, most),
+        )
+        for s in shown
+    ]
+    marked = sum(s.stands_out for s in found)
+    said = f"{marked:,} of {len(found):,} slices stand out" if marked else (
+        f"None of {len(found):,} slices stands out"
+    )  # fmt: skip
+    drawn = f" Seen on {measured:,} pictures drawn at random." if measured else ""
+    head = ("slice", "pictures", "wrong", "log loss", f"<span class=scale>0<i>{most:g}</i></span>")
+    return (
+        f"<section><h2>Where it fails</h2><p class=quiet>{said} beyond what so many looks find by "
+        "chance. The dot is the slice's log loss with its interval, the tick that of the other "
+        f"pictures.{drawn}</p>{table(head, rows, 'slices')}</section>"
+    )
+
+
+def _category(page: Page, category: str) -> str:
+    found = page.report["categories"][category]
+    name, order = _CATEGORIES[category]
+    groups = (
+        [(order.format(text(c)), found[c]) for c in classes_shown(page.report)]
+        if isinstance(found, dict)
+        else [(order, found)]
+    )
+    drawn = "".join(_gallery(page, caption, pictures) for caption, pictures in groups if pictures)
+    inside = drawn or "<p class=quiet>There are none.</p>"
+    if len(groups) > 1 and drawn:
+        inside = f'<div class="groups">{drawn}</div>'
+    return f"<section><h2>{name}</h2>{inside}</section>"
+
+
+def _gallery(page: Page, caption: str, pictures: Sequence[dict[str, Any]]) -> str:
+    tiles = "".join(_tile(page, picture) for picture in pictures)
+    return f'<div><p class=quiet>{caption}</p><div class="gallery">{tiles}</div></div>'
+
+
+def _tile(page: Page, picture: dict[str, Any]) -> str:
+    jpeg = page.thumbnails.get(picture["path"])
+    source = f"data:image/jpeg;base64,{b64encode(jpeg).decode('ascii')}" if jpeg else ""
+    image = f'<img src="{source}" alt="">' if jpeg else "<span>cannot be read</span>"
+    right = picture["label"] == picture["predicted"]
+    told = text(picture["label"]) if right else (
+        f"{text(picture['label'])} → <b>{text(picture['predicted'])}</b>"
+    )  # fmt: skip
+    mark = "✓ right" if right else "✕ wrong"
+    p = picture["probabilities"][picture["predicted"]]
+    said = ">0.999" if 0.9995 <= p < 1 else f"{p:.3f}"
+    return (
+        f'<figure class="{"right" if right else "wrong"}"><div>{image}<em>{mark}</em></div>'
+        f"<figcaption><span>{told}</span><small>{text(picture['id'])}</small>"
+        f"<small class=wraps>p {text(said)} · loss {picture['log_loss']:.3f}</small>"
+        "</figcaption></figure>"
+    )
+
+
+def _pair(found: dict[str, Any]) -> tuple[str, str]:
+    return f"{found['lower']:.5g}", f"{found['upper']:.5g}"
+
+
+def _range(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:.1%} to {interval[1]:.1%}"

@@ -1,0 +1,63 @@
+"""A refit with verdicts against the newest earlier run without them, on fixed labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine.analysis.label_edit_effect import change_on_fixed_labels
+from engine.errors import Refused
+from engine.runs.predictions import UNKNOWN
+from engine.runs.run import Run, list_runs
+from engine.runs.verdicts import applied, load_verdicts
+
+
+def change_by_verdicts(run: Run) -> dict[str, Any] | None:
+    """Return what the verdicts changed, None where there is no earlier run to compare with.
+
+    The fixed labels are those of the earlier run with the verdicts applied: a wrong label
+    corrected, pictures of both classes or none without a label. Both runs are scored by them, out
+    of fold where both have such predictions, else on the valid pictures.
+    """
+    earlier = _earlier(run)
+    if earlier is None:
+        return None
+    folds = earlier.labelled_split == run.labelled_split == "folds"
+    split = "folds" if folds else "valid"
+    before, after = earlier.predictions(split), run.predictions(split)
+    images = earlier.images
+    labelled = images[images["split"] != "test"]
+    sha256 = dict(zip(labelled["id"], labelled["sha256"], strict=True))
+    names = earlier.class_names
+    given = [None if y == UNKNOWN else names[y] for y in before.y_true.tolist()]
+    sums = [sha256.get(id, "") for id in before.ids.to_pylist()]
+    labels, single = applied(given, sums, names, load_verdicts())
+    fixed = np.array(
+        [
+            names.index(label) if label is not None and one else UNKNOWN
+            for label, one in zip(labels, single, strict=True)
+        ]
+    )
+    change = change_on_fixed_labels(before, after, fixed, int(run.config["seed"]))
+    if change is None:
+        return None
+    return {"against": earlier.name, "split": split, **change.summary()}
+
+
+def _earlier(run: Run) -> Run | None:
+    """Return the newest finished run of the same inputs and training without verdicts."""
+    config = run.config
+    for other in list_runs():
+        try:
+            past = other.config
+            if (
+                past.get("inputs_key") == config.get("without_verdicts")
+                and past.get("train") == config["train"]
+                and not past.get("verdicts")
+                and other.status["state"] == "done"
+            ):
+                return other
+        except Refused:
+            continue
+    return None

@@ -1,0 +1,112 @@
+"""A worse test set costs what turning right pictures into errors costs on average."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss
+
+from engine.analysis.bounds import best_independent, best_symmetric
+from engine.analysis.clipping import clip_probabilities
+from engine.analysis.shift import learned_points, learned_sentence, worse_loss
+from tests.support.clip_tables import many_classes, tables, two_classes
+
+Table = tuple[np.ndarray, np.ndarray]
+
+
+def turned_loss(table: Table, points: float, lower: float, upper: float) -> float:
+    """Return the mean over test sets in which one right picture after the other is turned."""
+    y, p = table
+    clipped = clip_probabilities(p, lower, upper)
+    labels = list(range(p.shape[1]))
+    base = log_loss(y, clipped, labels=labels)
+    right = np.flatnonzero(p.argmax(axis=1) == y)
+    changes = []
+    for row in right:
+        other = y.copy()
+        other[row] = np.argsort(p[row])[-2]
+        changes.append(log_loss(other, clipped, labels=labels) - base)
+    return float(base + points / 100 * len(y) * np.mean(changes))
+
+
+@pytest.mark.parametrize("table", [two_classes(80), many_classes(60)])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.01, 0.99), (0.05, 0.9)])
+def test_it_is_the_mean_over_every_picture_that_may_turn(table, bounds):
+    loss = worse_loss(*table, 2.5)
+    assert loss.at(*bounds) == pytest.approx(turned_loss(table, 2.5, *bounds), rel=1e-9)
+    ends = np.array([bounds[0]]), np.array([bounds[1]])
+    assert loss.estimate(*ends)[0] == pytest.approx(loss.at(*bounds))
+
+
+@pytest.mark.parametrize("points", [0.0, 0.5, 3.0])
+def test_the_best_bounds_are_those_of_a_fine_search(points):
+    loss = worse_loss(*two_classes(400, 2), points)
+    tried = np.geomspace(1e-6, 0.4999, 5000)
+    searched = loss.estimate(tried, 1 - tried)
+    bound, expected = best_symmetric(loss)
+    assert expected == pytest.approx(searched.min(), abs=1e-7)
+    assert bound == pytest.approx(tried[searched.argmin()], rel=0.01)
+    assert best_independent(loss)[2] <= expected
+
+
+def test_where_all_are_sure_the_best_bound_is_the_share_of_errors():
+    y = np.zeros(1000, dtype=int)
+    p = np.full(1000, 1e-7)
+    p[:10] = 1 - 1e-7  # 1 % errors, and 2 points more
+    bound, _ = best_symmetric(worse_loss(y, np.column_stack([1 - p, p]), 2.0))
+    assert bound == pytest.approx(0.03, rel=1e-3)
+
+
+def test_the_published_gap_is_about_half_a_point():
+    y = np.zeros(2000, dtype=int)
+    p = np.where(np.arange(2000) < 4, 0.995, 0.005)
+    table = y, np.column_stack([1 - p, p])
+    at = worse_loss(*table, 0.0)
+    learned = learned_points(at, [(0.005, 0.995, at.at(0.005, 0.995) + 0.0414 - 0.0119)])
+    assert learned == pytest.approx(0.56, abs=0.01)
+
+
+@given(tables(), st.floats(0, 5), st.floats(0.001, 0.2))
+def test_points_are_learned_back_from_the_score_that_they_give(table, points, bound):
+    y, p = table
+    if not (p.argmax(axis=1) == y).any():
+        with pytest.raises(ValueError, match="no picture is right"):
+            worse_loss(y, p, points)
+        return
+    loss = worse_loss(y, p, min(points, 100 * np.mean(p.argmax(axis=1) == y)))
+    bounds = (bound, 1 - bound)
+    if loss.per_point(*bounds) > 1e-6:
+        found = learned_points(loss, [(*bounds, loss.at(*bounds))])
+        assert found == pytest.approx(loss.points, abs=1e-5)
+
+
+def test_scores_that_say_nothing_teach_nothing():
+    loss = worse_loss(*two_classes(100), 0.0)
+    known = loss.at(0.01, 0.99)
+    assert learned_points(loss, []) is None
+    assert learned_points(loss, [(0.01, 0.99, float("nan"))]) is None
+    assert learned_points(loss, [(0.01, 0.99, known - 0.1)]) == 0.0
+    scores = [(0.01, 0.99, known + x * loss.per_point(0.01, 0.99)) for x in (0.2, 0.4, 9.0)]
+    assert learned_points(loss, scores) == pytest.approx(0.4)
+    assert "no worse" in learned_sentence(0.0, 1)
+    assert "0.56 points worse" in learned_sentence(0.5567, 3)
+
+
+def test_impossible_points_are_refused():
+    y, p = two_classes(100)
+    for points in (-0.1, 100.0, float("nan")):
+        with pytest.raises(ValueError, match="must lie between 0 and"):
+            worse_loss(y, p, points)
+
+
+def test_its_summary_names_what_each_choice_costs():
+    table = two_classes(500, 6)
+    loss = worse_loss(*table, 1.0)
+    said = loss.summary((0.025, 0.975))
+    best = said["best_symmetric"]
+    assert said["raw"] == loss.at(0, 1) and said["at_chosen"] == loss.at(0.025, 0.975)
+    assert best["log_loss"] == loss.at(best["lower"], best["upper"]) <= said["at_chosen"]
+    plain = log_loss(table[0], clip_probabilities(table[1], best["lower"], best["upper"]))
+    assert best["cost_if_not_worse"] == pytest.approx(plain - log_loss(*table))

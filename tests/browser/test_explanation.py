@@ -1,0 +1,43 @@
+"""Why, in a browser: asked by a key, shown over the picture, and gone on with by arrow keys."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from engine.runs.explanations import save_explanation
+from engine.runs.run import open_run
+from tests.browser.test_errors import settled
+from tests.dashboard.test_explanation import explained
+
+
+def test_why_by_key_and_on_to_the_next(serve, open_context):
+    server = serve({"n": 60, "n_test": 0})
+    run = open_run("latest")
+    run.update_config(head_sha256="0" * 64)
+    for row in range(60):
+        save_explanation(run, explained(run, row))
+    page = open_context().new_page()
+    broken: list[str] = []
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.goto(f"{server.url}/errors")
+    settled(page)
+    page.locator(".st-key-gallery .tile").first.click()
+    dialog = page.locator(".st-key-picture dialog")
+    heat, reasons = dialog.locator(".heat"), dialog.locator(".reasons")
+    expect(dialog).to_be_visible()
+    expect(reasons).not_to_be_visible()
+    page.keyboard.press("w")
+    expect(reasons.locator(".near")).to_have_count(1)
+    expect(heat).to_be_visible()
+    reasons.get_by_role("button", name="Picture alone").click()
+    expect(heat).not_to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator(".where")).to_have_text("2 of 60")
+    expect(reasons.locator(".near")).to_have_count(1)
+    expect(heat).to_be_visible()
+    page.keyboard.press("w")
+    expect(reasons).not_to_be_visible()
+    expect(heat).not_to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).not_to_be_visible()
+    assert broken == []

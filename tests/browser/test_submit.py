@@ -1,0 +1,228 @@
+"""From the bounds to the file, and from a folder to a finished fit, in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from engine.runs.jobs import running_jobs
+from engine.runs.run import Run, list_runs, open_run
+from tests.support.tiny_images import kaggle
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = Path(__file__).with_name("screenshots")
+READY = (
+    "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(workspace: Path) -> Iterator[None]:
+    """End the fits that a failed test left behind; they outlive whoever started them."""
+    yield
+    for run in running_jobs():
+        with suppress(OSError):
+            os.kill(int(run.status["pid"]), signal.SIGKILL)
+
+
+def go(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_selector(READY)
+
+
+def loss(page: Page) -> str:
+    """Return the log loss within the bounds, as shown."""
+    return page.get_by_test_id("loss-after").inner_text()
+
+
+def until(true: Callable[[], bool], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.1)
+
+
+def test_from_the_bounds_to_the_file(serve, open_context, tmp_path):
+    server = serve({"n": 400, "n_test": 60, "seed": 1, "quarantined": 3})
+    context = open_context()
+    page = context.new_page()
+    go(page, server.url + "/clip")
+    run = open_run("latest")
+
+    # Dragging shows a new log loss before the thumb is let go, and keeps it only afterwards.
+    first = loss(page)
+    thumb = page.locator(".st-key-clip_track .thumb").first
+    thumb.hover(position={"x": 22, "y": 84})
+    box = thumb.bounding_box()
+    assert box is not None
+    page.mouse.down()
+    for step in range(1, 7):
+        page.mouse.move(box["x"] + 22 + 10 * step, box["y"] + 84)
+        page.wait_for_timeout(60)
+    expect(page.get_by_test_id("loss-after")).not_to_have_text(first)
+    assert run.bounds == (0.025, 0.975)
+    page.mouse.up()
+    until(lambda: run.bounds != (0.025, 0.975), 10)
+    end = float(thumb.inner_text())
+    until(lambda: run.bounds[0] == end, 10)
+    assert end > 0.05 and run.bounds[0] == pytest.approx(1 - run.bounds[1])
+
+    # By keyboard, and by number.
+    dragged = loss(page)
+    thumb.press("ArrowLeft")
+    expect(page.get_by_test_id("loss-after")).not_to_have_text(dragged)
+    field = page.get_by_role("spinbutton", name="Lower bound")
+    field.fill("0.04")
+    field.press("Enter")
+    until(lambda: run.bounds == (0.04, 0.96), 10)
+
+    # The other page hands in what was chosen here, once the missing picture is acknowledged.
+    page.get_by_role("link", name="Submit").first.click()
+    button = page.get_by_role("button", name="Write and download the file")
+    expect(button).to_be_disabled()
+    page.get_by_text("I know; hand it in so").click()
+    expect(button).to_be_enabled()
+    with page.expect_download() as waiting:
+        button.click()
+    content = Path(waiting.value.path()).read_bytes()
+    out = tmp_path / "by command.csv"
+    subprocess.run(
+        [sys.executable, "-m", "engine", "submit", run.name, "--lower", "0.04", "--upper", "0.96",
+         "--out", str(out)],
+        check=True, capture_output=True, cwd=ROOT,
+    )  # fmt: skip
+    assert content == out.read_bytes() and content.count(b"\n") == 62
+
+    # It is kept with the run, and can be had again.
+    records = sorted((run.folder / "submissions").glob("*.json"))
+    assert json.loads(records[0].read_text())["lower"] == 0.04
+    expect(page.get_by_role("button", name="Download", exact=True)).to_have_count(1)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert Path(waiting.value.path()).read_bytes() == content
+
+
+def start_fit(page: Page, data: Path, network: str, whole: bool, **more: str) -> Run:
+    """Start a fit on the Train page and return its run."""
+    before = {run.name for run in list_runs()}
+    field = page.get_by_role("textbox", name="Data folder")
+    field.fill(str(data))
+    field.press("Enter")
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+    for label, choice in (("Network", network), ("Begin with", "none")):
+        page.wait_for_selector(READY)
+        box = page.get_by_role("combobox", name=label)
+        box.fill(choice)
+        box.press("Enter")
+        page.wait_for_selector(READY)
+    if whole:
+        page.get_by_text("The whole network", exact=True).click()
+    page.get_by_text("More choices").click()
+    for label, value in more.items():
+        number = page.get_by_role("spinbutton", name=label.replace("_", " "))
+        number.fill(value)
+        number.press("Enter")
+        page.wait_for_selector(READY)
+    page.get_by_role("button", name="Start", exact=True).click()
+    until(lambda: {run.name for run in list_runs()} > before, 20)
+    return next(run for run in list_runs() if run.name not in before)
+
+
+def test_a_fit_goes_on_without_its_tab(serve, open_context, tmp_path):
+    server = serve()
+    data = kaggle(tmp_path / "pets", train=12, test=4)
+    page = open_context().new_page()
+    go(page, server.url + "/train")
+    run = start_fit(page, data, "squeezenet1_1", whole=False, Picture_size="64")
+    expect(page.get_by_text("Under way")).to_be_visible()
+    page.context.close()
+
+    until(lambda: run.status["state"] == "done")
+    page = open_context().new_page()
+    go(page, server.url + "/train")
+    expect(page.get_by_text("Finished.")).to_be_visible()
+    page.locator(f".st-key-open_{run.name} button").click()
+    page.wait_for_url(lambda url: f"run={run.name}" in url and "/train" not in url)
+    assert len(run.predictions("test")) == 4
+
+
+def test_a_fit_is_watched_cancelled_and_lost(serve, open_context, tmp_path):
+    server = serve()
+    data = kaggle(tmp_path / "pets", train=30, test=2)
+    page, other = open_context().new_page(), open_context().new_page()
+    go(page, server.url + "/train")
+    long = {"Epochs": "5000", "Picture_size": "32"}
+    run = start_fit(page, data, "resnet18", whole=True, **long)
+    expect(page.locator(".sl-steps .now")).to_have_text("Training", timeout=90_000)
+    expect(page.get_by_text("pictures a second")).to_be_visible(timeout=60_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=60_000)
+    go(other, server.url + "/train")  # another tab sees the same
+    expect(other.locator(".sl-steps .now")).to_have_text("Training")
+    page.get_by_role("button", name="Cancel").click()
+    for tab in (page, other):
+        expect(tab.get_by_text("Cancelled.")).to_be_visible(timeout=60_000)
+    assert run.status["state"] == "cancelled"
+
+    killed = start_fit(page, data, "resnet18", whole=True, **long)
+    until(lambda: killed.status.get("stage") == "train")
+    os.kill(int(killed.status["pid"]), signal.SIGKILL)
+    expect(page.get_by_text("Lost.")).to_be_visible()
+    expect(page.locator(".sl-log")).to_contain_text("-m engine fit")
+    expect(page.locator(".sl-bar")).to_have_count(0)
+
+
+def test_hostile_names_ask_no_other_host_for_anything(serve, open_context, tmp_path):
+    server = serve({"n": 40, "hostile": True, "classes": 9, "quarantined": 9})
+    data = kaggle(tmp_path / "![x](http:__evil.invalid)", classes=("<img src=x>", "&amp; $x^2$"))
+    (data / "train" / "![x](http:evil).jpg").write_bytes(b"no picture")
+    page = open_context().new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: pytest.fail("a script ran"))
+    for name in ("clip", "submit", "train"):
+        go(page, f"{server.url}/{name}")
+        if name == "train":
+            page.get_by_role("textbox", name="Data folder").fill(str(data))
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+            expect(page.locator("table").get_by_text("<img src=x>")).to_be_visible()
+            expect(page.locator("table").get_by_text("&amp; $x^2$")).to_be_visible()
+        assert not page.locator(".stException").count()
+    assert all(url.startswith((server.url, "data:", "blob:")) for url in asked)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1366, 390])
+def test_pages_fit_their_width(serve, open_context, tmp_path, theme, width):
+    server = serve({"n": 800, "n_test": 300, "seed": 1, "name": "Cats and dogs", "wrong": 0.03})
+    data = kaggle(tmp_path / "pets", train=40, test=10)
+    page = open_context(theme, width).new_page()
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for name in ("clip", "submit", "train"):
+        go(page, f"{server.url}/{name}")
+        if name == "train":
+            page.get_by_role("textbox", name="Data folder").fill(str(data))
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+        page.wait_for_selector(READY)
+        page.wait_for_timeout(400)
+        inner = page.evaluate("document.querySelector('.stMain').scrollHeight")
+        page.set_viewport_size({"width": width, "height": min(inner, 3000)})
+        page.wait_for_timeout(400)
+        wide = page.evaluate(
+            "[document.documentElement, document.querySelector('.stMain')]"
+            ".map((e) => e.scrollWidth - e.clientWidth)"
+        )
+        assert wide == [0, 0], name
+        page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png")
+        page.set_viewport_size({"width": width, "height": 768})

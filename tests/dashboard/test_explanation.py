@@ -1,0 +1,139 @@
+"""Why: what the large view is told while the worker looks, when it found, and when it cannot."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image
+
+from dashboard.explanation import panel as explanation_panel
+from dashboard.shared import tables
+from engine.errors import Refused
+from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
+from engine.runs.run import Run
+
+
+def explained(run: Run, row: int = 0) -> dict:
+    """Return an explanation as the worker gives it, its drawing on disk."""
+    predictions, images = run.predictions(), run.images
+    picture = predictions.ids[row].as_py()
+    fact = images[(images["id"] == picture) & (images["split"] == "valid")].iloc[0]
+    file = explanations_folder(run) / f"{fact['sha256']}-0.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGBA", (32, 24), (255, 0, 0, 90)).save(file)
+    names = run.class_names
+    near = images[images["split"] == "valid"].iloc[5]
+    return {
+        "run": run.name, "split": "valid", "id": picture, "sha256": fact["sha256"],
+        "path": fact["path"], "predicted": names[0], "true": names[1],
+        "maps": [
+            {"class": names[0], "roles": ["predicted"], "file": str(file), "blank": False},
+            {"class": names[1], "roles": ["true"], "file": str(file), "blank": True},
+        ],
+        "box": [0.1, 0, 0.9, 1], "note": "",
+        "neighbours": [
+            {"split": "train", "id": "t1", "path": near["path"], "label": names[0],
+             "sha256": near["sha256"], "distance": 0.1234}
+        ],
+    }  # fmt: skip
+
+
+class Stand:
+    """A worker that answers when it is let."""
+
+    def __init__(self, answer: dict | Refused) -> None:
+        self.answer, self.asked, self.may = answer, [], threading.Event()
+
+    def ask(self, question: dict) -> dict:
+        self.asked.append(question)
+        assert self.may.wait(20)
+        if isinstance(self.answer, Refused):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def run(make_run) -> Run:
+    run = make_run(n=40)
+    run.update_config(head_sha256="0" * 64)
+    return run
+
+
+@pytest.fixture
+def stand(run, monkeypatch) -> Stand:
+    stand = Stand(explained(run))
+    monkeypatch.setattr(explanation_panel, "_WORKER", stand)
+    monkeypatch.setattr(explanation_panel, "_SOON", 0.02)
+    monkeypatch.setattr(explanation_panel, "_waiting", {})
+    monkeypatch.setattr(explanation_panel, "_TURN", ThreadPoolExecutor(1))
+    yield stand
+    stand.may.set()
+
+
+def answer(run: Run, row: int = 0) -> dict:
+    table = tables.table(run.name)
+    return explanation_panel._answer(table, row, table.predictions.ids[row].as_py())
+
+
+def test_it_looks_and_then_it_found(run, stand, monkeypatch):
+    picture = stand.answer["id"]
+    assert answer(run) == {"id": picture, "state": "looking"}
+    assert answer(run)["state"] == "looking"
+    stand.may.set()
+    monkeypatch.setattr(explanation_panel, "_SOON", 20)
+    found = answer(run)
+    assert found["state"] == "found" and len(stand.asked) == 1
+    assert stand.asked[0] == {"run": run.name, "id": picture, "split": "valid"}
+    first, second = found["maps"]
+    assert first["src"].startswith("data:image/png;base64,") and first["role"] == "predicted"
+    assert second["src"] == ""  # nothing spoke for it
+    (near,) = found["neighbours"]
+    assert near["src"].startswith("data:image/jpeg;base64,") and near["distance"] == "0.12"
+    assert near["known"] is False and near["other"] is True
+
+
+def test_what_is_kept_is_not_asked_again(run, stand):
+    save_explanation(run, stand.answer)
+    assert answer(run)["state"] == "found"
+    assert stand.asked == []
+
+
+def test_a_picture_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeypatch):
+    assert [answer(run, row)["state"] for row in (0, 1, 2)] == ["looking"] * 3
+    stand.may.set()
+    monkeypatch.setattr(explanation_panel, "_SOON", 20)
+    assert answer(run, 2)["state"] == "found"
+    ids = tables.table(run.name).predictions.ids.to_pylist()
+    assert [question["id"] for question in stand.asked] == [ids[0], ids[2]]
+
+
+def test_a_refusal_is_its_sentence_and_may_be_asked_again(run, stand, monkeypatch):
+    stand.answer = Refused("vit_b_16 has attention layers.")
+    stand.may.set()
+    monkeypatch.setattr(explanation_panel, "_SOON", 20)
+    for _ in range(2):
+        found = answer(run)
+        assert (found["state"], found["word"]) == ("failed", "vit_b_16 has attention layers.")
+    assert len(stand.asked) == 2
+
+
+def test_a_run_without_a_model_says_so(make_run, stand):
+    run = make_run(n=30, seed=1)
+    found = answer(run)
+    assert found["state"] == "failed" and "has no model" in found["word"]
+    assert stand.asked == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"format_version": 9}', '{"maps": 3}'])
+def test_a_damaged_kept_answer_counts_as_none(run, content):
+    found = explained(run)
+    save_explanation(run, found)
+    arguments = (run, "valid", found["id"], found["sha256"])
+    assert load_explanation(*arguments) == found
+    assert load_explanation(run, "test", *arguments[2:]) is None
+    (file,) = explanations_folder(run).glob("*.json")
+    file.write_text(content)
+    assert load_explanation(*arguments) is None
+    assert load_explanation(run, "../..", "../../x", "\0") is None

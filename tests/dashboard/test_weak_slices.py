@@ -1,0 +1,152 @@
+"""Where it fails: the slices on the Overview page, and their pictures on the Errors page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.selection import rows as selection_rows
+from dashboard.selection import slices as selection_slices
+from dashboard.selection.address import Look
+from dashboard.selection.slices import Measuring
+from dashboard.shared import tables
+from dashboard.views.overview import weak_slices
+from engine.analysis.slices import cuts, slices
+from engine.data import properties
+from engine.data.properties import picture_properties
+from engine.errors import Refused
+from engine.runs.verdicts import Verdict, say
+from tests.support.pages import APP, at_page, opened
+
+
+def captions(app: AppTest) -> str:
+    return " ".join(caption.value for caption in app.caption)
+
+
+def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
+    run = make_run(n=200)
+    app = opened("overview", run)
+    assert not app.exception
+    table = tables.table(run.name)
+    found = selection_slices.found(table)
+    assert isinstance(found, list)
+    measured = picture_properties(run, "valid", table.predictions.ids)
+    assert found == slices(table.predictions, cuts(measured)) and len(found) > 10
+    assert f"of {len(found)} slices" in captions(app)
+    rows, most = weak_slices.rows(found[:8])
+    assert [row["n"] for row in rows] == [str(one.n) for one in found[:8]]
+    for row in rows:
+        value, low, high, rest = row["at"]
+        assert 0 <= low <= value <= high <= 100 and 0 <= rest <= 100
+    assert float(most) > 0
+
+
+def test_a_slice_is_a_filter_of_errors_with_an_address(make_run):
+    run = make_run(n=200)
+    table = tables.table(run.name)
+    found = selection_slices.found(table)
+    assert isinstance(found, list)
+    one = next(s for s in found if s.true is not None)
+    look = Look(true=one.true, slice=selection_slices.named(one))
+    rows = selection_rows.rows(table, look)
+    assert len(rows) == one.n
+    wrong = table.y_pred[rows] != table.predictions.y_true[rows]
+    assert wrong.sum() == one.errors
+    assert table.loss[rows].mean() == pytest.approx(one.log_loss)
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in {"run": run.name, **look.parameters()}.items():
+        app.query_params[name] = value
+    at_page(app, "errors").run()
+    assert not app.exception
+    assert f"**{one.n}** of 200 pictures" in app.markdown[0].value
+    next(b for b in app.button if b.label == "Clear filter").click().run()
+    assert "**200** of 200 pictures" in app.markdown[0].value
+
+
+@pytest.mark.parametrize("text", ["brightness:99", "colour:0"])
+def test_an_unknown_slice_is_refused_in_one_sentence(make_run, text):
+    run = make_run(n=60)
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["run"], app.query_params["slice"] = run.name, text
+    at_page(app, "errors").run()
+    assert not app.exception
+    assert "no slice" in app.error[0].value
+
+
+@pytest.mark.parametrize("text", ["<b>", "a:b:c"])
+def test_what_is_no_slice_is_passed_over(make_run, text):
+    run = make_run(n=30)
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["run"], app.query_params["slice"] = run.name, text
+    at_page(app, "errors").run()
+    assert not app.exception and not app.error
+    assert "**30** of 30 pictures" in app.markdown[0].value
+
+
+def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):
+    run = make_run(n=100, distinct=50)
+    table = tables.table(run.name)
+    sums = tables.facts(table, np.arange(100))["sha256"].to_pylist()
+    with pytest.raises(Refused, match="no slice"):
+        selection_rows.rows(table, Look(slice="cause:scale"))
+    for sha256 in sorted({*sums})[:6]:
+        say(Verdict(sha256, "hard", cause="scale"))
+    for sha256 in sorted({*sums})[6:9]:
+        say(Verdict(sha256, "hard", cause="viewpoint"))
+    rows = selection_rows.rows(table, Look(slice="cause:scale"))
+    assert {sums[row] for row in rows} == set(sorted({*sums})[:6])
+    found = selection_slices.found(table)
+    assert isinstance(found, list) and {s.name for s in found if s.trait == "cause"} >= {"scale"}
+
+
+def test_many_pictures_are_measured_by_a_child_and_the_page_says_how_far(make_run, monkeypatch):
+    run = make_run(n=60, distinct=60)
+    monkeypatch.setattr(selection_slices, "_HERE_UP_TO", 10)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        monkeypatch.setattr(properties, "start_measuring", lambda run, split: child)
+        table = tables.table(run.name)
+        found = selection_slices.found(table)
+        assert found == Measuring(0, 60)
+        with pytest.raises(Refused, match="being measured, 0 of 60"):
+            selection_rows.rows(table, Look(slice="brightness:0"))
+        picture_properties(run, "valid", table.predictions.ids)  # what the child does
+        assert isinstance(selection_slices.found(table), list)
+    finally:
+        child.communicate(b"\n")
+
+
+def test_the_child_measures_and_is_waited_for(make_run):
+    run = make_run(n=40)
+    ids = run.predictions().ids
+    child = properties.start_measuring(run, "valid")
+    assert child.wait(60) == 0
+    assert not properties.unmeasured(properties.facts_of(run, "valid", ids))
+
+
+def test_without_pictures_the_slices_are_left_out(make_run):
+    run = make_run(n=30, pictures=False)
+    app = opened("overview", run)
+    assert not app.exception
+    assert "Where it fails" in [s.value for s in app.subheader]
+
+
+def test_of_very_many_pictures_a_sample_is_sliced_and_the_page_says_so(make_run, monkeypatch):
+    monkeypatch.setattr(properties, "MOST", 150)
+    run = make_run(n=200, seed=7)
+    app = opened("overview", run)
+    assert not app.exception and "Seen on 150 pictures drawn at random" in captions(app)
+    table = tables.table(run.name)
+    rows = properties.looked_at(200)
+    sample = table.predictions.take(rows)
+    measured = picture_properties(run, "valid", sample.ids)
+    assert selection_slices.found(table) == slices(sample, cuts(measured))
+    inside = selection_slices.within(table, "brightness:0")
+    assert 0 < inside.sum() <= 30 and not np.delete(inside, rows).any()
+    assert selection_slices.words(table, "brightness:0").endswith(
+        "among 150 pictures drawn at random"
+    )
