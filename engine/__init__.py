@@ -1,4 +1,4 @@
-"""Second Look's engine: from a folder of pictures to understood errors to a submission.
+"""Second Look's engine: from a folder of images to understood errors to a submission.
 
 The names below are the public interface; each is loaded from its room when first used, so that
 importing the engine costs nothing and only fitting imports torch.

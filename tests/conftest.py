@@ -1,4 +1,4 @@
-"""What all tests share: a workspace of their own, real pictures where there are some."""
+"""What all tests share: a workspace of their own, real images where there are some."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Return the folder of real pictures; a test that needs it is skipped where there is none."""
+    """Return the folder of real images; a test that needs it is skipped where there is none."""
     folder = Path(os.environ.get("SECONDLOOK_TEST_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "dogs-vs-cats" / "train").is_dir():
-        pytest.skip(f"no real pictures in {folder}; set SECONDLOOK_TEST_DATA to their folder")
+        pytest.skip(f"no real images in {folder}; set SECONDLOOK_TEST_DATA to their folder")
     return folder

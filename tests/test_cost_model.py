@@ -17,7 +17,7 @@ def test_the_table_in_architecture_is_what_the_constants_give():
 
 def test_a_pass_takes_as_long_as_what_holds_it():
     cpu, gpu, many = MACHINES
-    # 25,000 pictures: 74.4 s of MobileNetV2 at 336 a second, and 12.5 s to decode 2,000 a second.
+    # 25,000 images: 74.4 s of MobileNetV2 at 336 a second, and 12.5 s to decode 2,000 a second.
     assert pass_seconds(cpu, "MobileNetV2", 25_000) == (pytest.approx(86.9, abs=0.1), "network")
     # One GPU would take 12,800 VGG16 a second, 16 threads decode 16,000 of them.
     assert limits(gpu, "VGG16")["network"] == pytest.approx(989e12 * 0.4 / 30.9e9)

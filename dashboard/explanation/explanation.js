@@ -1,4 +1,4 @@
-// Draws into the large view, which says which picture it shows; text by textContent alone, and
+// Draws into the large view, which says which image it shows; text by textContent alone, and
 // image sources are data URIs made by the server.
 const PATIENCE = 250; // milliseconds until it is asked again whether the answer is there
 
@@ -94,10 +94,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function found({ maps, neighbours, word }, box, heat, fill) {
     const choice = element("div", "choice");
     choice.setAttribute("role", "group");
-    choice.setAttribute("aria-label", "Heat map over the picture");
+    choice.setAttribute("aria-label", "Heat map over the image");
     const said = element("p", "said");
     said.setAttribute("aria-live", "polite");
-    const ways = [...maps, { name: "Picture alone", role: "", src: "" }];
+    const ways = [...maps, { name: "Image alone", role: "", src: "" }];
     const buttons = ways.map((map, i) => {
       const button = element("button", "", map.name);
       button.type = "button";
@@ -115,11 +115,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (!role) said.textContent = "The heat maps are put away.";
       else if (src) {
         said.textContent = `Warm: what spoke for ${name}. The network saw only the outlined square.`;
-      } else said.textContent = `Nothing in the picture spoke for ${name}.`;
+      } else said.textContent = `Nothing in the image spoke for ${name}.`;
     }
     show(0);
     fill(element("h3", "", "Why"), choice, said);
-    box.append(element("h3", "", "Nearest training pictures"));
+    box.append(element("h3", "", "Nearest training images"));
     if (!neighbours.length) {
       box.append(element("p", "", word || "There are none."));
       return;

@@ -1,4 +1,4 @@
-"""What spoke for a class in the picture shown large, and the training pictures most like it."""
+"""What spoke for a class in the image shown large, and the training images most like it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def why(
     data : empty until asked; then id, state (looking, found, failed), maps (name, role, src, ''
         where nothing spoke for the class), neighbours (id, label, other, distance, src, known)
         and word, a sentence to say
-    key : name of the widget; ``wanted`` reads the id of the picture asked about there under
+    key : name of the widget; ``wanted`` reads the id of the image asked about there under
         ``want``, ``opened`` that of a neighbour to open under ``near``
     """
     _why(

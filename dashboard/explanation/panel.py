@@ -1,6 +1,6 @@
-"""Why: heat maps and nearest training pictures of the large picture, without a wait for anyone.
+"""Why: heat maps and nearest training images of the large image, without a wait for anyone.
 
-A worker process explains; what it found is kept on disk, so that it is asked once a picture.
+A worker process explains; what it found is kept on disk, so that it is asked once an image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dashboard.explanation.explanation import why
 from dashboard.selection import address
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.tables import Table
-from dashboard.shared.thumbnails import Picture
+from dashboard.shared.thumbnails import ImageFile
 from engine.errors import Refused
 from engine.runs.explanations import load_explanation
 from engine.runs.run import OUT_OF_FOLD, open_run
@@ -33,7 +33,7 @@ _waiting: dict[tuple[str, str], Future[dict[str, Any]]] = {}
 
 @st.fragment
 def show(table: Table) -> None:
-    """Answer when the browser asks about the picture that is shown large."""
+    """Answer when the browser asks about the image that is shown large."""
     browser_sync.catch_up()  # with the neighbour that was opened, for one
     asked = browser_sync.sent(KEY, "want")
     row = tables.row_of(table, asked) if isinstance(asked, str) and asked else None
@@ -41,13 +41,13 @@ def show(table: Table) -> None:
     why(answer, key=KEY, wanted=lambda: None, opened=partial(address.neighbour_opened, KEY))
 
 
-def _answer(table: Table, row: int, picture: str) -> dict[str, Any]:
+def _answer(table: Table, row: int, image: str) -> dict[str, Any]:
     try:
-        found = _explained(table, row, picture)
+        found = _explained(table, row, image)
     except Refused as error:
-        return {"id": picture, "state": "failed", "word": str(error)}
+        return {"id": image, "state": "failed", "word": str(error)}
     if found is None:
-        return {"id": picture, "state": "looking"}
+        return {"id": image, "state": "looking"}
     maps = [
         {
             "name": each["class"],
@@ -57,7 +57,7 @@ def _answer(table: Table, row: int, picture: str) -> dict[str, Any]:
         for each in found["maps"]
     ]
     near, root = found["neighbours"], tables.data_root(table)
-    sources = thumbnails.small([Picture(root / one["path"], one["sha256"]) for one in near])
+    sources = thumbnails.small([ImageFile(root / one["path"], one["sha256"]) for one in near])
     neighbours = [
         {
             "id": one["id"],
@@ -70,25 +70,25 @@ def _answer(table: Table, row: int, picture: str) -> dict[str, Any]:
         for one, source in zip(near, sources, strict=True)
     ]
     return {
-        "id": picture, "state": "found", "maps": maps, "neighbours": neighbours,
+        "id": image, "state": "found", "maps": maps, "neighbours": neighbours,
         "word": found["note"],
     }  # fmt: skip
 
 
-def _explained(table: Table, row: int, picture: str) -> dict[str, Any] | None:
-    """Return what is known about a picture, None while the worker looks for it."""
+def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
+    """Return what is known about an image, None while the worker looks for it."""
     run = open_run(table.key[0])
     sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
     for split in _splits(table):
-        if sha256 and (kept := load_explanation(run, split, picture, sha256)):
+        if sha256 and (kept := load_explanation(run, split, image, sha256)):
             return kept
-    key = (run.name, picture)
+    key = (run.name, image)
     if key not in _waiting:
         for other, future in list(_waiting.items()):
             if future.cancel():  # passed over before its turn came
                 _waiting.pop(other, None)
         split = None if len(_splits(table)) > 1 else table.key[1]
-        question = {"run": run.name, "id": picture, "split": split}
+        question = {"run": run.name, "id": image, "split": split}
         _waiting[key] = _TURN.submit(_WORKER.ask, question)
     try:
         found = _waiting[key].result(_SOON)
@@ -102,7 +102,7 @@ def _explained(table: Table, row: int, picture: str) -> dict[str, Any] | None:
 
 
 def _splits(table: Table) -> tuple[str, ...]:
-    """Return the splits of the pictures that a table holds."""
+    """Return the splits of the images that a table holds."""
     return ("valid", "train") if table.key[1] in OUT_OF_FOLD else (table.key[1],)
 
 

@@ -70,7 +70,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!same) {
     grid.classList.toggle("strip", data.strip);
     grid.setAttribute("role", "group");
-    grid.setAttribute("aria-label", "Pictures; arrow keys move, Enter opens");
+    grid.setAttribute("aria-label", "Images; arrow keys move, Enter opens");
     show(data);
   }
   if (data.turns.join() !== turns.words) {
@@ -146,7 +146,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     event.preventDefault();
   };
 
-  // The large view tells which picture was looked at last; focus goes back to it.
+  // The large view tells which image was looked at last; focus goes back to it.
   const closed = (event) => {
     if (!focusOn(event.detail)) grid.wanted = event.detail;
     else grid.wanted = undefined;

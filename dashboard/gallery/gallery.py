@@ -1,4 +1,4 @@
-"""A grid of pictures that works from the keyboard."""
+"""A grid of images that works from the keyboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gallery(
     following: str = "",
     strip: bool = False,
 ) -> None:
-    """Show pictures with what there is to say about each.
+    """Show images with what there is to say about each.
 
     Parameters
     ----------

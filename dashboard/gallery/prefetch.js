@@ -1,4 +1,4 @@
-// Pages of tiles that were fetched before anyone asked, their pictures decoded: key to tiles.
+// Pages of tiles that were fetched before anyone asked, their images decoded: key to tiles.
 const PAGES = 3, PATIENCE = 200; // milliseconds in which a person does nothing else
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -9,7 +9,7 @@ import numpy as np
 from dashboard.review import data as review_data
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.tables import Table
-from dashboard.shared.thumbnails import Picture
+from dashboard.shared.thumbnails import ImageFile
 from engine.runs.predictions import UNKNOWN
 
 _BARS = 6
@@ -18,7 +18,7 @@ _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
     """Return a gallery tile for each chosen row, with its thumbnail."""
-    sources = thumbnails.small(pictures_of(table, chosen))
+    sources = thumbnails.small(images_of(table, chosen))
     ids = table.predictions.ids.take(chosen).to_pylist()
     return [
         {"id": name, "src": source, "said": said, **_words(table, row)}
@@ -29,7 +29,7 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
 
 
 def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
-    """Return what the large view shows of the picture at place ``at`` of ``order``."""
+    """Return what the large view shows of the image at place ``at`` of ``order``."""
     row = int(order[at])
     words, names = _words(table, row), table.predictions.class_names
     fact = tables.facts(table, order[at : at + 1]).to_pylist()[0]
@@ -41,13 +41,13 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
     }
     return {
         "id": table.predictions.ids[row].as_py(),
-        "src": thumbnails.large(pictures_of(table, order[at : at + 1])[0]),
+        "src": thumbnails.large(images_of(table, order[at : at + 1])[0]),
         "where": f"{at + 1:,} of {len(order):,}",
         "verdict": words["verdict"],
         "told": told[words["verdict"]],
         "path": path,
         "size": _size(fact),
-        "loss": f"Log loss of this picture: {words['loss']}" if words["loss"] else "",
+        "loss": f"Log loss of this image: {words['loss']}" if words["loss"] else "",
         "bars": _bars(table, row, names),
         "review": review_data.review(table, row),
         "heard": browser_sync.heard(),
@@ -58,12 +58,14 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
     }
 
 
-def pictures_of(table: Table, chosen: np.ndarray) -> list[Picture]:
-    """Return where the pictures of the chosen rows lie; nowhere, unless the run has read them."""
+def images_of(table: Table, chosen: np.ndarray) -> list[ImageFile]:
+    """Return where the images of the chosen rows lie; nowhere, unless the run has read them."""
     root, sums = tables.data_root(table), tables.facts(table, chosen)["sha256"].to_pylist()
     paths = table.predictions.paths.take(chosen).to_pylist()
     files = zip(paths, sums, strict=True)
-    return [Picture(root / path, sha256) if sha256 else Picture(root, "") for path, sha256 in files]
+    return [
+        ImageFile(root / path, sha256) if sha256 else ImageFile(root, "") for path, sha256 in files
+    ]
 
 
 def probability(p: float) -> str:

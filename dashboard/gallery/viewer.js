@@ -20,7 +20,7 @@ function barOf({ name, p, width, role }) {
   return bar;
 }
 
-const PATIENCE = 1000; // milliseconds until a picture that did not come is asked for again
+const PATIENCE = 1000; // milliseconds until an image that did not come is asked for again
 
 // What a person says of the label: a button and a key each; the server keeps it at once.
 const VERDICTS = [
@@ -93,10 +93,10 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   const find = (selector) => dialog.querySelector(selector);
 
   dialog.onclose = () => {
-    if (!dialog.picture) return;
-    const last = dialog.picture.id;
+    if (!dialog.image) return;
+    const last = dialog.image.id;
     dialog.leaving = last;
-    dialog.picture = null;
+    dialog.image = null;
     setTriggerValue("open", "");
     window.dispatchEvent(new CustomEvent("second-look-closed", { detail: last }));
   };
@@ -119,15 +119,15 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     go(to);
   };
   function go(to) {
-    const id = dialog.picture?.[to];
-    if (typeof id !== "string" || id === dialog.picture.id) return;
+    const id = dialog.image?.[to];
+    if (typeof id !== "string" || id === dialog.image.id) return;
     const now = performance.now();
     if (id === dialog.wanted && now < dialog.until) return; // a key held down asks once
     [dialog.wanted, dialog.until] = [id, now + PATIENCE];
     setTriggerValue("open", id);
   }
   function say(word) { // with all that the server may not have heard yet
-    const { heard } = dialog.picture;
+    const { heard } = dialog.image;
     const n = Math.max(Date.now(), heard + 1, (dialog.said?.at(-1)?.n ?? 0) + 1);
     dialog.said = [...(dialog.said ?? []).filter((one) => one.n > heard), { ...word, n }];
     setStateValue("said", dialog.said);
@@ -141,14 +141,14 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   if (data.id === undefined) {
     dialog.leaving = undefined;
     dialog.wanted = undefined;
-    dialog.picture = null;
+    dialog.image = null;
     if (dialog.open) dialog.close();
     shows(undefined);
     return;
   }
-  // A picture that was asked for just before the dialog was closed stays away.
+  // An image that was asked for just before the dialog was closed stays away.
   if (dialog.leaving !== undefined) return;
-  dialog.picture = data;
+  dialog.image = data;
   dialog.wanted = undefined;
   find(".ask").hidden = data.why === false;
   find(".where").textContent = data.where;
@@ -165,7 +165,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   else image.removeAttribute("src");
   find(".bars").replaceChildren(...data.bars.map(barOf));
   review(dialog, data, say);
-  find(".body").classList.toggle("wrong-picture", data.verdict === "wrong");
+  find(".body").classList.toggle("wrong-image", data.verdict === "wrong");
   find(".before").disabled = data.before === null;
   find(".after").disabled = data.after === null;
   if (!dialog.open) {

@@ -1,4 +1,4 @@
-"""One picture, large, with its probabilities; arrow keys go on through the filter."""
+"""One image, large, with its probabilities; arrow keys go on through the filter."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ cannot be read</span></div>
 <section class="review" hidden></section><section class="reasons" hidden></section></aside></div>
 <footer><button class="before" type="button">← Previous</button>
 <button class="after" type="button">Next →</button></footer></dialog>"""
-_picture = registered(__file__, _HTML)
+_image = registered(__file__, _HTML)
 
 
-def picture(
+def viewer(
     data: dict[str, Any] | None,
     *,
     key: str,
     changed: Callable[[], None],
     said: Callable[[], None],
 ) -> None:
-    """Show a picture large, or nothing.
+    """Show an image large, or nothing.
 
     Parameters
     ----------
     data : id, src, where, verdict, told, path, size, loss, bars (a list of name, p, role), and the
-        ids before and after, None at an end; None shows nothing. review, None for a picture
+        ids before and after, None at an end; None shows nothing. review, None for an image
         without a label: others (classes), the standing verdict, label, cause, line (who and
         when), '' where there is none, and reason (why it is suspected). heard, the number of the
         last word that was heard
@@ -41,6 +41,4 @@ def picture(
         oldest first: n, a growing number, id, and verdict, label, cause or undo. A state, since of
         triggers that come while a script runs Streamlit keeps the newest alone
     """
-    _picture(
-        key=key, data=data or {}, height="content", on_open_change=changed, on_said_change=said
-    )
+    _image(key=key, data=data or {}, height="content", on_open_change=changed, on_said_change=said)

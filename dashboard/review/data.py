@@ -37,7 +37,7 @@ def stamp() -> Stamp:
 
 
 def table_of(name: str, look_at: str) -> Table:
-    """Return the predictions to review: of all labelled pictures, where there are such."""
+    """Return the predictions to review: of all labelled images, where there are such."""
     if look_at not in REVIEWS:
         return split.labelled(name)
     return tables.table(name, reviewed_split(open_run(name)))
@@ -50,8 +50,8 @@ def rows(table: Table, look: Look) -> np.ndarray:
     passing = np.zeros(len(table), dtype=bool)
     passing[selection_rows.rows(table, replace(look, show=ALL))] = True
     order = _suspected(table.key, _triage_stamp(table)) if look.show == SUSPECTS else _judged(table)
-    if look.show == JUDGED and look.picture:  # stays while it is looked at, also after an undo
-        shown = tables.row_of(table, look.picture)
+    if look.show == JUDGED and look.image:  # stays while it is looked at, also after an undo
+        shown = tables.row_of(table, look.image)
         if shown is not None:
             order = np.union1d(order, [shown])
     return np.asarray(order[passing[order]], dtype=np.int64)
@@ -72,7 +72,7 @@ def words(verdict: Verdict) -> str:
 
 
 def review(table: Table, row: int) -> dict[str, Any] | None:
-    """Return what the large view needs for a verdict, None for a picture that has no label."""
+    """Return what the large view needs for a verdict, None for an image that has no label."""
     sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
     label = int(table.predictions.y_true[row])
     if not sha256 or label == UNKNOWN:
@@ -90,7 +90,7 @@ def review(table: Table, row: int) -> dict[str, Any] | None:
 
 
 def reasons(name: str) -> dict[str, list[str]]:
-    """Return why pictures of a run are suspected, by id."""
+    """Return why images of a run are suspected, by id."""
     return _reasons(name, _stamp(triage_path(open_run(name))))
 
 
@@ -100,7 +100,7 @@ def known(name: str) -> bool:
 
 
 def by_cause(table: Table) -> list[CauseLoss]:
-    """Return the log loss of the pictures by the cause that verdicts name."""
+    """Return the log loss of the images by the cause that verdicts name."""
     return _by_cause(table.key, stamp())
 
 

@@ -38,7 +38,7 @@ def said(table: Table, widget: str) -> None:
 
 
 def aside(name: str, table: Table, look: Look) -> None:
-    """Show who reviews, and what can be done with the verdicts, above the pictures to review."""
+    """Show who reviews, and what can be done with the verdicts, above the images to review."""
     if look.show not in REVIEWS:
         return
     run = open_run(name)
@@ -58,7 +58,7 @@ def aside(name: str, table: Table, look: Look) -> None:
             st.button(
                 f"Refit with {count:,} verdict{'s' * (count > 1)}", key="refit",
                 icon=":material/model_training:", on_click=_refit, args=(run,),
-                help="Wrong labels are corrected, pictures of both classes or neither left out; "
+                help="Wrong labels are corrected, images of both classes or neither left out; "
                 "the change is measured on one fixed set of labels",
             )  # fmt: skip
     if st.session_state.pop("refit_started", False):
@@ -69,7 +69,7 @@ def empty(name: str, look: Look) -> bool:
     """Say what to do where there is nothing to review yet; False where a filter is the reason."""
     if look.show == JUDGED and not data.standing():
         st.info(
-            "Open a picture and press L, B, N, H or F to say what is true of its label.",
+            "Open an image and press L, B, N, H or F to say what is true of its label.",
             icon=":material/rate_review:",
         )
         return True
@@ -83,7 +83,7 @@ def empty(name: str, look: Look) -> bool:
     if condition == "failed":
         st.error(literal(message), icon=":material/error:")
     st.info(
-        "Suspected wrong labels, pictures of both classes or neither, and leaks are looked for in "
+        "Suspected wrong labels, images of both classes or neither, and leaks are looked for in "
         "the background.",
         icon=":material/troubleshoot:",
     )
@@ -101,7 +101,7 @@ def change_line(name: str) -> str:
     verdict = "better" if low > 0 else "worse" if high < 0 else "too close to call"
     return (
         f"**With verdicts, {verdict}**: {made['relabelled']:,} relabelled, {made['dropped']:,} "
-        f"left out. On {change['n']:,} pictures with one fixed set of labels the log loss went "
+        f"left out. On {change['n']:,} images with one fixed set of labels the log loss went "
         f"from {change['log_loss_before']:.4f} to {change['log_loss_after']:.4f}, a gain of "
         f"{change['difference']:.4f} (95%: {low:.4f} to {high:.4f}), against run "
         f"{literal(str(change['against']))}."
@@ -118,17 +118,17 @@ def _keep(table: Table, row: int, word: dict[str, Any]) -> None:
     fact = tables.facts(table, np.array([row])).to_pylist()[0]
     names, label = table.predictions.class_names, int(table.predictions.y_true[row])
     if not fact["sha256"] or label < 0:
-        raise Refused("this picture has no label to judge.")
-    picture = Verdict(fact["sha256"], "", path=fact["path"], reviewer=address.reviewer())
+        raise Refused("this image has no label to judge.")
+    image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=address.reviewer())
     if word.get("undo"):
-        take_back(picture.sha256, picture.reviewer)
+        take_back(image.sha256, image.reviewer)
         return
-    before = data.standing().get(picture.sha256)
+    before = data.standing().get(image.sha256)
     others = [name for i, name in enumerate(names) if i != label]
     verdict, right, cause = (str(word.get(key, "")) for key in ("verdict", "label", "cause"))
     if right and right not in others:
         raise Refused(f"{right!r} is no other class of this run.")
-    say(amended(before, picture, others, verdict, right, cause))
+    say(amended(before, image, others, verdict, right, cause))
 
 
 def _start(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Which run and which pictures are shown: the address bar, and the widgets that are set to it.
+"""Which run and which images are shown: the address bar, and the widgets that are set to it.
 
 The address bar is the truth: a widget's callback writes the address, and every run of a page
 reads it and sets its widgets to it. (Widgets bound to the address cannot share it with parameters
@@ -39,14 +39,14 @@ class Look:
 
     Attributes
     ----------
-    show : one of the five categories, ``ALL``: every picture, costliest first, or one of
-        ``REVIEWS``: suspected labels, or pictures with a verdict
+    show : one of the five categories, ``ALL``: every image, costliest first, or one of
+        ``REVIEWS``: suspected labels, or images with a verdict
     true, predicted : class names, None for any
     low, high : bounds on the score, both included
     text : part of the id, case ignored
     seed : of the shuffle
     page : from 1
-    picture : id of the one shown large, None for none
+    image : id of the one shown large, None for none
     map : an area of a map as `lasso` writes it, '' for any place
     slice : a bin of a property, such as ``brightness:0`` or ``cause:scale``, '' for any
     """
@@ -59,13 +59,13 @@ class Look:
     text: str = ""
     seed: int = 0
     page: int = 1
-    picture: str | None = None
+    image: str | None = None
     map: str = ""
     slice: str = ""
 
     @property
     def filtered(self) -> bool:
-        """Tell whether anything but the category narrows the pictures."""
+        """Tell whether anything but the category narrows the images."""
         narrowed = self.true or self.predicted or self.text or self.map or self.slice
         return bool(narrowed or self.low > 0 or self.high < 1)
 
@@ -79,7 +79,7 @@ class Look:
             "id": self.text,
             "seed": str(self.seed) if self.seed else "",
             "page": str(self.page) if self.page > 1 else "",
-            "picture": self.picture or "",
+            "picture": self.image or "",  # as links that people have say it
             "map": self.map,
             "slice": self.slice,
         }
@@ -115,7 +115,7 @@ def run_picked() -> None:
 
 
 def looked_at(most: str) -> str:
-    """Return which labelled pictures are looked at, "valid" or "folds".
+    """Return which labelled images are looked at, "valid" or "folds".
 
     ``most`` names the larger table of the run; where it is "folds", the address or this session
     may say otherwise, and the switch is set.
@@ -140,7 +140,7 @@ def on_changed() -> None:
 
 
 def _say_on(chosen: str) -> None:
-    """Write what is looked at into the address; all pictures are understood."""
+    """Write what is looked at into the address; all images are understood."""
     if chosen == "valid" and st.query_params.get(ON) != "valid":
         st.query_params[ON] = "valid"
     elif chosen != "valid" and ON in st.query_params:
@@ -169,7 +169,7 @@ def look(class_names: Sequence[str]) -> Look:
     arrived = st.session_state.pop(_ARRIVED, False)
     if arrived and current == Look() and (left := st.session_state.get(_LOOK)):
         if {left.true, left.predicted} <= {None, *class_names}:
-            current = replace(left, picture=None)
+            current = replace(left, image=None)
         _write_look(current)
     st.session_state[_LOOK] = current
     caught_up()
@@ -210,7 +210,7 @@ def filter_changed() -> None:
 def change_look(**values: Any) -> None:
     """Replace parts of the look (a callback); the page begins anew unless it is named."""
     old: Look = st.session_state[_LOOK]
-    _write_look(replace(old, **{"page": 1, "picture": None, **values}))
+    _write_look(replace(old, **{"page": 1, "image": None, **values}))
 
 
 def page_changed() -> None:
@@ -218,10 +218,10 @@ def page_changed() -> None:
     change_look(page=st.session_state[key(PAGE)])
 
 
-def picture_opened(widget: str) -> None:
-    """Show the picture large whose id a component sent, or none (its callback)."""
+def image_opened(widget: str) -> None:
+    """Show the image large whose id a component sent, or none (its callback)."""
     old: Look = st.session_state[_LOOK]
-    change_look(page=old.page, picture=sent(widget, "open") or None)
+    change_look(page=old.page, image=sent(widget, "open") or None)
 
 
 def reviewer() -> str:
@@ -240,9 +240,9 @@ def reviewer_named() -> None:
 
 
 def neighbour_opened(widget: str) -> None:
-    """Show the picture large whose id a component sent, whatever the filter says (its callback)."""
-    if picture := sent(widget, "near"):
-        _write_look(Look(picture=picture))
+    """Show the image large whose id a component sent, whatever the filter says (its callback)."""
+    if image := sent(widget, "near"):
+        _write_look(Look(image=image))
 
 
 def page_turned(widget: str, pages: int) -> None:
@@ -274,7 +274,7 @@ def _read_look(class_names: Sequence[str]) -> Look:
         text=asked.get("id", "")[:500],
         seed=_number("seed", 0),
         page=max(_number("page", 1), 1),
-        picture=asked.get("picture") or None,
+        image=asked.get("picture") or None,
         map=text if read_lasso(text := asked.get("map", "")) else "",
         slice=text if _SLICE.fullmatch(text := asked.get("slice", "")) else "",
     )
@@ -287,7 +287,7 @@ def _write_look(new: Look) -> None:
 
 
 def _standing() -> dict[str, str]:
-    """Return what every address says: the run, and which pictures, unless it is all."""
+    """Return what every address says: the run, and which images, unless it is all."""
     on = {ON: "valid"} if st.query_params.get(ON) == "valid" else {}
     return {RUN: run_name() or "", **on}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.runs.maps import METHODS
 
 GRID = 4095  # side of the square of a map, in steps; a corner takes twice three hex digits
-EDGE = 8  # steps between that square's outline and the outermost picture
+EDGE = 8  # steps between that square's outline and the outermost image
 MOST_CORNERS = 40
 _TEXT = re.compile(rf"({'|'.join(METHODS)})\.((?:[0-9a-f]{{6}}){{3,{MOST_CORNERS}}})")
 

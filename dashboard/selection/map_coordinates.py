@@ -1,4 +1,4 @@
-"""Where the pictures of a run lie on its maps, and which lie within an area."""
+"""Where the images of a run lie on its maps, and which lie within an area."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def places(name: str, method: str) -> Places:
 
 
 def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarray:
-    """Tell which pictures of a table of predictions lie within an area, bool of shape (n,).
+    """Tell which images of a table of predictions lie within an area, bool of shape (n,).
 
-    ``split`` names the table: "folds" holds pictures of both train and valid.
+    ``split`` names the table: "folds" holds images of both train and valid.
     """
     found = places(name, area.method)
     hit = inside(found.xy, np.array(area.corners, dtype=np.float64))

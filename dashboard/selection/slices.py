@@ -1,4 +1,4 @@
-"""The caches of the slices: pictures measured, cut and judged, once for each state of the disk."""
+"""The caches of the slices: images measured, cut and judged, once for each state of the disk."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.errors import Refused
 from engine.runs.run import open_run
 from engine.runs.verdicts import verdicts_path
 
-_HERE_UP_TO = 100  # pictures that are measured while the page waits; more are a child's work
+_HERE_UP_TO = 100  # images that are measured while the page waits; more are a child's work
 
 Stamp = tuple[int, int]  # times of the measures and of the verdicts
 
 
 @dataclass(frozen=True)
 class Measuring:
-    """Pictures are being measured: how many are, of how many."""
+    """Images are being measured: how many are, of how many."""
 
     done: int
     total: int
@@ -44,9 +44,9 @@ def found(table: Table) -> list[Slice] | Measuring:
 
 
 def drawn(table: Table) -> str:
-    """Say of how many pictures the slices are, '' for all."""
+    """Say of how many images the slices are, '' for all."""
     n = len(properties.looked_at(len(table)))
-    return f"{n:,} pictures drawn at random" if n < len(table) else ""
+    return f"{n:,} images drawn at random" if n < len(table) else ""
 
 
 def words(table: Table, text: str) -> str:
@@ -57,12 +57,12 @@ def words(table: Table, text: str) -> str:
 
 
 def within(table: Table, text: str) -> np.ndarray:
-    """Tell which pictures of a table lie in a slice, bool of shape (n,).
+    """Tell which images of a table lie in a slice, bool of shape (n,).
 
     Raises
     ------
     Refused
-        When there is no such slice, or the pictures are not measured yet.
+        When there is no such slice, or the images are not measured yet.
     """
     cut, chosen = _bin(table.key, text)
     inside = np.zeros(len(table), dtype=bool)
@@ -71,14 +71,14 @@ def within(table: Table, text: str) -> np.ndarray:
 
 
 def stamp() -> Stamp:
-    """Return what changes when pictures are measured or a verdict is said."""
+    """Return what changes when images are measured or a verdict is said."""
     return _time(properties.properties_path()), _time(verdicts_path())
 
 
 def _bin(key: Key, text: str) -> tuple[Cut, int]:
     if waiting := _measured(key):
         raise Refused(
-            f"the pictures are being measured, {waiting.done:,} of {waiting.total:,}; look again "
+            f"the images are being measured, {waiting.done:,} of {waiting.total:,}; look again "
             "in a moment."
         )
     trait, _, name = text.partition(":")
@@ -92,7 +92,7 @@ def _bin(key: Key, text: str) -> tuple[Cut, int]:
 
 
 def _measured(key: Key) -> Measuring | None:
-    """See to it that the pictures are measured; None once they are, or cannot be."""
+    """See to it that the images are measured; None once they are, or cannot be."""
     missing = len(_missing(key, stamp()))
     if not missing:
         return None

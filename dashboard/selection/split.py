@@ -1,4 +1,4 @@
-"""Which labelled pictures a page is about: those held out, or all of them out of fold."""
+"""Which labelled images a page is about: those held out, or all of them out of fold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def switch(name: str) -> None:
         for split, what in (("valid", "Held out"), ("folds", "All, out of fold"))
     }
     st.segmented_control(
-        "Labelled pictures", list(said), format_func=said.__getitem__, required=True,
+        "Labelled images", list(said), format_func=said.__getitem__, required=True,
         key=browser_sync.key(address.ON_WIDGET), on_change=address.on_changed,
         label_visibility="collapsed",
     )  # fmt: skip

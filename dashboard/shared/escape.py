@@ -15,7 +15,7 @@ def one_line(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return Markdown that shows ``text`` as it is: no link, no picture, no tag, no directive."""
+    """Return Markdown that shows ``text`` as it is: no link, no image, no tag, no directive."""
     return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};", one_line(text))
 
 

@@ -72,14 +72,14 @@ class Table:
     loss: np.ndarray
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.predictions)
 
     @property
-    def pictures(self) -> str:
-        """Return how many pictures these are, and what they are called."""
+    def images(self) -> str:
+        """Return how many images these are, and what they are called."""
         kind = self.key[1] if self.key[1] in ("valid", "test") else "labelled"
-        return f"{len(self):,} {kind} pictures"
+        return f"{len(self):,} {kind} images"
 
     @property
     def score_name(self) -> str:
@@ -123,9 +123,9 @@ def test_table(name: str) -> Table | None:
     return table(name, "test") if open_run(name).predictions_path("test").is_file() else None
 
 
-def row_of(table: Table, picture: str) -> int | None:
-    """Return the row of a picture by its id, or None."""
-    at = pc.index(table.predictions.ids, pa.scalar(picture, pa.string())).as_py()
+def row_of(table: Table, image: str) -> int | None:
+    """Return the row of an image by its id, or None."""
+    at = pc.index(table.predictions.ids, pa.scalar(image, pa.string())).as_py()
     return at if at >= 0 else None
 
 
@@ -137,7 +137,7 @@ def facts(table: Table, chosen: np.ndarray) -> pa.Table:
 
 
 def data_root(table: Table) -> Path:
-    """Return the folder that the table's picture paths are relative to."""
+    """Return the folder that the table's image paths are relative to."""
     return _root(table.key)
 
 

@@ -1,4 +1,4 @@
-"""Pictures for the browser as data URIs: made in threads, kept in memory, the next ones ahead."""
+"""Images for the browser as data URIs: made in threads, kept in memory, the next ones ahead."""
 
 from __future__ import annotations
 
@@ -14,72 +14,72 @@ from engine.data.thumbnails import LARGE_SIDE, make_thumbnail, thumbnail
 from engine.errors import Refused
 from engine.runs.files import sha256_of
 
-_NOW = ThreadPoolExecutor(8, thread_name_prefix="pictures")
-_AHEAD = ThreadPoolExecutor(1, thread_name_prefix="pictures-ahead")
+_NOW = ThreadPoolExecutor(8, thread_name_prefix="images")
+_AHEAD = ThreadPoolExecutor(1, thread_name_prefix="images-ahead")
 _KEPT_SMALL, _KEPT_LARGE = 3_000, 40  # about 50 MB and 15 MB
 _PAUSE = 0.12  # seconds: what was asked for reaches the browser before work ahead begins
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Where a picture lies, and its checksum, '' where it was never read."""
+class ImageFile:
+    """Where an image lies, and its checksum, '' where it was never read."""
 
     path: Path
     sha256: str
 
 
-_small: dict[Picture, str] = {}
-_large: dict[Picture, str] = {}
+_small: dict[ImageFile, str] = {}
+_large: dict[ImageFile, str] = {}
 
 
-def small(pictures: Sequence[Picture]) -> list[str]:
-    """Return a thumbnail for each picture, '' for one that cannot be read."""
-    found = {picture: _small.get(picture) for picture in pictures}
-    missing = [picture for picture, uri in found.items() if uri is None]
+def small(images: Sequence[ImageFile]) -> list[str]:
+    """Return a thumbnail for each image, '' for one that cannot be read."""
+    found = {image: _small.get(image) for image in images}
+    missing = [image for image, uri in found.items() if uri is None]
     found.update(zip(missing, _NOW.map(_make_small, missing), strict=True))
-    return [found[picture] or "" for picture in pictures]
+    return [found[image] or "" for image in images]
 
 
-def large(picture: Picture) -> str:
-    """Return the picture at screen size, '' when it cannot be read."""
-    return _large.get(picture) or _make_large(picture)
+def large(image: ImageFile) -> str:
+    """Return the image at screen size, '' when it cannot be read."""
+    return _large.get(image) or _make_large(image)
 
 
-def prefetch(pages: Iterable[Picture], neighbours: Iterable[Picture] = ()) -> None:
+def prefetch(pages: Iterable[ImageFile], neighbours: Iterable[ImageFile] = ()) -> None:
     """Make what will probably be asked for next; returns at once."""
-    wanted = [picture for picture in pages if picture not in _small]
-    near = [picture for picture in neighbours if picture not in _large]
+    wanted = [image for image in pages if image not in _small]
+    near = [image for image in neighbours if image not in _large]
     if wanted or near:
         _AHEAD.submit(_prefetch, wanted, near)
 
 
-def _prefetch(wanted: list[Picture], near: list[Picture]) -> None:
+def _prefetch(wanted: list[ImageFile], near: list[ImageFile]) -> None:
     time.sleep(_PAUSE)
-    for picture in near:
-        large(picture)
-    for picture in wanted:
-        if picture not in _small:
-            _make_small(picture)
+    for image in near:
+        large(image)
+    for image in wanted:
+        if image not in _small:
+            _make_small(image)
 
 
-def _make_small(picture: Picture) -> str:
+def _make_small(image: ImageFile) -> str:
     try:
-        jpeg = thumbnail(picture.path, picture.sha256 or sha256_of(picture.path))
+        jpeg = thumbnail(image.path, image.sha256 or sha256_of(image.path))
     except (Unreadable, Refused, OSError):
         return ""
-    return _keep(_small, _KEPT_SMALL, picture, jpeg)
+    return _keep(_small, _KEPT_SMALL, image, jpeg)
 
 
-def _make_large(picture: Picture) -> str:
+def _make_large(image: ImageFile) -> str:
     try:
-        jpeg = make_thumbnail(picture.path.read_bytes(), LARGE_SIDE)
+        jpeg = make_thumbnail(image.path.read_bytes(), LARGE_SIDE)
     except (Unreadable, OSError):
         return ""
-    return _keep(_large, _KEPT_LARGE, picture, jpeg)
+    return _keep(_large, _KEPT_LARGE, image, jpeg)
 
 
-def _keep(kept: dict[Picture, str], most: int, picture: Picture, jpeg: bytes) -> str:
-    uri = kept[picture] = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+def _keep(kept: dict[ImageFile, str], most: int, image: ImageFile, jpeg: bytes) -> str:
+    uri = kept[image] = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
     while len(kept) > most:
         kept.pop(next(iter(kept)), None)  # the oldest
     return uri

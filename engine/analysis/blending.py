@@ -1,4 +1,4 @@
-"""A blend of runs: weights that cost least on labelled pictures, and what the blend gains."""
+"""A blend of runs: weights that cost least on labelled images, and what the blend gains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.runs.predictions import Predictions
 FOLDS = 5
 _GAP = 1e-7
 _STEPS = 100
-_FIRST = 50_000  # pictures that lead close to the weights at a fraction of the cost
+_FIRST = 50_000  # images that lead close to the weights at a fraction of the cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +25,10 @@ class Blend:
     Attributes
     ----------
     weights : float64 array of shape (n_runs,), not negative, sum 1
-    singles : float64 array of shape (n_runs,), log loss of each run on the shared pictures
+    singles : float64 array of shape (n_runs,), log loss of each run on the shared images
     best : the run with the lowest of them
-    in_sample : log loss of the blend on the pictures that its weights were chosen on
-    cross_validated : log loss with weights chosen on other pictures
+    in_sample : log loss of the blend on the images that its weights were chosen on
+    cross_validated : log loss with weights chosen on other images
     gain : log loss of the best run minus ``cross_validated``, with 95 % interval; above 0 the
         blend is better
     folds : float64 array of shape (folds, n_runs), the weights chosen without each fold
@@ -51,7 +51,7 @@ class Blend:
 def blend(joined: Joined, seed: int = 0) -> Blend:
     """Choose weights for the runs of a join, and say by cross-validation what that gains.
 
-    The best run is chosen on all pictures, the weights on four fifths at a time, so that the gain
+    The best run is chosen on all images, the weights on four fifths at a time, so that the gain
     is rather too small than too large.
     """
     y = joined.tables[0].y_true
@@ -114,7 +114,7 @@ def blended(tables: Sequence[Predictions], weights: np.ndarray) -> Predictions:
 
     Parameters
     ----------
-    tables : one a run, row by row the same pictures and the same classes
+    tables : one a run, row by row the same images and the same classes
     """
     first = tables[0]
     mean = sum(w * t.probabilities for w, t in zip(weights.tolist(), tables, strict=True))

@@ -96,7 +96,7 @@ def best_independent(loss: ClipLoss) -> tuple[float, float, float]:
     """
     start, best = best_symmetric(loss)
     lower, gap = start, start  # gap = 1 - upper
-    for _ in range(1 if loss.n_classes == 2 else 2):  # no picture of two meets both bounds
+    for _ in range(1 if loss.n_classes == 2 else 2):  # no image of two meets both bounds
         lower, gap = _lowest_by_turns(loss, lower, gap)
     clipped = loss.at(lower, 1 - gap)
     return (lower, 1 - gap, clipped) if clipped < best else (start, 1 - start, best)
@@ -112,8 +112,8 @@ def bootstrap_best_symmetric(
 ) -> BootstrapBand:
     """Draw the validation set again and again, and see where its best symmetric bound goes.
 
-    Two classes: pictures are first counted into the cells between neighbouring bounds, right and
-    wrong apart, and the counts are drawn. A bound touches all pictures of a cell or none, so only
+    Two classes: images are first counted into the cells between neighbouring bounds, right and
+    wrong apart, and the counts are drawn. A bound touches all images of a cell or none, so only
     the spread of the untouched losses within a cell is lost. It is tiny: cells end at bounds that
     differ by 7 %, so the losses of a cell differ by 0.07 at most (0.23 below the smallest bound,
     where they are above 13.8). More classes: rows are drawn, in a large table
@@ -122,7 +122,7 @@ def bootstrap_best_symmetric(
     Raises
     ------
     ValueError
-        When there are no pictures, or a label is unknown.
+        When there are no images, or a label is unknown.
     """
     rng = np.random.default_rng(seed)
     if probabilities.shape[1] == 2:
@@ -149,7 +149,7 @@ def bootstrap_best_symmetric(
 def _cells(
     y_true: np.ndarray, probabilities: np.ndarray, column: int, bounds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return counts (cells,) and what a picture of the cell costs (cells, 1 + len(bounds))."""
+    """Return counts (cells,) and what an image of the cell costs (cells, 1 + len(bounds))."""
     losses = validation_losses(y_true, probabilities)
     p = probabilities[:, column]
     tiny = np.geomspace(EPSILON, bounds[0], 100)[:-1]  # cells below the smallest bound

@@ -17,7 +17,7 @@ class ReliabilityCurve:
     Attributes
     ----------
     mean_predicted, fraction_correct : float64 arrays of shape (n_filled_bins,)
-    counts : int64 array of shape (n_filled_bins,), pictures in the bin
+    counts : int64 array of shape (n_filled_bins,), images in the bin
     """
 
     mean_predicted: np.ndarray
@@ -27,7 +27,7 @@ class ReliabilityCurve:
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityHistogram:
-    """How many pictures have which probability, split by what became of them.
+    """How many images have which probability, split by what became of them.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        When there are no pictures, a label is unknown, or ``n_bins`` is below 1.
+        When there are no images, a label is unknown, or ``n_bins`` is below 1.
 
     References
     ----------
@@ -60,7 +60,7 @@ def expected_calibration_error(
     """
     labels = checked_labels(y_true, probabilities.shape[1])
     if not len(labels):
-        raise ValueError("expected_calibration_error needs at least one picture")
+        raise ValueError("expected_calibration_error needs at least one image")
     y_pred, confidence = _top(probabilities)
     _, predicted, right = _binned(confidence, y_pred == labels, n_bins)
     return float(np.abs(right - predicted).sum() / len(labels))
@@ -95,9 +95,9 @@ def reliability_curve(
 def probability_histogram(
     y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 50, positive: int | None = None
 ) -> ProbabilityHistogram:
-    """Count pictures by P(positive), or by the top probability with more than two classes.
+    """Count images by P(positive), or by the top probability with more than two classes.
 
-    Pictures without a label (-1) are counted apart. ``positive`` is the second of two unless
+    Images without a label (-1) are counted apart. ``positive`` is the second of two unless
     named; naming it with more classes counts by the probability of that class.
 
     Raises

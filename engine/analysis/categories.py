@@ -1,4 +1,4 @@
-"""The five categories: which pictures to look at, and in which order."""
+"""The five categories: which images to look at, and in which order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log loss by the cause that people name for hard pictures."""
+"""Log loss by the cause that people name for hard images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.analysis.metrics import mean_interval
 
 @dataclass(frozen=True)
 class CauseLoss:
-    """The mean log loss of the n pictures of a cause ('' for none), and its 95 % interval."""
+    """The mean log loss of the n images of a cause ('' for none), and its 95 % interval."""
 
     cause: str
     n: int
@@ -22,16 +22,16 @@ class CauseLoss:
 
 
 def loss_by_cause(losses: np.ndarray, causes: Sequence[str]) -> list[CauseLoss]:
-    """Return the mean log loss by cause, the dearest first; pictures without a cause come last.
+    """Return the mean log loss by cause, the dearest first; images without a cause come last.
 
     Parameters
     ----------
-    losses : float array of shape (n,); nan, for pictures without a label, is left out
-    causes : of each picture, '' for none
+    losses : float array of shape (n,); nan, for images without a label, is left out
+    causes : of each image, '' for none
 
     Returns
     -------
-    list, empty where no labelled picture has a cause
+    list, empty where no labelled image has a cause
     """
     names, known = np.asarray(causes, dtype=str), ~np.isnan(losses)
     found = []

@@ -28,9 +28,9 @@ class TwoClassClipLoss:
 
     Attributes
     ----------
-    n, n_classes : pictures and classes
+    n, n_classes : images and classes
     sampled_rows : None, as nothing is estimated
-    positives, negatives : the pictures by true class, sorted by P(positive)
+    positives, negatives : the images by true class, sorted by P(positive)
     """
 
     n: int
@@ -61,7 +61,7 @@ class ManyClassClipLoss:
 
     Attributes
     ----------
-    n, n_classes : pictures and classes
+    n, n_classes : images and classes
     sampled_rows : how many rows ``estimate`` looks at, None when all
     """
 
@@ -106,7 +106,7 @@ class ManyClassClipLoss:
 
 
 class ClipLoss(Protocol):
-    """The log loss as a function of the bounds; of pictures as they are, or as they may be."""
+    """The log loss as a function of the bounds; of images as they are, or as they may be."""
 
     @property
     def n_classes(self) -> int:
@@ -190,7 +190,7 @@ def clipped_log_loss(
     Refused
         Unless 0 <= lower < upper <= 1.
     ValueError
-        When there are no pictures, or a label is unknown.
+        When there are no images, or a label is unknown.
     """
     check_bounds(lower, upper)
     losses = [
@@ -213,7 +213,7 @@ def clip_loss(
     Raises
     ------
     ValueError
-        When there are no pictures, or a label is unknown.
+        When there are no images, or a label is unknown.
     """
     if probabilities.shape[1] > 2:
         return ManyClassClipLoss.of(y_true, probabilities, seed, _SAMPLED_ROWS)
@@ -245,7 +245,7 @@ def touched(
 
 
 def wrong_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
-    """Return what one confidently wrong picture adds to the mean log loss over ``n`` pictures.
+    """Return what one confidently wrong image adds to the mean log loss over ``n`` images.
 
     Its true class lies at the bound: the worse of -log(lower) and -log(1 - upper) for two
     classes. For more, one wrong class lies at ``upper`` and all others at ``lower``, renormalised.
@@ -265,15 +265,15 @@ def wrong_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
 
 
 def validation_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return what each picture costs, float64 array of shape (n,) and never empty.
+    """Return what each image costs, float64 array of shape (n,) and never empty.
 
     Raises
     ------
     ValueError
-        When there are no pictures, or a label is unknown.
+        When there are no images, or a label is unknown.
     """
     if len(y_true) == 0:
-        raise ValueError("clip bounds need at least one labelled picture")
+        raise ValueError("clip bounds need at least one labelled image")
     return per_sample_log_loss(y_true, probabilities)
 
 

@@ -1,4 +1,4 @@
-"""Which of two runs is better on the pictures that both predicted, and how sure that is."""
+"""Which of two runs is better on the images that both predicted, and how sure that is."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _EXACT_BELOW = 25  # discordant pairs
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Several runs' predictions of the same pictures, row by row the same picture.
+    """Several runs' predictions of the same images, row by row the same image.
 
     Attributes
     ----------
     tables : one table a run, all with the same ids, labels and classes
-    left_out : reason to number of pictures that not all runs could be judged by
+    left_out : reason to number of images that not all runs could be judged by
     """
 
     tables: tuple[Predictions, ...]
@@ -35,18 +35,18 @@ class Joined:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A run and another one to compare it with, on the same pictures.
+    """A run and another one to compare it with, on the same images.
 
     Attributes
     ----------
-    n : pictures that both predicted
-    left_out : reason to number of pictures
+    n : images that both predicted
+    left_out : reason to number of images
     log_loss, accuracy : of the run and of the other
     log_loss_difference, accuracy_difference : run minus other, with 95 % interval
     both_right : rows that both get right
     fixed, broken, both_wrong : rows that only the run gets right, only the other, or neither;
         those first for which the one that errs (of both the run) pays most
-    mcnemar_p : of the null that a picture is as likely fixed as broken
+    mcnemar_p : of the null that an image is as likely fixed as broken
     mcnemar_exact : whether by the binomial distribution
     agreement : share of equal predictions
     kappa : Cohen's, 0 as chance would have it, 1 the same; None where only one class is predicted
@@ -79,12 +79,12 @@ class Comparison:
 
 
 def join(tables: Sequence[Predictions]) -> Joined:
-    """Keep the pictures that every run predicted, by id, with the same label.
+    """Keep the images that every run predicted, by id, with the same label.
 
     Raises
     ------
     Refused
-        When the runs differ in their classes, or no picture is left.
+        When the runs differ in their classes, or no image is left.
     """
     first, *others = tables
     for other in others:
@@ -111,8 +111,8 @@ def join(tables: Sequence[Predictions]) -> Joined:
     }
     if not kept.any():
         raise Refused(
-            "no labelled picture was predicted by all of these runs; choose runs of the same data "
-            "set that hold out the same pictures (the same --seed and --valid, or --folds)."
+            "no labelled image was predicted by all of these runs; choose runs of the same data "
+            "set that hold out the same images (the same --seed and --valid, or --folds)."
         )
     rows = [np.flatnonzero(kept), *(at[kept] for at in places)]  # ascending, as ids are sorted
     parts = tuple(
@@ -123,12 +123,12 @@ def join(tables: Sequence[Predictions]) -> Joined:
 
 
 def compare(run: Predictions, other: Predictions, seed: int = 0) -> Comparison:
-    """Compare two runs on the pictures that both predicted; differences are run minus other.
+    """Compare two runs on the images that both predicted; differences are run minus other.
 
     Raises
     ------
     Refused
-        When the runs differ in their classes, or share no labelled picture.
+        When the runs differ in their classes, or share no labelled image.
     """
     joined = join([run, other])
     a, b = joined.tables
@@ -171,9 +171,9 @@ def places_in(ids: pa.StringArray, others: pa.StringArray) -> np.ndarray:
 
 
 def mcnemar(fixed: int, broken: int) -> tuple[float, bool]:
-    """Return the two-sided p-value that fixed and broken pictures are equally likely.
+    """Return the two-sided p-value that fixed and broken images are equally likely.
 
-    Below 25 such pictures by the binomial distribution, from there on by chi-square with
+    Below 25 such images by the binomial distribution, from there on by chi-square with
     Edwards' continuity correction (McNemar 1947, Edwards 1948).
 
     Returns
@@ -207,10 +207,10 @@ def cohen_kappa(a: np.ndarray, b: np.ndarray, n_classes: int) -> float | None:
 def verdict(found: Comparison, run: str, other: str) -> str:
     """Say in one sentence which of the two is better, or that it is a toss-up."""
     difference, low, high = found.log_loss_difference
-    within = f"95 % interval {low:+.4f} to {high:+.4f}, {found.n:,} pictures"
+    within = f"95 % interval {low:+.4f} to {high:+.4f}, {found.n:,} images"
     if found.better is None:
         if difference == 0:
-            return f"A toss-up: both have the same log loss on {found.n:,} pictures."
+            return f"A toss-up: both have the same log loss on {found.n:,} images."
         ahead = run if difference < 0 else other
         return (
             f"A toss-up: {ahead} is ahead by {abs(difference):.4f} in log loss, but zero lies "
@@ -221,7 +221,7 @@ def verdict(found: Comparison, run: str, other: str) -> str:
 
 
 def summary(found: Comparison, run: str, other: str) -> dict[str, Any]:
-    """Return the comparison as plain values, with the ids of fixed and broken pictures."""
+    """Return the comparison as plain values, with the ids of fixed and broken images."""
     ids = found.tables[0].ids
     return {
         "run": run,

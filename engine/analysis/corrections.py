@@ -20,7 +20,7 @@ _MANY_CLASSES = 10
 
 @dataclass(frozen=True)
 class Fitted:
-    """A correction fitted to pictures.
+    """A correction fitted to images.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ def _straight_line(odds: np.ndarray, target: np.ndarray) -> tuple[float, float]:
 def _isotonic(y_true: np.ndarray, probabilities: np.ndarray, positive: int | None) -> Fitted:
     """Fit the rising curve that is nearest to the labels.
 
-    Its ends are held ``1 / (n + 2)`` away from 0 and 1: n pictures cannot tell that a share is
+    Its ends are held ``1 / (n + 2)`` away from 0 and 1: n images cannot tell that a share is
     nothing, and one error there would cost without end.
     """
     column = positive_column(positive)

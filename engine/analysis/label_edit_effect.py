@@ -16,12 +16,12 @@ from engine.runs.predictions import UNKNOWN, Predictions
 
 @dataclass(frozen=True)
 class Change:
-    """Log loss before and after on the same n pictures and labels.
+    """Log loss before and after on the same n images and labels.
 
     Attributes
     ----------
-    n : pictures that both runs predicted and that have a label in the fixed set
-    excluded : pictures of the earlier run that do not
+    n : images that both runs predicted and that have a label in the fixed set
+    excluded : images of the earlier run that do not
     log_loss_before, log_loss_after : under the fixed labels
     difference, low, high : before less after, above 0 is better, and its paired 95 % interval
     """
@@ -44,10 +44,10 @@ class Change:
 def change_on_fixed_labels(
     before: Predictions, after: Predictions, labels: np.ndarray, seed: int = 0
 ) -> Change | None:
-    """Score two runs by the same labels of the same pictures and pair the losses.
+    """Score two runs by the same labels of the same images and pair the losses.
 
-    Neither run's own labels count, and a picture that one of the two left out counts for neither:
-    removing pictures, or changing labels, cannot by itself look like progress.
+    Neither run's own labels count, and an image that one of the two left out counts for neither:
+    removing images, or changing labels, cannot by itself look like progress.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def change_on_fixed_labels(
 
     Returns
     -------
-    None where no picture is left, or the two know different classes
+    None where no image is left, or the two know different classes
     """
     if before.class_names != after.class_names:
         return None

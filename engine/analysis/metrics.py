@@ -26,10 +26,10 @@ def true_class_probability(y_true: np.ndarray, probabilities: np.ndarray) -> np.
 
 
 def per_sample_log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return what each picture costs: -log of its true class's probability (natural logarithm).
+    """Return what each image costs: -log of its true class's probability (natural logarithm).
 
     0 is certain and right; the probability is clipped at the epsilon of float64, as scikit-learn
-    does, so that no picture costs more than 36.04.
+    does, so that no image costs more than 36.04.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def per_sample_log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> np.nda
 
 
 def cost_of(p: np.ndarray) -> np.ndarray:
-    """Return what a picture costs whose true class got probability ``p``, in the same shape."""
+    """Return what an image costs whose true class got probability ``p``, in the same shape."""
     return np.asarray(-np.log(np.clip(p, EPSILON, 1 - EPSILON)))
 
 
@@ -59,7 +59,7 @@ def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        When there are no pictures, or a label is unknown.
+        When there are no images, or a label is unknown.
 
     Examples
     --------
@@ -70,19 +70,19 @@ def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the share of pictures whose likeliest class is the true one; higher is better.
+    """Return the share of images whose likeliest class is the true one; higher is better.
 
     Raises
     ------
     ValueError
-        When there are no pictures, or a label is unknown.
+        When there are no images, or a label is unknown.
     """
     labels = checked_labels(y_true, probabilities.shape[1])
     return _mean(likeliest(probabilities) == labels, "accuracy")
 
 
 def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
-    """Count the pictures by true class (rows) and predicted class (columns).
+    """Count the images by true class (rows) and predicted class (columns).
 
     Returns
     -------
@@ -117,10 +117,10 @@ def precision_recall(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def mean_interval(
     values: np.ndarray, *, confidence: float = 0.95, n_resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the mean of per-picture values.
+    """Return the percentile bootstrap interval of the mean of per-image values.
 
     0/1 values (hits) need no draws: the mean of a resample is binomial, so its exact quantiles
-    are returned. Other values are resampled up to 20,000 pictures. Beyond that the normal
+    are returned. Other values are resampled up to 20,000 images. Beyond that the normal
     approximation takes over: by the central limit theorem it differs from the bootstrap by less
     than the noise of 2,000 draws, which would cost n_resamples * n random numbers; its ends are
     held within the smallest and largest value, where every resampled mean lies.
@@ -153,7 +153,7 @@ def mean_interval(
 
 
 def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of the total log loss carried by the worst k pictures.
+    """Return the share of the total log loss carried by the worst k images.
 
     Returns
     -------
@@ -223,7 +223,7 @@ def checked_labels(labels: np.ndarray, n_classes: int) -> np.ndarray:
 
 def _mean(values: np.ndarray, name: str) -> float:
     if not len(values):
-        raise ValueError(f"{name} needs at least one picture")
+        raise ValueError(f"{name} needs at least one image")
     return float(values.mean())
 
 

@@ -1,4 +1,4 @@
-"""Which pictures are nearly the same, and folds that keep those together."""
+"""Which images are nearly the same, and folds that keep those together."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ROUNDING = 1e-4
 def near_identical(
     features: np.ndarray, sha256: Sequence[str], threshold: float = SIMILARITY
 ) -> np.ndarray:
-    """Group pictures that are byte-identical or nearly the same.
+    """Group images that are byte-identical or nearly the same.
 
-    Two pictures are nearly the same when the cosine of their features, less the mean of all, is
+    Two images are nearly the same when the cosine of their features, less the mean of all, is
     at least ``threshold``; groups are the connected components, so that a chain is one group.
     Of 1.6 million pairs of different photographs of cats and dogs the most similar reached 0.79
     on MobileNetV2's features (SqueezeNet's: two pairs above 0.85); the same photograph with its
@@ -25,16 +25,16 @@ def near_identical(
     above 0.85 in 19 of 20 cases or close to it. A pair joined in error only shares a fold.
 
     Features that find one pair in a hundred alike, as those of an untrained network, cannot tell
-    pictures apart; then only byte-identical ones are grouped.
+    images apart; then only byte-identical ones are grouped.
 
     Parameters
     ----------
     features : float32 array of shape (n, width)
-    sha256 : checksum of each picture
+    sha256 : checksum of each image
 
     Returns
     -------
-    int64 array of shape (n,), the group of each picture, numbered from 0 without gaps
+    int64 array of shape (n,), the group of each image, numbered from 0 without gaps
 
     Raises
     ------
@@ -66,12 +66,12 @@ def near_identical(
 
 
 def assign_folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
-    """Deal pictures into ``k`` folds: a group stays whole, each class is spread evenly.
+    """Deal images into ``k`` folds: a group stays whole, each class is spread evenly.
 
-    Groups of several pictures come first, the largest before the others, each to the fold that
-    has fewest of its classes; single pictures then level the folds, in an order drawn by
+    Groups of several images come first, the largest before the others, each to the fold that
+    has fewest of its classes; single images then level the folds, in an order drawn by
     ``seed``. It does what scikit-learn's ``StratifiedGroupKFold`` does, which takes 9 s for
-    25,000 pictures.
+    25,000 images.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def assign_folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int = 0) 
     """
     size = np.bincount(groups)
     if np.count_nonzero(size) < k:
-        raise ValueError(f"{k} folds need {k} groups of pictures, not {np.count_nonzero(size)}")
+        raise ValueError(f"{k} folds need {k} groups of images, not {np.count_nonzero(size)}")
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.lexsort((groups[order], -size[groups[order]]))]  # groups together, large first
     single = size[groups[order]] == 1
@@ -114,7 +114,7 @@ def _level(
     counts: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """Give each single picture to the fold with fewest of its class, then with fewest at all."""
+    """Give each single image to the fold with fewest of its class, then with fewest at all."""
     by_class = counts.T.tolist()
     total = counts.sum(axis=1).tolist()
     for row in rng.permutation(singles).tolist():
@@ -126,9 +126,9 @@ def _level(
 
 
 def _telling(x: np.ndarray, threshold: float) -> bool:
-    """Tell whether unit features of shape (n, width) keep most pictures apart.
+    """Tell whether unit features of shape (n, width) keep most images apart.
 
-    In a small set, half as many pairs as pictures may be alike.
+    In a small set, half as many pairs as images may be alike.
     """
     rows = np.random.default_rng(0).permutation(len(x))[:_SAMPLED]
     some = x[rows]

@@ -1,4 +1,4 @@
-"""The pictures most like a picture: nearest rows in feature space, by cosine distance."""
+"""The images most like an image: nearest rows in feature space, by cosine distance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def nearest(
         Floating-point numbers of any precision; compared in float32, a block at a time, so that
         memory does not grow with m times n.
     itself : int array of shape (m,)
-        The row of ``features`` that is the query's own picture and must not count, -1 for none.
+        The row of ``features`` that is the query's own image and must not count, -1 for none.
 
     Returns
     -------

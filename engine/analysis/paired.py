@@ -1,4 +1,4 @@
-"""Two sets of predictions on the same pictures: the mean difference and how sure it is."""
+"""Two sets of predictions on the same images: the mean difference and how sure it is."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def paired_difference(
 ) -> tuple[float, float, float]:
     """Return the mean of ``a_losses - b_losses`` and its 95 % interval by paired bootstrap.
 
-    Above 0: b costs less. Pictures are resampled, never the two columns apart, so what makes a
-    picture dear to both drops out. Any per-picture value will do: losses, or hits as 0 and 1.
-    Beyond 20,000 pictures the normal approximation takes over, see
+    Above 0: b costs less. Images are resampled, never the two columns apart, so what makes a
+    image dear to both drops out. Any per-image value will do: losses, or hits as 0 and 1.
+    Beyond 20,000 images the normal approximation takes over, see
     :func:`~engine.analysis.metrics.mean_interval`.
 
     Parameters
     ----------
-    a_losses, b_losses : arrays of shape (n,), row i of both being the same picture
+    a_losses, b_losses : arrays of shape (n,), row i of both being the same image
 
     Returns
     -------
@@ -37,7 +37,7 @@ def paired_difference(
     """
     a, b = np.asarray(a_losses, dtype=np.float64), np.asarray(b_losses, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"paired losses need the same pictures, not {a.shape} and {b.shape}")
+        raise ValueError(f"paired losses need the same images, not {a.shape} and {b.shape}")
     differences = a - b
     low, high = mean_interval(differences, seed=seed)
     return float(differences.mean()), low, high

@@ -1,4 +1,4 @@
-"""Which correction can be trusted: every picture is scored by a choice made without it."""
+"""Which correction can be trusted: every image is scored by a choice made without it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ FOLDS, REPEATS = 5, 3
 _RESAMPLES, _DRAWS_AT_ONCE = 1000, 50
 _RESAMPLED_UP_TO = 20_000
 _REPEATED_UP_TO, _MANY_REPEATED_UP_TO = 100_000, 10_000  # probabilities, of more than two classes
-_MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # pictures of two classes; probabilities of more
+_MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
 _ENDS = (0.025, 0.975)
 _CLIPS = ("raw", "symmetric", "independent")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a correction scores when it is chosen on other pictures.
+    """What a correction scores when it is chosen on other images.
 
     Attributes
     ----------
-    log_loss : mean over the pictures and the repeats
+    log_loss : mean over the images and the repeats
     difference, interval : to no correction, and its 95 % paired bootstrap interval; below 0 is
         better
     to_best, to_best_interval : the same to the correction that scores best
-    fitted : fitted to all pictures
+    fitted : fitted to all images
     """
 
     correction: Correction
@@ -60,7 +60,7 @@ class Comparison:
 
     Attributes
     ----------
-    n : pictures looked at
+    n : images looked at
     scored : in the order of `CORRECTIONS`, the simplest first
     left_out : (title, reason)
     best, recommended : positions in ``scored``
@@ -93,20 +93,20 @@ class Comparison:
     def sentence(self) -> str:
         """Return the recommendation in words."""
         best, chosen = self.scored[self.best], self.scored[self.recommended]
-        pictures = f"{self.n:,} pictures, each scored by a choice made without it"
+        images = f"{self.n:,} images, each scored by a choice made without it"
         if self.toss_up:
             low, high = chosen.to_best_interval
             told = (
-                f"A toss-up: on {pictures}, {_named(best)} scores best ({best.log_loss:.5f}), but "
+                f"A toss-up: on {images}, {_named(best)} scores best ({best.log_loss:.5f}), but "
                 f"{_named(chosen)} may be as good (difference {chosen.to_best:+.5f}, 95 % interval "
                 f"{low:+.5f} to {high:+.5f}). Take the simplest: {_named(chosen)}."
             )
         elif chosen.correction.name == "raw":
-            told = f"Take no correction: on {pictures}, none scores better."
+            told = f"Take no correction: on {images}, none scores better."
         else:
             low, high = chosen.interval
             told = (
-                f"Take {_named(chosen)}: on {pictures}, it changes the log loss by "
+                f"Take {_named(chosen)}: on {images}, it changes the log loss by "
                 f"{chosen.difference:+.5f} (95 % interval {low:+.5f} to {high:+.5f}), and nothing "
                 "simpler comes as low."
             )
@@ -138,22 +138,22 @@ def compare_corrections(
 ) -> Comparison:
     """Compare all corrections by repeated cross-validation of the choice itself.
 
-    The pictures are dealt into 5 parts, 3 times over (once in a large table); each correction is
+    The images are dealt into 5 parts, 3 times over (once in a large table); each correction is
     fitted to four of them and scored on the fifth. The simplest is recommended whose difference to
-    the best has an interval that contains 0. The intervals draw the pictures again,
-    all corrections with the same draws (by the normal approximation beyond 20,000 pictures); how
-    much a choice would differ on other pictures is in the scores, not in the intervals. Of more
-    than 60,000 pictures, or 60,000 probabilities of more than two classes, a sample is looked at.
+    the best has an interval that contains 0. The intervals draw the images again,
+    all corrections with the same draws (by the normal approximation beyond 20,000 images); how
+    much a choice would differ on other images is in the scores, not in the intervals. Of more
+    than 60,000 images, or 60,000 probabilities of more than two classes, a sample is looked at.
 
     Raises
     ------
     ValueError
-        When there are fewer than 10 pictures, or a label is unknown.
+        When there are fewer than 10 images, or a label is unknown.
     """
     y, p, sampled = _taken(y_true, probabilities, seed)
     n, n_classes = p.shape
     if n < 2 * FOLDS:
-        raise ValueError(f"{n} pictures are too few to compare corrections; 10 are needed")
+        raise ValueError(f"{n} images are too few to compare corrections; 10 are needed")
     used, left_out = [], []
     for correction in CORRECTIONS:
         if correction.most_classes and n_classes > correction.most_classes:
@@ -195,7 +195,7 @@ def _named(scored: Scored) -> str:
 def _taken(
     y_true: np.ndarray, probabilities: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return all pictures, or a sample of a large table."""
+    """Return all images, or a sample of a large table."""
     n, k = probabilities.shape
     size = min(n, _MOST if k == 2 else max(_MANY_CLASS_VALUES // k, 500))
     if size == n:
@@ -207,7 +207,7 @@ def _taken(
 def _held_out_losses(
     correction: Correction, y: np.ndarray, p: np.ndarray, positive: int | None, seed: int
 ) -> np.ndarray:
-    """Return what each picture costs under choices made without it, mean of the repeats (n,)."""
+    """Return what each image costs under choices made without it, mean of the repeats (n,)."""
     n = len(y)
     if not correction.numbers:
         return per_sample_log_loss(y, correction.fit(y, p, positive).apply(p))
@@ -225,7 +225,7 @@ def _held_out_losses(
 
 
 def _resampled_means(losses: np.ndarray, seed: int) -> np.ndarray:
-    """Return the mean losses of pictures drawn with replacement, (draws, corrections)."""
+    """Return the mean losses of images drawn with replacement, (draws, corrections)."""
     n = len(losses)
     if n > _RESAMPLED_UP_TO:
         return np.empty((0, losses.shape[1]))

@@ -37,7 +37,7 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
     Parameters
     ----------
     n
-        Pictures shown of each category (of each class, for the confident ones).
+        Images shown of each category (of each class, for the confident ones).
     seed
         Chooses the random ones.
 
@@ -46,13 +46,13 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
     dict
         n, class_names, accuracy, log_loss, both with a 95 % bootstrap interval,
         expected_calibration_error, per_class (precision, recall, count), confusion_matrix (rows
-        true, columns predicted), most_confused, and categories: lists of pictures, by class for
+        true, columns predicted), most_confused, and categories: lists of images, by class for
         the confident ones.
 
     Raises
     ------
     Refused
-        When there are no pictures, or not all of them have a label.
+        When there are no images, or not all of them have a label.
     """
     _require_labels(predictions)
     y, p, names = predictions.y_true, predictions.probabilities, predictions.class_names
@@ -69,7 +69,7 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
         return {name: described(rows[y_pred[rows] == c]) for c, name in enumerate(names)}
 
     def described(rows: np.ndarray) -> list[dict[str, Any]]:
-        return [picture(predictions, row) for row in rows[:n].tolist()]
+        return [image(predictions, row) for row in rows[:n].tolist()]
 
     return {
         "n": len(predictions),
@@ -96,8 +96,8 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
     }
 
 
-def picture(predictions: Predictions, row: int) -> dict[str, Any]:
-    """Describe one picture: id, path, label, predicted, probabilities, log_loss.
+def image(predictions: Predictions, row: int) -> dict[str, Any]:
+    """Describe one image: id, path, label, predicted, probabilities, log_loss.
 
     Of more than 100 classes, ``probabilities`` holds the 100 likeliest and the true one.
     """
@@ -135,7 +135,7 @@ def clip_report(
     lower, upper
         Bounds on P(positive); with more than two classes on every probability.
     n_test
-        Pictures handed in, for the price of one confidently wrong one; 0 takes the validation
+        Images handed in, for the price of one confidently wrong one; 0 takes the validation
         set's number.
 
     Returns
@@ -148,7 +148,7 @@ def clip_report(
     Raises
     ------
     Refused
-        When the bounds are impossible, there are no pictures, or not all of them have a label.
+        When the bounds are impossible, there are no images, or not all of them have a label.
     """
     _require_labels(predictions)
     check_bounds(lower, upper)
@@ -185,7 +185,7 @@ def clip_report(
 def _require_labels(predictions: Predictions) -> None:
     if not predictions.labelled:
         raise Refused(
-            "the validation set has no labels to compare with; fit on labelled pictures, or "
+            "the validation set has no labels to compare with; fit on labelled images, or "
             "import a table whose label column is filled."
         )
 

@@ -1,4 +1,4 @@
-"""What bounds cost if the test set is harder than the pictures that they were chosen on."""
+"""What bounds cost if the test set is harder than the images that they were chosen on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from engine.runs.predictions import likeliest
 class WorseLoss:
     """The expected log loss as a function of the bounds, on a test set ``points`` worse.
 
-    It is that of the labelled pictures, of which a share that were right have become errors. Built
+    It is that of the labelled images, of which a share that were right have become errors. Built
     by :func:`worse_loss`; :func:`~engine.analysis.bounds.best_symmetric` and others take it for
     what `clip_loss` returns.
 
     Attributes
     ----------
     points : percentage points of accuracy that are lost
-    accuracy : of the labelled pictures
-    known : log loss of the labelled pictures as they are
+    accuracy : of the labelled images
+    known : log loss of the labelled images as they are
     right, turned : log loss of those that are right, and of the same with another label
     """
 
@@ -89,9 +89,9 @@ def worse_loss(
 ) -> WorseLoss:
     """Prepare the expected log loss of a test set that is ``points`` of accuracy worse.
 
-    Of the pictures that are right, each is as likely as the next to become an error: its
+    Of the images that are right, each is as likely as the next to become an error: its
     prediction stays and its label becomes the class held second likeliest. So the accuracy falls
-    by ``points`` percent of the pictures, at the confidence that the model has where it is right.
+    by ``points`` percent of the images, at the confidence that the model has where it is right.
     That is the harmful kind of error, and the expected log loss grows with ``points`` in a
     straight line. Solutions published for Kaggle's Dogs vs. Cats Redux report 0.0119 on their
     validation set and 0.0414 on the leaderboard, and 0.0062 and 0.030; at the bound 0.005, where
@@ -100,13 +100,13 @@ def worse_loss(
     Raises
     ------
     ValueError
-        When a label is unknown, no picture is right, or ``points`` lies outside 0 to 100 times the
+        When a label is unknown, no image is right, or ``points`` lies outside 0 to 100 times the
         accuracy.
     """
     right = likeliest(probabilities) == y_true
     share = accuracy(y_true, probabilities)
     if not right.any():
-        raise ValueError("no picture is right, so that none can become an error")
+        raise ValueError("no image is right, so that none can become an error")
     if not 0 <= points <= 100 * share:
         raise ValueError(f"points {points} must lie between 0 and {100 * share:g}")
     p = probabilities[right]
@@ -126,8 +126,8 @@ def learned_sentence(points: float, n: int) -> str:
     """Say what the scores of ``n`` submissions tell about the test set."""
     what = "score of the submission is" if n == 1 else f"scores of the {n:,} submissions are"
     if points == 0:
-        return f"The {what} no worse than the labelled pictures promise."
-    return f"The {what} what a test set {points:.2g} points worse than these pictures would give."
+        return f"The {what} no worse than the labelled images promise."
+    return f"The {what} what a test set {points:.2g} points worse than these images would give."
 
 
 def learned_points(loss: WorseLoss, scores: Iterable[tuple[float, float, float]]) -> float | None:

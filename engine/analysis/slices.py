@@ -1,4 +1,4 @@
-"""Where a run fails: log loss and errors by picture property, corrected for many looks."""
+"""Where a run fails: log loss and errors by image property, corrected for many looks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from engine.runs.predictions import Predictions
 
 BINS = 5
 ALPHA = 0.05
-_FEWEST, _FEWEST_NAMED = 20, 5  # pictures in a slice; fewer say nothing
+_FEWEST, _FEWEST_NAMED = 20, 5  # images in a slice; fewer say nothing
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """The pictures cut into bins by one property.
+    """The images cut into bins by one property.
 
     Attributes
     ----------
     trait : the property's name
     bin_of : int array of shape (n,), -1 where the property is unknown
-    low, high : ends of each bin, both among its pictures; empty for a property that has names
+    low, high : ends of each bin, both among its images; empty for a property that has names
     names : of each bin, for a property that has names
     """
 
@@ -45,20 +45,20 @@ class Cut:
 
 @dataclass(frozen=True)
 class Slice:
-    """Pictures that have something in common.
+    """Images that have something in common.
 
     Attributes
     ----------
     trait, bin : which bin of which property; see :class:`Cut`
-    true : only pictures of this class, None for all
-    low, high : ends of the bin, both among its pictures; None where it has a name
+    true : only images of this class, None for all
+    low, high : ends of the bin, both among its images; None where it has a name
     name : of the bin, '' where it has ends
-    n, errors : pictures, and wrong ones
+    n, errors : images, and wrong ones
     error_rate, error_interval : with Wilson's 95 % interval
     log_loss, log_loss_interval : with a normal 95 % interval, held within what occurs
-    rest : log loss of the other pictures (of that class)
-    excess : by how much the log loss of all pictures would fall, were the slice like its rest
-    p : chance that as many pictures drawn blindly (of that class) cost as much
+    rest : log loss of the other images (of that class)
+    excess : by how much the log loss of all images would fall, were the slice like its rest
+    p : chance that as many images drawn blindly (of that class) cost as much
     p_adjusted : least share of false alarms among all slices marked with it
     """
 
@@ -97,14 +97,14 @@ class Slice:
 
 
 def cuts(properties: pd.DataFrame) -> list[Cut]:
-    """Cut pictures by each property: numbers into fifths, names by name.
+    """Cut images by each property: numbers into fifths, names by name.
 
     Equal values stay together, so that there may be fewer than five bins; a property that does
     not vary makes no cut.
 
     Parameters
     ----------
-    properties : one row a picture; numbers (nan: unknown) or names (None: unknown)
+    properties : one row an image; numbers (nan: unknown) or names (None: unknown)
     """
     made = []
     for name in properties.columns:
@@ -119,7 +119,7 @@ def cuts(properties: pd.DataFrame) -> list[Cut]:
 
 
 def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
-    """Return every slice of at least 20 pictures (5 for names, as of causes), the worst first.
+    """Return every slice of at least 20 images (5 for names, as of causes), the worst first.
 
     A slice is a bin of a property, or one within a true class; the latter is compared with the
     rest of its class, so that a class that is hard as a whole makes none of its slices stand out.
@@ -129,11 +129,11 @@ def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
     Raises
     ------
     Refused
-        When there are no pictures, or not all of them have a label.
+        When there are no images, or not all of them have a label.
     """
     if not predictions.labelled:
         raise Refused(
-            "slices need labelled predictions; fit on labelled pictures, or import a table whose "
+            "slices need labelled predictions; fit on labelled images, or import a table whose "
             "label column is filled."
         )
     y, names = predictions.y_true, predictions.class_names
@@ -179,7 +179,7 @@ def _by_name(name: str, values: pd.Series) -> Cut:
 def _of_cut(
     y: np.ndarray, losses: np.ndarray, wrong: np.ndarray, names: Sequence[str], cut: Cut
 ) -> Iterator[Slice]:
-    """Yield the slices of a cut: of all pictures, then of each class."""
+    """Yield the slices of a cut: of all images, then of each class."""
     known = cut.bin_of >= 0
     yield from _of_group(cut, None, np.flatnonzero(known), losses, wrong)
     for index, name in enumerate(names):

@@ -9,21 +9,21 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class SortedLosses:
-    """The pictures of one true class, by P(positive), and the running sum of their losses."""
+    """The images of one true class, by P(positive), and the running sum of their losses."""
 
     p: np.ndarray  # (m,)
     running: np.ndarray  # (m + 1,)
 
     @classmethod
     def of(cls, p: np.ndarray, losses: np.ndarray) -> SortedLosses:
-        """Sort the pictures; both arrays have shape (m,)."""
+        """Sort the images; both arrays have shape (m,)."""
         order = np.argsort(p)
         return cls(p[order], np.concatenate([[0.0], np.cumsum(losses[order])]))
 
     def total(
         self, lower: np.ndarray, upper: np.ndarray, at_lower: np.ndarray, at_upper: np.ndarray
     ) -> np.ndarray:
-        """Return the sum of the losses at bounds where a clipped picture costs ``at_...``."""
+        """Return the sum of the losses at bounds where a clipped image costs ``at_...``."""
         below = self.p.searchsorted(lower, side="left")
         upto = self.p.searchsorted(upper, side="right")
         between = self.running[upto] - self.running[below]

@@ -14,17 +14,17 @@ from engine.runs.triage import COLUMNS
 
 LABEL, ODD, DUPLICATE, LEAK = KINDS = ("label", "both-or-neither", "near-duplicate", "leak")
 K_NEIGHBOURS = 10
-_ALIKE = 0.1  # a distance at which a neighbour's vote is half that of an identical picture
+_ALIKE = 0.1  # a distance at which a neighbour's vote is half that of an identical image
 _DIRECTIONS = 16
-_ODD_IS_RARE = 0.5  # in powers of ten: most pictures unlike the others are good all the same
-_NEIGHBOURS_WEIGH = 0.5  # they agree on many pictures; the head tells more finely
+_ODD_IS_RARE = 0.5  # in powers of ten: most images unlike the others are good all the same
+_NEIGHBOURS_WEIGH = 0.5  # they agree on many images; the head tells more finely
 _LABEL_FIRST = 1.0  # as much again where another class is suggested, which explains more
 _KEPT_AT_LEAST, _KEPT_SHARE = 100, 0.02
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of n labelled pictures.
+    """What is known of n labelled images.
 
     Attributes
     ----------
@@ -80,10 +80,10 @@ def label_issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def atypicality(features: np.ndarray, directions: int = _DIRECTIONS) -> np.ndarray:
-    """Return how much of each picture lies outside what varies among all, 0 to 1, (n,).
+    """Return how much of each image lies outside what varies among all, 0 to 1, (n,).
 
     What the directions of greatest variance leave over of the centred features, all scaled to
-    length 1: a picture of another kind than all others scores high.
+    length 1: an image of another kind than all others scores high.
     """
     x = features - features.mean(axis=0)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
@@ -98,8 +98,8 @@ def atypicality(features: np.ndarray, directions: int = _DIRECTIONS) -> np.ndarr
 def joined(*signs: np.ndarray, weights: Sequence[float] = ()) -> np.ndarray:
     """Return how unlikely it is by chance to stand so high in several rankings at once, (n,).
 
-    Each sign becomes the share of pictures that stand at least as high; Fisher's method joins
-    the shares, so that one strong sign lifts a picture, and so do several weak ones. The result
+    Each sign becomes the share of images that stand at least as high; Fisher's method joins
+    the shares, so that one strong sign lifts an image, and so do several weak ones. The result
     is -log10 of the joint p-value that would hold for independent signs; high is suspicious.
     With weights, a gamma distribution of the same mean and variance gives the p-value.
     """
@@ -121,7 +121,7 @@ def label_score(evidence: Evidence) -> np.ndarray:
 
 
 def odd_score(evidence: Evidence) -> np.ndarray:
-    """Return how likely each picture shows both classes or none, by three signs, (n,).
+    """Return how likely each image shows both classes or none, by three signs, (n,).
 
     Its distance to its nearest neighbours (the out-of-distribution score of cleanlab falls as
     this grows), its atypicality, and what its label costs.
@@ -131,15 +131,15 @@ def odd_score(evidence: Evidence) -> np.ndarray:
 
 
 def suspects(images: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
-    """Rank the labelled pictures that are suspected, with the reason in words.
+    """Rank the labelled images that are suspected, with the reason in words.
 
     Parameters
     ----------
-    images : id, path, split, label, sha256 of the n pictures of ``evidence``
+    images : id, path, split, label, sha256 of the n images of ``evidence``
 
     Returns
     -------
-    table of ``COLUMNS``, most suspicious first; one row a picture, 100 or 2 % of all
+    table of ``COLUMNS``, most suspicious first; one row an image, 100 or 2 % of all
     """
     label, odd = label_score(evidence), odd_score(evidence)
     issue = label_issues(evidence.labels, evidence.probabilities)
@@ -171,18 +171,18 @@ def suspects(images: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
 def repeated(
     images: pd.DataFrame, groups: np.ndarray, features: np.ndarray, threshold: float
 ) -> pd.DataFrame:
-    """Report pictures that lie twice, in two splits (a leak) or under two labels.
+    """Report images that lie twice, in two splits (a leak) or under two labels.
 
     Parameters
     ----------
-    images : id, path, split, label (null where unknown), sha256 of m pictures
+    images : id, path, split, label (null where unknown), sha256 of m images
     groups : int array of shape (m,), which of them are nearly the same
     features : float32 array of shape (m, width)
     threshold : least cosine of two centred rows that counts as nearly the same
 
     Returns
     -------
-    table of ``COLUMNS``, one row a group, about its labelled picture, held-out ones first
+    table of ``COLUMNS``, one row a group, about its labelled image, held-out ones first
     """
     rows: list[dict[str, object]] = []
     many = np.flatnonzero(np.bincount(groups) > 1)
@@ -247,7 +247,7 @@ def _mislabelled(evidence: Evidence, row: int, suggested: str, issue: bool) -> s
     given = evidence.class_names[evidence.labels[row]]
     learnt = "; confident learning says so too" if issue else ""
     return (
-        f"{count} of its {len(near)} nearest pictures are {suggested}; a model that has not seen "
+        f"{count} of its {len(near)} nearest images are {suggested}; a model that has not seen "
         f"it gives {given} {evidence.own[row]:.3f}{learnt}."
     )
 
@@ -255,6 +255,6 @@ def _mislabelled(evidence: Evidence, row: int, suggested: str, issue: bool) -> s
 def _strange(evidence: Evidence, row: int, far: float) -> str:
     given = evidence.class_names[evidence.labels[row]]
     return (
-        f"Less like its nearest pictures than {min(far, 99.9):.1f} % are like theirs; a model "
+        f"Less like its nearest images than {min(far, 99.9):.1f} % are like theirs; a model "
         f"that has not seen it gives {given} {evidence.own[row]:.3f}: both classes, or neither?"
     )

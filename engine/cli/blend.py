@@ -47,7 +47,7 @@ def _draw(value: dict[str, Any]) -> None:
     verdict = "it pays" if value["pays"] else "it costs" if high < 0 else "within the noise"
     out.print(
         f"log loss of the blend [bold]{value['cross_validated_log_loss']:.4f}[/], cross-validated "
-        f"on {value['n']:,} pictures"
+        f"on {value['n']:,} images"
     )
     out.print(
         f"gain over the best run {value['gain']:+.4f}, 95 % {low:+.4f} to {high:+.4f}: {verdict}"

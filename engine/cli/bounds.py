@@ -26,7 +26,7 @@ def bounds(
     on: On = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare no correction, clipping, temperature and others, each on pictures it has not seen.
+    """Compare no correction, clipping, temperature and others, each on images it has not seen.
 
     The choice itself is cross-validated, and one recommendation says when it is a toss-up.
     """
@@ -41,7 +41,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     Raises
     ------
     Refused
-        When the pictures have no labels or are too few, or ``points`` is impossible.
+        When the images have no labels or are too few, or ``points`` is impossible.
     """
     from engine.analysis.recommendation import compare_corrections
     from engine.analysis.shift import learned_points, worse_loss
@@ -51,7 +51,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     split = split or run.labelled_split
     predictions = run.predictions(split)
     if not predictions.labelled:
-        raise Refused(f"run {run.name} has no labelled pictures to compare corrections on.")
+        raise Refused(f"run {run.name} has no labelled images to compare corrections on.")
     y, p, positive = predictions.y_true, predictions.probabilities, positive_index(run)
     try:
         compared = compare_corrections(y, p, positive)

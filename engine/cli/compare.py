@@ -1,4 +1,4 @@
-"""`compare`: which of two runs is better, and which pictures one fixes or breaks."""
+"""`compare`: which of two runs is better, and which images one fixes or breaks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ OtherName = Annotated[
 
 
 def compare(run: RunName, other: OtherName, as_json: AsJson = False) -> None:
-    """Compare two runs on the labelled pictures that both predicted.
+    """Compare two runs on the labelled images that both predicted.
 
-    Differences are RUN minus OTHER, with paired bootstrap intervals. Fixed pictures are those that
+    Differences are RUN minus OTHER, with paired bootstrap intervals. Fixed images are those that
     only RUN gets right, broken ones those that only OTHER does.
     """
     first, second = open_run(run), open_run(other)
@@ -41,7 +41,7 @@ def compared(first: Run, second: Run) -> dict[str, Any]:
 def _draw(value: dict[str, Any]) -> None:
     out = console.console()
     left_out = "".join(f"; {n:,} left out, {why}" for why, n in value["left_out"].items())
-    out.print(f"{value['n']:,} pictures predicted by both{left_out}", style="dim")
+    out.print(f"{value['n']:,} images predicted by both{left_out}", style="dim")
     table = console.columns("", "run", "other", "difference", "95 % interval")
     for key, title in (("log_loss", "log loss"), ("accuracy", "accuracy")):
         low, high = value[f"{key}_interval"]

@@ -12,13 +12,13 @@ from rich.text import Text
 def demo(value: dict[str, Any]) -> None:
     """Print what was drawn."""
     out = console()
-    out.print(f"{value['train']:,} train and {value['test']:,} test pictures in", end=" ")
+    out.print(f"{value['train']:,} train and {value['test']:,} test images in", end=" ")
     out.print(literal(value["folder"]))
-    table = columns("planted difficulty", "pictures")
+    table = columns("planted difficulty", "images")
     for kind, count in value["planted"].items():
         table.add_row(kind, f"{count:,}")
     out.print(table)
-    out.print(Text("What is wrong with which picture is in planted.csv."), style="dim")
+    out.print(Text("What is wrong with which image is in planted.csv."), style="dim")
 
 
 def download(value: dict[str, Any]) -> None:
@@ -58,13 +58,13 @@ def fit(value: dict[str, Any]) -> None:
     if "seconds" in value:
         stages = ", ".join(f"{k} {v:.1f}" for k, v in value["seconds"].items() if k != "total")
         out.print(
-            f"{value['forward_passes']:,} forward passes, {value['pictures_per_second']:,.0f} "
-            f"pictures/s; {value['seconds']['total']:.1f} s ({stages})",
+            f"{value['forward_passes']:,} forward passes, {value['images_per_second']:,.0f} "
+            f"images/s; {value['seconds']['total']:.1f} s ({stages})",
             style="dim",
         )
     if check := value.get("precision_check"):
         out.print(
-            f"against float32, {check['pictures']:,} valid pictures: probabilities within "
+            f"against float32, {check['images']:,} valid images: probabilities within "
             f"{check['largest_probability_change']:.2g}, log loss {check['log_loss_change']:+.2g}",
             style="dim",
         )
@@ -83,7 +83,7 @@ def _corrected(out: Console, made: dict[str, int], change: dict[str, Any] | None
     low, high = change["interval"]
     said = "better" if low > 0 else "worse" if high < 0 else "too close to call: zero lies inside"
     out.print(
-        f"on {change['n']:,} pictures with one fixed set of labels: log loss "
+        f"on {change['n']:,} images with one fixed set of labels: log loss "
         f"{change['log_loss_before']:.4f} → [bold]{change['log_loss_after']:.4f}[/], gain "
         f"{change['difference']:+.4f}, 95 % {low:+.4f} to {high:+.4f} ({said})"
     )
@@ -122,18 +122,18 @@ def report(value: dict[str, Any]) -> None:
             )  # fmt: skip
         out.print(matrix)
     else:
-        pairs = columns("true", "predicted", "pictures")
+        pairs = columns("true", "predicted", "images")
         for pair in value["most_confused"]:
             pairs.add_row(literal(pair["label"]), literal(pair["predicted"]), str(pair["count"]))
         out.print(pairs)
     for category, found in value["categories"].items():
         by_class = found if isinstance(found, dict) else {"": found}
         if len(by_class) > 12:
-            every = [entry for pictures in by_class.values() for entry in pictures]
+            every = [entry for images in by_class.values() for entry in images]
             every.sort(key=lambda entry: -entry["probabilities"][entry["predicted"]])
             by_class = {"of all classes": every[:12]}
-        for name, pictures in by_class.items():
-            _pictures(out, f"{category} {name}".strip(), pictures)
+        for name, images in by_class.items():
+            _images(out, f"{category} {name}".strip(), images)
     if "html" in value:
         out.print(literal(value["html"]), style="bold", soft_wrap=True)
 
@@ -152,7 +152,7 @@ def clip(value: dict[str, Any]) -> None:
     )
     if cost["log_loss"] is not None:
         out.print(
-            f"one confidently wrong picture of {cost['n']:,} costs {cost['log_loss']:.6f} at "
+            f"one confidently wrong image of {cost['n']:,} costs {cost['log_loss']:.6f} at "
             "these bounds"
         )
     table = columns("best on this validation set", "lower", "upper", "log loss")
@@ -217,9 +217,9 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
-def _pictures(out: Console, title: str, pictures: list[dict[str, Any]]) -> None:
+def _images(out: Console, title: str, images: list[dict[str, Any]]) -> None:
     table = columns(title, "true", "predicted", "p(predicted)", "log loss")
-    for entry in pictures:
+    for entry in images:
         p = entry["probabilities"][entry["predicted"]]
         loss = entry["log_loss"]
         table.add_row(

@@ -1,4 +1,4 @@
-"""The command `embed`: a two-dimensional map of a run's pictures."""
+"""The command `embed`: a two-dimensional map of a run's images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def embed(
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Map all pictures of a run to two dimensions, by their features; the Map page shows it."""
+    """Map all images of a run to two dimensions, by their features; the Map page shows it."""
     # Threads that wait must not spin: on a busy machine t-SNE took ten times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from engine.model.embed import embed as embed_run
@@ -47,5 +47,5 @@ def embed(
                           "seconds": seconds}))  # fmt: skip
         return
     out = Console(highlight=False)
-    out.print(f"{n:,} pictures by {method.value} in {seconds:.1f} s")
+    out.print(f"{n:,} images by {method.value} in {seconds:.1f} s")
     out.print(Text(console.plain(str(file))), style="dim", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The command `explain`: heat maps and the nearest training pictures of one picture."""
+"""The command `explain`: heat maps and the nearest training images of one image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.runs.run import open_run
 def explain(
     run: RunName,
     id: Annotated[
-        str, typer.Argument(metavar="ID", help="The picture's id, such as [bold]cat.12[/].")
+        str, typer.Argument(metavar="ID", help="The image's id, such as [bold]cat.12[/].")
     ] = "",
     split: Annotated[
         str | None, typer.Option(help="Where to look for it: valid, train or test; all three.")
@@ -29,16 +29,16 @@ def explain(
     serve: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show why: what in a picture spoke for a class, and the training pictures most like it.
+    """Show why: what in an image spoke for a class, and the training images most like it.
 
-    Writes a heat map (Grad-CAM) over the picture for the predicted and for the true class, and
-    lists the nearest training pictures in feature space. For convolutional backbones.
+    Writes a heat map (Grad-CAM) over the image for the predicted and for the true class, and
+    lists the nearest training images in feature space. For convolutional backbones.
     """
     if serve:
         _serve()
         return
     if not id:
-        raise typer.BadParameter("give the ID of a picture.")
+        raise typer.BadParameter("give the ID of an image.")
     opened = open_run(run)
     from engine.data.overlays import laid_over
     from engine.model.explain import Explainer
@@ -65,13 +65,13 @@ def draw(found: dict[str, Any]) -> None:
     for each in found["maps"]:
         name = f"{each['class']} ({' and '.join(each['roles'])})"
         if each["blank"]:
-            out.print(_text(f"Nothing in the picture spoke for {name}."))
+            out.print(_text(f"Nothing in the image spoke for {name}."))
         else:
             out.print(_text(f"What spoke for {name}: {each['over']}"), soft_wrap=True)
     if found["note"]:
         out.print(_text(found["note"]), style="yellow")
         return
-    table = Table("nearest training picture", "label", box=None, pad_edge=False)
+    table = Table("nearest training image", "label", box=None, pad_edge=False)
     table.add_column("distance", justify="right")
     for near in found["neighbours"]:
         table.add_row(_text(near["id"]), _text(near["label"]), f"{near['distance']:.4f}")

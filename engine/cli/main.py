@@ -31,7 +31,7 @@ from engine.runs.run import Run, list_runs, open_run
 
 app = typer.Typer(
     help="Fine-tune an image classifier, look again at what it gets wrong, hand in the submission."
-    "\n\nStart with [bold]demo[/], or with [bold]fit[/] on your own pictures; runs are kept in "
+    "\n\nStart with [bold]demo[/], or with [bold]fit[/] on your own images; runs are kept in "
     "$SECONDLOOK_HOME, else ./workspace.",
     no_args_is_help=True,
     add_completion=False,
@@ -62,9 +62,9 @@ def _common(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to draw; made if missing.")],
-    train: Annotated[int, typer.Option(help="Labelled pictures.")] = 1200,
-    test: Annotated[int, typer.Option(help="Unlabelled pictures.")] = 300,
-    seed: Annotated[int, typer.Option(help="Another seed draws other pictures.")] = 0,
+    train: Annotated[int, typer.Option(help="Labelled images.")] = 1200,
+    test: Annotated[int, typer.Option(help="Unlabelled images.")] = 300,
+    seed: Annotated[int, typer.Option(help="Another seed draws other images.")] = 0,
     fit: Annotated[bool, typer.Option("--fit", help="Then fit a small network on them.")] = False,
     into: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
@@ -110,7 +110,7 @@ def download(
 
 @app.command()
 def fit(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="The labelled pictures, see above.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The labelled images, see above.")],
     backbone: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "vgg16",
     weights: Annotated[
         str, typer.Option(help="[bold]default[/] (torchvision's), none, or a weights file.")
@@ -121,13 +121,13 @@ def fit(
     epochs: Annotated[
         int | None, typer.Option(help="At least 30 for the head, 10 for all.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Pictures a training step.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Images a training step.")] = 64,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Side of the crop in pixels; the weights' own.")
     ] = None,
     valid: Annotated[
-        int | None, typer.Option(help="Pictures held out; 2,000, or 20 % of fewer than 10,000.")
+        int | None, typer.Option(help="Images held out; 2,000, or 20 % of fewer than 10,000.")
     ] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Rehearse: 200 train, 50 valid.")
@@ -135,7 +135,7 @@ def fit(
     seed: Annotated[int, typer.Option(help="Decides the split and the training.")] = 0,
     folds: Annotated[
         int | None,
-        typer.Option(help="Also predict all labelled pictures out of fold, by so many heads."),
+        typer.Option(help="Also predict all labelled images out of fold, by so many heads."),
     ] = None,
     verdicts: Annotated[
         bool, typer.Option("--verdicts", help="Relabel and leave out as the verdicts say.")
@@ -146,7 +146,7 @@ def fit(
     into: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune a classifier and predict the valid and test pictures.
+    """Fine-tune a classifier and predict the valid and test images.
 
     DATA is a Kaggle folder (train/cat.0.jpg, test/1.jpg), an ImageFolder (train/cat/x.jpg, and
     valid/, test/ where there are any), a folder of class folders, a CSV with path,label[,split],
@@ -169,28 +169,28 @@ def fit(
 def predict(
     run: RunName,
     data: Annotated[
-        Path | None, typer.Option(help="New pictures; by default the run's own test pictures.")
+        Path | None, typer.Option(help="New images; by default the run's own test images.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures with a fitted run, from the cache where it can."""
-    from engine.model.predict import predict as predict_pictures
+    """Predict images with a fitted run, from the cache where it can."""
+    from engine.model.predict import predict as predict_images
 
     with watching() as watcher:
-        made = predict_pictures(open_run(run), data, watcher.progress)
+        made = predict_images(open_run(run), data, watcher.progress)
     _print(as_json, made.summary(), console.predict)
 
 
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet table.")],
-    images: Annotated[Path, typer.Option(help="The folder of the pictures.")],
+    images: Annotated[Path, typer.Option(help="The folder of the images.")],
     name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a run from predictions made elsewhere.
 
-    The table has id or path, label (empty for test pictures), and one column a class, or one
+    The table has id or path, label (empty for test images), and one column a class, or one
     column with P(positive).
     """
     from engine.data.import_predictions import import_run
@@ -204,7 +204,7 @@ def import_(
 @app.command()
 def report(
     run: RunName,
-    n: Annotated[int, typer.Option(min=1, help="Pictures of each category.")] = 4,
+    n: Annotated[int, typer.Option(min=1, help="Images of each category.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the random ones.")] = 0,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write it as one page to hand on.")
@@ -212,7 +212,7 @@ def report(
     on: On = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show metrics, the confusion matrix and the five categories of a run's labelled pictures."""
+    """Show metrics, the confusion matrix and the five categories of a run's labelled images."""
     from engine.analysis.report import report as summarise
 
     opened = open_run(run)

@@ -34,7 +34,7 @@ class Precision(StrEnum):
 
 
 class Labelled(StrEnum):
-    """Which labelled pictures are looked at."""
+    """Which labelled images are looked at."""
 
     folds = "folds"
     valid = "valid"
@@ -49,6 +49,6 @@ Upper = Annotated[float | None, typer.Option(help="Upper bound on P(positive); t
 On = Annotated[
     Labelled | None,
     typer.Option(
-        help="All labelled pictures out of fold, or the held-out ones; folds where there are any."
+        help="All labelled images out of fold, or the held-out ones; folds where there are any."
     ),
 ]

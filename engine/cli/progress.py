@@ -26,19 +26,19 @@ from engine.runs.progress import is_first
 
 _TITLES = {
     "draw": "Drawing",
-    "list": "Reading the pictures",
-    "decode": "Checking the pictures",
+    "list": "Reading the images",
+    "decode": "Checking the images",
     "features": "Passing through the network",
     "tsne": "Laying out neighbours",
     "train": "Training",
     "predict": "Predicting",
-    "measure": "Measuring the pictures",
+    "measure": "Measuring the images",
 }
 
 
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} pictures/s" if task.speed else "", style="dim")
+        return Text(f"{task.speed:,.0f} images/s" if task.speed else "", style="dim")
 
 
 class Watcher:
@@ -49,7 +49,7 @@ class Watcher:
         self._tasks: dict[str, Any] = {}
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Show ``done`` of ``total`` pictures of a stage."""
+        """Show ``done`` of ``total`` images of a stage."""
         if not self._bars or stage == "predict":
             return
         if stage not in self._tasks:

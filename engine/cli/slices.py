@@ -1,4 +1,4 @@
-"""`slices`: where a run fails, by what can be measured on its pictures."""
+"""`slices`: where a run fails, by what can be measured on its images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SHOWN = 12
 
 
 def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
-    """Show the log loss and errors of dark, blurred, small, narrow … pictures, the worst first.
+    """Show the log loss and errors of dark, blurred, small, narrow … images, the worst first.
 
-    Pictures are cut into fifths by brightness, contrast, sharpness, pixels, aspect and bytes, and
+    Images are cut into fifths by brightness, contrast, sharpness, pixels, aspect and bytes, and
     by the cause that verdicts name; p-values are corrected for many looks. Of more than 25,000
-    pictures, as many are drawn.
+    images, as many are drawn.
     """
     opened = open_run(run)
     with watching() as watcher:
@@ -30,19 +30,19 @@ def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
 
 
 def sliced(run: Run, split: str | None = None, progress: Any = None) -> tuple[list[Any], int, int]:
-    """Return the slices of a run, the worst first, and of how many pictures of how many.
+    """Return the slices of a run, the worst first, and of how many images of how many.
 
-    Pictures not yet measured are measured.
+    Images not yet measured are measured.
     """
     from engine.analysis.slices import cuts
     from engine.analysis.slices import slices as sliced_by
-    from engine.data.properties import looked_at, picture_properties
+    from engine.data.properties import image_properties, looked_at
 
     split = split or run.labelled_split
     predictions = run.predictions(split)
     total = len(predictions)
     predictions = predictions.take(looked_at(total))
-    cut_by = cuts(picture_properties(run, split, predictions.ids, progress))
+    cut_by = cuts(image_properties(run, split, predictions.ids, progress))
     return sliced_by(predictions, cut_by), len(predictions), total
 
 
@@ -50,10 +50,10 @@ def _draw(value: dict[str, Any], found: list[Any]) -> None:
     from engine.analysis.slice_text import described
 
     out = console.console()
-    drawn = f"   {value['n']:,} of {value['of']:,} pictures, drawn at random"
+    drawn = f"   {value['n']:,} of {value['of']:,} images, drawn at random"
     out.print(f"run [bold]{value['run']}[/]" + (drawn if value["n"] < value["of"] else ""))
     if not found:
-        out.print("There are too few pictures, or too little is known of them, to slice.")
+        out.print("There are too few images, or too little is known of them, to slice.")
         return
     table = console.columns("slice", "n", "wrong", "log loss", "at least", "rest", "p")
     for column in table.columns[1:]:

@@ -29,7 +29,7 @@ def submit(
     ] = None,
     message: Annotated[str | None, typer.Option(help="With --send: what it is.")] = None,
     accept_quarantined: Annotated[
-        bool, typer.Option(help="With --send: unreadable pictures get the base rate.")
+        bool, typer.Option(help="With --send: unreadable images get the base rate.")
     ] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="With --send: seconds to wait for the score.")

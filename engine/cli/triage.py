@@ -18,10 +18,10 @@ def triage(
     n: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List suspected wrong labels, odd pictures, near-duplicates and leaks, each with its reason.
+    """List suspected wrong labels, odd images, near-duplicates and leaks, each with its reason.
 
     Confident learning on out-of-fold predictions, neighbours in feature space and how unlike all
-    others a picture is, joined in one ranking. The Errors page shows it under Suspects.
+    others an image is, joined in one ranking. The Errors page shows it under Suspects.
     """
     import os
 

@@ -1,4 +1,4 @@
-"""The commands `verdict` and `verdicts`: what a person says about a picture's label."""
+"""The commands `verdict` and `verdicts`: what a person says about an image's label."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.runs.verdicts import CAUSES, VERDICTS, WRONG, Verdict
 
 def verdict(
     run: RunName,
-    id: Annotated[str, typer.Argument(metavar="ID", help="Of a labelled picture, as in `report`.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="Of a labelled image, as in `report`.")],
     verdict: Annotated[
         str | None, typer.Argument(metavar="VERDICT", help=f"{', '.join(VERDICTS)}.")
     ] = None,
@@ -30,19 +30,19 @@ def verdict(
     undo: Annotated[bool, typer.Option("--undo", help="Take the last word back.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is true of a picture's label; kept beside the data, never in it.
+    """Say what is true of an image's label; kept beside the data, never in it.
 
-    A verdict belongs to the picture's content and serves every run. `fit --verdicts` uses them.
+    A verdict belongs to the image's content and serves every run. `fit --verdicts` uses them.
     """
     from engine.runs.verdicts import amended, load_verdicts, say, take_back
 
     if undo and (verdict or class_ or cause):
         raise typer.BadParameter("--undo takes no verdict with it.")
     opened = open_run(run)
-    picture, label = _picture(opened, id)
-    before = load_verdicts().get(picture.sha256)
+    image, label = _image(opened, id)
+    before = load_verdicts().get(image.sha256)
     if undo:
-        if take_back(picture.sha256) is None:
+        if take_back(image.sha256) is None:
             raise Refused(f"{id!r} has no verdict to take back.")
     else:
         if not (verdict or class_ or cause):
@@ -51,9 +51,9 @@ def verdict(
         if class_ is not None and class_ not in names:
             raise Refused(f"--class {class_!r} is none of {', '.join(names[:10])}.")
         others = [name for name in names if name != label]
-        say(amended(before, picture, others, verdict or "", class_ or "", cause or ""))
-    now = load_verdicts().get(picture.sha256)
-    value = {"id": id, "path": picture.path, "verdict": asdict(now) if now else None}
+        say(amended(before, image, others, verdict or "", class_ or "", cause or ""))
+    now = load_verdicts().get(image.sha256)
+    value = {"id": id, "path": image.path, "verdict": asdict(now) if now else None}
     print(json.dumps(value)) if as_json else _said(value)
 
 
@@ -74,12 +74,12 @@ def verdicts(as_json: AsJson = False) -> None:
     console.console().print(table if standing else "No verdicts yet; give them in Errors.")
 
 
-def _picture(run: Run, id: str) -> tuple[Verdict, str]:
-    """Return a blank verdict on a labelled picture, and its label."""
+def _image(run: Run, id: str) -> tuple[Verdict, str]:
+    """Return a blank verdict on a labelled image, and its label."""
     images = run.images
     rows = images[(images["id"] == id) & images["label"].notna()]
     if rows.empty:
-        raise Refused(f"{id!r} is no labelled picture of run {run.name}.")
+        raise Refused(f"{id!r} is no labelled image of run {run.name}.")
     row = rows.iloc[0]
     return Verdict(row["sha256"], "", path=row["path"]), row["label"]
 

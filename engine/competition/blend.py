@@ -22,7 +22,7 @@ class PreparedBlend:
     ----------
     runs : the members
     split : of the predictions that the weights were chosen on, folds or valid
-    joined : those predictions, of the pictures that all members predicted
+    joined : those predictions, of the images that all members predicted
     found : weights and gain
     """
 
@@ -70,7 +70,7 @@ def prepare_blend(
     Raises
     ------
     Refused
-        With fewer than two runs or one twice, where classes or pictures do not match.
+        With fewer than two runs or one twice, where classes or images do not match.
     """
     names = [run.name for run in runs]
     if len(names) < 2:
@@ -85,12 +85,12 @@ def prepare_blend(
 def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
     """Keep a blend as a run: blended predictions of every split that all members have.
 
-    Pictures, quarantine and class shares are the first member's. There is no model in it.
+    Images, quarantine and class shares are the first member's. There is no model in it.
 
     Raises
     ------
     Refused
-        When some members have test predictions and others do not, or of other pictures.
+        When some members have test predictions and others do not, or of other images.
     """
     runs, weights = prepared.runs, prepared.found.weights
     first = runs[0]
@@ -132,7 +132,7 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
 
 
 def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
-    """Return the test predictions of all runs, row by row the same pictures; none where none is.
+    """Return the test predictions of all runs, row by row the same images; none where none is.
 
     Raises
     ------
@@ -157,14 +157,14 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
             ids = sorted(set(table.ids.to_pylist()) ^ set(first.ids.to_pylist()))
             raise Refused(
                 f"the test sets of {runs[0].name} and {run.name} differ in ids {first_ten(ids)}; "
-                "blend runs that predicted the same test pictures."
+                "blend runs that predicted the same test images."
             )
         here = _contents(run)
         other = [id for id, sha256 in contents.items() if here.get(id, sha256) != sha256]
         if other:
             raise Refused(
-                f"the test pictures of {runs[0].name} and {run.name} are not the same for ids "
-                f"{first_ten(other)}; blend runs that predicted the same test pictures."
+                f"the test images of {runs[0].name} and {run.name} are not the same for ids "
+                f"{first_ten(other)}; blend runs that predicted the same test images."
             )
     return tables
 

@@ -14,7 +14,7 @@ SAMPLE_NAMES = ("sample_submission.csv", "sampleSubmission.csv")
 
 
 def find_sample(run: Run) -> Path | None:
-    """Return the competition's sample file beside the run's pictures, if there is one."""
+    """Return the competition's sample file beside the run's images, if there is one."""
     folders = (run.data_root, Path(run.config["data"]))
     return next((f / n for f in folders for n in SAMPLE_NAMES if (f / n).is_file()), None)
 
@@ -31,7 +31,7 @@ def prepare_submission(
     Parameters
     ----------
     sample
-        The competition's sample file; by default the one beside the pictures.
+        The competition's sample file; by default the one beside the images.
     predictions
         The run's test predictions, where they are read already.
 
@@ -54,7 +54,7 @@ def prepare_submission(
 
 
 def base_rate(run: Run) -> np.ndarray:
-    """Return the class shares among the training pictures, float64 (n_classes,)."""
+    """Return the class shares among the training images, float64 (n_classes,)."""
     counts = run.config.get("train_counts", {})
     shares = np.array([counts.get(name, 0) for name in run.class_names], dtype=np.float64)
     return shares / shares.sum() if shares.sum() else np.full(len(shares), 1 / len(shares))

@@ -1,4 +1,4 @@
-"""What the sample file asks for: which class a column and which picture a row stand for."""
+"""What the sample file asks for: which class a column and which image a row stand for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from engine.errors import Refused, first_ten
 from engine.runs.prediction_table import names_and_stems, read_csv_text
 
-NONE, AMBIGUOUS = -1, -2  # in place of a picture's position
+NONE, AMBIGUOUS = -1, -2  # in place of an image's position
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,11 @@ def sample_form(
     return Form(header, "name", (None,), False, message)
 
 
-def match_pictures(
-    wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringArray
-) -> np.ndarray:
-    """Return the position of each wanted id's picture, ``NONE`` or ``AMBIGUOUS``, (n_rows,).
+def match_images(wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringArray) -> np.ndarray:
+    """Return the position of each wanted id's image, ``NONE`` or ``AMBIGUOUS``, (n_rows,).
 
-    A picture belongs to an id when its own id is that text, else its file name, else its stem,
-    each only when one picture fits.
+    An image belongs to an id when its own id is that text, else its file name, else its stem,
+    each only when one image fits.
     """
     rows = _positions(wanted, ids)
     if (rows != NONE).all():

@@ -26,21 +26,21 @@ def check_sending(competition: str, message: str, flagged: list[str], accepted: 
     Parameters
     ----------
     flagged
-        Ids of the test pictures that cannot be read.
+        Ids of the test images that cannot be read.
     accepted
         Whether the person accepts that they get the base rate.
 
     Raises
     ------
     Refused
-        On no name, no message or one too long, or flagged pictures that are not accepted.
+        On no name, no message or one too long, or flagged images that are not accepted.
     """
     name = competition_name(competition)
     if not message.strip() or len(message) > MAX_MESSAGE:
         raise Refused(f"--message needs 1 to {MAX_MESSAGE} characters that say what is sent.")
     if flagged and not accepted:
         raise Refused(
-            f"{len(flagged):,} test pictures cannot be read and would be sent with the base rate: "
+            f"{len(flagged):,} test images cannot be read and would be sent with the base rate: "
             f"{first_ten(flagged)}; look at them, then add --accept-quarantined."
         )
     return name

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from engine.competition.sample import (
     AMBIGUOUS,
     NONE,
-    match_pictures,
+    match_images,
     natural_order,
     plain_form,
     read_sample,
@@ -50,7 +50,7 @@ class Submission:
     ids : string array of shape (n_rows,), in the order of the file
     values : one such array a column after the id; '' where a row has no value
     checks : in the order in which they are shown
-    flagged : ids whose picture cannot be read, so that they got the base rate
+    flagged : ids whose image cannot be read, so that they got the base rate
     lower, upper : the clip bounds on P(positive)
     """
 
@@ -81,16 +81,16 @@ def check_submission(
     """Compose the submission and record every check, passed or failed; nothing is written.
 
     With a sample file, its header, ids and order are kept; :func:`sample_form` tells what its
-    columns mean and :func:`match_pictures` which picture an id does. Without a sample the file is
+    columns mean and :func:`match_images` which image an id does. Without a sample the file is
     ``id,label``, or ``id,<class>,...`` for more than two classes, in natural order of the ids.
 
     Parameters
     ----------
     lower, upper : bounds on P(positive), see :mod:`engine.analysis.clipping`
     sample : the competition's sample file, if there is one
-    quarantined : (id, path) of each test picture that could not be read
+    quarantined : (id, path) of each test image that could not be read
     base_rate : float array of shape (n_classes,), the class shares in training, which
-        quarantined pictures get
+        quarantined images get
     positive : index of the positive class; the last by default
 
     Raises
@@ -101,24 +101,22 @@ def check_submission(
     classes = predictions.class_names
     positive = len(classes) - 1 if positive is None else positive
     lost = list(dict.fromkeys(quarantined))
-    pictures = pa.concat_arrays([predictions.ids, pa.array([id for id, _ in lost], pa.string())])
+    images = pa.concat_arrays([predictions.ids, pa.array([id for id, _ in lost], pa.string())])
     if sample is None:
-        rows = natural_order(pictures)  # (n_rows,) position of each row's picture
-        wanted = pictures.take(pa.array(rows))
+        rows = natural_order(images)  # (n_rows,) position of each row's image
+        wanted = images.take(pa.array(rows))
         form = plain_form(classes, positive)
     else:
         header, columns = read_sample(sample)
         lost_paths = pa.array([path for _, path in lost], pa.string())
-        rows = match_pictures(
-            columns[0], pictures, pa.concat_arrays([predictions.paths, lost_paths])
-        )
+        rows = match_images(columns[0], images, pa.concat_arrays([predictions.paths, lost_paths]))
         wanted = columns[0]
         form = sample_form(str(sample), header, columns, classes, positive)
     source = "The submission" if sample is None else str(sample)
 
     n, p = len(predictions), predictions.probabilities
     usable = (p.min(axis=1) >= 0) & (p.max(axis=1) <= 1)  # (n,), NaN is neither
-    # A row below 0 has no picture, one from n on is a lost picture's.
+    # A row below 0 has no image, one from n on is a lost image's.
     own = np.append(usable, np.zeros(len(lost) + 2, dtype=bool))[rows]  # (n_rows,)
     blank = ~own & (rows < n)
 
@@ -203,7 +201,7 @@ def _check(name: str, ids: Sequence[str], failed: str, passed: str) -> Check:
 
 def _rows_check(source: str, wanted: pa.StringArray, rows: np.ndarray) -> Check:
     if not len(rows):
-        return Check("rows", False, f"{source} has no rows: there is no test picture.")
+        return Check("rows", False, f"{source} has no rows: there is no test image.")
     empty = wanted.take(pa.array(np.flatnonzero(rows < 0))).to_pylist()
     return _check(
         "rows",
@@ -219,23 +217,23 @@ def _ids_check(
     def ids(chosen: np.ndarray) -> list[str]:
         return list(wanted.take(pa.array(np.flatnonzero(chosen))).to_pylist())
 
-    uses = np.bincount(rows[rows >= 0], minlength=len(predictions))  # rows of each picture
+    uses = np.bincount(rows[rows >= 0], minlength=len(predictions))  # rows of each image
     extra = np.flatnonzero(uses[: len(predictions)] == 0)
     shared = (rows >= 0) & (np.append(uses, [0, 0])[rows] > 1)
     repeated = []
-    if shared.any() or (rows < 0).any():  # an id there twice has its picture twice, or none
+    if shared.any() or (rows < 0).any():  # an id there twice has its image twice, or none
         counts = pc.value_counts(wanted)
         repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
     problems = {
         "ids there more than once": repeated,
         "ids without a prediction": ids(rows == NONE),
-        "ids that fit more than one picture": ids(rows == AMBIGUOUS),
-        "ids that mean the same picture": [] if repeated else ids(shared),
+        "ids that fit more than one image": ids(rows == AMBIGUOUS),
+        "ids that mean the same image": [] if repeated else ids(shared),
         "no row for the predicted ids": predictions.ids.take(pa.array(extra)).to_pylist(),
     }
     parts = [f"{what} {first_ten(names)}" for what, names in problems.items() if names]
     if not parts:
-        return Check("ids", True, f"{source} has each id once, and each has one picture.")
+        return Check("ids", True, f"{source} has each id once, and each has one image.")
     offending = [name for names in problems.values() for name in names[:10]]
     return Check("ids", False, f"{source} has {'; '.join(parts)}.", tuple(offending[:10]))
 
@@ -264,10 +262,10 @@ def _bounds_check(
 
 def _missing_check(flagged: Sequence[str]) -> Check:
     """Say which rows hold the base rate; it passes, for the person to acknowledge."""
-    message = "Every test picture could be read."
+    message = "Every test image could be read."
     if flagged:
         message = (
-            f"{len(flagged):,} pictures could not be read and get the share of their class in "
+            f"{len(flagged):,} images could not be read and get the share of their class in "
             f"training: {first_ten(list(flagged))}."
         )
-    return Check("missing pictures", True, message, tuple(flagged[:10]))
+    return Check("missing images", True, message, tuple(flagged[:10]))

@@ -20,22 +20,22 @@ _LONGEST, _TIE = 10**12, 1e-3  # a product below the one is exact to within a te
 def written_values(
     form: Form, classes: Sequence[str], p: np.ndarray, lower: float, upper: float, positive: int
 ) -> tuple[list[pa.StringArray], np.ndarray]:
-    """Return one text a picture and value column, and which pictures' texts pass a bound.
+    """Return one text an image and value column, and which images' texts pass a bound.
 
     Parameters
     ----------
-    p : float64 array of shape (n_pictures, n_classes), within [0, 1]
+    p : float64 array of shape (n_images, n_classes), within [0, 1]
     lower, upper : bounds on P(positive), see :mod:`engine.analysis.clipping`
     positive : index of the positive class
 
     Returns
     -------
-    texts : one string array of shape (n_pictures,) a value column; null where it has no meaning
-    past : bool array of shape (n_pictures,), which should be False throughout
+    texts : one string array of shape (n_images,) a value column; null where it has no meaning
+    past : bool array of shape (n_images,), which should be False throughout
     """
     n = len(p)
     if form.kind == "probability":
-        clipped = clip_probabilities(p, lower, upper, positive)  # (n_pictures, n_classes)
+        clipped = clip_probabilities(p, lower, upper, positive)  # (n_images, n_classes)
         columns, bounds = [], []
         for index in form.classes:
             turned = len(classes) == 2 and index == 1 - positive
@@ -48,7 +48,7 @@ def written_values(
         passes = _past_bounds(texts, values, lows, highs).reshape(len(form.classes), n)
         past = np.asarray(passes.any(axis=0))
     else:
-        best = pa.array(p.argmax(axis=1))  # (n_pictures,)
+        best = pa.array(p.argmax(axis=1))  # (n_images,)
         names = pa.array(classes, pa.string())
         texts = names.take(best) if form.kind == "name" else best.cast(pa.string())
         past = np.zeros(n, dtype=bool)

@@ -1,1 +1,1 @@
-"""Pictures in, one table out."""
+"""Images in, one table out."""

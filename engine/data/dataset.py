@@ -1,4 +1,4 @@
-"""Find pictures, labels and ids; split; fingerprint; quarantine. The source is only read."""
+"""Find images, labels and ids; split; fingerprint; quarantine. The source is only read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from engine.data.layouts import Listing, as_utf8, find_pictures, texts
+from engine.data.layouts import Listing, as_utf8, find_images, texts
 from engine.data.reading import Read, read_all
 from engine.data.splits import divided
 from engine.errors import Refused
@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures that may be used, those that may not, and their classes.
+    """Images that may be used, those that may not, and their classes.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Dataset:
     quarantine : table of path, reason, id, split, label
     class_names : sorted; empty when nothing is labelled
     ignored : number of files passed over, such as ``Thumbs.db``
-    notes : path to what is unusual about a good picture, such as an animation
+    notes : path to what is unusual about a good image, such as an animation
     """
 
     root: Path
@@ -46,7 +46,7 @@ class Dataset:
         return self.images[self.images["split"] == split].sort_values("id", ignore_index=True)
 
     def without(self, bad: dict[str, str]) -> Dataset:
-        """Move pictures (path to reason) to the quarantine."""
+        """Move images (path to reason) to the quarantine."""
         if not bad:
             return self
         is_bad = self.images["path"].isin(list(bad))
@@ -86,45 +86,45 @@ def load_dataset(
     data
         A Kaggle folder, an ImageFolder, a folder of class folders, a CSV, or a zip of one.
     valid
-        Pictures to hold out where the data has no ``valid`` folder; by default 2,000, or 20 %
+        Images to hold out where the data has no ``valid`` folder; by default 2,000, or 20 %
         of fewer than 10,000.
     sample
-        Keep 200 train and 50 valid pictures, for a quick rehearsal.
+        Keep 200 train and 50 valid images, for a quick rehearsal.
     listing
-        What `find_pictures` has found there already, if anything.
+        What `find_images` has found there already, if anything.
 
     Raises
     ------
     Refused
-        When there is nothing to fit: no pictures, no labels, or a single class.
+        When there is nothing to fit: no images, no labels, or a single class.
     """
-    dataset = examine(listing or find_pictures(data), progress)
+    dataset = examine(listing or find_images(data), progress)
     labelled = dataset.images["label"].notna() & (dataset.images["split"] == "train")
     names = tuple(sorted(dataset.images.loc[labelled, "label"].unique()))
     if not names:
-        raise Refused(f"{data} holds no labelled picture; see `fit --help` for the layouts.")
+        raise Refused(f"{data} holds no labelled image; see `fit --help` for the layouts.")
     if len(names) == 1:
         raise Refused(f"{data} holds a single class, {names[0]!r}; a classifier needs two.")
     dataset = _quarantine_unknown(replace(dataset, class_names=names))
     return replace(dataset, images=divided(dataset.images, data, valid, sample, seed))
 
 
-def load_pictures(
+def load_images(
     data: Path, class_names: tuple[str, ...], progress: Progress | None = None
 ) -> Dataset:
-    """Read pictures to predict, labelled or not; all of them become the split ``test``.
+    """Read images to predict, labelled or not; all of them become the split ``test``.
 
     Labels that are none of ``class_names`` are left out.
 
     Raises
     ------
     Refused
-        When there is no picture.
+        When there is no image.
     """
-    listing = find_pictures(data, class_names=class_names)
+    listing = find_images(data, class_names=class_names)
     dataset = examine(listing, progress)
     if dataset.images.empty:
-        raise Refused(f"{data} holds no picture that can be read.")
+        raise Refused(f"{data} holds no image that can be read.")
     known = dataset.images["label"].isin(class_names)
     images = dataset.images.assign(label=dataset.images["label"].where(known, None))
     return replace(dataset, images=images, class_names=class_names)
@@ -132,7 +132,7 @@ def load_pictures(
 
 def examine(listing: Listing, progress: Progress | None = None) -> Dataset:
     """Read every listed file once: size, checksum and header; quarantine what cannot be read."""
-    frame = listing.pictures
+    frame = listing.images
     total = len(frame)
     rows: list[Read] = []
     bad: dict[str, str] = {}
@@ -153,7 +153,7 @@ def examine(listing: Listing, progress: Progress | None = None) -> Dataset:
 
 
 def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
-    """Report byte-identical pictures that lie in two splits or under two labels.
+    """Report byte-identical images that lie in two splits or under two labels.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def _quarantine_unknown(dataset: Dataset) -> Dataset:
     images = dataset.images
     learnt = images["label"].isin(dataset.class_names)
     foreign = images[(images["split"] == "valid") & ~learnt]
-    reasons = [f"unknown label: no train picture is {label!r}" for label in foreign["label"]]
+    reasons = [f"unknown label: no train image is {label!r}" for label in foreign["label"]]
     dataset = dataset.without(dict(zip(foreign["path"], reasons, strict=True)))
     images = dataset.images
     strange = (images["split"] == "test") & images["label"].notna()

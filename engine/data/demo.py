@@ -1,4 +1,4 @@
-"""Draws the demo pictures: cats and dogs in Kaggle's layout, with known planted difficulties."""
+"""Draws the demo images: cats and dogs in Kaggle's layout, with known planted difficulties."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data.drawing.image import CHOICES, CLASSES, TEST, TRAIN, Picture, occluder_of
+from engine.data.drawing.image import CHOICES, CLASSES, TEST, TRAIN, DemoImage, occluder_of
 from engine.data.drawing.workers import draw_all
 from engine.errors import Refused
 
 FORMAT_VERSION = 2  # raise it when the drawings change: an older demo is then not taken as the same
 
-# How many of each 100 pictures are planted; which ones is drawn once a hundred.
+# How many of each 100 images are planted; which ones is drawn once a hundred.
 _PLANTED_TRAIN = {
     "occlusion": 2,
     "wrong-label": 2,
@@ -47,7 +47,7 @@ _MINIMUM_TRAIN = 20
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What a demo folder holds; ``planted`` counts the planted pictures by kind."""
+    """What a demo folder holds; ``planted`` counts the planted images by kind."""
 
     folder: Path
     train: int
@@ -66,29 +66,29 @@ def draw_demo(
 
     The folder gets ``train/cat.0.jpg``, ``train/dog.0.jpg``, ..., ``test/1.jpg``, ...,
     ``sample_submission.csv``, ``planted.csv`` (path, kind, detail) and ``demo.json``. The same
-    seed draws the same bytes; a picture does not depend on how many others there are, except that
-    a near-duplicate needs its training picture. The same demo asked for again is left as it is.
+    seed draws the same bytes; an image does not depend on how many others there are, except that
+    a near-duplicate needs its training image. The same demo asked for again is left as it is.
 
     Parameters
     ----------
-    train : number of labelled pictures, at least 20, half of them cats
-    test : number of unlabelled pictures, at least 1
-    progress : called with (pictures done, pictures in all) now and then
+    train : number of labelled images, at least 20, half of them cats
+    test : number of unlabelled images, at least 1
+    progress : called with (images done, images in all) now and then
 
     Raises
     ------
     Refused
-        On too few pictures, a negative seed, a folder that holds something else, or a disk that
+        On too few images, a negative seed, a folder that holds something else, or a disk that
         cannot be written.
     """
     if train < _MINIMUM_TRAIN:
-        raise Refused(f"--train {train} is too few: ask for {_MINIMUM_TRAIN} pictures or more.")
+        raise Refused(f"--train {train} is too few: ask for {_MINIMUM_TRAIN} images or more.")
     if test < 1:
-        raise Refused(f"--test {test} is too few: ask for 1 picture or more.")
+        raise Refused(f"--test {test} is too few: ask for 1 image or more.")
     if seed < 0:
         raise Refused(f"--seed {seed} is negative: choose 0 or more.")
-    pictures = _plan(train, test, seed)
-    counts = Counter(picture.kind for picture in pictures if picture.kind)
+    images = _plan(train, test, seed)
+    counts = Counter(image.kind for image in images if image.kind)
     planted = {kind: counts[kind] for kind in KINDS if counts[kind]}
     summary = DemoSummary(folder, train, test, planted)
     try:
@@ -96,14 +96,14 @@ def draw_demo(
         if target.exists() and not target.is_dir():
             raise Refused(f"{folder} is a file: name a folder that is new or empty.")
         if target.exists() and any(target.iterdir()):
-            if not _holds(target, pictures, _card(summary, seed)):
+            if not _holds(target, images, _card(summary, seed)):
                 raise Refused(f"{folder} is not empty: name a folder that is new or empty.")
             return summary
         with _whole_folder(target) as temporary:
             (temporary / "train").mkdir()
             (temporary / "test").mkdir()
-            draw_all(temporary, pictures, seed, progress)
-            _write_tables(temporary, pictures, test, seed)
+            draw_all(temporary, images, seed, progress)
+            _write_tables(temporary, images, test, seed)
             card = json.dumps(_card(summary, seed), indent=2) + "\n"
             (temporary / "demo.json").write_text(card, encoding="utf-8")
     except OSError as error:
@@ -112,10 +112,10 @@ def draw_demo(
     return summary
 
 
-# --- the plan: which picture holds what ---------------------------------------------------------
+# --- the plan: which image holds what ---------------------------------------------------------
 
 
-def _plan(train: int, test: int, seed: int) -> list[Picture]:
+def _plan(train: int, test: int, seed: int) -> list[DemoImage]:
     damaged = int(np.random.default_rng([seed, CHOICES]).integers(_MINIMUM_TRAIN))
     kinds = _kinds(seed, TRAIN, train, _PLANTED_TRAIN)
     kinds[damaged] = "undecodable"
@@ -124,21 +124,21 @@ def _plan(train: int, test: int, seed: int) -> list[Picture]:
         name = CLASSES[number % 2]
         animal = CLASSES[1 - number % 2] if kind == "wrong-label" else name
         path = f"train/{name}.{number // 2}.jpg"
-        labelled.append(Picture(path, TRAIN, number, animal, kind))
+        labelled.append(DemoImage(path, TRAIN, number, animal, kind))
     unlabelled = []
     for number, kind in enumerate(_kinds(seed, TEST, test, _PLANTED_TEST), start=1):
         path = f"test/{number}.jpg"
         if kind == "near-duplicate":
             source = _plain_near(labelled, 4 * number)
-            unlabelled.append(Picture(path, TEST, number, source.animal, kind, source))
+            unlabelled.append(DemoImage(path, TEST, number, source.animal, kind, source))
         else:
             animal = CLASSES[int(np.random.default_rng([seed, TEST, number]).integers(2))]
-            unlabelled.append(Picture(path, TEST, number, animal, kind))
+            unlabelled.append(DemoImage(path, TEST, number, animal, kind))
     return labelled + unlabelled
 
 
 def _kinds(seed: int, split: int, count: int, planted: dict[str, int]) -> list[str]:
-    """Return the kind of each picture, "" for a plain one, the same for any ``count``."""
+    """Return the kind of each image, "" for a plain one, the same for any ``count``."""
     hundred = [kind for kind, times in planted.items() for _ in range(times)]
     hundred += [""] * (100 - len(hundred))
     kinds: list[str] = []
@@ -148,22 +148,22 @@ def _kinds(seed: int, split: int, count: int, planted: dict[str, int]) -> list[s
     return kinds[:count]
 
 
-def _plain_near(pictures: list[Picture], number: int) -> Picture:
-    turn = (pictures[(number + step) % len(pictures)] for step in range(len(pictures)))
-    return next(picture for picture in turn if not picture.kind)
+def _plain_near(images: list[DemoImage], number: int) -> DemoImage:
+    turn = (images[(number + step) % len(images)] for step in range(len(images)))
+    return next(image for image in turn if not image.kind)
 
 
-def _detail(picture: Picture, seed: int) -> str:
-    """Say in words what a planted picture truly shows."""
-    if picture.source is not None:
-        return picture.source.path
-    if picture.kind == "both-animals":
+def _detail(image: DemoImage, seed: int) -> str:
+    """Say in words what a planted image truly shows."""
+    if image.source is not None:
+        return image.source.path
+    if image.kind == "both-animals":
         return "cat and dog"
-    if picture.kind == "neither":
+    if image.kind == "neither":
         return "no animal"
-    if picture.kind == "occlusion":
-        return f"{picture.animal} behind {occluder_of(picture, seed)}"
-    return picture.animal
+    if image.kind == "occlusion":
+        return f"{image.animal} behind {occluder_of(image, seed)}"
+    return image.animal
 
 
 # --- the folder ---------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def _card(summary: DemoSummary, seed: int) -> dict[str, object]:
     }
 
 
-def _holds(folder: Path, pictures: list[Picture], card: dict[str, object]) -> bool:
+def _holds(folder: Path, images: list[DemoImage], card: dict[str, object]) -> bool:
     try:
         if json.loads((folder / "demo.json").read_text(encoding="utf-8")) != card:
             return False
@@ -201,15 +201,15 @@ def _holds(folder: Path, pictures: list[Picture], card: dict[str, object]) -> bo
         return False
     found = {path.relative_to(folder).as_posix() for path in folder.glob("*/*")}
     tables = all((folder / name).is_file() for name in ("sample_submission.csv", "planted.csv"))
-    return tables and found == {picture.path for picture in pictures}
+    return tables and found == {image.path for image in images}
 
 
-def _write_tables(folder: Path, pictures: list[Picture], test: int, seed: int) -> None:
+def _write_tables(folder: Path, images: list[DemoImage], test: int, seed: int) -> None:
     rows = "".join(f"{number},0.5\n" for number in range(1, test + 1))
     (folder / "sample_submission.csv").write_text("id,label\n" + rows, encoding="utf-8")
     with open(folder / "planted.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "kind", "detail"])
-        for picture in pictures:
-            if picture.kind:
-                writer.writerow([picture.path, picture.kind, _detail(picture, seed)])
+        for image in images:
+            if image.kind:
+                writer.writerow([image.path, image.kind, _detail(image, seed)])

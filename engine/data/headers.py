@@ -1,4 +1,4 @@
-"""What a picture's first bytes say: format and upright size. Pillow only, pixels untouched."""
+"""What an image's first bytes say: format and upright size. Pillow only, pixels untouched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KINDS = {
 
 
 class Unreadable(Exception):
-    """A picture that cannot be used; the message is the reason, without the file's name."""
+    """An image that cannot be used; the message is the reason, without the file's name."""
 
 
 def sniff(content: bytes) -> str:
@@ -44,11 +44,11 @@ def sniff(content: bytes) -> str:
         return "BMP"
     if head[:4] in (b"II*\0", b"MM\0*"):
         return "TIFF"
-    raise Unreadable("not a picture: its content is no JPEG, PNG, WebP, GIF, BMP or TIFF")
+    raise Unreadable("not an image: its content is no JPEG, PNG, WebP, GIF, BMP or TIFF")
 
 
 def note_of(content: bytes, name: str) -> str:
-    """Say what is unusual about a good picture: another format than its name's, or an animation.
+    """Say what is unusual about a good image: another format than its name's, or an animation.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def upright_size(content: bytes) -> tuple[int, int]:
     Raises
     ------
     Unreadable
-        When the content is no picture, its header is damaged, or it has above 100 megapixels.
+        When the content is no image, its header is damaged, or it has above 100 megapixels.
     """
     with opened(content) as image:
         width, height = image.size
@@ -82,7 +82,7 @@ def upright_size(content: bytes) -> tuple[int, int]:
 
 
 def opened(content: bytes) -> Image.Image:
-    """Open a picture by its content, with its pixels not yet decoded.
+    """Open an image by its content, with its pixels not yet decoded.
 
     Raises
     ------

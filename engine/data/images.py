@@ -14,7 +14,7 @@ from engine.data.pixels import rgb
 # torchvision's decoder, as its Python wrapper calls it: that one warns at every call since 0.29.
 # Its PNG decoder is left alone: one changed byte in a file can end the whole process (0.29.2).
 _RGB = 3
-_LARGE = 25_000_000  # pixels; of larger pictures one at a time, 100 million take 300 MB twice
+_LARGE = 25_000_000  # pixels; of larger images one at a time, 100 million take 300 MB twice
 _one_large = Lock()
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"  # JPEG markers
@@ -32,7 +32,7 @@ _TURNS: dict[int, tuple[bool, list[int]]] = {
 
 
 def decode(content: bytes) -> torch.Tensor:
-    """Decode a picture to an upright RGB tensor, uint8 of shape (3, height, width).
+    """Decode an image to an upright RGB tensor, uint8 of shape (3, height, width).
 
     JPEG is decoded by torchvision, which is faster, the rest by Pillow. Grey, palette, CMYK and
     alpha become RGB; 16 bits are scaled to 8; of an animation the first frame is taken.

@@ -1,4 +1,4 @@
-"""A run from predictions made elsewhere: their table, joined with the pictures they speak of."""
+"""A run from predictions made elsewhere: their table, joined with the images they speak of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Progress, examine
-from engine.data.layouts import Listing, all_pictures
+from engine.data.layouts import Listing, all_images
 from engine.errors import Refused, first_ten
 from engine.runs.files import sha256_of
 from engine.runs.prediction_table import read_predictions_table
@@ -24,22 +24,22 @@ from engine.runs.run import Run, create_run
 def import_run(
     file: Path, images: Path, name: str | None = None, progress: Progress | None = None
 ) -> Run:
-    """Make a run from a table of predictions and the folder of their pictures.
+    """Make a run from a table of predictions and the folder of their images.
 
-    Rows with a label become the validation set, rows without become the test set. A picture is
+    Rows with a label become the validation set, rows without become the test set. An image is
     found by its path in the folder, else by its file name, else by its stem, where only one fits.
 
     Raises
     ------
     Refused
-        When the table cannot be used, or none of its pictures is in the folder.
+        When the table cannot be used, or none of its images is in the folder.
     """
     predictions = read_predictions_table(file).predictions
-    listing = all_pictures(images)
-    paths = _paths(predictions, listing.pictures["path"].tolist())
+    listing = all_images(images)
+    paths = _paths(predictions, listing.images["path"].tolist())
     if not any(paths):
         ids = predictions.ids[:10].to_pylist()
-        raise Refused(f"{images} holds none of the pictures in {file}, such as {first_ten(ids)}.")
+        raise Refused(f"{images} holds none of the images in {file}, such as {first_ten(ids)}.")
     shown = [path or old for path, old in zip(paths, predictions.paths.to_pylist(), strict=True)]
     predictions = replace(predictions, paths=pa.array(shown, pa.string()))
     split = np.where(predictions.y_true == UNKNOWN, "test", "valid")
@@ -95,7 +95,7 @@ def import_run(
 
 
 def _paths(predictions: Predictions, there: list[str]) -> list[str | None]:
-    """Return for each prediction the picture it speaks of, None where there is not just one."""
+    """Return for each prediction the image it speaks of, None where there is not just one."""
     keys: tuple[Callable[[str], str], ...] = (
         str,
         lambda path: PurePosixPath(path).name,

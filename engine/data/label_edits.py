@@ -1,4 +1,4 @@
-"""A data set as the verdicts say it is: relabelled, and without pictures of no single class."""
+"""A data set as the verdicts say it is: relabelled, and without images of no single class."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from engine.runs.verdicts import applied, load_verdicts
 
 @dataclass(frozen=True)
 class Corrections:
-    """How many labelled pictures verdicts changed: given another label, or left out."""
+    """How many labelled images verdicts changed: given another label, or left out."""
 
     relabelled: int
     dropped: int
 
 
 def corrected(dataset: Dataset) -> tuple[Dataset, Corrections]:
-    """Apply the standing verdicts to the labelled pictures; the split stays as it is.
+    """Apply the standing verdicts to the labelled images; the split stays as it is.
 
     Wrong labels become the class they were said to be, "both" and "neither" are left out of train
-    and valid, "hard" and "fine" change nothing. Test pictures are not touched.
+    and valid, "hard" and "fine" change nothing. Test images are not touched.
     """
     images = dataset.images
     labelled = (images["split"] != "test").to_numpy()

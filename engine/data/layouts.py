@@ -1,4 +1,4 @@
-"""Where pictures lie: Kaggle folder, ImageFolder, class folders, flat folder, CSV, archives."""
+"""Where images lie: Kaggle folder, ImageFolder, class folders, flat folder, CSV, archives."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Listing:
     Attributes
     ----------
     root : the folder that paths are relative to
-    pictures : table of id, path, split, label (None where unknown), sorted by split and id
+    images : table of id, path, split, label (None where unknown), sorted by split and id
     ignored : number of files passed over
     """
 
     root: Path
-    pictures: pd.DataFrame
+    images: pd.DataFrame
     ignored: int
 
 
@@ -48,42 +48,40 @@ class _Found(NamedTuple):
     label: str | None
 
 
-def find_pictures(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
-    """List the pictures of ``data`` with split, label and id; nothing is opened.
+def find_images(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
+    """List the images of ``data`` with split, label and id; nothing is opened.
 
     ``train.zip`` and ``test.zip`` are unpacked into the workspace's cache first. With
-    ``class_names`` (for prediction) all pictures are of the split ``test``, and a flat folder is
+    ``class_names`` (for prediction) all images are of the split ``test``, and a flat folder is
     taken too, labelled where its names read ``<class>.<n>.jpg`` with one of these classes.
 
     Raises
     ------
     Refused
-        When ``data`` does not exist, cannot be listed, or holds no picture.
+        When ``data`` does not exist, cannot be listed, or holds no image.
     """
     data = data.absolute()
     try:
         data.stat()
     except FileNotFoundError as error:
-        raise Refused(
-            f"{data} does not exist; give a folder of pictures, a CSV or a zip."
-        ) from error
+        raise Refused(f"{data} does not exist; give a folder of images, a CSV or a zip.") from error
     except (OSError, ValueError) as error:  # a name may hold a null byte
         reason = getattr(error, "strerror", None) or error
         raise Refused(f"{data} cannot be read ({reason}).") from error
     if data.is_file() and data.suffix.lower() == ".csv":
         return _from_csv(data, class_names)
     if data.is_file() and data.suffix.lower() == ".zip":
-        return find_pictures(_single_folder(unpack(data)), class_names)
+        return find_images(_single_folder(unpack(data)), class_names)
     if not data.is_dir():
         raise Refused(f"{data} is neither a folder, a CSV nor a zip.")
     found, ignored = _from_folder(data, class_names)
     if not found:
-        raise Refused(f"{data} holds no pictures; see `fit --help` for the layouts that are read.")
+        raise Refused(f"{data} holds no images; see `fit --help` for the layouts that are read.")
     return Listing(data, _table(found, to_predict=bool(class_names)), ignored)
 
 
-def all_pictures(folder: Path) -> Listing:
-    """List every picture below a folder, whatever the layout; none is labelled.
+def all_images(folder: Path) -> Listing:
+    """List every image below a folder, whatever the layout; none is labelled.
 
     Raises
     ------
@@ -118,11 +116,11 @@ def _from_folder(data: Path, class_names: tuple[str, ...]) -> tuple[list[_Found]
     parts = [("train", train)]
     parts += [("valid", part) for name in _VALID_NAMES if (part := _part(data, name))][:1]
     parts += [("test", part) for part in [_part(data, "test")] if part]
-    if class_names:  # predicting on a whole competition folder means its test pictures
+    if class_names:  # predicting on a whole competition folder means its test images
         parts = [part for part in parts if part[0] == "test"] or parts
     for split, folder in parts:
-        pictures, passed = _walk(data, folder, split, labelled=split != "test" or None)
-        found += pictures
+        images, passed = _walk(data, folder, split, labelled=split != "test" or None)
+        found += images
         ignored += passed
     return found, ignored
 
@@ -214,14 +212,14 @@ def _from_csv(file: Path, class_names: tuple[str, ...]) -> Listing:
     if "path" not in table or "label" not in table:
         raise Refused(f"{file} needs the columns path and label (and may have split and id).")
     if table.empty:
-        raise Refused(f"{file} lists no picture.")
+        raise Refused(f"{file} lists no image.")
     for column in {"path", "id"} & set(table):
         if (lost := np.flatnonzero(table[column] == "")).size:
             rows = first_ten([str(row + 1) for row in lost])
             raise Refused(f"{file} has no {column} in row {rows}, counted after the header.")
     repeated = table["path"][table["path"].duplicated()].tolist()
     if repeated:
-        raise Refused(f"{file} lists pictures more than once: {first_ten(repeated)}.")
+        raise Refused(f"{file} lists images more than once: {first_ten(repeated)}.")
     label = table["label"].where(table["label"] != "", None)
     split = table["split"] if "split" in table else pd.Series("", index=table.index)
     split = split.replace({"val": "valid", "validation": "valid", "training": "train"})
@@ -232,7 +230,7 @@ def _from_csv(file: Path, class_names: tuple[str, ...]) -> Listing:
     names = table["id"] if "id" in table else table["path"]
     found = [_Found(*row) for row in zip(names, table["path"], split, label, strict=True)]
     if class_names:  # as with a folder
-        found = [picture for picture in found if picture.split == "test"] or found
+        found = [image for image in found if image.split == "test"] or found
     listed = _table(found, to_predict=bool(class_names), ids_given="id" in table)
     twice = listed["id"][listed.duplicated(["split", "id"])].tolist()
     if twice:
@@ -245,10 +243,10 @@ def _table(
 ) -> pd.DataFrame:
     """Make the table and its ids: the path inside the split's folder without extension.
 
-    Where two pictures of a split differ by extension only, both keep it; where they are then
+    Where two images of a split differ by extension only, both keep it; where they are then
     still alike, as those of ``train`` and ``valid`` when all are to be predicted, the id is the
-    whole path. Labelled pictures have one namespace, as tables hold those of train and valid
-    together: where a train and a valid picture have the same id, every id begins with its split.
+    whole path. Labelled images have one namespace, as tables hold those of train and valid
+    together: where a train and a valid image have the same id, every id begins with its split.
     """
     frame = pd.DataFrame(found, columns=["id", "path", "split", "label"], dtype=object)
     if to_predict:

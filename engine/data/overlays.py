@@ -1,4 +1,4 @@
-"""A heat map as a see-through picture that lies over the picture it explains."""
+"""A heat map as a see-through image that lies over the image it explains."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _RAMP = np.array(  # from cold to hot: red, green, blue, opacity
 def overlay(
     heat: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> bytes:
-    """Draw a heat map where it belongs in the picture; what was not seen is dimmed.
+    """Draw a heat map where it belongs in the image; what was not seen is dimmed.
 
     Parameters
     ----------
     heat : float array of shape (h, w), at least 0; its own highest value is the hottest
-    size : width and height of the upright picture
-    box : left, top, right and bottom of what the network saw, in shares of the picture
+    size : width and height of the upright image
+    box : left, top, right and bottom of what the network saw, in shares of the image
 
     Returns
     -------
     bytes
-        A PNG with transparency, in the proportions of the picture as it is shown large.
+        A PNG with transparency, in the proportions of the image as it is shown large.
     """
     shown = thumbnail_size(size, LARGE_SIDE)
     scale = min(1.0, LARGE_SIDE / min(size))
@@ -60,15 +60,15 @@ def overlay(
 
 
 def laid_over(content: bytes, drawn: bytes) -> bytes:
-    """Return a picture with an overlay upon it, as PNG.
+    """Return an image with an overlay upon it, as PNG.
 
     Raises
     ------
     Unreadable
-        When the picture cannot be decoded.
+        When the image cannot be decoded.
     """
-    with Image.open(io.BytesIO(make_thumbnail(content, LARGE_SIDE))) as picture:
-        base = picture.convert("RGBA")
+    with Image.open(io.BytesIO(make_thumbnail(content, LARGE_SIDE))) as image:
+        base = image.convert("RGBA")
     with Image.open(io.BytesIO(drawn)) as heat:
         base.alpha_composite(heat.convert("RGBA").resize(base.size, Image.Resampling.BILINEAR))
     out = io.BytesIO()

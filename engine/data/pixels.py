@@ -1,4 +1,4 @@
-"""A Pillow picture as upright 8-bit RGB, by one rule for training, scoring and thumbnails."""
+"""A Pillow image as upright 8-bit RGB, by one rule for training, scoring and thumbnails."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def rgb(image: Image.Image) -> Image.Image:
         When pixels are floating-point numbers or have more than 16 bits.
     """
     if image.mode.startswith("F"):
-        raise Unreadable("pixels are floating-point numbers; save the picture with 8 or 16 bits")
+        raise Unreadable("pixels are floating-point numbers; save the image with 8 or 16 bits")
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int32)  # (height, width)
         if values.min() < 0 or values.max() > 65535:
-            raise Unreadable("pixels have more than 16 bits; save the picture with 8 or 16")
+            raise Unreadable("pixels have more than 16 bits; save the image with 8 or 16")
         image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     # By way of RGBA, because Pillow warns about a palette with alpha on the direct way.
     return (image.convert("RGBA") if image.mode == "P" else image).convert("RGB")
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
-    """Return the picture upright, given its EXIF orientation."""
+    """Return the image upright, given its EXIF orientation."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)

@@ -1,4 +1,4 @@
-"""What can be measured on a picture without a model: brightness, contrast, sharpness, sizes."""
+"""What can be measured on an image without a model: brightness, contrast, sharpness, sizes."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from engine.runs.verdicts import load_verdicts
 
 MEASURED = ("brightness", "contrast", "sharpness")
 SIDE = 224  # pixels of the shorter side on which is measured
-MOST = 25_000  # pictures of a table that are looked at
-_AT_ONCE = 2048  # pictures between two writes, which is what a killed process loses
+MOST = 25_000  # images of a table that are looked at
+_AT_ONCE = 2048  # images between two writes, which is what a killed process loses
 
 Progress = Callable[[str, int, int], None]
 
 
-def picture_properties(
+def image_properties(
     run: Run, split: str, ids: pa.StringArray, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Return what is known of pictures, one row an id, in their order.
+    """Return what is known of images, one row an id, in their order.
 
     Columns: brightness, contrast and sharpness (see :func:`measure`), pixels (their number),
     aspect (width over height), bytes, and cause, as the verdicts name it; nan or None where
@@ -43,7 +43,7 @@ def picture_properties(
 
     Parameters
     ----------
-    split : valid, or folds, which are the pictures of train and valid
+    split : valid, or folds, which are the images of train and valid
 
     Raises
     ------
@@ -56,14 +56,14 @@ def picture_properties(
 
 
 def looked_at(n: int) -> np.ndarray:
-    """Return which of n pictures to look at, ascending: all, or 25,000 drawn from a seed."""
+    """Return which of n images to look at, ascending: all, or 25,000 drawn from a seed."""
     if n <= MOST:
         return np.arange(n)
     return np.sort(np.random.default_rng(0).choice(n, MOST, replace=False))
 
 
 def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
-    """Return path, sha256, pixels, aspect and bytes of pictures by their ids, in their order.
+    """Return path, sha256, pixels, aspect and bytes of images by their ids, in their order.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def facts_in(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def unmeasured(facts: pd.DataFrame) -> set[str]:
-    """Return the sha256 of those pictures that were never measured."""
+    """Return the sha256 of those images that were never measured."""
     wanted = pa.array(facts["sha256"].dropna().unique(), pa.string())
     known = pc.is_in(wanted, _kept()["sha256"].combine_chunks())
     return set(wanted.filter(pc.invert(known)).to_pylist())
@@ -111,9 +111,9 @@ def with_measures(facts: pd.DataFrame) -> pd.DataFrame:
 def measure_all(
     root: Path, facts: pd.DataFrame, wanted: set[str], progress: Progress | None = None
 ) -> None:
-    """Measure the pictures of these checksums, and keep each part as soon as it is done.
+    """Measure the images of these checksums, and keep each part as soon as it is done.
 
-    A picture that is gone, has changed or cannot be decoded stays without measures.
+    An image that is gone, has changed or cannot be decoded stays without measures.
     """
     todo = facts[facts["sha256"].isin(list(wanted))].drop_duplicates("sha256")
     files = list(zip(todo["path"], todo["sha256"], strict=True))
@@ -130,7 +130,7 @@ def measure_all(
 
 
 def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
-    """Start ``python -m engine slices`` for a run, which measures pictures; returns at once.
+    """Start ``python -m engine slices`` for a run, which measures images; returns at once.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
     try:
         return start_command(["slices", run.name, "--on", split, "--json"])
     except OSError as error:
-        raise Refused(f"{run.name}: its pictures could not be measured ({error}).") from error
+        raise Refused(f"{run.name}: its images could not be measured ({error}).") from error
 
 
 def properties_path() -> Path:
@@ -149,7 +149,7 @@ def properties_path() -> Path:
 
 
 def measure(content: bytes) -> tuple[float, float, float]:
-    """Measure one picture on a grey copy whose shorter side has 224 pixels at most.
+    """Measure one image on a grey copy whose shorter side has 224 pixels at most.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def measure(content: bytes) -> tuple[float, float, float]:
     Raises
     ------
     Unreadable
-        When the picture cannot be decoded.
+        When the image cannot be decoded.
     """
     try:
         with opened(content) as image:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.data.headers import Unreadable, note_of, upright_size
 
-_AHEAD = 8  # parts of 16 pictures that are read before they are looked at
+_AHEAD = 8  # parts of 16 images that are read before they are looked at
 Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note
 
 

@@ -16,7 +16,7 @@ SAMPLE_TRAIN, SAMPLE_VALID = 200, 50
 def divided(
     images: pd.DataFrame, data: Path, valid: int | None, sample: bool, seed: int
 ) -> pd.DataFrame:
-    """Hold valid pictures out of the train ones, unless there are some, and thin for a sample.
+    """Hold valid images out of the train ones, unless there are some, and thin for a sample.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
     given = (images["split"] == "valid").any()
     if given:
         if valid is not None:
-            raise Refused(f"--valid {valid} does not apply: {data} has valid pictures of its own.")
+            raise Refused(f"--valid {valid} does not apply: {data} has valid images of its own.")
         return images
     train = images[images["split"] == "train"]
     n, classes = len(train), train["label"].nunique()
     size = valid if valid is not None else min(DEFAULT_VALID, round(0.2 * n))
     if not 0 < size <= n - classes:
         raise Refused(
-            f"--valid {size} does not fit: {data} holds {n:,} labelled pictures, and each of "
+            f"--valid {size} does not fit: {data} holds {n:,} labelled images, and each of "
             f"its {classes:,} classes needs one to learn from."
         )
     held_out = stratified(train, size, seed)

@@ -14,23 +14,23 @@ from engine.data.pixels import rgb, turned
 from engine.errors import Refused
 from engine.runs.files import workspace, write_atomic
 
-SHORT_SIDE, LARGE_SIDE = 224, 900  # of a thumbnail, and of a picture shown large
+SHORT_SIDE, LARGE_SIDE = 224, 900  # of a thumbnail, and of an image shown large
 
 
 def thumbnail(path: Path, sha256: str) -> bytes:
-    """Return the thumbnail of a picture as JPEG bytes, from the cache or made now.
+    """Return the thumbnail of an image as JPEG bytes, from the cache or made now.
 
     Parameters
     ----------
     path
-        The picture; read only when its thumbnail is not there yet.
+        The image; read only when its thumbnail is not there yet.
     sha256
-        The picture's own checksum, under which the thumbnail is kept.
+        The image's own checksum, under which the thumbnail is kept.
 
     Raises
     ------
     Unreadable
-        When the picture is gone or cannot be decoded.
+        When the image is gone or cannot be decoded.
     """
     kept = workspace() / "cache" / "thumbnails" / sha256[:2] / f"{sha256}.jpg"
     if kept.is_file():
@@ -41,18 +41,18 @@ def thumbnail(path: Path, sha256: str) -> bytes:
         raise Unreadable(f"cannot be read ({error.strerror})") from error
     small = make_thumbnail(content, SHORT_SIDE)
     if hashlib.sha256(content).hexdigest() == sha256:  # else it was changed since
-        with suppress(Refused):  # a full disk costs time, not the picture
+        with suppress(Refused):  # a full disk costs time, not the image
             write_atomic(kept, small)
     return small
 
 
 def make_thumbnail(content: bytes, short_side: int) -> bytes:
-    """Shrink a picture to ``short_side`` pixels (never enlarge), upright, as JPEG bytes.
+    """Shrink an image to ``short_side`` pixels (never enlarge), upright, as JPEG bytes.
 
     Raises
     ------
     Unreadable
-        When the picture cannot be decoded.
+        When the image cannot be decoded.
     """
     try:
         with opened(content) as image:
@@ -71,7 +71,7 @@ def make_thumbnail(content: bytes, short_side: int) -> bytes:
 
 
 def thumbnail_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """Return width and height of the thumbnail of an upright picture of this size.
+    """Return width and height of the thumbnail of an upright image of this size.
 
     A very long strip is cut in the middle, so that its thumbnail stays small.
     """

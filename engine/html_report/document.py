@@ -32,9 +32,9 @@ class Page:
     ----------
     run, title, facts : the run's name, what a person called it, and further facts, name to value
     report, clip : as `report` and `clip` return them
-    slices : the worst first, None where the pictures could not be measured
-    thumbnails : path to JPEG bytes; a picture without one is shown as lost
-    measured : how many pictures the slices are of, None for all
+    slices : the worst first, None where the images could not be measured
+    thumbnails : path to JPEG bytes; an image without one is shown as lost
+    measured : how many images the slices are of, None for all
     """
 
     run: str
@@ -62,7 +62,7 @@ def document(page: Page) -> str:
         _slices(page.slices, page.measured),
         _category(page, "most-correct"),
         _category(page, "random-correct"),
-        f"<footer>Run {text(page.run)}. Intervals hold in 95 % of the cases in which the pictures "
+        f"<footer>Run {text(page.run)}. Intervals hold in 95 % of the cases in which the images "
         "are drawn again; log losses are natural. This file asks nothing of the network.</footer>",
     ]
     return (
@@ -78,7 +78,7 @@ def document(page: Page) -> str:
 
 
 def classes_shown(report: dict[str, Any]) -> list[str]:
-    """Return the classes whose pictures are shown: all of a few, else those with most errors."""
+    """Return the classes whose images are shown: all of a few, else those with most errors."""
     names: list[str] = report["class_names"]
     if len(names) <= CLASSES_SHOWN:
         return names
@@ -89,15 +89,15 @@ def classes_shown(report: dict[str, Any]) -> list[str]:
     return sorted(sorted(names, key=lambda name: (-wrong[name], name))[:CLASSES_SHOWN])
 
 
-def shown_pictures(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return every picture that the page will show; one may come more than once."""
+def shown_images(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every image that the page will show; one may come more than once."""
     found: list[dict[str, Any]] = []
-    for pictures in report["categories"].values():
-        if isinstance(pictures, dict):
+    for images in report["categories"].values():
+        if isinstance(images, dict):
             for name in classes_shown(report):
-                found += pictures[name]
+                found += images[name]
         else:
-            found += pictures
+            found += images
     return found
 
 
@@ -108,7 +108,7 @@ def _figures(report: dict[str, Any]) -> str:
     cells = [
         ("Log loss", f"{report['log_loss']:.4f}", f"95 %: {l_low:.4f} to {l_high:.4f}"),
         ("Accuracy", share(report["accuracy"]), f"95 %: {share(a_low)} to {share(a_high)}"),
-        ("Wrong", f"{wrong:,}", f"of {report['n']:,} labelled pictures"),
+        ("Wrong", f"{wrong:,}", f"of {report['n']:,} labelled images"),
         ("Calibration error", share(report["expected_calibration_error"]), "0 % is honest"),
     ]
     return '<section class="figures">' + "".join(
@@ -123,7 +123,7 @@ def _confusion(report: dict[str, Any]) -> str:
         drawn = charts.matrix(names, report["confusion_matrix"])
     else:
         drawn = table(
-            ("true", "predicted", "pictures"),
+            ("true", "predicted", "images"),
             (
                 (text(pair["label"]), text(pair["predicted"]), f"{pair['count']:,}")
                 for pair in report["most_confused"]
@@ -172,12 +172,12 @@ def _slices(found: Sequence[Slice] | None, measured: int | None) -> str:
     said = f"{marked:,} of {len(found):,} slices stand out" if marked else (
         f"None of {len(found):,} slices stands out"
     )  # fmt: skip
-    drawn = f" Seen on {measured:,} pictures drawn at random." if measured else ""
-    head = ("slice", "pictures", "wrong", "log loss", f"<span class=scale>0<i>{most:g}</i></span>")
+    drawn = f" Seen on {measured:,} images drawn at random." if measured else ""
+    head = ("slice", "images", "wrong", "log loss", f"<span class=scale>0<i>{most:g}</i></span>")
     return (
         f"<section><h2>Where it fails</h2><p class=quiet>{said} beyond what so many looks find by "
         "chance. The dot is the slice's log loss with its interval, the tick that of the other "
-        f"pictures.{drawn}</p>{table(head, rows, 'slices')}</section>"
+        f"images.{drawn}</p>{table(head, rows, 'slices')}</section>"
     )
 
 
@@ -189,33 +189,33 @@ def _category(page: Page, category: str) -> str:
         if isinstance(found, dict)
         else [(order, found)]
     )
-    drawn = "".join(_gallery(page, caption, pictures) for caption, pictures in groups if pictures)
+    drawn = "".join(_gallery(page, caption, images) for caption, images in groups if images)
     inside = drawn or "<p class=quiet>There are none.</p>"
     if len(groups) > 1 and drawn:
         inside = f'<div class="groups">{drawn}</div>'
     return f"<section><h2>{name}</h2>{inside}</section>"
 
 
-def _gallery(page: Page, caption: str, pictures: Sequence[dict[str, Any]]) -> str:
-    tiles = "".join(_tile(page, picture) for picture in pictures)
+def _gallery(page: Page, caption: str, images: Sequence[dict[str, Any]]) -> str:
+    tiles = "".join(_tile(page, image) for image in images)
     return f'<div><p class=quiet>{caption}</p><div class="gallery">{tiles}</div></div>'
 
 
-def _tile(page: Page, picture: dict[str, Any]) -> str:
-    jpeg = page.thumbnails.get(picture["path"])
+def _tile(page: Page, shown: dict[str, Any]) -> str:
+    jpeg = page.thumbnails.get(shown["path"])
     source = f"data:image/jpeg;base64,{b64encode(jpeg).decode('ascii')}" if jpeg else ""
     image = f'<img src="{source}" alt="">' if jpeg else "<span>cannot be read</span>"
-    right = picture["label"] == picture["predicted"]
-    told = text(picture["label"]) if right else (
-        f"{text(picture['label'])} → <b>{text(picture['predicted'])}</b>"
+    right = shown["label"] == shown["predicted"]
+    told = text(shown["label"]) if right else (
+        f"{text(shown['label'])} → <b>{text(shown['predicted'])}</b>"
     )  # fmt: skip
     mark = "✓ right" if right else "✕ wrong"
-    p = picture["probabilities"][picture["predicted"]]
+    p = shown["probabilities"][shown["predicted"]]
     said = ">0.999" if 0.9995 <= p < 1 else f"{p:.3f}"
     return (
         f'<figure class="{"right" if right else "wrong"}"><div>{image}<em>{mark}</em></div>'
-        f"<figcaption><span>{told}</span><small>{text(picture['id'])}</small>"
-        f"<small class=wraps>p {text(said)} · loss {picture['log_loss']:.3f}</small>"
+        f"<figcaption><span>{told}</span><small>{text(shown['id'])}</small>"
+        f"<small class=wraps>p {text(said)} · loss {shown['log_loss']:.3f}</small>"
         "</figcaption></figure>"
     )
 

@@ -1,4 +1,4 @@
-"""`report --html`: a run as one self-contained page, with its pictures in it."""
+"""`report --html`: a run as one self-contained page, with its images in it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from engine.analysis.report import clip_report
 from engine.competition.prepare import positive_index
 from engine.data.headers import Unreadable
-from engine.data.properties import looked_at, picture_properties
+from engine.data.properties import image_properties, looked_at
 from engine.data.thumbnails import thumbnail
-from engine.html_report.document import Page, document, shown_pictures
+from engine.html_report.document import Page, document, shown_images
 from engine.runs.files import write_atomic
 from engine.runs.run import Run
 
@@ -46,14 +46,14 @@ def write_page(
         facts={
             "made": str(config.get("created", ""))[:16].replace("T", " "),
             "network": str(config.get("backbone", "")),
-            "pictures": f"{report['n']:,}" + (" out of fold" if split == "folds" else ""),
+            "images": f"{report['n']:,}" + (" out of fold" if split == "folds" else ""),
             "from": Path(str(config.get("data", ""))).name,
         },
         report=report,
         clip=clip_report(
             predictions, lower, upper, n_test=config["n"]["test"], positive=positive_index(run)
         ),
-        slices=slices(measured, cuts(picture_properties(run, split, measured.ids, progress))),
+        slices=slices(measured, cuts(image_properties(run, split, measured.ids, progress))),
         thumbnails=_thumbnails(run, report),
         measured=len(measured) if len(measured) < len(predictions) else None,
     )
@@ -62,10 +62,10 @@ def write_page(
 
 
 def _thumbnails(run: Run, report: dict[str, Any]) -> dict[str, bytes]:
-    """Return path to thumbnail for the pictures that the page shows."""
+    """Return path to thumbnail for the images that the page shows."""
     images, root = run.images, run.data_root
     sums = dict(zip(images["path"], images["sha256"], strict=True))
-    paths = sorted({picture["path"] for picture in shown_pictures(report)} & set(sums))
+    paths = sorted({image["path"] for image in shown_images(report)} & set(sums))
 
     def made(path: str) -> bytes:
         with suppress(Unreadable, OSError, ValueError):

@@ -41,7 +41,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
     ------
     Refused
         When the file is damaged, holds pickled code, or belongs to another architecture, or the
-        network cannot read pictures of this size.
+        network cannot read images of this size.
     """
     import torchvision
 

@@ -1,4 +1,4 @@
-"""Pictures become batches of pixels: threads decode ahead of the network, into a ring."""
+"""Images become batches of pixels: threads decode ahead of the network, into a ring."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.model.device import Device, decode_threads
 from engine.model.preprocessing import Preprocessing
 
 _DEPTH = 4  # buffers: one with the network, the others being filled
-TASK = 4  # pictures that a thread takes at once
+TASK = 4  # images that a thread takes at once
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Batch:
 
     Attributes
     ----------
-    names : checksums of the pictures in it
+    names : checksums of the images in it
     rows : where each lies; what other rows hold means nothing
     pixels : uint8 (size, 3, crop, crop), channels last
     """
@@ -48,9 +48,9 @@ def batches(
     device: Device,
     bad: dict[str, str],
 ) -> Iterator[Batch]:
-    """Read, check, decode and resize pictures (sha256 to path) in threads, in order.
+    """Read, check, decode and resize images (sha256 to path) in threads, in order.
 
-    A batch is overwritten once the next one is asked for. Pictures that cannot be used are
+    A batch is overwritten once the next one is asked for. Images that cannot be used are
     added to ``bad`` with their reason.
 
     Notes
@@ -68,10 +68,10 @@ def batches(
     def prepare(items: list[tuple[str, str]], rows: np.ndarray) -> list[str | None]:
         reasons: list[str | None] = []
         for (name, path), row in zip(items, rows, strict=False):
-            picture = _prepared(root, name, path, steps, go)
-            if not isinstance(picture, str):  # copied by torch, it would start threads
-                np.copyto(row, picture.permute(1, 2, 0).numpy())
-            reasons.append(picture if isinstance(picture, str) else None)
+            image = _prepared(root, name, path, steps, go)
+            if not isinstance(image, str):  # copied by torch, it would start threads
+                np.copyto(row, image.permute(1, 2, 0).numpy())
+            reasons.append(image if isinstance(image, str) else None)
         return reasons
 
     with _decoders(go) as pool:
@@ -109,7 +109,7 @@ def batches(
 def decoded(
     root: Path, wanted: dict[str, str], steps: Preprocessing, window: int
 ) -> Iterator[tuple[str, torch.Tensor | str]]:
-    """Read, check, decode and resize pictures in threads, in order, ``window`` ahead at most.
+    """Read, check, decode and resize images in threads, in order, ``window`` ahead at most.
 
     Yields
     ------
@@ -135,7 +135,7 @@ def decoded(
 def _prepared(
     root: Path, name: str, path: str, steps: Preprocessing, go: Event
 ) -> torch.Tensor | str:
-    """Return a picture's pixels, uint8 (3, crop, crop), or the reason why there are none."""
+    """Return an image's pixels, uint8 (3, crop, crop), or the reason why there are none."""
     try:
         content = (root / path).read_bytes()
         if hashlib.sha256(content).hexdigest() != name:

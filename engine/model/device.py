@@ -23,7 +23,7 @@ class Device:
     ----------
     name : "cpu", "cuda" or "mps"
     dtype : precision of the network's weights and activations
-    batch_size : pictures a forward pass where memory allows; small on a CPU, where activations
+    batch_size : images a forward pass where memory allows; small on a CPU, where activations
         should stay in cache
     """
 
@@ -80,7 +80,7 @@ def make_deterministic() -> None:
 
 
 def decode_threads() -> int:
-    """Return how many threads decode pictures: the processors, shared with torchrun's others."""
+    """Return how many threads decode images: the processors, shared with torchrun's others."""
     return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 

@@ -1,4 +1,4 @@
-"""A map of a run's pictures: features to two coordinates, by PCA at once or by t-SNE."""
+"""A map of a run's images: features to two coordinates, by PCA at once or by t-SNE."""
 
 from __future__ import annotations
 
@@ -103,15 +103,15 @@ def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) ->
 
 
 def save_pca(run: Run, features: Features, seed: int = 0) -> None:
-    """Keep the map by PCA of a run's pictures, from features at hand."""
+    """Keep the map by PCA of a run's images, from features at hand."""
     known, values = _known(run, features)
     save_map(run, "pca", known["split"].tolist(), known["id"].tolist(), pca(values, 2, seed))
 
 
 def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
-    """Make a map of all pictures of a run and keep it in its folder.
+    """Make a map of all images of a run and keep it in its folder.
 
-    Pictures whose features are not kept pass through the network first.
+    Images whose features are not kept pass through the network first.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
         features = extractor.features(run.data_root, run.images, report)
         seed = int(run.config["seed"])
         if not features.row_of:
-            raise Refused(f"run {run.name} has no picture left that can be decoded.")
+            raise Refused(f"run {run.name} has no image left that can be decoded.")
         if method == "pca":
             save_pca(run, features, seed)
             return path
@@ -148,7 +148,7 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
 
 
 def _known(run: Run, features: Features) -> tuple[pd.DataFrame, torch.Tensor]:
-    """Return the pictures that have features, by split and id, and those, float16 (n, width)."""
+    """Return the images that have features, by split and id, and those, float16 (n, width)."""
     images = run.images
     known = images[images["sha256"].isin(features.row_of.keys())]
     return known, features.values[[features.row_of[name] for name in known["sha256"]]]

@@ -1,4 +1,4 @@
-"""Why a run takes a picture for what it does: heat maps, and the training pictures like it."""
+"""Why a run takes an image for what it does: heat maps, and the training images like it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _SPLITS = ("valid", "train", "test")  # where an id is looked for
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of a run, and the classes to ask about (None where there is none)."""
+class Image:
+    """An image of a run, and the classes to ask about (None where there is none)."""
 
     split: str
     id: str
@@ -71,39 +71,39 @@ class Explainer:
         self._train = self._values[rows]  # (n_learnt, width), float16
 
     def explain(self, id: str, split: str | None = None) -> dict[str, Any]:
-        """Return what speaks for the predicted and the true class of a picture.
+        """Return what speaks for the predicted and the true class of an image.
 
         Returns
         -------
         dict
             run, split, id, sha256, predicted and true (class names, None where unknown), maps (a
             list of class, roles, file, blank), box (left, top, right, bottom of what the network
-            saw, in shares of the picture), neighbours (a list of split, id, path, label,
+            saw, in shares of the image), neighbours (a list of split, id, path, label,
             distance, sha256), note ('' or why there are no neighbours).
 
         Raises
         ------
         Refused
-            When the run has no such picture, or it is gone, changed or damaged.
+            When the run has no such image, or it is gone, changed or damaged.
         """
-        picture = find_picture(self.run, self._images, id, split)
-        kept = load_explanation(self.run, picture.split, picture.id, picture.sha256)
+        image = find_image(self.run, self._images, id, split)
+        kept = load_explanation(self.run, image.split, image.id, image.sha256)
         if kept is not None:
             return kept
-        pixels = self._pixels(picture)
+        pixels = self._pixels(image)
         height, width = pixels.shape[-2:]
-        wanted = _classes(picture)
+        wanted = _classes(image)
         seen = self._seen(pixels, wanted)
-        if picture.predicted is None:
-            picture = replace(picture, predicted=int(seen.probabilities.argmax()))
-            wanted = _classes(picture)
+        if image.predicted is None:
+            image = replace(image, predicted=int(seen.probabilities.argmax()))
+            wanted = _classes(image)
             seen = self._seen(pixels, wanted)
         box = crop_box(height, width, self._extractor.steps.resize, self._extractor.steps.crop)
         maps = []
         for index, heat in zip(wanted, seen.maps.numpy(), strict=True):
-            file = explanations_folder(self.run) / f"{picture.sha256}-{index}.png"
+            file = explanations_folder(self.run) / f"{image.sha256}-{index}.png"
             write_atomic(file, overlay(heat, (width, height), box))
-            asked = {"predicted": picture.predicted, "true": picture.true}
+            asked = {"predicted": image.predicted, "true": image.true}
             maps.append(
                 {
                     "class": self.class_names[index],
@@ -112,22 +112,22 @@ class Explainer:
                     "blank": not float(heat.max()) > 0,
                 }
             )
-        near = self._neighbours(picture, seen)
+        near = self._neighbours(image, seen)
         found = {
-            "run": self.run.name, "split": picture.split, "id": picture.id,
-            "sha256": picture.sha256, "path": picture.path,
-            "predicted": self._name(picture.predicted), "true": self._name(picture.true),
+            "run": self.run.name, "split": image.split, "id": image.id,
+            "sha256": image.sha256, "path": image.path,
+            "predicted": self._name(image.predicted), "true": self._name(image.true),
             "maps": maps, "box": list(box), "neighbours": near, "note": self._note(),
         }  # fmt: skip
         if not found["note"]:  # else there is more to find later
             save_explanation(self.run, found)
         return found
 
-    def _pixels(self, picture: Picture) -> torch.Tensor:
-        file = self.run.data_root / picture.path
+    def _pixels(self, image: Image) -> torch.Tensor:
+        file = self.run.data_root / image.path
         try:
             content = file.read_bytes()
-            if hashlib.sha256(content).hexdigest() != picture.sha256:
+            if hashlib.sha256(content).hexdigest() != image.sha256:
                 raise Refused(f"{file} was changed since the run read it.")
             return decode(content)
         except OSError as error:
@@ -141,12 +141,12 @@ class Explainer:
         batch = steps.normalised(small, torch.float32)
         return grad_cam(self._network, self._head, self._layer, batch, list(classes))
 
-    def _neighbours(self, picture: Picture, seen: Seen) -> list[dict[str, Any]]:
+    def _neighbours(self, image: Image, seen: Seen) -> list[dict[str, Any]]:
         if not len(self._learnt):
             return []
-        row = self._row_of.get(picture.sha256)
+        row = self._row_of.get(image.sha256)
         query = seen.features.numpy()[None] if row is None else self._values[row : row + 1]
-        own = (self._learnt["id"] == picture.id) & (self._learnt["split"] == picture.split)
+        own = (self._learnt["id"] == image.id) & (self._learnt["split"] == image.split)
         itself = np.array([int(np.flatnonzero(own)[0]) if own.any() else -1])
         rows, distances = nearest(query, self._train, NEIGHBOURS, itself=itself)
         columns = ["split", "id", "path", "label", "sha256"]
@@ -160,7 +160,7 @@ class Explainer:
         if len(self._learnt):
             return ""
         return (
-            "The training pictures have not passed through this network yet; the Map page, or "
+            "The training images have not passed through this network yet; the Map page, or "
             f"`python -m engine embed {self.run.name}`, lets them."
         )
 
@@ -168,43 +168,43 @@ class Explainer:
         return None if index is None else self.class_names[index]
 
 
-def find_picture(run: Run, images: pd.DataFrame, id: str, split: str | None = None) -> Picture:
-    """Find a picture by its id, in the split given or in the first that has it.
+def find_image(run: Run, images: pd.DataFrame, id: str, split: str | None = None) -> Image:
+    """Find an image by its id, in the split given or in the first that has it.
 
     Raises
     ------
     Refused
-        When the run has no such picture.
+        When the run has no such image.
     """
     found = images[images["id"] == id]
     for name in (split,) if split else _SPLITS:
         for row in found[found["split"] == name].itertuples():
             label = run.class_names.index(row.label) if isinstance(row.label, str) else None
-            return Picture(
+            return Image(
                 name, id, str(row.path), str(row.sha256), label, _known_prediction(run, name, id)
             )
     where = f" in {split}" if split else ""
-    raise Refused(f"run {run.name} has no picture with the id {id!r}{where}.")
+    raise Refused(f"run {run.name} has no image with the id {id!r}{where}.")
 
 
 def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, float, float, float]:
-    """Return what the network sees of a picture: left, top, right, bottom, in shares of it.
+    """Return what the network sees of an image: left, top, right, bottom, in shares of it.
 
     The short side is resized to ``resize`` and the square of side ``crop`` in the middle taken.
     """
-    side = min(height, width) * min(crop / resize, 1.0)  # in the picture's own pixels
+    side = min(height, width) * min(crop / resize, 1.0)  # in the image's own pixels
     left, top = (1 - side / width) / 2, (1 - side / height) / 2
     return left, top, 1 - left, 1 - top
 
 
-def _classes(picture: Picture) -> list[int]:
+def _classes(image: Image) -> list[int]:
     """Return the classes to ask about, the predicted one first; 0 where none is known."""
-    wanted = [index for index in (picture.predicted, picture.true) if index is not None]
+    wanted = [index for index in (image.predicted, image.true) if index is not None]
     return list(dict.fromkeys(wanted)) or [0]
 
 
 def _known_prediction(run: Run, split: str, id: str) -> int | None:
-    """Return the class that the run's tables predict for a picture, None where they do not."""
+    """Return the class that the run's tables predict for an image, None where they do not."""
     tables = {"train": ("folds",), "valid": ("folds", "valid")}.get(split, (split,))
     for table in tables:
         if not run.predictions_path(table).is_file():

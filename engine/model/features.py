@@ -1,4 +1,4 @@
-"""One forward pass per picture, kept on disk by the picture's checksum, resumable."""
+"""One forward pass per image, kept on disk by the image's checksum, resumable."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Features:
-    """Features of a set of pictures.
+    """Features of a set of images.
 
     Attributes
     ----------
     values : float16 tensor of shape (n, width)
-    row_of : row of ``values`` by the picture's sha256
-    bad : path to reason, of the pictures that could not be decoded
-    forward_passes : pictures that went through the network now
+    row_of : row of ``values`` by the image's sha256
+    bad : path to reason, of the images that could not be decoded
+    forward_passes : images that went through the network now
     """
 
     values: torch.Tensor
@@ -44,7 +44,7 @@ class Features:
     forward_passes: int = 0
 
     def of(self, sha256: Sequence[str]) -> torch.Tensor:
-        """Return the features of these pictures, float32 (n, width)."""
+        """Return the features of these images, float32 (n, width)."""
         return self.values[[self.row_of[name] for name in sha256]].float()
 
 
@@ -60,26 +60,26 @@ def compute_features(
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
 ) -> Features:
-    """Return the features of all pictures, from the cache where they are, computed where not.
+    """Return the features of all images, from the cache where they are, computed where not.
 
-    Many processes share the pass, each taking every so-many-th picture; each writes shards of
+    Many processes share the pass, each taking every so-many-th image; each writes shards of
     its own, and the first one returns all features, the others those that it computed.
 
     Parameters
     ----------
     root, paths, sha256
-        The pictures, and the checksum of each when it was listed.
+        The images, and the checksum of each when it was listed.
     folder
         Where features of this backbone, weights, preprocessing and precision are kept.
     extractor
-        Builds the network, ready to run; called only when a picture has to pass through it.
+        Builds the network, ready to run; called only when an image has to pass through it.
     progress
         Called with ("features", done, total), counting the cached ones as done; may raise to
         stop, in which case what was computed is kept.
 
     Notes
     -----
-    Every batch has the same shape, so that a picture's features do not depend on which others
+    Every batch has the same shape, so that an image's features do not depend on which others
     it was computed with.
     """
     kept = Table(sha256)
@@ -106,7 +106,7 @@ def compute_features(
 
 
 def kept_features(folder: Path, sha256: Iterable[str]) -> Features:
-    """Return the features that are in the cache of those pictures that have some; no pass."""
+    """Return the features that are in the cache of those images that have some; no pass."""
     kept = Table(sha256)
     kept.load(folder)
     return Features(*kept.taken())
@@ -169,7 +169,7 @@ class _Shard:
 
     def __init__(self, device: Device) -> None:
         self.names: list[str] = []
-        self._passed = 0  # rows, those of bad pictures too
+        self._passed = 0  # rows, those of bad images too
         self._parts: list[torch.Tensor] = []
         self._since = time.monotonic()
         cuda = device.name == "cuda"

@@ -21,19 +21,19 @@ from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import ALONE, Ranks
 from engine.model.sync_batch_norm import replicated
 
-MEMORY_BYTES = 2 * 2**30  # resized pictures kept in memory; more are decoded in every epoch
+MEMORY_BYTES = 2 * 2**30  # resized images kept in memory; more are decoded in every epoch
 
 Progress = Callable[[str, int, int], None]
 OnEpoch = Callable[[list[dict[str, Any]]], None]
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Labelled pictures of one split, read, resized and cropped when asked for.
+class Images:
+    """Labelled images of one split, read, resized and cropped when asked for.
 
     Attributes
     ----------
-    root, paths, sha256 : where the pictures are and what they were when listed
+    root, paths, sha256 : where the images are and what they were when listed
     labels : int64 tensor of shape (n,)
     """
 
@@ -47,8 +47,8 @@ def finetune(
     extractor: nn.Module,
     width: int,
     n_classes: int,
-    train: Pictures,
-    valid: Pictures,
+    train: Images,
+    valid: Images,
     *,
     steps: Preprocessing,
     device: Device,
@@ -74,7 +74,7 @@ def finetune(
     Parameters
     ----------
     progress
-        Called with ("train", pictures done, pictures in all epochs); may raise to stop.
+        Called with ("train", images done, images in all epochs); may raise to stop.
     on_epoch
         Called after every epoch with the lines of all epochs so far.
     """
@@ -158,15 +158,13 @@ def one_cycle(done: float) -> float:
 class _Source:
     """Pixels of a split: uint8 squares, one margin wider than the crop, for augmentation."""
 
-    def __init__(
-        self, pictures: Pictures, steps: Preprocessing, device: Device, ranks: Ranks
-    ) -> None:
-        self.pictures, self.device, self.ranks = pictures, device, ranks
+    def __init__(self, images: Images, steps: Preprocessing, device: Device, ranks: Ranks) -> None:
+        self.images, self.device, self.ranks = images, device, ranks
         # The square that the published resize leaves; its centre is the published crop.
         self.steps = Preprocessing(
             steps.resize, steps.resize, steps.interpolation, steps.mean, steps.std
         )
-        fits = len(pictures.paths) * 3 * steps.resize**2 <= MEMORY_BYTES / ranks.local_world
+        fits = len(images.paths) * 3 * steps.resize**2 <= MEMORY_BYTES / ranks.local_world
         self.kept: dict[int, torch.Tensor] | None = {} if fits else None
 
     def batches(self, order: torch.Tensor, size: int) -> Any:
@@ -181,10 +179,10 @@ class _Source:
         missing = [row for row in rows if row not in kept]
         by_name: dict[str, list[int]] = {}
         for row in missing:
-            by_name.setdefault(self.pictures.sha256[row], []).append(row)
-        wanted = {name: self.pictures.paths[at[0]] for name, at in by_name.items()}
+            by_name.setdefault(self.images.sha256[row], []).append(row)
+        wanted = {name: self.images.paths[at[0]] for name, at in by_name.items()}
         read = dict(kept) if self.kept is None else kept
-        for name, pixels in decoded(self.pictures.root, wanted, self.steps, window=64):
+        for name, pixels in decoded(self.images.root, wanted, self.steps, window=64):
             if isinstance(pixels, str):
                 raise RuntimeError(f"{wanted[name]} {pixels}")
             read.update(dict.fromkeys(by_name[name], pixels))
@@ -192,7 +190,7 @@ class _Source:
 
 
 def _changes(n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw how n pictures are zoomed, shifted, turned and mirrored (n, 2, 3), and lit (n,)."""
+    """Draw how n images are zoomed, shifted, turned and mirrored (n, 2, 3), and lit (n,)."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(n, generator=generator)
@@ -212,7 +210,7 @@ def _changes(n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Te
 def _augmented(
     batch: torch.Tensor, crop: int, theta: torch.Tensor, brightness: torch.Tensor
 ) -> torch.Tensor:
-    """Change every picture: (B, 3, S, S) to (B, 3, crop, crop)."""
+    """Change every image: (B, 3, S, S) to (B, 3, crop, crop)."""
     theta = theta.to(batch.device)
     grid = affine_grid(theta, [len(batch), 3, crop, crop], align_corners=False)
     warped = grid_sample(batch, grid, padding_mode="reflection", align_corners=False)

@@ -1,4 +1,4 @@
-"""A fit from top to bottom: pictures, split, features, head or whole network, predictions."""
+"""A fit from top to bottom: images, split, features, head or whole network, predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.data.label_edits import corrected
-from engine.data.layouts import find_pictures
+from engine.data.layouts import find_images
 from engine.model.checkpoint import CHECKPOINT, save_tensors
 from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.embed import save_pca
@@ -46,7 +46,7 @@ class FitResult:
     log_loss: float
     forward_passes: int
     seconds: dict[str, float]
-    pictures_per_second: float
+    images_per_second: float
     duplicates: list[dict[str, object]]
     resumed: bool
     precision_check: dict[str, Any] | None = None  # against float32, see model/precision.py
@@ -60,7 +60,7 @@ class FitResult:
             "valid": {"accuracy": self.accuracy, "log_loss": self.log_loss},
             "forward_passes": self.forward_passes,
             "seconds": {key: round(value, 3) for key, value in self.seconds.items()},
-            "pictures_per_second": round(self.pictures_per_second, 1),
+            "images_per_second": round(self.images_per_second, 1),
             "duplicates": self.duplicates,
             "notes": self.run.config.get("notes", {}),
             "resumed": self.resumed,
@@ -77,10 +77,10 @@ def fit(
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> FitResult:
-    """Fine-tune a classifier on a data set and predict its valid and test pictures.
+    """Fine-tune a classifier on a data set and predict its valid and test images.
 
-    Started again after a kill with the same choices on the same pictures, it goes on in the
-    same run folder. Started by torchrun, all processes pass pictures and train; the first one
+    Started again after a kill with the same choices on the same images, it goes on in the
+    same run folder. Started by torchrun, all processes pass images and train; the first one
     alone writes the run, and all return its result.
 
     Parameters
@@ -107,7 +107,7 @@ def fit(
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
-        listed = ranks.once(lambda: find_pictures(options.data))  # refuses before a download does
+        listed = ranks.once(lambda: find_images(options.data))  # refuses before a download does
         weights = ranks.once(lambda: find_weights(options.backbone, options.weights, options.seed))
         steps = preprocessing(options.backbone, options.image_size)
         dataset = ranks.once(
@@ -209,7 +209,7 @@ def _concluded(
     if not dataset.of("test").empty:
         test = predict_split(dataset, "test", features, final)
         save_predictions(run.predictions_path("test"), test)
-    if extractor.body is None:  # of a tuned network the training pictures have no features yet
+    if extractor.body is None:  # of a tuned network the training images have no features yet
         save_pca(run, features, options.seed)
     clock.lap("predict")
     compared = precision_check(extractor, features, head, dataset, report)
@@ -257,7 +257,7 @@ def _write_environment(run: Run, device: Device, result: FitResult) -> None:
             "threads": torch.get_num_threads(),
             "seconds": result.seconds,
             "forward_passes": result.forward_passes,
-            "pictures_per_second": result.pictures_per_second,
+            "images_per_second": result.images_per_second,
             "precision_check": result.precision_check,
         },
     )

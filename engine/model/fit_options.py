@@ -71,7 +71,7 @@ class FitOptions:
         return replace(self, lr=self.lr or lr)
 
     def with_epochs(self, n_train: int) -> FitOptions:
-        """Return the options with the default number of epochs for so many pictures."""
+        """Return the options with the default number of epochs for so many images."""
         if self.epochs:
             return self
         if self.train == "all":

@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: each picture is predicted by a head that was not trained on it."""
+"""Out-of-fold predictions: each image is predicted by a head that was not trained on it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class CrossValidated:
 
     Attributes
     ----------
-    predictions : out-of-fold, of all labelled pictures
-    head : trained on all labelled pictures
-    summary : k, n, accuracy, log_loss, groups (of identical and near-identical pictures), seconds
+    predictions : out-of-fold, of all labelled images
+    head : trained on all labelled images
+    summary : k, n, accuracy, log_loss, groups (of identical and near-identical images), seconds
     """
 
     predictions: Predictions
@@ -41,12 +41,12 @@ def cross_validate(
     options: FitOptions,
     l2: float,
 ) -> CrossValidated:
-    """Predict every labelled picture by a head that has not seen it or one nearly the same.
+    """Predict every labelled image by a head that has not seen it or one nearly the same.
 
     Raises
     ------
     Refused
-        When there are fewer different pictures than folds.
+        When there are fewer different images than folds.
     """
     assert options.folds and options.epochs and options.lr
     started = time.monotonic()
@@ -58,7 +58,7 @@ def cross_validate(
     sizes = np.bincount(groups)
     if len(sizes) < options.folds:
         raise Refused(
-            f"--folds {options.folds} needs as many different pictures; {options.data} has "
+            f"--folds {options.folds} needs as many different images; {options.data} has "
             f"{len(sizes)} that are labelled."
         )
     settings: dict[str, Any] = {
@@ -94,10 +94,10 @@ def out_of_fold(
     seed: int,
     l2: float,
 ) -> np.ndarray:
-    """Return the probabilities of every picture, from the head that left its fold out.
+    """Return the probabilities of every image, from the head that left its fold out.
 
-    All heads are trained side by side on the same batches, in which the pictures of a head's own
-    fold have weight nothing. The features are centred by the mean of all pictures; that uses no
+    All heads are trained side by side on the same batches, in which the images of a head's own
+    fold have weight nothing. The features are centred by the mean of all images; that uses no
     label. The strength of the penalty is given, so no label of a fold reaches its head.
 
     Parameters
@@ -124,7 +124,7 @@ def out_of_fold(
 
 
 def _training_weights(fold: np.ndarray) -> torch.Tensor:
-    """Return the weight of each picture in the head of each fold, nothing in its own: (k, n)."""
+    """Return the weight of each image in the head of each fold, nothing in its own: (k, n)."""
     sizes = np.bincount(fold)
     if len(sizes) < 2 or not sizes.all():
         raise ValueError(f"two or more folds, none empty, are needed, not of sizes {sizes}")
@@ -134,7 +134,7 @@ def _training_weights(fold: np.ndarray) -> torch.Tensor:
 
 
 def _held_out(heads: list[Head], features: torch.Tensor, fold: np.ndarray) -> np.ndarray:
-    """Return each picture's probabilities from its own fold's head, float64 (n, n_classes)."""
+    """Return each image's probabilities from its own fold's head, float64 (n, n_classes)."""
     p = np.empty((len(fold), len(heads[0].bias)))
     for index, head in enumerate(heads):
         p[fold == index] = head.probabilities(features[fold == index]).numpy()

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of a picture spoke for a class, by the gradient at the last map."""
+"""Grad-CAM: which places of an image spoke for a class, by the gradient at the last map."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.model.head import Head
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network saw in one picture.
+    """What a network saw in one image.
 
     Attributes
     ----------
@@ -32,14 +32,14 @@ class Seen:
 def grad_cam(
     network: nn.Module, head: Head, layer: nn.Module, pixels: torch.Tensor, classes: list[int]
 ) -> Seen:
-    """Explain the scores of classes for one picture.
+    """Explain the scores of classes for one image.
 
     The channels of the feature map, weighted by the mean gradient of the class's score (before
     the softmax) over all places, are summed; what is negative counts as 0.
 
     Parameters
     ----------
-    network, head : the picture's features, and their classes; in float32, for inference
+    network, head : the image's features, and their classes; in float32, for inference
     layer : whose output is the map, see :func:`last_map`
     pixels : float32 (1, 3, crop, crop), normalised
 
@@ -71,7 +71,7 @@ def grad_cam(
 
 
 def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
-    """Return the module that gives the last convolutional feature map for such a picture.
+    """Return the module that gives the last convolutional feature map for such an image.
 
     It is the last one to finish that holds a convolution and whose output is still a map: more
     than one place high or wide.
@@ -79,11 +79,11 @@ def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
     Raises
     ------
     Refused
-        When the backbone is not convolutional, or leaves no map of such a picture.
+        When the backbone is not convolutional, or leaves no map of such an image.
     """
     if any("attention" in type(module).__name__.lower() for module in network.modules()):
         raise Refused(
-            f"{name} has attention layers, which mix all places of a picture; heat maps need a "
+            f"{name} has attention layers, which mix all places of an image; heat maps need a "
             "convolutional backbone such as resnet50, vgg16 or mobilenet_v2."
         )
     finished: list[nn.Module] = []
@@ -104,5 +104,5 @@ def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
         for handle in handles:
             handle.remove()
     if not finished:
-        raise Refused(f"{name} leaves no feature map of a picture of {pixels.shape[-1]} pixels.")
+        raise Refused(f"{name} leaves no feature map of an image of {pixels.shape[-1]} pixels.")
     return finished[-1]

@@ -59,13 +59,13 @@ def train_head(
     Features are centred, and scaled by one number to unit variance on average; that leaves the
     penalised optimum where it is and lets Adam find it in a few epochs. The penalty is
     ``l2 * width / 2 * |W|^2``, its strength chosen by 5-fold cross-validation on the training
-    pictures alone, so that the validation pictures stay unseen. The learning rate falls to zero
+    images alone, so that the validation images stay unseen. The learning rate falls to zero
     along a cosine.
 
     Parameters
     ----------
     l2
-        The strength, where it is known from an earlier choice on the same pictures.
+        The strength, where it is known from an earlier choice on the same images.
     on_epoch
         Called with epoch, loss, accuracy, valid_loss, valid_accuracy, seconds after every epoch.
     """
@@ -114,13 +114,13 @@ def train_heads(
     seed: int,
     l2: float,
 ) -> list[Head]:
-    """Train H heads side by side as :func:`train_head` does, each on its own share of pictures.
+    """Train H heads side by side as :func:`train_head` does, each on its own share of images.
 
     Parameters
     ----------
     features : float32 tensor of shape (n, width)
     labels : int64 tensor of shape (n,)
-    sample_weight : float32 tensor of shape (H, n), weight of each picture in each head
+    sample_weight : float32 tensor of shape (H, n), weight of each image in each head
     """
     with _threads_for(len(sample_weight) * n_classes * features.shape[1]):
         x, centre, scale = _centred(features)
@@ -181,7 +181,7 @@ def _adam(
     Parameters
     ----------
     x : (n, width); labels : (n,)
-    sample_weight : (H, n), weight of each picture in each head
+    sample_weight : (H, n), weight of each image in each head
     l2 : (H,), penalty of each head per feature
 
     Returns

@@ -17,8 +17,8 @@ def change_by_verdicts(run: Run) -> dict[str, Any] | None:
     """Return what the verdicts changed, None where there is no earlier run to compare with.
 
     The fixed labels are those of the earlier run with the verdicts applied: a wrong label
-    corrected, pictures of both classes or none without a label. Both runs are scored by them, out
-    of fold where both have such predictions, else on the valid pictures.
+    corrected, images of both classes or none without a label. Both runs are scored by them, out
+    of fold where both have such predictions, else on the valid images.
     """
     earlier = _earlier(run)
     if earlier is None:

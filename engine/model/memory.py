@@ -1,4 +1,4 @@
-"""How many pictures pass at once: as many as are fast, fewer where memory is short."""
+"""How many images pass at once: as many as are fast, fewer where memory is short."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def batch_size(network: nn.Module, steps: Preprocessing, device: Device) -> int:
 
 @torch.inference_mode()
 def activation_bytes(network: nn.Module, steps: Preprocessing, device: Device) -> int:
-    """Return the largest sum of a layer's inputs and outputs, for one picture, in bytes."""
-    picture = torch.zeros(1, 3, steps.crop, steps.crop, dtype=torch.uint8, device=device.name)
-    largest = picture.numel() * 4  # while it is normalised
+    """Return the largest sum of a layer's inputs and outputs, for one image, in bytes."""
+    image = torch.zeros(1, 3, steps.crop, steps.crop, dtype=torch.uint8, device=device.name)
+    largest = image.numel() * 4  # while it is normalised
 
     def seen(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal largest
@@ -41,7 +41,7 @@ def activation_bytes(network: nn.Module, steps: Preprocessing, device: Device) -
         for module in network.modules():
             if not any(True for _ in module.children()):
                 stack.enter_context(module.register_forward_hook(seen))
-        network(steps.normalised(picture, device.dtype))
+        network(steps.normalised(image, device.dtype))
     return largest
 
 

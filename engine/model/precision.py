@@ -1,4 +1,4 @@
-"""What a fit's precision changes: the same pictures and head once more, in float32."""
+"""What a fit's precision changes: the same images and head once more, in float32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.model.features import Features
 from engine.model.head import Head
 from engine.model.predict import Extractor, predict_split
 
-PICTURES = 256
+IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class PrecisionCheck:
 
     Attributes
     ----------
-    pictures : valid pictures that were compared
-    largest_probability_change : over pictures and classes
+    images : valid images that were compared
+    largest_probability_change : over images and classes
     log_loss_change : log loss minus that of float32, natural logarithm
     seconds : what the comparison took
     """
 
-    pictures: int
+    images: int
     largest_probability_change: float
     log_loss_change: float
     seconds: float
@@ -47,19 +47,19 @@ def precision_check(
     dataset: Dataset,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PrecisionCheck | None:
-    """Compare predictions of at most 256 valid pictures with those of a float32 network.
+    """Compare predictions of at most 256 valid images with those of a float32 network.
 
     Which ones is decided by their checksums: as good as drawn, and the same in every fit of the
     same split, whose features are then found in the cache.
 
     Returns
     -------
-    PrecisionCheck, or None when the fit's precision is float32 itself, or no picture is left.
+    PrecisionCheck, or None when the fit's precision is float32 itself, or no image is left.
     """
     if extractor.device.dtype == torch.float32:
         return None
     started = time.monotonic()
-    chosen = dataset.of("valid").sort_values(["sha256", "id"]).head(PICTURES)
+    chosen = dataset.of("valid").sort_values(["sha256", "id"]).head(IMAGES)
     exact = replace(extractor, device=replace(extractor.device, dtype=torch.float32))
     found = exact.features(
         dataset.root, chosen, progress and (lambda _, done, total: progress("predict", done, total))

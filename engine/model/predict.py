@@ -1,4 +1,4 @@
-"""A run and pictures become predictions, from the cache where it can."""
+"""A run and images become predictions, from the cache where it can."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from engine.analysis.metrics import accuracy, log_loss
-from engine.data.dataset import Dataset, Progress, load_pictures
+from engine.data.dataset import Dataset, Progress, load_images
 from engine.errors import Refused
 from engine.model.backbones import (
     check_backbone,
@@ -61,7 +61,7 @@ class Extractor:
         progress: Progress | None = None,
         ranks: Ranks = ALONE,
     ) -> Features:
-        """Return the features of the pictures in an images table."""
+        """Return the features of the images in an images table."""
         return compute_features(
             root,
             images["path"].tolist(),
@@ -75,7 +75,7 @@ class Extractor:
         )
 
     def kept_features(self, images: pd.DataFrame) -> Features:
-        """Return the features of those pictures that have some in the cache."""
+        """Return the features of those images that have some in the cache."""
         return kept_features(self._folder, images["sha256"])
 
     @property
@@ -195,7 +195,7 @@ class Predicted:
 
 
 def predict(run: Run, data: Path | None = None, progress: Progress | None = None) -> Predicted:
-    """Predict the pictures of ``data`` (by default the run's own test pictures); save the table.
+    """Predict the images of ``data`` (by default the run's own test images); save the table.
 
     The table goes to ``predictions/<name of the folder>.parquet`` in the run, or replaces
     ``test.parquet`` for the run's own.
@@ -203,20 +203,20 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     Raises
     ------
     Refused
-        When the run or the pictures cannot be used.
+        When the run or the images cannot be used.
     """
     extractor, head = open_model(run)
     has_test = run.config["n"]["test"] > 0
     if data is None and not has_test:
-        raise Refused(f"run {run.name} has no test pictures of its own; give --data DIR.")
+        raise Refused(f"run {run.name} has no test images of its own; give --data DIR.")
     data = data or Path(run.config["data"])
-    dataset = load_pictures(data, run.class_names, progress)
+    dataset = load_images(data, run.class_names, progress)
     features = extractor.features(dataset.root, dataset.images, progress)
     if len(features.values) and features.values.shape[1] != head.weight.shape[1]:
         raise Refused(f"run {run.name} is damaged: its head does not fit {extractor.backbone}.")
     dataset = dataset.without(features.bad)
     if dataset.images.empty:
-        raise Refused(f"{data} holds no picture that can be decoded.")
+        raise Refused(f"{data} holds no image that can be decoded.")
     predictions = predict_split(dataset, "test", features, head)
     own = has_test and data.absolute() == Path(run.config["data"]).absolute()
     file = run.predictions_path("test" if own else _table_name(data))
@@ -225,7 +225,7 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
 
 
 def predict_split(dataset: Dataset, split: str, features: Features, head: Head) -> Predictions:
-    """Apply the head to one split and keep each result with its picture's id."""
+    """Apply the head to one split and keep each result with its image's id."""
     images = dataset.of(split)
     if images.empty:
         p = np.empty((0, len(dataset.class_names)))

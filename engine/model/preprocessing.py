@@ -1,4 +1,4 @@
-"""How pictures are prepared for a backbone, as torchvision publishes it with the weights."""
+"""How images are prepared for a backbone, as torchvision publishes it with the weights."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Preprocessing:
         return cls(**fields)
 
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Resize and crop a picture, uint8 (3, H, W) to uint8 (3, crop, crop)."""
+        """Resize and crop an image, uint8 (3, H, W) to uint8 (3, crop, crop)."""
         return square(pixels, self.resize, self.crop, self.interpolation)
 
     def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -1,6 +1,6 @@
-"""A picture's square: resized with antialiasing and cropped, to the bit as torchvision does it.
+"""An image's square: resized with antialiasing and cropped, to the bit as torchvision does it.
 
-torchvision resizes all of a picture and then crops. Here only what the square is made of is
+torchvision resizes all of an image and then crops. Here only what the square is made of is
 resized; on photographs that saves an eighth of the time. On processors without AVX2 torchvision
 computes in float32, from which a value may differ by one.
 """
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-_LONGEST = 8  # sides of a picture that is resized whole, long over short
+_LONGEST = 8  # sides of an image that is resized whole, long over short
 
 
 def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> torch.Tensor:
-    """Return the centre of a picture whose short side becomes ``short`` pixels.
+    """Return the centre of an image whose short side becomes ``short`` pixels.
 
     Parameters
     ----------

@@ -19,9 +19,9 @@ _CHUNK = 4096  # rows moved at once
 
 
 class Table:
-    """Features of the wanted pictures, in one array that is made once and filled in any order.
+    """Features of the wanted images, in one array that is made once and filled in any order.
 
-    So that nothing beside the array grows with the number of pictures.
+    So that nothing beside the array grows with the number of images.
     """
 
     def __init__(self, wanted: Iterable[str]) -> None:
@@ -31,11 +31,11 @@ class Table:
         self._values = torch.empty(0, 0, dtype=torch.float16)
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether a picture's features are there."""
+        """Tell whether an image's features are there."""
         return name in self._row and bool(self._there[self._row[name]])
 
     def add(self, names: Sequence[str], values: torch.Tensor) -> None:
-        """Take the features (m, width) of these pictures, of those that are wanted."""
+        """Take the features (m, width) of these images, of those that are wanted."""
         if not len(self._values):
             self._values = torch.empty(len(self._names), values.shape[1], dtype=torch.float16)
         wanted = [at for at, name in enumerate(names) if name in self._row]
@@ -52,7 +52,7 @@ class Table:
             shard = _shard(path.read_bytes(), path.stem)
             if shard is None:
                 print(
-                    f"{path} is damaged or of another version; its pictures are computed again.",
+                    f"{path} is damaged or of another version; its images are computed again.",
                     file=sys.stderr,
                 )
                 path.unlink()
@@ -79,7 +79,7 @@ class Table:
 
 
 def write_shard(folder: Path, names: list[str], values: torch.Tensor) -> None:
-    """Write features (m, width) and the checksums of their pictures as one shard."""
+    """Write features (m, width) and the checksums of their images as one shard."""
     checksums = torch.from_numpy(
         np.frombuffer(bytes.fromhex("".join(names)), dtype=np.uint8).reshape(-1, 32).copy()
     )

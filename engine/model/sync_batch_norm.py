@@ -29,7 +29,7 @@ def replicated(network: nn.Module, device: str, ranks: Ranks) -> nn.Module:
 
 
 class SyncedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation by the statistics of all processes' pictures, on any device.
+    """Batch normalisation by the statistics of all processes' images, on any device.
 
     PyTorch's own ``SyncBatchNorm`` needs a GPU.
     """

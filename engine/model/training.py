@@ -14,7 +14,7 @@ from engine.errors import Refused
 from engine.model.backbones import load_network, split_network
 from engine.model.batches import decoded
 from engine.model.device import Device
-from engine.model.finetune import Pictures, finetune
+from engine.model.finetune import Images, finetune
 from engine.model.fit_options import FitOptions, known_l2
 from engine.model.head import Head, train_head
 from engine.model.preprocessing import Preprocessing
@@ -31,7 +31,7 @@ def learn_head(
     features_of: Callable[[list[str]], torch.Tensor],
     report: Reporter,
 ) -> Head:
-    """Train the last layer on the features of the train pictures; a line an epoch is logged."""
+    """Train the last layer on the features of the train images; a line an epoch is logged."""
     assert options.epochs and options.lr
     pairs = []
     for split in ("train", "valid"):
@@ -63,23 +63,23 @@ def learn_all(
     report: Reporter,
     ranks: Ranks,
 ) -> Dataset:
-    """Check that every labelled picture decodes, then train the whole network on them.
+    """Check that every labelled image decodes, then train the whole network on them.
 
     Many processes divide the checking and every batch.
 
     Returns
     -------
-    The data set without the pictures that cannot be decoded.
+    The data set without the images that cannot be decoded.
     """
     assert options.epochs and options.lr
     labelled = dataset.images[dataset.images["split"] != "test"]
     wanted = dict(zip(labelled["sha256"], labelled["path"], strict=True))
     mine = dict(list(wanted.items())[ranks.share])
     bad: dict[str, str] = {}
-    for done, (name, picture) in enumerate(decoded(dataset.root, mine, steps, 64), 1):
+    for done, (name, image) in enumerate(decoded(dataset.root, mine, steps, 64), 1):
         report("decode", min(done * ranks.world, len(wanted)), len(wanted))
-        if isinstance(picture, str):
-            bad |= dict.fromkeys(labelled.loc[labelled["sha256"] == name, "path"], picture)
+        if isinstance(image, str):
+            bad |= dict.fromkeys(labelled.loc[labelled["sha256"] == name, "path"], image)
     for others in ranks.gather(bad):
         bad |= others
     dataset = still_usable(dataset.without(bad), options.data)
@@ -87,7 +87,7 @@ def learn_all(
     for split in ("train", "valid"):
         rows = dataset.of(split)
         labels = _labels(rows, dataset.class_names)
-        parts.append(Pictures(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels))
+        parts.append(Images(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels))
     network = load_network(options.backbone, weights, options.seed, steps.crop)
     extractor, width = split_network(network)
 
@@ -111,12 +111,12 @@ def still_usable(dataset: Dataset, data: Path) -> Dataset:
     Raises
     ------
     Refused
-        When no valid picture, or of the train pictures fewer than two classes, are left.
+        When no valid image, or of the train images fewer than two classes, are left.
     """
     for split in ("train", "valid"):
         rows = dataset.of(split)
         if rows.empty or (split == "train" and rows["label"].nunique() < 2):
-            raise Refused(f"{data}: too few {split} pictures can be decoded to fit anything.")
+            raise Refused(f"{data}: too few {split} images can be decoded to fit anything.")
     return dataset
 
 

@@ -1,4 +1,4 @@
-"""A run's pictures, their features and out-of-fold predictions become a list of suspects."""
+"""A run's images, their features and out-of-fold predictions become a list of suspects."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _FEWEST = 2 * _FOLDS
 def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
     """Rank the labels of a run that are suspected to be wrong; keep the list in its folder.
 
-    Features come from the cache; pictures that are not there pass through the network first. Where
+    Features come from the cache; images that are not there pass through the network first. Where
     the run has no out-of-fold predictions, heads are trained for them on the spot and their
     predictions kept beside the list.
 
     Raises
     ------
     Refused
-        When the run has no model, or too few labelled pictures.
+        When the run has no model, or too few labelled images.
     """
     with making_triage(run):
         extractor, _ = open_model(run)
@@ -49,7 +49,7 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
 
         labelled = images["label"].notna().to_numpy() & (images["split"] != "test").to_numpy()
         if labelled.sum() < _FEWEST:
-            raise Refused(f"run {run.name} has fewer than {_FEWEST} labelled pictures to compare.")
+            raise Refused(f"run {run.name} has fewer than {_FEWEST} labelled images to compare.")
         images, values = images[labelled].reset_index(drop=True), values[labelled]
         evidence = _evidence(run, images, values, groups[labelled], extractor.device)
         found = pd.concat([suspects(images, evidence), twice], ignore_index=True)
@@ -85,7 +85,7 @@ def _evidence(
 
 
 def _kept(run: Run, images: pd.DataFrame) -> np.ndarray | None:
-    """Return the run's own out-of-fold probabilities of these pictures, None where it has none."""
+    """Return the run's own out-of-fold probabilities of these images, None where it has none."""
     if run.labelled_split != "folds":
         return None
     kept = run.predictions("folds")

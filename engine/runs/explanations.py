@@ -1,4 +1,4 @@
-"""Explanations that are kept: where each lies, by run, weights and picture."""
+"""Explanations that are kept: where each lies, by run, weights and image."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def explanations_folder(run: Run) -> Path:
     return workspace() / "cache" / "explanations" / f"{run.name}-{key}"
 
 
-def load_explanation(run: Run, split: str, picture: str, sha256: str) -> dict[str, Any] | None:
-    """Return what was found about a picture, None where nothing was or its files are gone.
+def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str, Any] | None:
+    """Return what was found about an image, None where nothing was or its files are gone.
 
     Raises
     ------
     Refused
         When the run has no model.
     """
-    path = _path(run, split, picture, sha256)
+    path = _path(run, split, image, sha256)
     try:
         found = read_json(path)
     except Refused:
@@ -53,12 +53,12 @@ def load_explanation(run: Run, split: str, picture: str, sha256: str) -> dict[st
 
 
 def save_explanation(run: Run, found: dict[str, Any]) -> None:
-    """Keep what was found about a picture: split, id, sha256, maps and what else it says."""
+    """Keep what was found about an image: split, id, sha256, maps and what else it says."""
     path = _path(run, found["split"], found["id"], found["sha256"])
     write_json(path, {"format_version": FORMAT_VERSION, **found})
 
 
-def _path(run: Run, split: str, picture: str, sha256: str) -> Path:
+def _path(run: Run, split: str, image: str, sha256: str) -> Path:
     # Ids and checksums from a table are text from strangers, never part of a path.
-    name = hashlib.sha256(json.dumps([split, picture, sha256]).encode()).hexdigest()
+    name = hashlib.sha256(json.dumps([split, image, sha256]).encode()).hexdigest()
     return explanations_folder(run) / f"{name}.json"

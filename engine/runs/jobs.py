@@ -43,7 +43,7 @@ class JobProgress:
     state : queued, running, done, failed, cancelled or lost
     stage : one of ``STAGES``, '' before the first
     done, total : of the stage; total is 0 where it is not known
-    pictures_per_second : of the stage, 0.0 where it is not known
+    images_per_second : of the stage, 0.0 where it is not known
     seconds_left : of the stage, None where it cannot be told
     message : how it ended, '' while it goes on
     cancelling : whether it goes on but was asked to stop
@@ -53,7 +53,7 @@ class JobProgress:
     stage: str = ""
     done: int = 0
     total: int = 0
-    pictures_per_second: float = 0.0
+    images_per_second: float = 0.0
     seconds_left: float | None = None
     message: str = ""
     cancelling: bool = False
@@ -88,7 +88,7 @@ def start_fit(data: Path, options: Mapping[str, Any]) -> Run:
 
 
 def start_demo() -> Run:
-    """Start drawing the demo pictures and fitting them; a demo already under way is returned.
+    """Start drawing the demo images and fitting them; a demo already under way is returned.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def progress_of(run: Run) -> JobProgress:
     status = run.status
     state = str(status.get("state", "lost"))
     done, total = int(_number(status, "done")), int(_number(status, "total"))
-    rate = _number(status, "pictures_per_second")
+    rate = _number(status, "images_per_second")
     left = (total - done) / rate if state == "running" and rate > 0 and total else None
     message = str(status.get("message") or "")
     cancelling = state in ("queued", "running") and run.cancel_requested

@@ -1,4 +1,4 @@
-"""Maps of a run: two coordinates a picture, kept in its folder, and the process that makes them."""
+"""Maps of a run: two coordinates an image, kept in its folder, and the process that makes them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class _WrongType(Exception):
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of a set of pictures, one row a picture, sorted by id.
+    """Probabilities of a set of images, one row an image, sorted by id.
 
     Because rows are sorted by id, a stable sort on any other key breaks ties by id.
 
@@ -47,17 +47,17 @@ class Predictions:
     class_names: tuple[str, ...]
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.y_true)
 
     @property
     def y_pred(self) -> np.ndarray:
-        """Return the likeliest class of each picture, int array of shape (n,)."""
+        """Return the likeliest class of each image, int array of shape (n,)."""
         return likeliest(self.probabilities)
 
     @property
     def labelled(self) -> bool:
-        """Tell whether every picture has a label, so that a log loss exists."""
+        """Tell whether every image has a label, so that a log loss exists."""
         return len(self) > 0 and bool((self.y_true != UNKNOWN).all())
 
     def take(self, rows: np.ndarray) -> Predictions:

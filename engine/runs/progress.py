@@ -54,7 +54,7 @@ class Reporter:
         self.stage, self.since, self.first, self.written = "", 0.0, 0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Report ``done`` of ``total`` pictures of a stage; raise Cancelled when asked to."""
+        """Report ``done`` of ``total`` images of a stage; raise Cancelled when asked to."""
         if self.silent:
             return
         now = time.monotonic()
@@ -65,7 +65,7 @@ class Reporter:
         if now - self.written > 0.5 or done == total:
             rate = (done - self.first) / (now - self.since) if now > self.since else 0.0
             self.run.set_status(
-                "running", stage=stage, done=done, total=total, pictures_per_second=rate
+                "running", stage=stage, done=done, total=total, images_per_second=rate
             )
             self.written = now
         if self.run.cancel_requested:

@@ -23,7 +23,7 @@ from engine.runs.files import atomic_path, locked, read_json, workspace, write_a
 from engine.runs.predictions import Predictions, load_predictions
 
 FORMAT_VERSION = 1
-OUT_OF_FOLD = ("folds", "triage")  # predictions of all labelled pictures, train and valid
+OUT_OF_FOLD = ("folds", "triage")  # predictions of all labelled images, train and valid
 DEFAULT_BOUNDS = (0.025, 0.975)  # the reference case's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _GROUP_ROWS = 100_000
@@ -75,7 +75,7 @@ class Run:
 
     @property
     def data_root(self) -> Path:
-        """Return the folder that picture paths are relative to."""
+        """Return the folder that image paths are relative to."""
         return Path(self.config["root"])
 
     @property
@@ -193,7 +193,7 @@ class Run:
 
     @property
     def labelled_split(self) -> str:
-        """Return "folds" where all labelled pictures have out-of-fold predictions, else "valid"."""
+        """Return "folds" where all labelled images have out-of-fold predictions, else "valid"."""
         return "folds" if self.predictions_path("folds").is_file() else "valid"
 
     def predictions(self, split: str = "valid") -> Predictions:

@@ -25,7 +25,7 @@ def triage_path(run: Run) -> Path:
 
 
 def reviewed_split(run: Run) -> str:
-    """Return the split whose predictions cover the most labelled pictures."""
+    """Return the split whose predictions cover the most labelled images."""
     made = run.predictions_path(SPLIT).is_file() and triage_path(run).is_file()
     return SPLIT if made and run.labelled_split == "valid" else run.labelled_split
 

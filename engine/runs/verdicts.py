@@ -1,7 +1,7 @@
-"""What a person says about a picture's label: one append-only table beside the data, never in it.
+"""What a person says about an image's label: one append-only table beside the data, never in it.
 
-A verdict belongs to the picture's content (its sha256), so it survives renames and serves every
-run. Each word is one line, synced before the next; the last line about a picture wins, and taking
+A verdict belongs to the image's content (its sha256), so it survives renames and serves every
+run. Each word is one line, synced before the next; the last line about an image wins, and taking
 back is a line too.
 """
 
@@ -29,14 +29,14 @@ _SHA256_DIGITS = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one person said about one picture.
+    """What one person said about one image.
 
     Attributes
     ----------
-    sha256 : of the picture's file
+    sha256 : of the image's file
     verdict : one of ``VERDICTS``
     label : the right class, with "wrong-label" only
-    cause : one of ``CAUSES``, '' for none: why the picture is hard to tell
+    cause : one of ``CAUSES``, '' for none: why the image is hard to tell
     path : what the file was called, to be found by people
     reviewer, time : who said it, and when (UTC)
     """
@@ -58,13 +58,13 @@ class Verdict:
             When it says something that a verdict cannot say.
         """
         if len(self.sha256) != 64 or not _SHA256_DIGITS.issuperset(self.sha256):
-            raise Refused(f"{self.sha256[:80]!r} is no sha256 of a picture.")
+            raise Refused(f"{self.sha256[:80]!r} is no sha256 of an image.")
         if self.verdict not in VERDICTS:
             raise Refused(f"verdict {self.verdict[:80]!r} is unknown; say {', '.join(VERDICTS)}.")
         if self.cause and self.cause not in CAUSES:
             raise Refused(f"--cause {self.cause[:80]!r} is unknown; say {', '.join(CAUSES)}.")
         if (self.verdict == WRONG) != bool(self.label):
-            raise Refused(f"--class names the right class of a {WRONG} picture, and of no other.")
+            raise Refused(f"--class names the right class of a {WRONG} image, and of no other.")
         return self
 
 
@@ -74,7 +74,7 @@ def verdicts_path() -> Path:
 
 
 def load_verdicts() -> dict[str, Verdict]:
-    """Return the standing verdict of each picture by its sha256.
+    """Return the standing verdict of each image by its sha256.
 
     Lines that are not whole, or not ours, are passed over.
 
@@ -101,7 +101,7 @@ def say(verdict: Verdict) -> Verdict:
 
 
 def take_back(sha256: str, reviewer: str = "") -> Verdict | None:
-    """Take back the last word about a picture; what was said before it stands again.
+    """Take back the last word about an image; what was said before it stands again.
 
     Returns
     -------
@@ -125,21 +125,21 @@ def default_reviewer() -> str:
 
 def amended(
     before: Verdict | None,
-    picture: Verdict,
+    image: Verdict,
     others: Sequence[str],
     verdict: str = "",
     label: str = "",
     cause: str = "",
 ) -> Verdict:
-    """Return what is to be said of a picture; what is not said now stays as it was ``before``.
+    """Return what is to be said of an image; what is not said now stays as it was ``before``.
 
-    A class alone means a wrong label, a cause alone a hard picture. A wrong label among two classes
+    A class alone means a wrong label, a cause alone a hard image. A wrong label among two classes
     can only be the other one.
 
     Parameters
     ----------
-    picture : gives sha256, path and reviewer
-    others : the classes that are not the picture's label
+    image : gives sha256, path and reviewer
+    others : the classes that are not the image's label
     """
     if not verdict:
         verdict = WRONG if label else before.verdict if before else HARD
@@ -148,7 +148,7 @@ def amended(
     if verdict == WRONG and len(others) == 1:
         label = label or others[0]
     cause = cause or (before.cause if before else "")
-    return replace(picture, verdict=verdict, label=label, cause=cause)
+    return replace(image, verdict=verdict, label=label, cause=cause)
 
 
 def applied(
@@ -157,7 +157,7 @@ def applied(
     class_names: Sequence[str],
     verdicts: dict[str, Verdict],
 ) -> tuple[list[str | None], list[bool]]:
-    """Return the labels that the verdicts make, and which pictures have one class at all.
+    """Return the labels that the verdicts make, and which images have one class at all.
 
     A wrong label becomes the class it was said to be, where ``class_names`` has it; "both" and
     "neither" have no class; "hard" and "fine" change nothing.
@@ -174,7 +174,7 @@ def applied(
 
 
 def _histories() -> dict[str, list[Verdict]]:
-    """Return what stands of all that was said about each picture, oldest first."""
+    """Return what stands of all that was said about each image, oldest first."""
     path = verdicts_path()
     try:
         content = path.read_bytes()

@@ -121,7 +121,7 @@ def serve(
             said = answer(json.loads(line))
         except Refused as error:
             said = {"error": str(error)}
-        except Exception as error:  # whatever a picture or a network provokes
+        except Exception as error:  # whatever an image or a network provokes
             said = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
         print(json.dumps(said), file=answers, flush=True)
 

@@ -95,7 +95,7 @@ def test_runs_with_noise_of_their_own_are_better_together_and_the_gain_is_honest
     assert found.pays and found.gain[1] < found.gain[0] < found.gain[2]
     assert found.in_sample < found.cross_validated < found.singles[found.best]
     assert found.gain[0] == pytest.approx(found.singles[found.best] - found.cross_validated)
-    fresh = runs(2000, 3, seed=7 + 1)  # other pictures by the same law
+    fresh = runs(2000, 3, seed=7 + 1)  # other images by the same law
     alone = log_loss(fresh[found.best].y_true, fresh[found.best].probabilities)
     together = blended(fresh, found.weights)
     gain = alone - log_loss(together.y_true, together.probabilities)

@@ -37,7 +37,7 @@ def test_a_curve_bound_of_half_or_more_is_refused() -> None:
         symmetric_curve(clip_loss(*two_classes(10)), np.array([0.1, 0.7]))
 
 
-def test_a_band_needs_labelled_pictures() -> None:
+def test_a_band_needs_labelled_images() -> None:
     for k in (2, 3):
         with pytest.raises(ValueError, match="class -1"):
             bootstrap_best_symmetric(np.array([0, -1]), np.full((2, k), 1 / k))
@@ -62,7 +62,7 @@ def test_the_best_bounds_of_two_classes_agree_with_brute_force(seed: int) -> Non
     assert loss <= symmetric + 1e-7
     assert loss <= symmetric_curve(prepared)[1].min()
 
-    # no picture is touched by both bounds, so their savings add
+    # no image is touched by both bounds, so their savings add
     before = cost(p[None, :])[0]
     savings = [
         before - cost(np.maximum(p, tried)).min(),
@@ -155,7 +155,7 @@ def test_bounds_that_only_help_the_sample_are_not_suggested(
     assert misled > 0
 
 
-def test_the_gain_of_a_bound_that_hangs_on_one_picture_may_be_a_loss() -> None:
+def test_the_gain_of_a_bound_that_hangs_on_one_image_may_be_a_loss() -> None:
     y_true, p = np.zeros(200, dtype=int), np.full(200, 1e-6)
     p[0] = 1 - 1e-6
     table = y_true, np.column_stack([1 - p, p])
@@ -163,7 +163,7 @@ def test_the_gain_of_a_bound_that_hangs_on_one_picture_may_be_a_loss() -> None:
     bound, loss = best_symmetric(clip_loss(*table))
     assert bound == pytest.approx(1 / 200, rel=0.01)
     assert band.interval[0] == 0.0
-    low, high = band.gain_interval  # without the picture, all others pay for the bound
+    low, high = band.gain_interval  # without the image, all others pay for the bound
     assert low == pytest.approx(np.log(1 - bound), rel=0.1)
     assert low < 0 < log_loss(*table) - loss < high
 

@@ -17,7 +17,7 @@ def test_expected_calibration_error_by_hand() -> None:
     confidence = np.array([0.55, 0.6, 0.7, 0.8, 0.9])
     probabilities = np.column_stack([confidence, 1 - confidence])
     y_true = np.array([0, 1, 0, 0, 1])
-    # |1 - 1.15| + |2 - 1.5| + |0 - 0.9|, over five pictures
+    # |1 - 1.15| + |2 - 1.5| + |0 - 0.9|, over five images
     expected = (0.15 + 0.5 + 0.9) / 5
     assert expected_calibration_error(y_true, probabilities, 5) == pytest.approx(expected)
     with pytest.raises(ValueError, match="n_bins 0"):
@@ -47,12 +47,12 @@ def test_reliability_agrees_with_scikit_learn_and_carries_the_calibration_error(
     assert expected_calibration_error(y_true, probabilities, 15) == pytest.approx(error)
 
 
-def test_unknown_labels_and_no_pictures_have_no_calibration() -> None:
+def test_unknown_labels_and_no_images_have_no_calibration() -> None:
     for metric in (expected_calibration_error, reliability_curve):
         with pytest.raises(ValueError, match="class -1 is none of the 2"):
             metric(np.array([0, -1]), np.full((2, 2), 0.5))
     nothing = np.empty(0, dtype=int), np.empty((0, 2))
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one image"):
         expected_calibration_error(*nothing)
     assert len(reliability_curve(*nothing).counts) == 0
 

@@ -72,7 +72,7 @@ def test_the_prepared_loss_is_that_of_the_clipped_table_in_any_row_order(
     assert prepared.at(*bounds) == pytest.approx(oracle, rel=1e-9, abs=1e-9)
     lower, upper = np.array(bounds)[:, None]
     assert prepared.estimate(lower, upper)[0] == pytest.approx(oracle, rel=1e-9, abs=1e-9)
-    if k == 2:  # no picture costs less than certainty at the bound, nor more than a wrong one
+    if k == 2:  # no image costs less than certainty at the bound, nor more than a wrong one
         cheapest = min(-np.log(max(upper[0], 1e-300)), -np.log(max(1 - lower[0], 1e-300)))
         assert min(cheapest, 36) - 1e-9 <= oracle
         assert oracle <= wrong_cost(*bounds, 1) + 1e-9
@@ -128,7 +128,7 @@ def test_unknown_labels_and_empty_tables_are_no_validation_set() -> None:
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
-def test_wrong_cost_is_what_one_certain_and_wrong_picture_costs(n_classes: int) -> None:
+def test_wrong_cost_is_what_one_certain_and_wrong_image_costs(n_classes: int) -> None:
     for lower, upper in ((0.025, 0.975), (0.001, 0.9), (0.05, 0.999), (0, 1)):
         certain = np.eye(n_classes)
         worst = max(

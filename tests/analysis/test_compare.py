@@ -26,7 +26,7 @@ def made(p_dog: dict[str, float], labels: dict[str, int]) -> Predictions:
 
 
 def drawn(n: int, seed: int, *, n_classes: int = 2, noise: float = 1.0) -> Predictions:
-    """Return predictions of the same pictures and labels for every seed."""
+    """Return predictions of the same images and labels for every seed."""
     y = np.random.default_rng(1).integers(0, n_classes, n)
     logits = np.random.default_rng(seed).normal(0, noise, (n, n_classes))
     logits[np.arange(n), y] += 1.5
@@ -72,10 +72,10 @@ def test_runs_that_cannot_be_compared_are_refused():
     other = make_predictions(["a"], ["a"], np.array([0]), np.array([[0.5, 0.5]]), ("cat", "fox"))
     with pytest.raises(Refused, match="different classes.*'dog'.*'fox'"):
         join([made(FIRST, LABELS), other])
-    with pytest.raises(Refused, match="no labelled picture"):
+    with pytest.raises(Refused, match="no labelled image"):
         join([made({"a": 0.5}, LABELS), made({"b": 0.5}, LABELS)])
     empty = made({}, LABELS)
-    with pytest.raises(Refused, match="no labelled picture"):
+    with pytest.raises(Refused, match="no labelled image"):
         join([made({"a": 0.5}, LABELS), empty])
 
 

@@ -86,7 +86,7 @@ def test_temperature_and_clip_is_one_after_the_other():
 
 
 @pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda c: c.name)
-def test_a_fitted_correction_scores_no_worse_on_its_own_pictures(correction: Correction):
+def test_a_fitted_correction_scores_no_worse_on_its_own_images(correction: Correction):
     for y, p in (two_classes(300, 4), many_classes(300)):
         if correction.most_classes and p.shape[1] > correction.most_classes:
             continue

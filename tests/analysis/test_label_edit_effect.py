@@ -32,7 +32,7 @@ def test_by_hand():
 
 @settings(max_examples=15)
 @given(st.integers(5, 40), st.integers(0, 100), st.data())
-def test_leaving_pictures_out_or_changing_labels_alone_is_no_progress(n, seed, data):
+def test_leaving_images_out_or_changing_labels_alone_is_no_progress(n, seed, data):
     rng = np.random.default_rng(seed)
     ids = [f"{i:03}" for i in range(n)]
     labels, p = rng.integers(0, 2, n), rng.uniform(0.05, 0.95, n)

@@ -94,10 +94,10 @@ def test_a_label_that_is_no_class_is_named_and_never_read_as_the_last_column() -
             confusion_matrix(y_true, np.array([0, 0]), 2)
 
 
-def test_no_pictures_have_no_mean() -> None:
+def test_no_images_have_no_mean() -> None:
     nothing = np.empty(0, dtype=int), np.empty((0, 2))
     for metric in (log_loss, accuracy):
-        with pytest.raises(ValueError, match="at least one picture"):
+        with pytest.raises(ValueError, match="at least one image"):
             metric(*nothing)
     assert confusion_matrix(nothing[0], nothing[0], 2).tolist() == [[0, 0], [0, 0]]
 

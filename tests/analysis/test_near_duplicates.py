@@ -1,4 +1,4 @@
-"""Near-identical pictures share a group, as by comparing all pairs; folds keep groups whole."""
+"""Near-identical images share a group, as by comparing all pairs; folds keep groups whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.analysis import near_duplicates as module
 from engine.analysis.near_duplicates import SIMILARITY, assign_folds, near_identical
 
 
-def _pictures(n: int, width: int, copies: int, seed: int = 0) -> np.ndarray:
+def _images(n: int, width: int, copies: int, seed: int = 0) -> np.ndarray:
     """Draw features like a network's; the last ``copies`` are others a little changed."""
     rng = np.random.default_rng(seed)
     own = np.maximum(rng.normal(0.3, 1, (n - copies, width)), 0)
@@ -43,7 +43,7 @@ def _same_partition(a: np.ndarray, b: np.ndarray) -> bool:
 def test_groups_are_those_of_comparing_all_pairs(threshold, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 64)
     monkeypatch.setattr(module, "_PAIRS", 16)
-    features = _pictures(500, 96, 120)
+    features = _images(500, 96, 120)
     names = [f"{i:x}" for i in range(500)]
     names[490], features[490] = names[7], features[7]
     found = near_identical(features, names, threshold)
@@ -52,7 +52,7 @@ def test_groups_are_those_of_comparing_all_pairs(threshold, monkeypatch):
     assert sorted(set(found)) == list(range(len(set(found))))
 
 
-def test_features_that_cannot_tell_pictures_apart_group_by_content_alone():
+def test_features_that_cannot_tell_images_apart_group_by_content_alone():
     rng = np.random.default_rng(0)
     brightness = rng.normal(size=(60, 1)) @ np.ones((1, 32)) + 0.01 * rng.normal(size=(60, 32))
     names = [f"{i // 2}" if i < 10 else f"{i}" for i in range(60)]
@@ -60,7 +60,7 @@ def test_features_that_cannot_tell_pictures_apart_group_by_content_alone():
     assert _same_partition(found, np.unique(names, return_inverse=True)[1])
 
 
-def test_one_picture_equal_pictures_and_empty_features_are_groups():
+def test_one_image_equal_images_and_empty_features_are_groups():
     assert near_identical(np.ones((1, 4), np.float32), ["a"]).tolist() == [0]
     assert near_identical(np.empty((0, 4), np.float32), []).tolist() == []
     assert near_identical(np.ones((3, 4), np.float32), ["a", "b", "b"]).tolist() == [0, 1, 1]
@@ -79,8 +79,8 @@ def test_features_must_be_finite_and_have_a_checksum_each():
     st.integers(2, 5),
     st.integers(0, 3),
 )
-def test_a_group_lies_in_one_fold_and_no_fold_is_empty(pictures, k, seed):
-    labels, groups = (np.array(column) for column in zip(*pictures, strict=True))
+def test_a_group_lies_in_one_fold_and_no_fold_is_empty(images, k, seed):
+    labels, groups = (np.array(column) for column in zip(*images, strict=True))
     groups = np.unique(groups, return_inverse=True)[1]
     if len(set(groups)) < k:
         with pytest.raises(ValueError, match=f"{k} folds"):
@@ -92,7 +92,7 @@ def test_a_group_lies_in_one_fold_and_no_fold_is_empty(pictures, k, seed):
     assert np.array_equal(fold, assign_folds(labels, groups, k, seed))
 
 
-def test_single_pictures_are_dealt_evenly_by_class_and_in_all():
+def test_single_images_are_dealt_evenly_by_class_and_in_all():
     rng = np.random.default_rng(0)
     labels = rng.choice(3, 1003, p=[0.7, 0.2, 0.1])
     fold = assign_folds(labels, np.arange(1003), 7)

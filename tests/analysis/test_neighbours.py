@@ -23,7 +23,7 @@ def test_the_nearest_are_scikit_learns(block, monkeypatch):
     np.testing.assert_allclose(distances, want_distances, atol=1e-6)
 
 
-def test_a_picture_is_not_its_own_neighbour_but_its_copy_is():
+def test_an_image_is_not_its_own_neighbour_but_its_copy_is():
     features = np.array([[1, 0], [1, 0], [0, 1], [-1, 0]], dtype=np.float32)
     rows, distances = nearest(features[:1], features, 4, itself=np.array([0]))
     assert rows.tolist() == [[1, 2, 3, -1]]

@@ -18,7 +18,7 @@ LOSSES = arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 36))
 
 def _skewed(n: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    shared = rng.gamma(0.2, 2.0, n)  # most pictures cost nothing, a few cost much
+    shared = rng.gamma(0.2, 2.0, n)  # most images cost nothing, a few cost much
     return shared + rng.gamma(0.3, 0.1, n), shared + rng.gamma(0.3, 0.09, n)
 
 
@@ -35,7 +35,7 @@ def test_the_interval_is_the_paired_bootstrap_of_scipy():
     assert high == pytest.approx(theirs.confidence_interval.high, abs=0.05 * width)
 
 
-def test_many_pictures_are_quick_and_as_the_central_limit_says():
+def test_many_images_are_quick_and_as_the_central_limit_says():
     a, b = _skewed(25_000)
     started = time.process_time()
     difference, low, high = paired_difference(a, b)
@@ -63,8 +63,8 @@ def test_its_laws(losses, seed):
     assert paired_difference(losses + 1, losses, seed) == pytest.approx((1, 1, 1), abs=1e-9)
 
 
-def test_pictures_that_do_not_pair_are_refused():
-    with pytest.raises(ValueError, match="the same pictures"):
+def test_images_that_do_not_pair_are_refused():
+    with pytest.raises(ValueError, match="the same images"):
         paired_difference(np.ones(3), np.ones(4))
     with pytest.raises(ValueError, match="finite"):
         paired_difference(np.array([]), np.array([]))

@@ -1,4 +1,4 @@
-"""Corrections are scored on pictures they have not seen, and close calls are said to be so."""
+"""Corrections are scored on images they have not seen, and close calls are said to be so."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_honest_predictions_are_a_toss_up_and_left_alone():
     assert "no correction" in found.sentence
 
 
-def test_what_fits_too_closely_scores_worse_than_on_its_own_pictures():
+def test_what_fits_too_closely_scores_worse_than_on_its_own_images():
     y, p = honest(60, 3)
     found = compare_corrections(y, p)
     curve = found.scored[NAMES.index("isotonic")]
@@ -118,7 +118,7 @@ def test_it_repeats_and_says_plain_values():
     assert (said["lower"], said["upper"]) == found.bounds
 
 
-def test_too_few_or_unlabelled_pictures_are_refused():
+def test_too_few_or_unlabelled_images_are_refused():
     with pytest.raises(ValueError, match="too few"):
         compare_corrections(*two_classes(9))
     y, p = two_classes(20)

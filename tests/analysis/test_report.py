@@ -1,4 +1,4 @@
-"""A report says what scikit-learn says, shows the right pictures, and survives JSON."""
+"""A report says what scikit-learn says, shows the right images, and survives JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from engine.analysis.report import clip_report, picture, report
+from engine.analysis.report import clip_report, image, report
 from engine.errors import Refused
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
@@ -63,7 +63,7 @@ def test_the_five_categories_of_a_table_worked_by_hand():
     found = report(_by_hand(), n=10)["categories"]
     ids = {
         name: [p["id"] for p in chosen] if isinstance(chosen, list)
-        else {c: [p["id"] for p in pictures] for c, pictures in chosen.items()}
+        else {c: [p["id"] for p in images] for c, images in chosen.items()}
         for name, chosen in found.items()
     }  # fmt: skip
     assert set(ids.pop("random-correct")) == {"a", "b", "d", "e", "g", "h"}
@@ -85,17 +85,17 @@ def test_n_limits_every_list_and_the_seed_moves_the_random_ones_alone():
     assert one["most-correct"] == other["most-correct"]
 
 
-def test_a_picture_is_described_with_its_own_loss():
-    assert picture(_by_hand(), 2) == {
+def test_an_image_is_described_with_its_own_loss():
+    assert image(_by_hand(), 2) == {
         "id": "c", "path": "c.jpg", "label": "cat", "predicted": "dog",
         "probabilities": {"cat": pytest.approx(0.2), "dog": 0.8},
         "log_loss": pytest.approx(-np.log(0.2)),
     }  # fmt: skip
 
 
-def test_a_picture_without_a_label_has_no_loss():
+def test_an_image_without_a_label_has_no_loss():
     unknown = make_predictions(["1"], ["1.jpg"], np.array([UNKNOWN]), np.array([[0.3, 0.7]]), NAMES)
-    shown = picture(unknown, 0)
+    shown = image(unknown, 0)
     assert (shown["label"], shown["log_loss"], shown["predicted"]) == (None, None, "dog")
 
 
@@ -150,7 +150,7 @@ def test_the_best_bounds_are_no_worse_than_any_on_the_curve():
     assert found["gain_interval"][0] <= found["gain_interval"][1]
 
 
-def test_a_wrong_picture_costs_its_share_of_what_is_handed_in():
+def test_a_wrong_image_costs_its_share_of_what_is_handed_in():
     found = clip_report(_by_hand(), 0.025, 0.975, n_test=12_500)
     assert found["wrong_cost"] == {"n": 12_500, "log_loss": pytest.approx(-np.log(0.025) / 12_500)}
     assert clip_report(_by_hand(), 0.025, 0.975)["wrong_cost"]["n"] == 8

@@ -1,4 +1,4 @@
-"""A worse test set costs what turning right pictures into errors costs on average."""
+"""A worse test set costs what turning right images into errors costs on average."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Table = tuple[np.ndarray, np.ndarray]
 
 
 def turned_loss(table: Table, points: float, lower: float, upper: float) -> float:
-    """Return the mean over test sets in which one right picture after the other is turned."""
+    """Return the mean over test sets in which one right image after the other is turned."""
     y, p = table
     clipped = clip_probabilities(p, lower, upper)
     labels = list(range(p.shape[1]))
@@ -33,7 +33,7 @@ def turned_loss(table: Table, points: float, lower: float, upper: float) -> floa
 
 @pytest.mark.parametrize("table", [two_classes(80), many_classes(60)])
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.01, 0.99), (0.05, 0.9)])
-def test_it_is_the_mean_over_every_picture_that_may_turn(table, bounds):
+def test_it_is_the_mean_over_every_image_that_may_turn(table, bounds):
     loss = worse_loss(*table, 2.5)
     assert loss.at(*bounds) == pytest.approx(turned_loss(table, 2.5, *bounds), rel=1e-9)
     ends = np.array([bounds[0]]), np.array([bounds[1]])
@@ -72,7 +72,7 @@ def test_the_published_gap_is_about_half_a_point():
 def test_points_are_learned_back_from_the_score_that_they_give(table, points, bound):
     y, p = table
     if not (p.argmax(axis=1) == y).any():
-        with pytest.raises(ValueError, match="no picture is right"):
+        with pytest.raises(ValueError, match="no image is right"):
             worse_loss(y, p, points)
         return
     loss = worse_loss(y, p, min(points, 100 * np.mean(p.argmax(axis=1) == y)))

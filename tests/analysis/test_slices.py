@@ -30,7 +30,7 @@ def predicted(wrong: np.ndarray, seed: int = 0, sure: float = 0.95) -> Predictio
     return make_predictions(ids, ids, y, p, ("cat", "dog"))
 
 
-def test_fifths_hold_every_picture_once_and_equal_values_stay_together():
+def test_fifths_hold_every_image_once_and_equal_values_stay_together():
     rng = np.random.default_rng(0)
     values = rng.choice([0.1, 0.2, 0.5, 0.9], 300, p=[0.5, 0.2, 0.2, 0.1])
     smooth = np.concatenate([rng.normal(size=299), [np.nan]])

@@ -144,7 +144,7 @@ def test_planted_faults_are_found_ranked_and_told_apart(planted):
     assert (kinds[planted.images["id"][strange]] == ODD).mean() > 0.5
     top = first[first["kind"] == LABEL].iloc[0]
     assert {top["label"], top["suggested"]} == {"cat", "dog"}
-    assert f"nearest pictures are {top['suggested']}" in top["reason"]
+    assert f"nearest images are {top['suggested']}" in top["reason"]
 
 
 def test_joining_is_better_than_each_sign_alone():
@@ -158,7 +158,7 @@ def test_joining_is_better_than_each_sign_alone():
     assert np.mean(gains) > 0 and min(gains) > -0.02
 
 
-def test_pictures_that_lie_twice():
+def test_images_that_lie_twice():
     same, near = np.array([1.0, 0, 0, 0]), np.array([0.99, 0.05, 0, 0])
     features = np.array(
         [same, same, near, [0, 1, 0, 0], [0, 1, 0.01, 0], [0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]],

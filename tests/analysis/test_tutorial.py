@@ -15,7 +15,7 @@ from engine.analysis.metrics import (
 MATRIX = [[979, 10], [19, 992]]  # rows true, columns predicted, cat then dog
 
 
-def pictures() -> tuple[np.ndarray, np.ndarray]:
+def images() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(2017)
     cells = rng.permutation(np.repeat(np.arange(4), np.ravel(MATRIX)))
     y_true, y_pred = cells // 2, cells % 2
@@ -25,7 +25,7 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_reference_counts_come_out() -> None:
-    y_true, probabilities = pictures()
+    y_true, probabilities = images()
     matrix = confusion_matrix(y_true, probabilities.argmax(axis=1), 2)
     assert matrix.tolist() == MATRIX
     assert accuracy(y_true, probabilities) == 0.9855

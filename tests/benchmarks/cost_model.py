@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 # Measured on 2 cores of an Intel Xeon with AMX; see ARCHITECTURE.md.
 JPEG_BYTES = 39_000
-DECODED_A_SECOND = 1_000  # pictures a thread, decode and resize
+DECODED_A_SECOND = 1_000  # images a thread, decode and resize
 WIDTH = 1_280  # MobileNetV2
-FEATURE_BYTES = 2 * WIDTH + 32  # float16, and the picture's checksum
+FEATURE_BYTES = 2 * WIDTH + 32  # float16, and the image's checksum
 TABLE_BYTES = 17 + 40  # predictions of two classes, and the images table
 GFLOP = {"VGG16": 30.9, "ResNet-50": 8.2, "MobileNetV2": 0.6}  # 2 a multiply-add, 224 pixels
 CPU_A_SECOND = {"VGG16": 57, "ResNet-50": 128, "MobileNetV2": 336}
@@ -35,7 +35,7 @@ MACHINES = (
 
 
 def limits(machine: Machine, backbone: str) -> dict[str, float]:
-    """Return pictures a second that the disk, the decoders and the network each allow."""
+    """Return images a second that the disk, the decoders and the network each allow."""
     on_gpus = machine.gpus * GPU_FLOPS * GPU_SHARE[backbone] / (GFLOP[backbone] * 1e9)
     # Without a GPU the network and the decoders share the same cores.
     return {
@@ -45,13 +45,13 @@ def limits(machine: Machine, backbone: str) -> dict[str, float]:
     }
 
 
-def pass_seconds(machine: Machine, backbone: str, pictures: float) -> tuple[float, str]:
+def pass_seconds(machine: Machine, backbone: str, images: float) -> tuple[float, str]:
     """Return the time of the feature pass and what holds it."""
     allowed = limits(machine, backbone)
     slowest = min(allowed, key=allowed.__getitem__)
-    seconds = pictures / allowed[slowest]
+    seconds = images / allowed[slowest]
     if not machine.gpus:
-        seconds = pictures * (1 / allowed["network"] + 1 / allowed["decoding"])
+        seconds = images * (1 / allowed["network"] + 1 / allowed["decoding"])
     return seconds, slowest
 
 
@@ -65,7 +65,7 @@ def told(seconds: float) -> str:
 
 def table() -> str:
     """Return the table of ARCHITECTURE.md."""
-    head = ("pictures", "on", "read", "written", "VGG16 PFLOP", *GFLOP)
+    head = ("images", "on", "read", "written", "VGG16 PFLOP", *GFLOP)
     lines = [head, ["---"] * len(head)]
     for n, name in ((25e3, "25 thousand"), (1e6, "1 million"), (1e9, "1 billion")):
         sizes = [n * JPEG_BYTES / 1e9, n * (FEATURE_BYTES + TABLE_BYTES) / 1e9]

@@ -1,7 +1,7 @@
-"""The dashboard in a real browser: how long each click takes, at 25,000 and 1,000,000 pictures.
+"""The dashboard in a real browser: how long each click takes, at 25,000 and 1,000,000 images.
 
 The clock is the page's own: from the time stamp of the click, key or move to the moment at which
-what was asked for stands there, every picture decoded. The rerun times are taken on the wire:
+what was asked for stands there, every image decoded. The rerun times are taken on the wire:
 20 websocket sessions replay what the browser sent for a click, from asking to "script finished".
 """
 
@@ -22,7 +22,7 @@ from tests.benchmarks.sessions import click_alone, click_together, recorded
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, READY, Server
 
 TITLE = "Dashboard"
-SMALL, LARGE, TEST, PICTURES = 25_000, 1_000_000, 12_500, 300
+SMALL, LARGE, TEST, IMAGES = 25_000, 1_000_000, 12_500, 300
 REPEAT, SESSIONS = 11, 20
 PAUSE = 700  # milliseconds between clicks: a person looks before the next one
 CATEGORIES = ("Most uncertain", "Random incorrect", "Most confident incorrect", "Random correct")
@@ -56,7 +56,7 @@ window.until = (there) => new Promise((done, failed) => {
   const frame = () => { look(); if (!over) requestAnimationFrame(frame); };
   frame();
 });
-// 48 pictures of another page, all decoded.
+// 48 images of another page, all decoded.
 window.decoded = async (before) => {
   await until(() => gallery().length && ids() !== before);
   const images = gallery().map((t) => t.querySelector("img")).filter(Boolean);
@@ -83,11 +83,11 @@ def measure() -> str:
     """Measure everything and return the section."""
     with tempfile.TemporaryDirectory() as folder, _browser() as browser:
         root = Path(os.environ.get("SECONDLOOK_BENCH") or folder)
-        files = drawn(root / "pictures", PICTURES)
+        files = drawn(root / "images", IMAGES)
         with _home(root / "small"):
-            made_run(root / "pictures", files, SMALL, TEST)
+            made_run(root / "images", files, SMALL, TEST)
         with _home(root / "large"):
-            made_run(root / "pictures", files, LARGE, TEST)
+            made_run(root / "images", files, LARGE, TEST)
         small = _small(browser, root / "small")
         large = _large(browser, root / "large")
     packages = ("streamlit", "plotly", "numpy", "pyarrow", "pandas", "playwright")
@@ -154,9 +154,9 @@ def _clicks(page: Page, url: str, category: int = 200) -> list[Row]:
         switches.append(_gallery(page, button.click))
         page.wait_for_timeout(PAUSE)
     return [
-        _row("matrix click to 48 pictures decoded", cells, 300),
-        _row("page turn to 48 pictures decoded", turns, 150),
-        _row("category switch to 48 pictures decoded", switches, category),
+        _row("matrix click to 48 images decoded", cells, 300),
+        _row("page turn to 48 images decoded", turns, 150),
+        _row("category switch to 48 images decoded", switches, category),
     ]
 
 
@@ -165,7 +165,7 @@ def _gallery(page: Page, click: Callable[[], None]) -> float:
     page.evaluate("(before) => { window.answer = decoded(before); }", before)
     click()
     milliseconds, count = page.evaluate("window.answer")
-    assert count == 48, f"{count} pictures instead of 48"
+    assert count == 48, f"{count} images instead of 48"
     return float(milliseconds)
 
 

@@ -31,7 +31,7 @@ BATCH = 64
 
 
 class Decoded(Dataset[torch.Tensor]):
-    """Pictures as a usual Dataset reads them: Pillow, then torchvision's transforms."""
+    """Images as a usual Dataset reads them: Pillow, then torchvision's transforms."""
 
     def __init__(self, contents: Sequence[bytes], steps: Preprocessing) -> None:
         self.contents = contents
@@ -93,7 +93,7 @@ def one_torch_thread() -> Iterator[None]:
 def measure() -> str:
     """Measure everything and return the section."""
     with tempfile.TemporaryDirectory() as name:
-        split = labelled_split(Path(name) / "pictures")
+        split = labelled_split(Path(name) / "images")
         contents = [file.read_bytes() for file in split.files]
     return "\n\n".join(
         [machine(("torch", "torchvision", "pillow")), compared(contents), split.said + _HOW]
@@ -101,7 +101,7 @@ def measure() -> str:
 
 
 def compared(contents: Sequence[bytes]) -> str:
-    """Return the table: pictures a second of every side."""
+    """Return the table: images a second of every side."""
     steps, cores = preprocessing("vgg16"), os.cpu_count() or 1
     data = Decoded(contents, steps)
     workers = DataLoader(data, batch_size=BATCH, num_workers=2, persistent_workers=True)
@@ -126,7 +126,7 @@ def compared(contents: Sequence[bytes]) -> str:
         goal = f"{GOAL}" if name in with_goal else ""
         judged = verdict(ratio >= GOAL) if goal else ""
         rows.append([name, f"{len(contents) / seconds:.0f}", f"{ratio:.2f}", goal, judged, load()])
-    return table(("", "pictures /s", "times as fast", "goal", "", "load"), rows)
+    return table(("", "images /s", "times as fast", "goal", "", "load"), rows)
 
 
 _HOW = """, their bytes in memory. Ours: decode upright, resize with antialiasing and crop, uint8;

@@ -25,7 +25,7 @@ def measure(backbone: str) -> str:
     packages = ("torch", "torchvision", "pillow", *(("fastai",) if fastai else ()))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        split = labelled_split(folder / "pictures")
+        split = labelled_split(folder / "images")
         told = [machine(packages), f"{split.said}, a quarter of them held out; {_HOW}"]
         if not fastai:
             told.append("fastai is not installed; the usual loop alone is compared with.")

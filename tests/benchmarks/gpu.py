@@ -1,6 +1,6 @@
-"""A whole fit of 37,500 pictures on a GPU, and how near each part comes to what limits it.
+"""A whole fit of 37,500 images on a GPU, and how near each part comes to what limits it.
 
-SECONDLOOK_GPU_PICTURES=60 runs the same on any machine at a small size; what needs a GPU is then
+SECONDLOOK_GPU_IMAGES=60 runs the same on any machine at a small size; what needs a GPU is then
 said to be not measured.
 """
 
@@ -23,16 +23,16 @@ from torch.profiler import ProfilerActivity, profile
 
 from tests.benchmarks.clocked import Ran, fit_command, run_process, seconds_of, verdict
 from tests.benchmarks.decoding import ours as decode_all
-from tests.benchmarks.gpu_pictures import make_pictures
+from tests.benchmarks.gpu_images import make_images
 from tests.benchmarks.material import REPEATS
-from tests.benchmarks.matrix import flops_per_picture, matrix_rate
+from tests.benchmarks.matrix import flops_per_image, matrix_rate
 from tests.benchmarks.passes import Ready, checksums, network_alone, ready, whole_pass
 from tests.benchmarks.report import load, machine, table
 
 TITLE = "GPU"
 LABELLED, VALID, UNLABELLED = 25_000, 2_000, 12_500
 ALL = LABELLED + UNLABELLED
-SECONDS, PER_SECOND = 10.0, 100 * 23_000 / 615  # goals: everything, and one forward pass a picture
+SECONDS, PER_SECOND = 10.0, 100 * 23_000 / 615  # goals: everything, and one forward pass an image
 WHOLE, WHOLE_VALID, SAMPLE = 2_048, 128, 4_096
 NOT_MEASURED = "not measured: no GPU here"
 Row = list[str]
@@ -40,7 +40,7 @@ Row = list[str]
 
 @dataclass(frozen=True)
 class Size:
-    """How many pictures there are, all in the proportions of the full size."""
+    """How many images there are, all in the proportions of the full size."""
 
     labelled: int
     valid: int
@@ -48,14 +48,14 @@ class Size:
 
     @classmethod
     def of(cls, n: int) -> Size:
-        """Share ``n`` pictures out."""
+        """Share ``n`` images out."""
         unlabelled = n * UNLABELLED // ALL
         return cls(n - unlabelled, max(4, n * VALID // ALL), unlabelled)
 
 
 def measure() -> str:
     """Measure everything and return the section."""
-    asked, there = os.environ.get("SECONDLOOK_GPU_PICTURES"), torch.cuda.is_available()
+    asked, there = os.environ.get("SECONDLOOK_GPU_IMAGES"), torch.cuda.is_available()
     if not there and asked is None:
         return "Not measured: no GPU here. On a machine with one, `make bench` fills this section."
     size = Size.of(int(asked or ALL))
@@ -63,12 +63,10 @@ def measure() -> str:
     name = torch.cuda.get_device_name() if there else "no GPU"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        data = folder / "pictures"
-        _say("making pictures")
+        data = folder / "images"
+        _say("making images")
         written: list[int] = []
-        took = seconds_of(
-            lambda: written.append(make_pictures(data, size.labelled, size.unlabelled))
-        )
+        took = seconds_of(lambda: written.append(make_images(data, size.labelled, size.unlabelled)))
         n = size.labelled + size.unlabelled
         made = (
             f"{n:,} different JPEGs of 500 × 375, {written[0] / n / 1000:.0f} kB each, made on "
@@ -93,7 +91,7 @@ def _whole_fit(folder: Path, data: Path, size: Size) -> list[Row]:
     n = runs[0].answer["n"]
     assert n["train"] + n["valid"] + n["test"] == size.labelled + size.unlabelled
     seconds = statistics.median(run.seconds for run in runs)
-    rate = statistics.median(run.answer["pictures_per_second"] for run in runs)
+    rate = statistics.median(run.answer["images_per_second"] for run in runs)
     full = torch.cuda.is_available() and size.labelled + size.unlabelled == ALL
     stages = " · ".join(f"{name} {value:.1f}" for name, value in _stages(runs).items())
     busy = [share for share in used if share is not None]
@@ -102,7 +100,7 @@ def _whole_fit(folder: Path, data: Path, size: Size) -> list[Row]:
              seconds <= SECONDS),
         _row("its stages, s", stages),
         _row("peak memory of the process, MB", f"{statistics.median(r.peak_mb for r in runs):.0f}"),
-        _row("pictures /s in its feature pass", f"{rate:.0f}", full, PER_SECOND,
+        _row("images /s in its feature pass", f"{rate:.0f}", full, PER_SECOND,
              rate >= PER_SECOND),
         _row("GPU in use from first to last kernel, by nvidia-smi",
              f"{statistics.median(busy):.0%}" if busy else NOT_MEASURED),
@@ -132,14 +130,14 @@ def _train_all(folder: Path, data: Path, backbone: str, there: bool) -> Row:
     seconds = statistics.median(json.loads(line)["seconds"] for line in lines[1:])
     trained = run.answer["n"]["train"]
     size = "" if there else " at 64 pixels"
-    said = f"--train all, {backbone}{size}, pictures /s of an epoch ({trained:,})"
+    said = f"--train all, {backbone}{size}, images /s of an epoch ({trained:,})"
     return _row(
         said, f"{trained / seconds:.0f}" if there else f"{trained / seconds:.1f} on the CPU"
     )
 
 
 def _every(data: Path) -> int:
-    """Return the step through the sorted pictures that takes cats and dogs alike."""
+    """Return the step through the sorted images that takes cats and dogs alike."""
     return max(1, len(list((data / "train").iterdir())) // (WHOLE + WHOLE_VALID))
 
 
@@ -150,12 +148,12 @@ def _limits(data: Path, there: bool) -> list[Row]:
     contents = [file.read_bytes() for file in files]
     model, cores, n = ready("vgg16"), os.cpu_count() or 1, len(files)
     decoding = _rate(lambda: decode_all(contents, model.steps, cores), n)
-    rows = [_row(f"decode and resize alone, {cores} cores, pictures /s", f"{decoding:.0f}")]
+    rows = [_row(f"decode and resize alone, {cores} cores, images /s", f"{decoding:.0f}")]
     if not there:
         names = (
-            "nvJPEG alone, pictures /s",
+            "nvJPEG alone, images /s",
             "bfloat16 matrix rate, TFLOP/s",
-            "network alone, pictures /s",
+            "network alone, images /s",
             "its share of the matrix rate",
             "the pass's share of the matrix rate",
             "time in which a kernel runs in the pass",
@@ -170,15 +168,13 @@ def _limits(data: Path, there: bool) -> list[Row]:
     sha256 = checksums(files)
     whole_pass(model, data, files, sha256)
     passing = _rate(lambda: whole_pass(model, data, files, sha256), n)
-    flops = flops_per_picture("vgg16", crop)
+    flops = flops_per_image("vgg16", crop)
     return rows + [
-        _row("nvJPEG alone, pictures /s", f"{_nvjpeg(contents):.0f}"),
+        _row("nvJPEG alone, images /s", f"{_nvjpeg(contents):.0f}"),
         _row("bfloat16 matrix rate, TFLOP/s", f"{rate / 1e12:.0f}"),
-        _row(f"network alone, {model.device.precision}, pictures /s", f"{alone:.0f}"),
+        _row(f"network alone, {model.device.precision}, images /s", f"{alone:.0f}"),
         _row("its share of the matrix rate", f"{alone * flops / rate:.0%}"),
-        _row(
-            f"the pass's share of the matrix rate, {n:,} pictures", f"{passing * flops / rate:.0%}"
-        ),
+        _row(f"the pass's share of the matrix rate, {n:,} images", f"{passing * flops / rate:.0%}"),
         _row("time in which a kernel runs in the pass", f"{_busy(model, data, files, sha256):.0%}"),
     ]
 
@@ -265,5 +261,5 @@ def _say(text: str) -> None:
 _HOW = """The fit is a whole process on an empty workspace, the interpreter's start included; the
 files have just been written and lie in the page cache. Network alone: VGG16 up to its features on
 tensors that lie on the GPU; the matrix rate is `torch.mm`'s best; FLOPs are counted, 2 a
-multiply-add. The goal for the pass is 100 times the 23,000 pictures in 615 s of an epoch in the
+multiply-add. The goal for the pass is 100 times the 23,000 images in 615 s of an epoch in the
 tutorial. An epoch of `--train all` holds its validation pass too."""

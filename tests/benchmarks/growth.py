@@ -1,4 +1,4 @@
-"""Whole fits on more and more pictures: the time should be straight and the memory flat."""
+"""Whole fits on more and more images: the time should be straight and the memory flat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.benchmarks.clocked import Ran, fit_command, run_process, take_turns, 
 from tests.benchmarks.material import REPEATS, weights_file
 from tests.benchmarks.report import load, machine, table
 
-TITLE = "Growth with the number of pictures"
+TITLE = "Growth with the number of images"
 SIZES = tuple(
     int(n) for n in os.environ.get("SECONDLOOK_BENCH_SIZES", "500,1000,2000,4000").split(",")
 )
@@ -44,7 +44,7 @@ def measure() -> str:
     rows = [
         [n, f"{s:.1f}", f"{mb:.0f}", load()] for n, s, mb in zip(runs, seconds, peaks, strict=True)
     ]
-    told = table(("labelled pictures", "seconds", "peak memory, MB", "load"), rows)
+    told = table(("labelled images", "seconds", "peak memory, MB", "load"), rows)
     packages = ("torch", "torchvision")
     return "\n\n".join([machine(packages), told, _judged(list(sets), seconds, peaks), _HOW + said])
 
@@ -60,14 +60,14 @@ def _judged(sizes: list[int], seconds: list[float], peaks: list[float]) -> str:
     slope, intercept, r2 = straight_line(sizes, seconds)
     spread = max(peaks) / min(peaks)
     return (
-        f"Time: {intercept:.1f} s and {1000 * slope:.2f} ms a picture, R² {r2:.4f} "
+        f"Time: {intercept:.1f} s and {1000 * slope:.2f} ms an image, R² {r2:.4f} "
         f"(goal {STRAIGHT}): {verdict(r2 >= STRAIGHT)}. Memory: the largest peak is {spread:.3f} "
         f"times the smallest (goal {FLAT}): {verdict(spread <= FLAT)}."
     )
 
 
 def _sets(folder: Path) -> dict[int, Path]:
-    """Draw pictures once; a smaller set links to the first of them."""
+    """Draw images once; a smaller set links to the first of them."""
     draw_demo(folder / "drawn", train=max(SIZES), test=1)
     drawn = folder / "drawn" / "train"
     first = sorted(drawn.iterdir(), key=lambda file: int(file.name.split(".")[1]))
@@ -81,5 +81,5 @@ def _sets(folder: Path) -> dict[int, Path]:
 
 
 _HOW = """Whole processes, cold cache, MobileNetV2, 5 epochs of the head, medians of runs that take
-turns; drawn pictures of about 500 × 375; peak memory is the process's largest resident set.
+turns; drawn images of about 500 × 375; peak memory is the process's largest resident set.
 Weights: """

@@ -1,4 +1,4 @@
-"""Finished runs of any size, made up without training; pictures from the demo's drawings."""
+"""Finished runs of any size, made up without training; images from the demo's drawings."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CLASSES = ("cat", "dog")
 
 
 def drawn(folder: Path, count: int) -> list[tuple[str, str]]:
-    """Draw pictures and return path and checksum of those that can be read."""
+    """Draw images and return path and checksum of those that can be read."""
     draw_demo(folder, train=count - 60, test=60)
-    (folder / "sample_submission.csv").unlink()  # it asks for the test pictures drawn here
+    (folder / "sample_submission.csv").unlink()  # it asks for the test images drawn here
     found = []
     for path in sorted(folder.glob("*/*.jpg")):
         content = path.read_bytes()
@@ -46,7 +46,7 @@ def made_run(
     classes: Sequence[str] = CLASSES,
     age: int = 0,
 ) -> Run:
-    """Return a run whose pictures share the files in turn; of two classes 4 % are wrong.
+    """Return a run whose images share the files in turn; of two classes 4 % are wrong.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The map in a real browser at 25,000 pictures: opening, frames while it moves, from lasso to rows.
+"""The map in a real browser at 25,000 images: opening, frames while it moves, from lasso to rows.
 
 The clock is the page's own: from the time stamp of the pointer's release to the moment at which
-the first pictures of the area stand there, decoded; frames by `requestAnimationFrame`.
+the first images of the area stand there, decoded; frames by `requestAnimationFrame`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.benchmarks.report import load, machine, spread, table
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, READY, Server
 
 TITLE = "Map"
-PICTURES, DRAWN, WIDTH, REPEAT, MOVES = 25_000, 300, 1_280, 9, 120
+IMAGES, DRAWN, WIDTH, REPEAT, MOVES = 25_000, 300, 1_280, 9, 120
 Row = list[str]
 
 _CLOCK = """
@@ -62,9 +62,9 @@ def measure() -> str:
     """Measure on made-up places and return the section."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root = Path(folder)
-        files = drawn(root / "pictures", DRAWN)
+        files = drawn(root / "images", DRAWN)
         with _home(root):
-            run = made_run(root / "pictures", files, PICTURES, 0)
+            run = made_run(root / "images", files, IMAGES, 0)
         place(run)
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         rows = _in_browser(browser, root)
@@ -75,7 +75,7 @@ def measure() -> str:
 
 
 def place(run: Run) -> None:
-    """Give a made-up run the look of a fitted one, with groups of pictures on its map."""
+    """Give a made-up run the look of a fitted one, with groups of images on its map."""
     rng = np.random.default_rng(0)
     images = run.images
     centres = rng.normal(0, 4, (24, 2)) + np.repeat([[-6, 0], [6, 0]], 12, axis=0)
@@ -101,7 +101,7 @@ def _in_browser(browser: Browser, home: Path) -> list[Row]:
             frames = move(page)
             rows.append(_row(f"frame to frame while one {what}s, ms", frames, 33))
         taken = [_lasso(page, turn) for turn in range(REPEAT)]
-        rows.append(_row(f"lasso to first pictures, ms (server {_memory(server)} MB)", taken, 150))
+        rows.append(_row(f"lasso to first images, ms (server {_memory(server)} MB)", taken, 150))
     finally:
         server.stop()
     return rows
@@ -151,7 +151,7 @@ def _lasso(page: Page, turn: int) -> float:
     x, y = _middle(page)
     page.get_by_role("button", name="Reset", exact=True).click()
     page.get_by_role("button", name="Lasso", exact=True).click()
-    x += 200 * (turn % 3 - 1)  # areas apart, whose costliest pictures differ
+    x += 200 * (turn % 3 - 1)  # areas apart, whose costliest images differ
     before = page.evaluate("window.names()")
     corners = [(x + 90 * math.cos(a / 9), y + 80 * math.sin(a / 9)) for a in range(56)]
     page.mouse.move(*corners[0])
@@ -169,15 +169,15 @@ def _layouts() -> list[Row]:
     """Time the layouts on features with groups, as a fit makes them: float16."""
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(40, WIDTH, generator=generator)
-    group = torch.randint(0, 40, (PICTURES,), generator=generator)
-    features = (centres[group] + 2 * torch.randn(PICTURES, WIDTH, generator=generator)).half()
+    group = torch.randint(0, 40, (IMAGES,), generator=generator)
+    features = (centres[group] + 2 * torch.randn(IMAGES, WIDTH, generator=generator)).half()
     rows = []
     taken = []
     for _ in range(5):
         begun = time.perf_counter()
         pca(features, 2)
         taken.append(1000 * (time.perf_counter() - begun))
-    rows.append(_row(f"PCA of {PICTURES:,} × {WIDTH:,}, ms", taken, 300))
+    rows.append(_row(f"PCA of {IMAGES:,} × {WIDTH:,}, ms", taken, 300))
     begun = time.perf_counter()
     tsne(pca(features, COMPONENTS))
     rows.append(_row("t-SNE of the same, s", [time.perf_counter() - begun], 600))

@@ -18,13 +18,13 @@ from engine.data.images import decode
 from tests.benchmarks.clocked import ROOT
 
 REPEATS = int(os.environ.get("SECONDLOOK_BENCH_REPEATS", "3"))
-PICTURES = int(os.environ.get("SECONDLOOK_BENCH_PICTURES", "1480"))
+IMAGES = int(os.environ.get("SECONDLOOK_BENCH_IMAGES", "1480"))
 _REAL = Path(os.environ.get("SECONDLOOK_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled pictures as an ImageFolder, which every side reads: train/<class>, valid/<class>.
+    """Labelled images as an ImageFolder, which every side reads: train/<class>, valid/<class>.
 
     Attributes
     ----------
@@ -38,8 +38,8 @@ class Split:
     said: str
 
 
-def labelled_split(folder: Path, n: int = PICTURES) -> Split:
-    """Copy labelled pictures into ``folder``, a quarter of them to valid; draw them if need be."""
+def labelled_split(folder: Path, n: int = IMAGES) -> Split:
+    """Copy labelled images into ``folder``, a quarter of them to valid; draw them if need be."""
     real = sorted((_REAL / "dogs-vs-cats" / "train").glob("*.jpg"))
     files = real or _drawn(folder.parent / "drawn", n)
     random.Random(0).shuffle(files)
@@ -48,7 +48,7 @@ def labelled_split(folder: Path, n: int = PICTURES) -> Split:
         place = folder / ("valid" if at % 4 == 3 else "train") / file.name.split(".")[0]
         place.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, place / file.name)
-    kind = "photographs of cats and dogs" if real else "drawn pictures (no photographs here)"
+    kind = "photographs of cats and dogs" if real else "drawn images (no photographs here)"
     copied = sorted(folder.glob("*/*/*.jpg"))
     return Split(folder, copied, f"{len(copied):,} labelled {kind}")
 

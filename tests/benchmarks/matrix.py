@@ -18,7 +18,7 @@ from tests.benchmarks.report import load, machine, table
 
 TITLE = "The network against the machine's matrix rate"
 BACKBONES = ("vgg16", "resnet50")
-PICTURES = 64
+IMAGES = 64
 # Sides of the square matrices; the best rate of all of them is the machine's.
 SIDES = {"bfloat16": (1024, 2048, 4096, 8192), "float32": (1024, 2048, 4096)}
 KINDS = {  # kind of work: what its operators' names contain; the first kind that fits
@@ -54,8 +54,8 @@ def product(dtype: torch.dtype, side: int, device: str = "cpu") -> Callable[[], 
     return lambda: times * 2 * side**3 / statistics.median(seconds_of(work) for _ in range(3))
 
 
-def flops_per_picture(backbone: str, crop: int) -> float:
-    """Return what one picture costs up to the features, counted, 2 a multiply-add."""
+def flops_per_image(backbone: str, crop: int) -> float:
+    """Return what one image costs up to the features, counted, 2 a multiply-add."""
     whole = load_network(backbone, find_weights(backbone, "none", 0), 0, crop)
     network = split_network(whole)[0]
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -86,24 +86,24 @@ def measure() -> str:
             row, sentence = _measured(ready(backbone, precision), product(dtype, side))
             rows.append(row)
             said.append(sentence)
-    head = ("", "precision", "GFLOP a picture", "pictures /s", "network TFLOP/s", "matrix TFLOP/s",
+    head = ("", "precision", "GFLOP an image", "images /s", "network TFLOP/s", "matrix TFLOP/s",
             "share", "load")  # fmt: skip
     return "\n\n".join([machine(("torch",)), table(head, rows), "\n".join(said), _HOW])
 
 
 def _measured(model: Ready, multiply: Callable[[], float]) -> tuple[list[str], str]:
-    pixels = model.pixels(PICTURES)
-    flops = flops_per_picture(model.name, model.steps.crop)
+    pixels = model.pixels(IMAGES)
+    flops = flops_per_image(model.name, model.steps.crop)
     network_alone(model, pixels[: model.batch_size])
     name = f"{model.name} {model.device.precision}"
     sides = {
-        name: lambda: PICTURES / seconds_of(lambda: network_alone(model, pixels)),
+        name: lambda: IMAGES / seconds_of(lambda: network_alone(model, pixels)),
         f"{name}, product": multiply,
     }
     taken = take_turns(sides, REPEATS)
     per_second, rate = (statistics.median(rates) for rates in taken.values())
     share = statistics.median(
-        pictures * flops / product for pictures, product in zip(*taken.values(), strict=True)
+        images * flops / product for images, product in zip(*taken.values(), strict=True)
     )
     row = [
         model.name, model.device.precision, f"{flops / 1e9:.1f}", f"{per_second:.1f}",
@@ -131,6 +131,6 @@ def sentence(model: Ready, share: float, spent: dict[str, float]) -> str:
 
 _HOW = f"""Matrix rate: `torch.mm` of square matrices, the best of several sizes; FLOPs counted by
 `FlopCounterMode` on the network as torchvision builds it, 2 a multiply-add. The network runs as in
-the pass, on {PICTURES} tensors that lie ready, normalisation included; its share is FLOPs a second
+the pass, on {IMAGES} tensors that lie ready, normalisation included; its share is FLOPs a second
 over the matrix rate, both measured in turns. Time by kind of operator: `torch.profiler`, in a run
 of its own."""

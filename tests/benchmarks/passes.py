@@ -19,7 +19,7 @@ from engine.model.memory import batch_size
 from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.weights import find_weights
 from tests.benchmarks.clocked import seconds_of, take_turns, verdict
-from tests.benchmarks.material import PICTURES, REPEATS, labelled_split
+from tests.benchmarks.material import IMAGES, REPEATS, labelled_split
 from tests.benchmarks.report import load, machine, table
 
 TITLE = "The feature pass over the network alone"
@@ -38,7 +38,7 @@ class Ready:
 
     @property
     def batch_size(self) -> int:
-        """Return how many pictures the engine passes at once."""
+        """Return how many images the engine passes at once."""
         return batch_size(self.network, self.steps, self.device)
 
     def pixels(self, n: int) -> torch.Tensor:
@@ -85,13 +85,13 @@ def measure() -> str:
     """Measure everything and return the section."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
-        split = labelled_split(Path(name) / "pictures")
+        split = labelled_split(Path(name) / "images")
         sha256 = checksums(split.files)
         for backbone, count in COUNTS.items():
-            model, n = ready(backbone), min(count, PICTURES)
+            model, n = ready(backbone), min(count, IMAGES)
             n = max(1, n // model.batch_size) * model.batch_size  # whole batches
             rows.append(_row(model, split.folder, split.files[:n], sha256[:n]))
-    head = ("", "pictures", "precision", "network alone /s", "whole pass /s", "share", "goal", "",
+    head = ("", "images", "precision", "network alone /s", "whole pass /s", "share", "goal", "",
             "load")  # fmt: skip
     return "\n\n".join([machine(("torch", "torchvision")), table(head, rows), split.said + _HOW])
 

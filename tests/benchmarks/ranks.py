@@ -12,20 +12,20 @@ import numpy as np
 
 from engine.runs.predictions import load_predictions
 from tests.benchmarks.clocked import Ran, fit_command, run_process, take_turns
-from tests.benchmarks.material import PICTURES, REPEATS, labelled_split, weights_file
+from tests.benchmarks.material import IMAGES, REPEATS, labelled_split, weights_file
 from tests.benchmarks.report import load, machine, table
 
 TITLE = "One process and two"
 RANKS = 2
-FEW = 256  # pictures for training the whole network
+FEW = 256  # images for training the whole network
 
 
 def measure() -> str:
     """Measure everything and return the section."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        split = labelled_split(folder / "pictures")
-        few = labelled_split(folder / "few", min(FEW, PICTURES))
+        split = labelled_split(folder / "images")
+        few = labelled_split(folder / "few", min(FEW, IMAGES))
         weights, said = weights_file("mobilenet_v2", folder)
         head = ("--backbone", "mobilenet_v2", "--weights", weights, "--epochs", "5")
         whole = ("--backbone", "resnet18", "--weights", "none", "--train", "all", "--epochs", "2",
@@ -84,11 +84,11 @@ def _change(home: Path, other: Path) -> float:
         load_predictions(next(folder.glob("runs/*/predictions/valid.parquet")))
         for folder in (home, other)
     )
-    assert a.ids.equals(b.ids), "the runs predicted different pictures"
+    assert a.ids.equals(b.ids), "the runs predicted different images"
     return float(np.abs(a.probabilities - b.probabilities).max())
 
 
 _HOW = """. Whole processes, cold, medians of runs that take turns; two ranks share the same cores,
 so what two gain here is what one leaves idle, and what they lose is their second start. The
-largest change is over all validation pictures and all turns, against one process. The whole network
+largest change is over all validation images and all turns, against one process. The whole network
 trains in float32 at a learning rate of 1e-5: a greater one makes much of the last bit."""

@@ -1,4 +1,4 @@
-"""Scoring pictures against timm and fastai; the report against ClassificationInterpretation."""
+"""Scoring images against timm and fastai; the report against ClassificationInterpretation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def measure() -> str:
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = Path(name)
-        split = labelled_split(folder / "pictures")
+        split = labelled_split(folder / "images")
         told = [machine(("torch", "torchvision", *there)), *absent, split.said + _HOW]
         told.append(_scoring(split, folder, there))
         if "fastai" in there:
@@ -62,7 +62,7 @@ def _scoring(split: Split, folder: Path, there: list[str]) -> str:
         [side, f"{n / seconds:.0f}", f"{seconds / taken['ours']:.1f}", load()]
         for side, seconds in taken.items()
     ]
-    return table(("mobilenet_v2", "pictures /s", "our time is 1 /", "load"), rows)
+    return table(("mobilenet_v2", "images /s", "our time is 1 /", "load"), rows)
 
 
 def _score(model: Ready, split: Split, sha256: list[str]) -> None:
@@ -125,8 +125,8 @@ def _reports(split: Split, folder: Path) -> str:
     labels = torch.from_numpy(rng.integers(0, len(CLASSES), MANY))
     interpret = _interpreted(_learner_of_scores(scores, labels))
     sides = {
-        f"ours, {few:,} pictures": _reported(folder / "few.parquet", scores[:few], labels[:few]),
-        f"fastai, {few:,} pictures": _interpreted(learner),
+        f"ours, {few:,} images": _reported(folder / "few.parquet", scores[:few], labels[:few]),
+        f"fastai, {few:,} images": _interpreted(learner),
         f"ours, {MANY:,} predictions": _reported(folder / "many.parquet", scores, labels),
         f"fastai, {MANY:,} predictions, no network": interpret,
     }
@@ -191,6 +191,6 @@ and the head; timm: `create_dataset`, `create_loader` with 2 workers and mobilen
 as its inference script does by default; fastai: `get_preds` with 2 workers."""
 _REPORTS = """Ours: the saved predictions read from disk, then metrics with bootstrap intervals,
 confusion matrix and all five categories. fastai: `ClassificationInterpretation.from_learner`,
-`top_losses`, `confusion_matrix`; it keeps no predictions, so each passes the pictures through the
+`top_losses`, `confusion_matrix`; it keeps no predictions, so each passes the images through the
 network again, which a user waits for too. The last line leaves the network out: its scores lie
 ready."""

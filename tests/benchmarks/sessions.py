@@ -112,7 +112,7 @@ class _Session:
             answer = self.socket.recv(30)
             taken = 1000 * (time.perf_counter() - begun)
             assert isinstance(answer, bytes)
-            # A page of pictures is long, and the message that ends a run is short.
+            # A page of images is long, and the message that ends a run is short.
             if len(answer) < 200 and _ends(answer):
                 return taken
 

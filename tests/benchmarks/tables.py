@@ -22,7 +22,7 @@ from tests.benchmarks.made_runs import CLASSES, drawn, made_run
 from tests.benchmarks.report import load, machine, table
 
 TITLE = "Large tables"
-REPEAT, PICTURES = 3, 100
+REPEAT, IMAGES = 3, 100
 MANY = tuple(f"class{number:04}" for number in range(1000))
 SIZES = {"two": (1_000_000, CLASSES), "many": (50_000, MANY)}
 SECONDS, TIMES = {"two": 2.0}, 5.0  # the goals: of the call, and of the table's bytes
@@ -34,7 +34,7 @@ def measure() -> str:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(os.environ.get("SECONDLOOK_BENCH_TABLES") or folder)
         if not (root / "two").exists():
-            files = drawn(root / "pictures", PICTURES)
+            files = drawn(root / "images", IMAGES)
             for kind, (n, classes) in SIZES.items():
                 _made(root, files, kind, n, classes)
         sections = [_section(root, kind) for kind in SIZES]
@@ -79,7 +79,7 @@ def _made(
     root: Path, files: list[tuple[str, str]], kind: str, n: int, classes: Sequence[str]
 ) -> None:
     os.environ["SECONDLOOK_HOME"] = str(root / kind / "workspace")
-    made_run(root / "pictures", files, n, n, classes=classes)
+    made_run(root / "images", files, n, n, classes=classes)
     columns = ["label"] if len(classes) == 2 else list(classes)
     with open(_sample(root, kind), "w") as file:
         file.write(",".join(["id", *columns]) + "\n")
@@ -117,7 +117,7 @@ def _section(root: Path, kind: str) -> str:
         print("   ".join(rows[-1]), file=sys.stderr, flush=True)
     head = ("step", "call, s", "goal", "", "whole command, s", "peak, MB", "times the table")
     head = (*head, "goal", "", "load")
-    title = f"### {n:,} valid and {n:,} test pictures of {len(classes):,} classes"
+    title = f"### {n:,} valid and {n:,} test images of {len(classes):,} classes"
     return f"{title}\n\nThe table is {nbytes / 1e6:,.0f} MB in memory.\n\n{table(head, rows)}"
 
 

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import clocked, decoding, gpu, gpu_pictures, growth, material, matrix, passes
+from tests.benchmarks import clocked, decoding, gpu, gpu_images, growth, material, matrix, passes
 from tests.conftest import ROOT
-from tests.support.tiny_images import picture
+from tests.support.tiny_images import image_bytes
 
 
 @pytest.mark.parametrize("name", command.MODULES)
@@ -55,10 +55,10 @@ def test_sides_take_turns():
     assert calls == ["a", "b", "a", "b"]
 
 
-def test_every_side_gets_the_same_pictures(tmp_path, monkeypatch):
+def test_every_side_gets_the_same_images(tmp_path, monkeypatch):
     monkeypatch.setattr(material, "_REAL", tmp_path / "nothing")
     for n in range(8):
-        (tmp_path / f"{'cat' if n % 2 else 'dog'}.{n}.jpg").write_bytes(picture("cat", n))
+        (tmp_path / f"{'cat' if n % 2 else 'dog'}.{n}.jpg").write_bytes(image_bytes("cat", n))
     monkeypatch.setattr(material, "_drawn", lambda folder, n: sorted(tmp_path.glob("*.jpg")))
     split = material.labelled_split(tmp_path / "set")
     assert len(split.files) == 8
@@ -79,7 +79,7 @@ def test_flops_are_counted_by_hand():
     for width, side in ((128, 28), (256, 14), (512, 7)):
         half = width // 2
         expected += (half * width * 9 + 3 * width * width * 9 + half * width) * side**2
-    assert matrix.flops_per_picture("resnet18", 224) == 2 * expected
+    assert matrix.flops_per_image("resnet18", 224) == 2 * expected
 
 
 def test_the_matrix_rate_is_that_of_this_machine():
@@ -90,7 +90,7 @@ def test_a_pass_and_its_network_run(tmp_path):
     model = passes.ready("squeezenet1_1", image_size=64)
     files = [tmp_path / f"{n}.jpg" for n in range(3)]
     for n, file in enumerate(files):
-        file.write_bytes(picture("cat", n))
+        file.write_bytes(image_bytes("cat", n))
     passes.whole_pass(model, tmp_path, files, passes.checksums(files))
     pixels = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
     passes.network_alone(model, pixels)
@@ -100,7 +100,7 @@ def test_a_pass_and_its_network_run(tmp_path):
 
 
 def test_both_ways_to_decode_end_in_the_same_square():
-    content = picture("cat", 1, size=(90, 70))
+    content = image_bytes("cat", 1, size=(90, 70))
     steps = passes.preprocessing("squeezenet1_1", 64)
     theirs = decoding.Decoded([content], steps)[0]
     ours = steps.normalised(steps.resized(decoding.decode(content))[None], torch.float32)[0]
@@ -108,16 +108,16 @@ def test_both_ways_to_decode_end_in_the_same_square():
     assert (theirs - ours).abs().mean() < 0.05
 
 
-def test_gpu_pictures_differ_and_are_photo_sized():
+def test_gpu_images_differ_and_are_photo_sized():
     base = np.asarray(Image.effect_noise((600, 450), 40).convert("RGB"))
-    contents = [gpu_pictures.varied(base, number) for number in range(5)]
+    contents = [gpu_images.varied(base, number) for number in range(5)]
     assert len({hashlib.sha256(content).hexdigest() for content in contents}) == 5
     assert Image.open(io.BytesIO(contents[0])).size == (500, 375)
-    assert gpu_pictures.varied(base, 3) == contents[3]
+    assert gpu_images.varied(base, 3) == contents[3]
 
 
 def test_without_a_gpu_nothing_is_invented(monkeypatch):
-    monkeypatch.delenv("SECONDLOOK_GPU_PICTURES", raising=False)
+    monkeypatch.delenv("SECONDLOOK_GPU_IMAGES", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu.measure().startswith("Not measured: no GPU here")
 

@@ -1,7 +1,7 @@
 """Triage: planted faults found, against cleanlab alone and sorting by loss; and how long it takes.
 
 Real photographs with 3 % of the labels exchanged, the demo with its planted faults, and made-up
-features of 25,000 + 12,500 pictures.
+features of 25,000 + 12,500 images.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def measure() -> str:
 
 
 def _flipped(place: Path, options: dict[str, Any]) -> tuple[list[Run], str]:
-    split = labelled_split(place / "pictures")
+    split = labelled_split(place / "images")
     runs, rows = [], []
     for seed in SEEDS:
         data = place / f"flipped{seed}.csv"
@@ -71,7 +71,7 @@ def _flipped(place: Path, options: dict[str, Any]) -> tuple[list[Run], str]:
 
 
 def _exchanged(data: Path, files: list[Path], seed: int) -> set[str]:
-    """Write a list of the pictures in which some labels are exchanged; return whose."""
+    """Write a list of the images in which some labels are exchanged; return whose."""
     names = sorted({file.parent.name for file in files})
     wrong = np.random.default_rng(seed).random(len(files)) < SHARE
     with open(data, "w", encoding="utf-8", newline="") as target:
@@ -142,14 +142,14 @@ def _seconds(like: Run) -> str:
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         taken.append(time.perf_counter() - begun)
     return (
-        f"`triage` on {TRAIN:,} labelled and {TEST:,} test pictures, 1,280 features each from the "
+        f"`triage` on {TRAIN:,} labelled and {TEST:,} test images, 1,280 features each from the "
         f"cache, out-of-fold heads trained on the spot, interpreter start included: "
         f"{np.median(taken):.1f} s (of 3: {min(taken):.1f} to {max(taken):.1f}), load {load()}."
     )
 
 
 def _enlarged(like: Run) -> Run:
-    """Make a run of mixtures of two pictures of a class each, and some noise."""
+    """Make a run of mixtures of two images of a class each, and some noise."""
     extractor, _ = open_model(like)
     images = like.images
     images = images[images["label"].notna()].reset_index(drop=True)

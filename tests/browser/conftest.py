@@ -138,7 +138,7 @@ def open_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 
 def ready(page: Page) -> None:
-    """Wait until the script has ended and every picture is decoded."""
+    """Wait until the script has ended and every image is decoded."""
     page.wait_for_selector(READY)
     page.wait_for_function(
         """() => {

@@ -1,4 +1,4 @@
-"""From the confusion matrix to the pictures and back, by mouse and by keyboard, in a browser."""
+"""From the confusion matrix to the images and back, by mouse and by keyboard, in a browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READY = (
 
 
 def settled(page: Page) -> None:
-    """Wait until the script has ended and every picture of the gallery is decoded."""
+    """Wait until the script has ended and every image of the gallery is decoded."""
     page.wait_for_selector(READY)
     page.wait_for_function(
         """() => [...document.querySelectorAll('*')].filter((e) => e.shadowRoot)
@@ -40,7 +40,7 @@ def shown(page: Page) -> list[str]:
 
 
 def assert_shown(page: Page, want: list[str]) -> None:
-    """Fail unless the gallery comes to show exactly these pictures, decoded."""
+    """Fail unless the gallery comes to show exactly these images, decoded."""
     tiles = page.locator(".st-key-gallery .tile")
     expect(tiles).to_have_count(len(want))
     if want:
@@ -66,7 +66,7 @@ def expected(look: Callable[..., np.ndarray]) -> list[str]:
 
 
 def costliest(true: int, predicted: int) -> Callable[..., np.ndarray]:
-    """Return the look of a matrix cell: its pictures, by the probability of the true class."""
+    """Return the look of a matrix cell: its images, by the probability of the true class."""
 
     def look(y_true: np.ndarray, y_pred: np.ndarray, p: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero((y_true == true) & (y_pred == predicted))
@@ -75,7 +75,7 @@ def costliest(true: int, predicted: int) -> Callable[..., np.ndarray]:
     return look
 
 
-def test_from_cell_to_pictures_to_large_and_back_and_by_link(serve, open_context):
+def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
     server = serve({"n": 900, "n_test": 20, "quarantined": 2})
     page = open_context().new_page()
     page.goto(server.url)
@@ -85,11 +85,11 @@ def test_from_cell_to_pictures_to_large_and_back_and_by_link(serve, open_context
     page.wait_for_url("**/errors?*")
     settled(page)
     want = expected(costliest(0, 1))
-    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want):,} of 900 pictures")
+    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want):,} of 900 images")
     assert_shown(page, want[:PER_PAGE])
 
     page.locator(".st-key-gallery .tile").nth(3).click()
-    dialog = page.locator(".st-key-picture dialog")
+    dialog = page.locator(".st-key-image dialog")
     expect(dialog.locator("h2")).to_have_text(want[3])
     expect(dialog.locator(".bar")).to_have_count(2)
     page.keyboard.press("ArrowRight")
@@ -154,7 +154,7 @@ def test_by_keyboard_alone(serve, open_context):
     page.keyboard.press("ArrowRight")
     assert focused(page) == want[columns + 1]
     page.keyboard.press("Enter")
-    heading = page.locator(".st-key-picture dialog h2")
+    heading = page.locator(".st-key-image dialog h2")
     expect(heading).to_have_text(want[columns + 1])
     page.keyboard.press("ArrowLeft")
     expect(heading).to_have_text(want[columns])
@@ -197,8 +197,8 @@ def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):
     page = open_context().new_page()
     page.goto(f"{server.url}/errors?id=nothing-has-this-id")
     settled(page)
-    expect(page.get_by_text("No picture passes this filter")).to_be_visible()
-    expect(page.locator(".st-key-bar")).to_contain_text("0 of 60 pictures")
+    expect(page.get_by_text("No image passes this filter")).to_be_visible()
+    expect(page.locator(".st-key-bar")).to_contain_text("0 of 60 images")
     page.get_by_role("button", name="Clear filter").click()
     expect(page.locator(".st-key-gallery .tile")).to_have_count(PER_PAGE)
     assert parse_qs(urlparse(page.url).query).keys() == {"run"}
@@ -225,11 +225,11 @@ def test_hostile_names_are_shown_as_they_are(serve, open_context, path):
             expect(
                 page.locator(".st-key-matrix .row").get_by_text(name, exact=True)
             ).to_be_visible()
-        page.get_by_text("9 pictures set aside").click()
+        page.get_by_text("9 images set aside").click()
     if path == "errors":
         assert set(shown(page)) <= set(expected(lambda y_true, *_: np.arange(len(y_true))))
         page.locator(".st-key-gallery .tile").first.click()
-        expect(page.locator(".st-key-picture h2")).to_have_text(shown(page)[0])
+        expect(page.locator(".st-key-image h2")).to_have_text(shown(page)[0])
     page.wait_for_timeout(500)
     assert outside == []
     assert page.locator("b b, script:text('alert'), img[src*='evil']").count() == 0
@@ -259,6 +259,6 @@ def test_screenshots_of_overview_and_errors(serve, open_context, theme, width):
     page.goto(f"{server.url}/errors?show=most-incorrect")
     settled(page)
     page.locator(".st-key-gallery .tile").nth(1).click()
-    expect(page.locator(".st-key-picture dialog")).to_be_visible()
+    expect(page.locator(".st-key-image dialog")).to_be_visible()
     settled(page)
     page.screenshot(path=SCREENSHOTS / f"large-{theme}-{width}.png")

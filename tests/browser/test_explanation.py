@@ -1,4 +1,4 @@
-"""Why, in a browser: asked by a key, shown over the picture, and gone on with by arrow keys."""
+"""Why, in a browser: asked by a key, shown over the image, and gone on with by arrow keys."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     page.goto(f"{server.url}/errors")
     settled(page)
     page.locator(".st-key-gallery .tile").first.click()
-    dialog = page.locator(".st-key-picture dialog")
+    dialog = page.locator(".st-key-image dialog")
     heat, reasons = dialog.locator(".heat"), dialog.locator(".reasons")
     expect(dialog).to_be_visible()
     expect(reasons).not_to_be_visible()
     page.keyboard.press("w")
     expect(reasons.locator(".near")).to_have_count(1)
     expect(heat).to_be_visible()
-    reasons.get_by_role("button", name="Picture alone").click()
+    reasons.get_by_role("button", name="Image alone").click()
     expect(heat).not_to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(dialog.locator(".where")).to_have_text("2 of 60")

@@ -13,9 +13,9 @@ from engine.runs.verdicts import load_verdicts
 from tests.browser.test_errors import PER_PAGE, assert_shown, costliest, expected, focused, settled
 from tests.support.small_fits import home
 
-# Runs a task as soon as the large view shows a picture, before anything else can happen.
+# Runs a task as soon as the large view shows an image, before anything else can happen.
 WHEN_SHOWN = """(id, task) => {
-    const root = [...document.querySelectorAll('.st-key-picture *')]
+    const root = [...document.querySelectorAll('.st-key-image *')]
         .find((e) => e.shadowRoot)?.shadowRoot ?? document;
     const heading = root.querySelector('dialog h2');
     const watcher = new MutationObserver(() => {
@@ -30,9 +30,9 @@ PRESS = """(target, key) => target.dispatchEvent(
 
 
 def opened(page: Page, want: list[str], at: int) -> None:
-    """Open a picture of the first page large."""
+    """Open an image of the first page large."""
     page.locator(f".st-key-gallery .tile[data-id='{want[at]}']").click()
-    expect(page.locator(".st-key-picture dialog h2")).to_have_text(want[at])
+    expect(page.locator(".st-key-image dialog h2")).to_have_text(want[at])
 
 
 def test_a_key_at_the_moment_the_next_page_is_asked_for(serve, open_context):
@@ -53,7 +53,7 @@ def test_a_key_at_the_moment_the_next_page_is_asked_for(serve, open_context):
     asked = page.evaluate(
         f"""() => {{
             const press = {PRESS};
-            const dialog = [...document.querySelectorAll('.st-key-picture *')]
+            const dialog = [...document.querySelectorAll('.st-key-image *')]
                 .map((e) => e.shadowRoot ?? e).find((e) => e.querySelector('dialog'))
                 .querySelector('dialog');
             const asking = window.held.length;
@@ -63,7 +63,7 @@ def test_a_key_at_the_moment_the_next_page_is_asked_for(serve, open_context):
         }}"""
     )
     assert asked
-    expect(page.locator(".st-key-picture dialog h2")).to_have_text(want[2])
+    expect(page.locator(".st-key-image dialog h2")).to_have_text(want[2])
 
 
 def test_closed_before_the_page_switch_has_followed(serve, open_context):
@@ -99,13 +99,13 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
     settled(page)
     state["hold"] = True
     page.keyboard.press("End")
-    expect(page.locator(".st-key-picture dialog h2")).to_have_text(want[-1])
+    expect(page.locator(".st-key-image dialog h2")).to_have_text(want[-1])
     for _ in range(500):
         if held:
             break
         page.wait_for_timeout(20)
     page.keyboard.press("Escape")
-    expect(page.locator(".st-key-picture dialog")).not_to_be_visible()
+    expect(page.locator(".st-key-image dialog")).not_to_be_visible()
     page.wait_for_url(lambda url: "picture=" not in url)
     assert not held and not state["hold"]
     last_page = want[(len(want) - 1) // PER_PAGE * PER_PAGE :]
@@ -116,7 +116,7 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
 
 @pytest.mark.parametrize("haste", [0, 5, 30])
 def test_verdicts_in_haste_are_all_kept(serve, open_context, tmp_path: Path, haste):
-    """A verdict as soon as a picture is there, and the next picture at once, again and again."""
+    """A verdict as soon as an image is there, and the next image at once, again and again."""
     server = serve({"n": 60, "n_test": 0})
     page = open_context().new_page()
     page.goto(f"{server.url}/errors?show=most-uncertain")
@@ -134,7 +134,7 @@ def test_verdicts_in_haste_are_all_kept(serve, open_context, tmp_path: Path, has
             [id, haste],
         )
     page.keyboard.press("ArrowRight")
-    expect(page.locator(".st-key-picture dialog h2")).to_have_text(want[8])
+    expect(page.locator(".st-key-image dialog h2")).to_have_text(want[8])
     settled(page)
     with home(tmp_path / "workspace"):
         kept = load_verdicts().values()

@@ -1,4 +1,4 @@
-"""The map in a browser: drawing around pictures leads to exactly those in Errors."""
+"""The map in a browser: drawing around images leads to exactly those in Errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_maps(name: str = "latest") -> None:
 
 
 def held(text: str) -> set[str]:
-    """Return the valid pictures within an area, from the run's files."""
+    """Return the valid images within an area, from the run's files."""
     area, table = read_lasso(text), load_map(open_run("latest"), "pca")
     assert area
     points = np.column_stack([table["x"], table["y"]]).astype(float)
@@ -41,7 +41,7 @@ def held(text: str) -> set[str]:
     return {name for is_in, split, name in rows if is_in and split == "valid"}
 
 
-def test_from_lasso_to_those_pictures_in_errors(serve, open_context):
+def test_from_lasso_to_those_images_in_errors(serve, open_context):
     server = serve({"n": 300, "n_test": 60})
     add_maps()
     page = open_context().new_page()
@@ -74,11 +74,11 @@ def test_from_lasso_to_those_pictures_in_errors(serve, open_context):
     page.get_by_role("button", name="Show in Errors").click()
     page.wait_for_url("**/errors?*")
     settled(page)
-    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 pictures")
+    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 images")
     assert set(shown(page)) <= want and len(shown(page)) == min(len(want), PER_PAGE)
     page.reload()
     settled(page)
-    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 pictures")
+    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 images")
     assert broken == []
 
 
@@ -93,12 +93,12 @@ def test_the_keyboard_moves_the_map_and_shows_what_is_in_view(serve, open_contex
     page.keyboard.press("Enter")
     page.wait_for_url("**map=pca.*")
     ready(page)
-    expect(page.get_by_text("120 of 120 pictures")).to_be_visible()
+    expect(page.get_by_text("120 of 120 images")).to_be_visible()
     before = page.url
     for key in ("+", "+", "+", "ArrowRight", "ArrowUp", "Enter"):
         page.keyboard.press(key)
     page.wait_for_url(lambda url: url != before)
     text = page.url.partition("map=")[2].partition("&")[0]
-    expect(page.get_by_text(f"{len(held(text))} of 120 pictures")).to_be_visible()
+    expect(page.get_by_text(f"{len(held(text))} of 120 images")).to_be_visible()
     assert 0 < len(held(text)) < 120
     page.screenshot(path=SCREENSHOTS / "map-dark-390.png")

@@ -14,7 +14,7 @@ from engine.runs.run import list_runs
 from engine.runs.verdicts import load_verdicts, verdicts_path
 from tests.browser.conftest import ready
 from tests.support.small_fits import home, small_fit
-from tests.support.tiny_images import kaggle, picture, put
+from tests.support.tiny_images import image_bytes, kaggle, put
 
 WRONG = ("dog.90", "cat.91", "dog.92")
 
@@ -35,7 +35,7 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     for id in WRONG:
         animal, number = id.split(".")
         truly = "cat" if animal == "dog" else "dog"
-        put(data / "train" / f"{id}.jpg", picture(truly, int(number)))
+        put(data / "train" / f"{id}.jpg", image_bytes(truly, int(number)))
     with home(tmp_path / "workspace"):
         first = small_fit(data, valid=12, epochs=8, name="first").run
         triage(first)
@@ -49,8 +49,8 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     assert {tiles.nth(i).get_attribute("data-id") for i in range(3)} == set(WRONG)
 
     tiles.first.click()
-    dialog = page.locator(".st-key-picture dialog")
-    expect(dialog.locator(".reason")).to_contain_text("of its 10 nearest pictures are")
+    dialog = page.locator(".st-key-image dialog")
+    expect(dialog.locator(".reason")).to_contain_text("of its 10 nearest images are")
     wrong, undo = dialog.locator("[data-key=l]"), dialog.locator("[data-key=u]")
     judged(page, 1, lambda: page.keyboard.press("l"))
     expect(wrong).to_have_attribute("aria-pressed", "true")
@@ -80,7 +80,7 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     page.wait_for_url("**/overview?*")
     change = page.get_by_text("With verdicts, ").locator("..")
     expect(change).to_contain_text("3 relabelled, 0 left out")
-    expect(change).to_contain_text("On 12 pictures with one fixed set of labels")
+    expect(change).to_contain_text("On 12 images with one fixed set of labels")
     with home(tmp_path / "workspace"):
         measured = list_runs()[0].config["change"]
     assert measured["against"] == first.name

@@ -86,7 +86,7 @@ def test_from_the_bounds_to_the_file(serve, open_context, tmp_path):
     field.press("Enter")
     until(lambda: run.bounds == (0.04, 0.96), 10)
 
-    # The other page hands in what was chosen here, once the missing picture is acknowledged.
+    # The other page hands in what was chosen here, once the missing image is acknowledged.
     page.get_by_role("link", name="Submit").first.click()
     button = page.get_by_role("button", name="Write and download the file")
     expect(button).to_be_disabled()
@@ -143,7 +143,7 @@ def test_a_fit_goes_on_without_its_tab(serve, open_context, tmp_path):
     data = kaggle(tmp_path / "pets", train=12, test=4)
     page = open_context().new_page()
     go(page, server.url + "/train")
-    run = start_fit(page, data, "squeezenet1_1", whole=False, Picture_size="64")
+    run = start_fit(page, data, "squeezenet1_1", whole=False, Image_size="64")
     expect(page.get_by_text("Under way")).to_be_visible()
     page.context.close()
 
@@ -161,10 +161,10 @@ def test_a_fit_is_watched_cancelled_and_lost(serve, open_context, tmp_path):
     data = kaggle(tmp_path / "pets", train=30, test=2)
     page, other = open_context().new_page(), open_context().new_page()
     go(page, server.url + "/train")
-    long = {"Epochs": "5000", "Picture_size": "32"}
+    long = {"Epochs": "5000", "Image_size": "32"}
     run = start_fit(page, data, "resnet18", whole=True, **long)
     expect(page.locator(".sl-steps .now")).to_have_text("Training", timeout=90_000)
-    expect(page.get_by_text("pictures a second")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("images a second")).to_be_visible(timeout=60_000)
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=60_000)
     go(other, server.url + "/train")  # another tab sees the same
     expect(other.locator(".sl-steps .now")).to_have_text("Training")
@@ -184,7 +184,7 @@ def test_a_fit_is_watched_cancelled_and_lost(serve, open_context, tmp_path):
 def test_hostile_names_ask_no_other_host_for_anything(serve, open_context, tmp_path):
     server = serve({"n": 40, "hostile": True, "classes": 9, "quarantined": 9})
     data = kaggle(tmp_path / "![x](http:__evil.invalid)", classes=("<img src=x>", "&amp; $x^2$"))
-    (data / "train" / "![x](http:evil).jpg").write_bytes(b"no picture")
+    (data / "train" / "![x](http:evil).jpg").write_bytes(b"no image")
     page = open_context().new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

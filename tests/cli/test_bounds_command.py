@@ -1,4 +1,4 @@
-"""`bounds`, `report --on` and `clip --on` say what the analysis says of the pictures asked for."""
+"""`bounds`, `report --on` and `clip --on` say what the analysis says of the images asked for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.clip_tables import two_classes
 
 @pytest.fixture
 def run() -> Run:
-    """Return a run of 60 valid pictures and 200 out of fold, without any pictures."""
+    """Return a run of 60 valid images and 200 out of fold, without any images."""
     made = create_run("vgg16", {"class_names": ["cat", "dog"], "n": {"test": 10}})
     for split, n in (("valid", 60), ("folds", 200)):
         y, p = two_classes(n)
@@ -67,7 +67,7 @@ def test_a_person_reads_a_table_and_a_sentence(run):
 
 
 @pytest.mark.parametrize("command", ["report", "clip"])
-def test_other_commands_look_at_all_pictures_unless_told_otherwise(command, run):
+def test_other_commands_look_at_all_images_unless_told_otherwise(command, run):
     key = "log_loss" if command == "report" else "log_loss_before"
     for words, n in (((), 200), (("--on", "folds"), 200), (("--on", "valid"), 60)):
         found = said(command, run.name, *words)
@@ -78,7 +78,7 @@ def test_other_commands_look_at_all_pictures_unless_told_otherwise(command, run)
 def test_what_cannot_be_compared_is_refused(run):
     for words, sentence in (
         (("--worse", "101"), "--worse: points 101.0 must lie between 0 and"),
-        (("--on", "valid"), "pictures are too few"),
+        (("--on", "valid"), "images are too few"),
     ):
         if "--on" in words:
             few = make_predictions(["a"], ["a"], np.array([0]), np.array([[0.9, 0.1]]), ["c", "d"])

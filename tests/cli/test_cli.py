@@ -21,7 +21,7 @@ import typer
 from engine.cli import main as command_line
 from engine.cli.progress import Watcher, watching
 from tests.conftest import ROOT
-from tests.support.tiny_images import kaggle, picture, put
+from tests.support.tiny_images import image_bytes, kaggle, put
 
 COMMANDS = typer.main.get_command(command_line.app).commands  # type: ignore[attr-defined]
 DESIGN = {  # command: the options that the design promises
@@ -118,7 +118,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with data/ (a sample in an order of its own) and a workspace/."""
     folder = tmp_path_factory.mktemp("place")
     data = kaggle(folder / "data", train=15, test=7)
-    put(data / "test" / "8.jpg", b"\xff\xd8\xff\xe0 half a picture")
+    put(data / "test" / "8.jpg", b"\xff\xd8\xff\xe0 half an image")
     rows = "".join(f"{n},0.5\n" for n in (4, 8, 1, 7, 2, 6, 3, 5))
     (data / "sample_submission.csv").write_text(f"id,label\n{rows}")
     return folder
@@ -139,7 +139,7 @@ def test_fit_prints_the_keys_of_the_design(fitted):
     assert fitted["valid"].keys() == {"accuracy", "log_loss"}
     assert fitted["forward_passes"] == 37
     assert fitted["seconds"].keys() >= {"total", "features", "fit", "predict"}
-    assert fitted["pictures_per_second"] > 0 and isinstance(fitted["run"], str)
+    assert fitted["images_per_second"] > 0 and isinstance(fitted["run"], str)
 
 
 def test_report_prints_the_keys_of_the_design(home, fitted):
@@ -182,13 +182,13 @@ def test_predict_prints_the_keys_of_the_design(home, fitted, tmp_path, monkeypat
     assert (own["n"], own["quarantined"], own["forward_passes"]) == (7, 1, 0)
     assert Path(own["file"]).name == "test.parquet" and "log_loss" not in own
     for n in range(3):
-        put(tmp_path / "new" / f"cat.{900 + n}.jpg", picture("cat", 900 + n))
+        put(tmp_path / "new" / f"cat.{900 + n}.jpg", image_bytes("cat", 900 + n))
     new = as_json(home, "predict", "latest", "--data", tmp_path / "new")  # a process of its own
     assert (new["n"], new["quarantined"], new["forward_passes"]) == (3, 0, 3)
     assert new.keys() >= {"accuracy", "log_loss"}
 
 
-def test_submit_keeps_the_samples_order_and_gives_a_lost_picture_the_base_rate(
+def test_submit_keeps_the_samples_order_and_gives_a_lost_image_the_base_rate(
     home, fitted, tmp_path
 ):
     out = tmp_path / "to kaggle.csv"
@@ -200,7 +200,7 @@ def test_submit_keeps_the_samples_order_and_gives_a_lost_picture_the_base_rate(
     found = json.loads(result.stdout)
     assert (found["file"], found["rows"], found["quarantined"]) == (str(out), 8, ["8"])
     assert (found["lower"], found["upper"]) == (0.1, 0.9)
-    assert {"rows", "ids", "order", "range", "class direction", "missing pictures"} <= {
+    assert {"rows", "ids", "order", "range", "class direction", "missing images"} <= {
         check["name"] for check in found["checks"] if check["passed"]
     }
     with open(out, newline="") as file:
@@ -305,7 +305,7 @@ def test_a_refusal_is_one_line_in_a_process_of_its_own(tmp_path):
     result = cli(tmp_path, "fit", tmp_path / "nowhere", *SMALL, "--json")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
-        f"Error: {tmp_path}/nowhere does not exist; give a folder of pictures, a CSV or a zip.\n"
+        f"Error: {tmp_path}/nowhere does not exist; give a folder of images, a CSV or a zip.\n"
     )
 
 
@@ -392,9 +392,9 @@ def test_hostile_names_are_printed_as_they_are(tmp_path, monkeypatch, capsys):
     classes = ("[red]cat[/red]", "dog\x1b[2J")
     for label in classes:
         for n, name in enumerate(HOSTILE):
-            put(tmp_path / "data" / label / f"{name}{n}.jpg", picture(label, n))
+            put(tmp_path / "data" / label / f"{name}{n}.jpg", image_bytes(label, n))
     put(tmp_path / "data" / classes[0] / "bad [/] \x1b[31m.jpg", b"nothing")
-    put(tmp_path / "data" / classes[0] / "same.jpg", picture(classes[0], 0))
+    put(tmp_path / "data" / classes[0] / "same.jpg", image_bytes(classes[0], 0))
     fit = ["fit", str(tmp_path / "data"), *SMALL, "--name", "[blink]name[/]"]
     code, out, err = said(monkeypatch, capsys, *fit)
     assert (code, err) == (0, "") and "identical: " in out and "\x1b" not in out

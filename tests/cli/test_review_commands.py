@@ -65,7 +65,7 @@ def test_a_verdict_is_said_amended_listed_and_taken_back(say):
     ("arguments", "code", "named"),
     [
         (("verdict", "RUN", "wolf.1", "fine"), 1, "wolf.1"),
-        (("verdict", "RUN", "1", "fine"), 1, "no labelled picture"),
+        (("verdict", "RUN", "1", "fine"), 1, "no labelled image"),
         (("verdict", "RUN", "cat.1", "nice"), 1, "nice"),
         (("verdict", "RUN", "cat.1", "both", "--class", "dog"), 1, "--class"),
         (("verdict", "RUN", "cat.1", "--class", "wolf"), 1, "wolf"),
@@ -92,5 +92,5 @@ def test_triage_lists_suspects_with_their_reason(say):
     }  # fmt: skip
     code, out, err = say("triage", "RUN", "--n", "2")
     assert (code, err) == (0, "")
-    assert found["suspects"][1]["path"] in out and "nearest pictures" in out
+    assert found["suspects"][1]["path"] in out and "nearest images" in out
     assert found["suspects"][2]["path"] not in out

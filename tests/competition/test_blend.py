@@ -116,12 +116,12 @@ def test_out_of_fold_predictions_are_taken_where_all_have_them(tmp_path):
     assert keep_blend(prepare_blend([both[0], one])).labelled_split == "valid"
 
 
-def test_members_without_test_pictures_make_a_blend_without(tmp_path):
+def test_members_without_test_images_make_a_blend_without(tmp_path):
     run = keep_blend(prepare_blend([member(tmp_path, 1, seed, test=[]) for seed in (1, 2)]))
     assert run.config["n"]["test"] == 0 and not run.predictions_path("test").exists()
 
 
-def test_only_pictures_that_all_have_are_judged(tmp_path):
+def test_only_images_that_all_have_are_judged(tmp_path):
     prepared = prepare_blend([member(tmp_path, 1, 1), member(tmp_path, 1, 2, valid=150)])
     assert len(prepared.joined.tables[0]) == 150
     assert prepared.joined.left_out == {"not predicted by all of them": 50}

@@ -61,7 +61,7 @@ def kaggle(nobody: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return synthetic_run(tmp_path, n=40, n_test=6, pictures=False)
+    return synthetic_run(tmp_path, n=40, n_test=6, images=False)
 
 
 def written(run: Run, lower: float = 0.1, upper: float = 0.9) -> Path:
@@ -479,10 +479,10 @@ def test_the_commands_send_and_download(
         assert TOKEN not in out + err and USER not in out + err
 
 
-def test_quarantined_pictures_must_be_accepted_before_anything_is_written(
+def test_quarantined_images_must_be_accepted_before_anything_is_written(
     kaggle: StandIn, tmp_path: Path, engine: Any
 ) -> None:
-    run = synthetic_run(tmp_path, n_test=5, quarantined=3, pictures=False)
+    run = synthetic_run(tmp_path, n_test=5, quarantined=3, images=False)
     send = ("submit", run.name, "--send", COMPETITION, "--message", "first", "--wait", "0")
     code, _, err = engine(*send)
     assert code == 1 and "--accept-quarantined" in err

@@ -19,7 +19,7 @@ P_DOG = {"1": 0.2, "2": 0.99, "10": 0.6}
 
 
 def _run(data: Path, p_dog: dict[str, float] | None = None, **config: Any) -> Run:
-    """Make a finished run whose test picture 3 is quarantined, as one train picture is."""
+    """Make a finished run whose test image 3 is quarantined, as one train image is."""
     data.mkdir(exist_ok=True)
     settings = {
         "data": str(data), "root": str(data), "class_names": ["cat", "dog"], "positive": None,
@@ -57,7 +57,7 @@ def test_without_a_sample_the_file_is_id_and_label_in_natural_order(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["sample_submission.csv", "sampleSubmission.csv"])
-def test_the_sample_beside_the_pictures_gives_order_and_header(name, tmp_path):
+def test_the_sample_beside_the_images_gives_order_and_header(name, tmp_path):
     run = _run(tmp_path / "data")
     (tmp_path / "data" / name).write_text("Id,is_cat\n10,0.5\n3,0.5\n1,0.5\n2,0.5\n")
     assert find_sample(run) == tmp_path / "data" / name
@@ -66,7 +66,7 @@ def test_the_sample_beside_the_pictures_gives_order_and_header(name, tmp_path):
     assert [float(row[1]) for row in rows[1:]] == pytest.approx([0.4, 0.75, 0.8, 0.01])
 
 
-def test_a_named_sample_is_taken_before_the_one_beside_the_pictures(tmp_path):
+def test_a_named_sample_is_taken_before_the_one_beside_the_images(tmp_path):
     run = _run(tmp_path / "data")
     (tmp_path / "data" / "sample_submission.csv").write_text("id,label\n1,0.5\n")
     mine = tmp_path / "mine.csv"
@@ -76,7 +76,7 @@ def test_a_named_sample_is_taken_before_the_one_beside_the_pictures(tmp_path):
     assert failed(prepare_submission(run, 0.0, 1.0)) == ["ids"]
 
 
-def test_quarantined_training_pictures_get_no_row(tmp_path):
+def test_quarantined_training_images_get_no_row(tmp_path):
     submission = prepare_submission(_run(tmp_path / "data"), 0.0, 1.0)
     assert "cat.7" not in submission.ids and len(submission.ids) == 4
 

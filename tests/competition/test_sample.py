@@ -1,4 +1,4 @@
-"""The sample file: which picture each of its rows and which class each of its columns means."""
+"""The sample file: which image each of its rows and which class each of its columns means."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_any_bytes_as_a_sample_are_read_or_refused(tmp_path_factory, content):
         assert all(len(row) == width for row in rows_of(submission))
 
 
-# Which picture an id means.
+# Which image an id means.
 
 
 def test_ids_are_matched_by_id_then_file_name_then_stem(sample):
@@ -96,20 +96,20 @@ def test_ids_are_matched_by_id_then_file_name_then_stem(sample):
 
 
 @pytest.mark.parametrize("asked", ["7.jpg", "7"])
-def test_a_name_of_two_pictures_is_no_match(sample, asked):
+def test_a_name_of_two_images_is_no_match(sample, asked):
     predictions = table({"a/7": 0.1, "b/7": 0.9}, {"a/7": "a/7.jpg", "b/7": "b/7.jpg"})
     submission = check(predictions, sample(f"id,label\n{asked},0\n"))
     assert "ids" in failed(submission) and values_of(submission) == [[""]]
-    assert f"more than one picture '{asked}'" in submission.checks[1].message
+    assert f"more than one image '{asked}'" in submission.checks[1].message
 
 
-def test_a_name_shared_with_a_quarantined_picture_is_no_match(sample):
+def test_a_name_shared_with_a_quarantined_image_is_no_match(sample):
     predictions = table({"a/7": 0.1}, {"a/7": "a/7.jpg"})
     submission = check(predictions, sample("id,label\n7.jpg,0\n"), quarantined=[("b/7", "b/7.jpg")])
-    assert "more than one picture '7.jpg'" in submission.checks[1].message
+    assert "more than one image '7.jpg'" in submission.checks[1].message
 
 
-def test_two_ids_of_one_picture_fail(sample):
+def test_two_ids_of_one_image_fail(sample):
     submission = check(table({"1": 0.1}), sample("id,label\n1,0\n1.jpg,0\n"))
     assert failed(submission) == ["ids"]
     assert submission.checks[1].ids == ("1", "1.jpg")

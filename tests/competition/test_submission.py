@@ -40,7 +40,7 @@ def test_the_reference_case_comes_out_as_the_sample_orders_it(sample):
         "range",
         "bounds",
         "class direction",
-        "missing pictures",
+        "missing images",
     ]
 
 
@@ -104,7 +104,7 @@ def test_require_names_the_file_and_the_ids(sample):
     require(check(table({"1": 0.1, "2": 0.2}), path))
 
 
-def test_without_any_picture_nothing_can_be_handed_in(sample):
+def test_without_any_image_nothing_can_be_handed_in(sample):
     nothing = make_predictions([], [], np.empty(0), np.empty((0, 2)), TWO)
     assert failed(check(nothing)) == ["rows"]
     assert failed(check(nothing, sample("id,label\n1,0\n"))) == ["rows", "ids"]
@@ -120,11 +120,11 @@ def test_values_that_are_no_probabilities_fail_the_range(sample, bad):
     assert values_of(submission) == [["0.50000", ""]]
 
 
-# Quarantined pictures.
+# Quarantined images.
 
 
 @pytest.mark.parametrize("asked", ["bad", "bad.jpg", "b2"])
-def test_a_quarantined_picture_gets_the_clipped_base_rate_and_is_flagged(sample, asked):
+def test_a_quarantined_image_gets_the_clipped_base_rate_and_is_flagged(sample, asked):
     quarantined = [("b2" if asked == "b2" else "test/bad", "test/bad.jpg")]
     submission = check(
         table({"1": 0.5}),
@@ -138,14 +138,14 @@ def test_a_quarantined_picture_gets_the_clipped_base_rate_and_is_flagged(sample,
     assert submission.ok and found.ids == (asked,) and f"'{asked}'" in found.message
 
 
-def test_a_quarantined_picture_that_the_sample_does_not_ask_for_is_left_out(sample):
+def test_a_quarantined_image_that_the_sample_does_not_ask_for_is_left_out(sample):
     submission = check(
         table({"1": 0.5}), sample("id,label\n1,0\n"), quarantined=[("note", "test/note.jpg")]
     )
     assert submission.ok and submission.ids.to_pylist() == ["1"] and submission.flagged == ()
 
 
-def test_a_quarantined_picture_among_many_classes_gets_each_share(sample):
+def test_a_quarantined_image_among_many_classes_gets_each_share(sample):
     submission = check(
         table_of_three({"1": (0.2, 0.3, 0.5)}),
         sample("id,dog,cat,bird\n9,0,0,0\n1,0,0,0\n"),

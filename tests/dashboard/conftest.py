@@ -1,4 +1,4 @@
-"""Runs made up for the dashboard: pictures, tables and predictions, without any training."""
+"""Runs made up for the dashboard: images, tables and predictions, without any training."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def synthetic_run(
     classes: int = 2,
     hostile: bool = False,
     quarantined: int = 0,
-    pictures: bool = True,
+    images: bool = True,
     seed: int = 0,
     name: str | None = None,
     state: str = "done",
@@ -62,15 +62,15 @@ def synthetic_run(
     wrong: float = 0.12,
     age: timedelta = timedelta(0),
 ) -> Run:
-    """Make a run of ``n`` valid and ``n_test`` test pictures with plausible probabilities.
+    """Make a run of ``n`` valid and ``n_test`` test images with plausible probabilities.
 
-    At most ``distinct`` different pictures are drawn; further ones share a file. With
+    At most ``distinct`` different images are drawn; further ones share a file. With
     ``hostile``, ids, classes and the run's name are what strangers might send.
     """
     rng = np.random.default_rng(seed)
     class_names = _class_names(classes, hostile)
     root = folder / f"data{seed}"
-    files = _draw(root, distinct if pictures else 0, class_names, rng)
+    files = _draw(root, distinct if images else 0, class_names, rng)
     created = datetime(2026, 3, 1, 12, tzinfo=UTC) - age
     run = create_run(
         "vgg16",
@@ -129,7 +129,7 @@ def synthetic_run(
             )
         )
     images = pd.concat(tables).sort_values(["split", "id"], kind="stable")
-    reasons = ["is no picture", "ends too early", "has 120 megapixels, more than 100"]
+    reasons = ["is no image", "ends too early", "has 120 megapixels, more than 100"]
     bad = pd.DataFrame(
         {
             "path": [
@@ -192,7 +192,7 @@ def _draw(
         (draw.ellipse if i % 2 else draw.rectangle)((x - r, y - r, x + r, y + r), fill=fill)
         out = io.BytesIO()
         image.save(out, "JPEG", quality=80)
-        path = root / "train" / f"picture.{i}.jpg"
+        path = root / "train" / f"image.{i}.jpg"
         path.write_bytes(out.getvalue())
         files.append((path, hashlib.sha256(out.getvalue()).hexdigest()))
     return files

@@ -77,7 +77,7 @@ def test_counts_of_touched_predictions(make_run) -> None:
             assert f"<td>{count:,} <small>{count / n:.1%}</small></td>" in html(app)
 
 
-def test_the_cost_of_a_confidently_wrong_picture(make_run) -> None:
+def test_the_cost_of_a_confidently_wrong_image(make_run) -> None:
     run = make_run(n_test=90)
     one = -np.log(0.025) / 90
     said = html(opened(run))
@@ -86,7 +86,7 @@ def test_the_cost_of_a_confidently_wrong_picture(make_run) -> None:
 
 def test_the_page_says_when_the_gain_may_be_nothing(make_run) -> None:
     assert "includes zero" in html(opened(make_run(n=6, wrong=0.2)))
-    assert "includes zero" not in html(opened(make_run(n=4000, wrong=0.08, seed=1, pictures=False)))
+    assert "includes zero" not in html(opened(make_run(n=4000, wrong=0.08, seed=1, images=False)))
 
 
 def test_bounds_belong_to_the_run(make_run) -> None:
@@ -102,7 +102,7 @@ def test_bounds_belong_to_the_run(make_run) -> None:
 
 @pytest.mark.parametrize("classes", [5, 120])
 def test_many_classes(make_run, classes: int) -> None:
-    run = make_run(n=150, classes=classes, pictures=False)
+    run = make_run(n=150, classes=classes, images=False)
     app = opened(run)
     assert not app.exception
     app.number_input(key="clip_lower").set_value(0.001).run()
@@ -118,9 +118,9 @@ def test_nothing_there(home: Path) -> None:
     assert not app.exception and "no finished run" in app.markdown[0].value
 
 
-def test_without_test_pictures(make_run) -> None:
+def test_without_test_images(make_run) -> None:
     app = opened(make_run(n_test=0))
-    assert not app.exception and "valid pictures" in html(app)
+    assert not app.exception and "valid images" in html(app)
 
 
 def test_hostile_names_are_text(make_run) -> None:

@@ -33,7 +33,7 @@ def words(app: AppTest) -> str:
 
 @pytest.fixture
 def pair(make_run):
-    """Two runs on the same pictures: the second errs on other pictures than the first."""
+    """Two runs on the same images: the second errs on other images than the first."""
     first = make_run(n=120, seed=1, wrong=0.3, name="first")
     second = make_run(n=120, seed=1, wrong=0.1, name="second", age=timedelta(days=1))
     table = second.predictions()
@@ -66,7 +66,7 @@ def test_the_figures_are_those_of_the_comparison(pair):
 
 
 @pytest.mark.parametrize("part", ["fixed", "broken", "both-wrong", "both-right"])
-def test_a_gallery_shows_its_pictures_the_costliest_first(pair, part):
+def test_a_gallery_shows_its_images_the_costliest_first(pair, part):
     first, second = pair
     if part == "fixed":
         app = opened(first, pictures=part, **{"with": second.name})
@@ -84,7 +84,7 @@ def test_a_gallery_shows_its_pictures_the_costliest_first(pair, part):
     assert (np.diff(costs) <= 1e-12).all()
 
 
-def test_pages_and_a_picture_are_in_the_address(pair):
+def test_pages_and_an_image_are_in_the_address(pair):
     first, second = pair
     app = opened(first, pictures="both-right", page="2", **{"with": second.name})
     assert app.session_state["compare_page"] == 2
@@ -127,16 +127,16 @@ def test_alone_or_without_a_run_there_is_one_instruction(make_run, home):
     app = opened(run)
     assert not app.exception
     assert [m.value for m in app.markdown] == [
-        "No other run knows the same classes. Fit a second one on the same pictures."
+        "No other run knows the same classes. Fit a second one on the same images."
     ]
     assert not app.button
 
 
-def test_runs_without_a_common_picture_are_refused_in_one_sentence(make_run):
+def test_runs_without_a_common_image_are_refused_in_one_sentence(make_run):
     first, second = make_run(n=30, seed=1), make_run(n=0, seed=1)
     app = opened(first, **{"with": second.name})
     assert not app.exception
-    assert "no labelled picture" in app.error[0].value
+    assert "no labelled image" in app.error[0].value
 
 
 def test_hostile_names_stay_text(make_run):

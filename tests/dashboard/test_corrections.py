@@ -1,4 +1,4 @@
-"""The switch between held-out and all labelled pictures; which correction can be trusted."""
+"""The switch between held-out and all labelled images; which correction can be trusted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.pages import APP, html, opened
 
 @pytest.fixture
 def folded(make_run) -> Run:
-    """Return a run whose 60 valid pictures are among 180 predicted out of fold."""
+    """Return a run whose 60 valid images are among 180 predicted out of fold."""
     run: Run = make_run(n=60)
     valid, images = run.predictions("valid"), run.images
     rng = np.random.default_rng(1)
@@ -40,7 +40,7 @@ def folded(make_run) -> Run:
 
 
 @pytest.mark.parametrize("page", ["overview", "errors", "clip"])
-def test_all_labelled_pictures_are_shown_unless_the_address_says_held_out(page, folded):
+def test_all_labelled_images_are_shown_unless_the_address_says_held_out(page, folded):
     app = opened(page, folded)
     assert not app.exception
     assert "180" in html(app) + "".join(element.value for element in app.markdown)
@@ -54,7 +54,7 @@ def test_all_labelled_pictures_are_shown_unless_the_address_says_held_out(page, 
     assert "on" not in app.query_params
 
 
-def test_a_link_to_held_out_pictures_and_a_run_without_folds(folded, make_run):
+def test_a_link_to_held_out_images_and_a_run_without_folds(folded, make_run):
     app = AppTest.from_file(str(APP), default_timeout=60)
     app.query_params["run"], app.query_params["on"] = folded.name, "valid"
     app.run().switch_page("views/errors/page.py").run()

@@ -1,4 +1,4 @@
-"""The Errors page: which pictures it counts and shows for which address."""
+"""The Errors page: which images it counts and shows for which address."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def errors(**parameters: str) -> AppTest:
 
 
 def sentence(app: AppTest) -> str:
-    return next(str(element.value) for element in app.markdown if "pictures" in element.value)
+    return next(str(element.value) for element in app.markdown if "images" in element.value)
 
 
 def parameters(app: AppTest) -> dict[str, Any]:
@@ -41,14 +41,14 @@ def parameters(app: AppTest) -> dict[str, Any]:
     return {name: value[0] if isinstance(value, list) else value for name, value in read.items()}
 
 
-def test_every_category_counts_its_pictures(make_run):
+def test_every_category_counts_its_images(make_run):
     run = make_run(n=200)
     predictions = run.predictions()
     for category in CATEGORIES:
         app = errors(show=category)
         assert not app.exception
         count = len(category_rows(category, predictions.y_true, predictions.probabilities))
-        assert sentence(app).startswith(f"**{count}** of 200 pictures")
+        assert sentence(app).startswith(f"**{count}** of 200 images")
         assert parameters(app) == {"show": category}
 
 
@@ -59,7 +59,7 @@ def test_the_filter_is_the_address(make_run):
     want = (p.y_true == 0) & (table.y_pred == 1) & (table.score >= 0.6) & (table.score <= 0.95)
     address = {"true": "cat", "predicted": "dog", "p": "0.6-0.95"}
     app = errors(**address)
-    assert sentence(app).startswith(f"**{want.sum()}** of 300 pictures: true cat, predicted dog")
+    assert sentence(app).startswith(f"**{want.sum()}** of 300 images: true cat, predicted dog")
     assert app.selectbox(key="look_true").value == "cat"
     assert app.slider[0].value == (0.6, 0.95)
 
@@ -73,7 +73,7 @@ def test_the_filter_is_the_address(make_run):
     assert sentence(app).startswith("**300** of 300")
 
 
-def test_shuffling_again_is_another_order_of_the_same_pictures(make_run):
+def test_shuffling_again_is_another_order_of_the_same_images(make_run):
     run = make_run(n=300)
     app = errors(show="random-incorrect")
     next(b for b in app.button if b.label == "Shuffle again").click().run()
@@ -89,7 +89,7 @@ def test_shuffling_again_is_another_order_of_the_same_pictures(make_run):
     [
         {"show": "<script>", "true": "wolf", "p": "0.9-0.1", "page": "-3", "seed": "x"},
         {"page": "999999999"},
-        {"p": "nan-1", "picture": "no such picture"},
+        {"p": "nan-1", "picture": "no such image"},
         {"page": "٣", "id": "x" * 9000},
     ],
 )
@@ -103,7 +103,7 @@ def test_an_absurd_address_shows_something_sensible(make_run, address):
 def test_an_empty_filter_says_so(make_run):
     make_run(n=60)
     app = errors(id="nothing has this id")
-    assert "No picture passes" in app.info[0].value
+    assert "No image passes" in app.info[0].value
     assert sentence(app).startswith("**0** of 60")
     assert app.button(key="clear").label == "Clear filter"
 
@@ -123,7 +123,7 @@ def test_many_classes(make_run, classes):
     assert sentence(app).startswith(f"**{count}** of 400")
 
 
-def test_a_large_picture_turns_to_its_page_and_knows_its_neighbours(make_run):
+def test_a_large_image_turns_to_its_page_and_knows_its_neighbours(make_run):
     run = make_run(n=120)
     table = tables.table(run.name)
     order = rows.rows(table, Look())
@@ -138,8 +138,8 @@ def test_a_large_picture_turns_to_its_page_and_knows_its_neighbours(make_run):
     assert tiles.large_of(table, order, 0)["before"] is None
 
 
-def test_a_lost_picture_still_has_a_tile(make_run):
-    run = make_run(n=20, pictures=False)
+def test_a_lost_image_still_has_a_tile(make_run):
+    run = make_run(n=20, images=False)
     table = tables.table(run.name)
     shown = tiles.tiles_of(table, np.arange(20))
     assert [tile["src"] for tile in shown] == [""] * 20

@@ -18,15 +18,15 @@ from engine.runs.run import Run
 def explained(run: Run, row: int = 0) -> dict:
     """Return an explanation as the worker gives it, its drawing on disk."""
     predictions, images = run.predictions(), run.images
-    picture = predictions.ids[row].as_py()
-    fact = images[(images["id"] == picture) & (images["split"] == "valid")].iloc[0]
+    image = predictions.ids[row].as_py()
+    fact = images[(images["id"] == image) & (images["split"] == "valid")].iloc[0]
     file = explanations_folder(run) / f"{fact['sha256']}-0.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGBA", (32, 24), (255, 0, 0, 90)).save(file)
     names = run.class_names
     near = images[images["split"] == "valid"].iloc[5]
     return {
-        "run": run.name, "split": "valid", "id": picture, "sha256": fact["sha256"],
+        "run": run.name, "split": "valid", "id": image, "sha256": fact["sha256"],
         "path": fact["path"], "predicted": names[0], "true": names[1],
         "maps": [
             {"class": names[0], "roles": ["predicted"], "file": str(file), "blank": False},
@@ -78,14 +78,14 @@ def answer(run: Run, row: int = 0) -> dict:
 
 
 def test_it_looks_and_then_it_found(run, stand, monkeypatch):
-    picture = stand.answer["id"]
-    assert answer(run) == {"id": picture, "state": "looking"}
+    image = stand.answer["id"]
+    assert answer(run) == {"id": image, "state": "looking"}
     assert answer(run)["state"] == "looking"
     stand.may.set()
     monkeypatch.setattr(explanation_panel, "_SOON", 20)
     found = answer(run)
     assert found["state"] == "found" and len(stand.asked) == 1
-    assert stand.asked[0] == {"run": run.name, "id": picture, "split": "valid"}
+    assert stand.asked[0] == {"run": run.name, "id": image, "split": "valid"}
     first, second = found["maps"]
     assert first["src"].startswith("data:image/png;base64,") and first["role"] == "predicted"
     assert second["src"] == ""  # nothing spoke for it
@@ -100,7 +100,7 @@ def test_what_is_kept_is_not_asked_again(run, stand):
     assert stand.asked == []
 
 
-def test_a_picture_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeypatch):
+def test_an_image_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeypatch):
     assert [answer(run, row)["state"] for row in (0, 1, 2)] == ["looking"] * 3
     stand.may.set()
     monkeypatch.setattr(explanation_panel, "_SOON", 20)

@@ -1,4 +1,4 @@
-"""The Map page: what it shows for which run and address, and which pictures an area holds."""
+"""The Map page: what it shows for which run and address, and which images an area holds."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_run_that_has_no_map_yet_makes_one(make_run, no_process):
     app = opened("map", run)
     assert not app.exception
     assert no_process == ["pca"]
-    assert any("Laying out the pictures" in each.value for each in app.caption)
+    assert any("Laying out the images" in each.value for each in app.caption)
 
 
 def test_a_map_that_failed_says_why_and_can_be_tried_again(make_run, no_process):
@@ -87,7 +87,7 @@ def test_an_imported_run_and_no_run_say_what_to_do(home, make_run):
     assert "imported" in app.info[0].value and not app.exception
 
 
-def test_an_area_is_its_pictures_here_and_in_errors(make_run, no_process):
+def test_an_area_is_its_images_here_and_in_errors(make_run, no_process):
     run = mapped(make_run(n=200, n_test=50))
     area = Lasso("pca", ((1200, 1500), (3000, 1400), (2600, 2700), (1900, 2100)))
     found = places(run.name, "pca")
@@ -103,7 +103,7 @@ def test_an_area_is_its_pictures_here_and_in_errors(make_run, no_process):
     app = opened("map", run)
     app.query_params["map"] = area.text
     app.run()
-    assert any(f"**{len(want)}** of 200 pictures" in each.value for each in app.markdown)
+    assert any(f"**{len(want)}** of 200 images" in each.value for each in app.markdown)
     errors = opened("errors", run)
     errors.query_params["map"] = area.text
     errors.run()
@@ -180,7 +180,7 @@ def test_corners_outside_are_drawn_in():
     assert drawn("pca", [[-5, 9.6], [9000, 2], [1, 1]]).corners == ((0, 10), (GRID, 2), (1, 1))
 
 
-def test_of_very_many_pictures_a_sample_is_drawn_and_the_page_says_so(
+def test_of_very_many_images_a_sample_is_drawn_and_the_page_says_so(
     make_run, no_process, monkeypatch
 ):
     monkeypatch.setattr(map_data, "DRAWN", 40)
@@ -192,4 +192,4 @@ def test_of_very_many_pictures_a_sample_is_drawn_and_the_page_says_so(
     assert rows == sorted({*rows})
     np.testing.assert_allclose(drawn.loss, tables.table(run.name).loss[rows], rtol=1e-6)
     app = opened("map", run)
-    assert any("40 of 60 pictures are drawn" in each.value for each in app.caption)
+    assert any("40 of 60 images are drawn" in each.value for each in app.caption)

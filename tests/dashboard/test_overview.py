@@ -1,4 +1,4 @@
-"""The Overview page: full, empty, with many classes, with pictures set aside."""
+"""The Overview page: full, empty, with many classes, with images set aside."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_figures_are_those_of_the_run(make_run):
     assert shown["Wrong"] == str(matrix.sum() - matrix.trace())
     assert shown["Set aside"] == "3"
     assert "Where the log loss comes from" in page_text(app)
-    assert app.expander[0].label == "3 pictures set aside, with reasons"
+    assert app.expander[0].label == "3 images set aside, with reasons"
     assert list(app.expander[0].dataframe[0].value["path"]) == list(run.quarantine["path"])
 
 
@@ -67,18 +67,18 @@ def test_with_many_classes_the_pairs_are_listed(make_run, classes):
     predictions = run.predictions()
     matrix = confusion_matrix(predictions.y_true, predictions.y_pred, classes)
     matrix[range(classes), range(classes)] = 0
-    assert table["Pictures"].iloc[0] == matrix.max()
+    assert table["Images"].iloc[0] == matrix.max()
     names = run.class_names
     for row in table.itertuples(index=False):
         assert matrix[names.index(row[0]), names.index(row[1])] == row[2]
 
 
-def test_a_run_without_validation_pictures_says_so(make_run):
+def test_a_run_without_validation_images_says_so(make_run):
     make_run(n=0, quarantined=1)
     app = overview()
     assert not app.exception
-    assert "no validation pictures" in app.info[0].value
-    assert app.expander[0].label.startswith("1 picture")
+    assert "no validation images" in app.info[0].value
+    assert app.expander[0].label.startswith("1 image")
 
 
 def test_the_address_names_the_run_and_an_unknown_one_becomes_the_newest(make_run):
@@ -108,10 +108,10 @@ def test_unfinished_runs_are_not_offered(make_run):
 def test_what_fewer_bits_changed_stands_at_the_foot_of_the_page(make_run):
     run = make_run(n=40)
     assert "float32" not in page_text(overview())
-    check = {"pictures": 256, "largest_probability_change": 0.0123, "log_loss_change": -0.00045}
+    check = {"images": 256, "largest_probability_change": 0.0123, "log_loss_change": -0.00045}
     run.update_config(precision="bfloat16", precision_check=check)
     app = overview()
     assert not app.exception
     said = app.caption[-1].value
-    assert said.startswith("Computed in bfloat16. Against float32, on 256 validation pictures,")
+    assert said.startswith("Computed in bfloat16. Against float32, on 256 validation images,")
     assert "0.012," in said and "-0.00045." in said

@@ -24,7 +24,7 @@ from tests.dashboard.test_errors import errors, sentence
 
 
 def suspected(run: Run, ids: list[str], reason: str = "because") -> None:
-    """Write a list of suspects, all of them valid pictures."""
+    """Write a list of suspects, all of them valid images."""
     images = run.images
     rows = images[images["split"] == "valid"].set_index("id").loc[ids].reset_index()
     rows = rows.assign(suggested="", kind="label", score=np.arange(len(ids))[::-1], reason=reason)
@@ -33,12 +33,12 @@ def suspected(run: Run, ids: list[str], reason: str = "because") -> None:
 
 @pytest.fixture
 def send(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a function that says something of a picture as the large view does."""
+    """Return a function that says something of an image as the large view does."""
 
     def sends(table: tables.Table, **word: Any) -> None:
         said = [{**word, "n": browser_sync.heard() + 1}]
         monkeypatch.setattr(browser_sync, "sent", lambda widget, event: said)
-        review_panel.said(table, "picture")
+        review_panel.said(table, "image")
 
     return sends
 
@@ -60,7 +60,7 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
 
     send(table, id=id, verdict="wrong-label")
     kept = load_verdicts()[sha256]
-    assert (kept.verdict, kept.label, kept.path) == ("wrong-label", other, "train/picture.3.jpg")
+    assert (kept.verdict, kept.label, kept.path) == ("wrong-label", other, "train/image.3.jpg")
     send(table, id=id, cause="scale")
     assert large(table, id)["cause"] == "scale" and large(table, id)["label"] == other
     assert tiles.tiles_of(table, np.array([3, 4]))[0]["said"] == f"truly {other}"
@@ -74,7 +74,7 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
 @pytest.mark.parametrize(
     "word",
     [
-        {"id": "no such picture", "verdict": "fine"},
+        {"id": "no such image", "verdict": "fine"},
         {"verdict": "fine"},
         {"id": ["0000003"], "verdict": "fine"},
         {"id": "0000003", "verdict": "<script>"},
@@ -88,7 +88,7 @@ def test_what_is_no_verdict_keeps_nothing(make_run, send, word):
     assert load_verdicts() == {}
 
 
-def test_a_picture_without_a_label_has_no_verdict(make_run, send):
+def test_an_image_without_a_label_has_no_verdict(make_run, send):
     table = tables.table(make_run(n=40).name, "test")
     assert tiles.large_of(table, np.arange(3), 0)["review"] is None
     send(table, id="1", verdict="fine")
@@ -128,7 +128,7 @@ def test_a_failed_search_says_why(make_run):
     assert app.button(key="find")
 
 
-def test_the_pictures_with_a_verdict(make_run):
+def test_the_images_with_a_verdict(make_run):
     run = make_run(n=40)
     app = errors(show=JUDGED)
     assert "press L, B, N, H or F" in app.info[0].value
@@ -138,7 +138,7 @@ def test_the_pictures_with_a_verdict(make_run):
         say(Verdict(sums[row], "hard"))
     assert review_data.rows(table, Look(show=JUDGED)).tolist() == [4, 9]
     looked_at = table.predictions.ids[6].as_py()  # say, its verdict was just taken back
-    rows = review_data.rows(table, Look(show=JUDGED, picture=looked_at))
+    rows = review_data.rows(table, Look(show=JUDGED, image=looked_at))
     assert rows.tolist() == [4, 6, 9]
     app = errors(show=JUDGED)
     assert not app.exception and sentence(app).startswith("**2** of 40")
@@ -154,7 +154,7 @@ def test_the_reviewer_is_remembered_for_the_session(make_run):
     assert app.text_input(key=address.REVIEWER).value == "Ada"
 
 
-def test_all_labelled_pictures_can_be_reviewed(make_run):
+def test_all_labelled_images_can_be_reviewed(make_run):
     run = make_run(n=40)
     assert review_data.table_of(run.name, SUSPECTS).key[1] == "valid"
     save_predictions(run.predictions_path(SPLIT), run.predictions())
@@ -182,7 +182,7 @@ def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
     assert not app.exception
     said = next(m.value for m in app.markdown if "With verdicts" in m.value)
     assert "better" in said and "from 0.2000 to 0.1000" in said and "*bold*" not in said
-    assert any("What makes pictures hard" in head.value for head in app.subheader)
+    assert any("What makes images hard" in head.value for head in app.subheader)
     by_cause = review_data.by_cause(table)
     assert [each.cause for each in by_cause] == ["occlusion", ""]
     assert by_cause[0].log_loss == pytest.approx(table.loss[:3].mean())
@@ -205,9 +205,9 @@ def test_words_that_are_said_again_are_heard_once(monkeypatch):
     first, second, third = ({"n": n, "id": str(n), "verdict": "fine"} for n in (5, 6, 9))
     for nonsense in (None, "fine", {"n": 1}, [None, {"id": "1"}, {"n": "7"}, {"n": 0}, {"n": 6.5}]):
         said = nonsense
-        assert browser_sync.unheard("picture") == [] and browser_sync.heard() == 0
+        assert browser_sync.unheard("image") == [] and browser_sync.heard() == 0
     said = [first, second]
-    assert browser_sync.unheard("picture") == [first, second] and browser_sync.heard() == 6
-    assert browser_sync.unheard("picture") == []
+    assert browser_sync.unheard("image") == [first, second] and browser_sync.heard() == 6
+    assert browser_sync.unheard("image") == []
     said = [second, third]
-    assert browser_sync.unheard("picture") == [third] and browser_sync.heard() == 9
+    assert browser_sync.unheard("image") == [third] and browser_sync.heard() == 9

@@ -83,7 +83,7 @@ def test_a_refusal_is_said_on_the_page(kaggle: StandIn, make_run) -> None:
     pages.assert_harmless(app)
 
 
-def test_a_quarantined_picture_holds_this_button_too(kaggle: StandIn, make_run) -> None:
+def test_a_quarantined_image_holds_this_button_too(kaggle: StandIn, make_run) -> None:
     app = opened(make_run(n_test=5, quarantined=3))
     app.text_input(key="submit_competition").set_value(COMPETITION).run()
     assert app.button(key="submit_send").disabled

@@ -43,7 +43,7 @@ def test_every_check_is_said_in_words_and_the_button_is_ready(make_run) -> None:
     app = opened(make_run(n_test=30))
     assert not app.exception
     said = html(app)
-    for name in ("Rows", "Ids", "Order", "Range", "Bounds", "Class direction", "Missing pictures"):
+    for name in ("Rows", "Ids", "Order", "Range", "Bounds", "Class direction", "Missing images"):
         assert f"<b>{name}</b> · passed" in said
     assert not button(app).disabled
     assert app.code[0].value.splitlines()[0] == "id,label"
@@ -85,8 +85,8 @@ def test_another_sample_file_of_the_folder_can_be_chosen(make_run) -> None:
     assert lines[0] == "id,dog" and [line.split(",")[0] for line in lines[1:]] == ["3", "1", "2"]
 
 
-def test_a_quarantined_test_picture_must_be_acknowledged(make_run) -> None:
-    run = make_run(n_test=5, quarantined=3)  # the third is a test picture
+def test_a_quarantined_test_image_must_be_acknowledged(make_run) -> None:
+    run = make_run(n_test=5, quarantined=3)  # the third is a test image
     app = opened(run)
     assert button(app).disabled and "bad2" in html(app) and "look at this" in html(app)
     app.checkbox[0].check().run()
@@ -162,7 +162,7 @@ def test_kaggle_credentials_are_looked_for(
 
 @pytest.mark.parametrize("classes", [5, 120])
 def test_many_classes(make_run, classes: int) -> None:
-    app = opened(make_run(n_test=12, classes=classes, pictures=False))
+    app = opened(make_run(n_test=12, classes=classes, images=False))
     assert not app.exception
     assert app.code[0].value.splitlines()[0].count(",") >= min(classes, 5)
 
@@ -172,7 +172,7 @@ def test_nothing_there(home: Path) -> None:
     assert not app.exception and "no finished run" in app.markdown[0].value
 
 
-def test_without_test_pictures(make_run) -> None:
+def test_without_test_images(make_run) -> None:
     run = make_run(n_test=0)
     run.predictions_path("test").unlink()
     app = opened(run)

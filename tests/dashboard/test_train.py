@@ -12,7 +12,7 @@ from engine.runs import jobs
 from engine.runs.run import Run, create_run
 from tests.support import pages
 from tests.support.pages import assert_harmless, html
-from tests.support.tiny_images import image_folder, kaggle, picture, put
+from tests.support.tiny_images import image_bytes, image_folder, kaggle, put
 
 
 def opened(folder: Path | None = None) -> AppTest:
@@ -37,23 +37,23 @@ def job(state: str, **status: Any) -> Run:
 
 def test_a_folder_is_told_before_anything_runs(home: Path, tmp_path: Path) -> None:
     data = kaggle(tmp_path / "pets", train=10, test=4)
-    put(data / "train" / "cat.99.jpg", b"no picture")
+    put(data / "train" / "cat.99.jpg", b"no image")
     put(data / "train" / "dog.98.jpg", (data / "train" / "cat.0.jpg").read_bytes())
     app = opened(data)
     assert not app.exception
     said = html(app)
-    # 21 readable labelled pictures, a fifth of them held out, each class in proportion.
+    # 21 readable labelled images, a fifth of them held out, each class in proportion.
     assert "<td>All classes</td><td>17</td><td>4</td>" in said
-    assert any("4 test pictures" in c.value for c in app.caption)
+    assert any("4 test images" in c.value for c in app.caption)
     assert said.count("data:image/jpeg") == 21
     assert [e.label for e in app.expander][:2] == [
-        "1 pictures put aside",
-        "1 pictures are there twice, in two splits or under two labels",
+        "1 images put aside",
+        "1 images are there twice, in two splits or under two labels",
     ]
     assert app.dataframe[0].value["path"].tolist() == ["train/cat.99.jpg"]
 
 
-def test_counts_follow_the_choice_of_valid_pictures(home: Path, tmp_path: Path) -> None:
+def test_counts_follow_the_choice_of_valid_images(home: Path, tmp_path: Path) -> None:
     app = opened(kaggle(tmp_path / "pets", train=10))
     app.number_input(key="train_valid").set_value(8).run()
     assert "<td>All classes</td><td>12</td><td>8</td>" in html(app)
@@ -69,7 +69,7 @@ def test_the_split_shown_is_the_one_that_fit_makes(
     data = tmp_path / "pets"
     for name, n in (("cat", 101), ("dog", 199)):
         for i in range(n):
-            put(data / "train" / f"{name}.{i}.jpg", picture(name, i))
+            put(data / "train" / f"{name}.{i}.jpg", image_bytes(name, i))
     app = opened(data)
     if valid is not None:
         app.number_input(key="train_valid").set_value(valid)
@@ -83,13 +83,13 @@ def test_the_split_shown_is_the_one_that_fit_makes(
         assert f"<td>{name}</td><td>{n[0]}</td><td>{n[1]}</td>" in html(app)
 
 
-def test_too_many_valid_pictures_are_refused_in_words(home: Path, tmp_path: Path) -> None:
+def test_too_many_valid_images_are_refused_in_words(home: Path, tmp_path: Path) -> None:
     app = opened(kaggle(tmp_path / "pets", train=10))
     app.number_input(key="train_valid").set_value(19).run()
     assert not app.exception and len(app.error) == 1 and "valid 19" in app.error[0].value
 
 
-def test_a_folder_with_valid_pictures_keeps_them(home: Path, tmp_path: Path) -> None:
+def test_a_folder_with_valid_images_keeps_them(home: Path, tmp_path: Path) -> None:
     app = opened(image_folder(tmp_path / "pets", train=6, valid=3))
     assert "<td>All classes</td><td>12</td><td>6</td>" in html(app)
     assert app.number_input(key="train_valid").disabled
@@ -135,7 +135,7 @@ def test_a_refusal_to_start_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_a_folder_without_pictures_is_refused_in_one_sentence(home: Path, tmp_path, name) -> None:
+def test_a_folder_without_images_is_refused_in_one_sentence(home: Path, tmp_path, name) -> None:
     (tmp_path / "empty").mkdir()
     app = opened(tmp_path / name)
     assert not app.exception and len(app.error) == 1
@@ -145,11 +145,11 @@ def test_a_folder_without_pictures_is_refused_in_one_sentence(home: Path, tmp_pa
 def test_a_running_fit_shows_where_it_is_and_can_be_cancelled(home: Path) -> None:
     run = job("running")
     with run.held():
-        run.set_status("running", stage="features", done=300, total=1200, pictures_per_second=45.0)
+        run.set_status("running", stage="features", done=300, total=1200, images_per_second=45.0)
         run.write_epochs([_epoch(1), _epoch(2)])
         app = opened()
         said = html(app)
-        assert "300 of 1,200" in said and "45 pictures a second" in said and "20 s left" in said
+        assert "300 of 1,200" in said and "45 images a second" in said and "20 s left" in said
         assert '<span class="now">Through the network</span>' in said
         assert len(app.get("plotly_chart")) == 2
         app.button(key=f"cancel_{run.name}").click().run()
@@ -204,7 +204,7 @@ def test_many_classes_fold_the_table(home: Path, tmp_path: Path) -> None:
 def test_hostile_names_are_text(home: Path, tmp_path: Path) -> None:
     classes = ("<script>alert(1)<", "![x](http:evil)", "🐈 emoji", "x" * 200)
     data = image_folder(tmp_path / "<b>bold", train=3, classes=classes)
-    put(data / "train" / classes[0] / "<img src=x onerror=alert(1)>.jpg", b"no picture")
+    put(data / "train" / classes[0] / "<img src=x onerror=alert(1)>.jpg", b"no image")
     run = job("failed", message="<img src=x onerror=alert(1)>\nline")
     (run.folder / jobs.LOG).write_text("<script>alert(1)</script>\n")
     app = opened(data)

@@ -1,4 +1,4 @@
-"""Where it fails: the slices on the Overview page, and their pictures on the Errors page."""
+"""Where it fails: the slices on the Overview page, and their images on the Errors page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dashboard.shared import tables
 from dashboard.views.overview import weak_slices
 from engine.analysis.slices import cuts, slices
 from engine.data import properties
-from engine.data.properties import picture_properties
+from engine.data.properties import image_properties
 from engine.errors import Refused
 from engine.runs.verdicts import Verdict, say
 from tests.support.pages import APP, at_page, opened
@@ -34,7 +34,7 @@ def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
     table = tables.table(run.name)
     found = selection_slices.found(table)
     assert isinstance(found, list)
-    measured = picture_properties(run, "valid", table.predictions.ids)
+    measured = image_properties(run, "valid", table.predictions.ids)
     assert found == slices(table.predictions, cuts(measured)) and len(found) > 10
     assert f"of {len(found)} slices" in captions(app)
     rows, most = weak_slices.rows(found[:8])
@@ -62,9 +62,9 @@ def test_a_slice_is_a_filter_of_errors_with_an_address(make_run):
         app.query_params[name] = value
     at_page(app, "errors").run()
     assert not app.exception
-    assert f"**{one.n}** of 200 pictures" in app.markdown[0].value
+    assert f"**{one.n}** of 200 images" in app.markdown[0].value
     next(b for b in app.button if b.label == "Clear filter").click().run()
-    assert "**200** of 200 pictures" in app.markdown[0].value
+    assert "**200** of 200 images" in app.markdown[0].value
 
 
 @pytest.mark.parametrize("text", ["brightness:99", "colour:0"])
@@ -84,7 +84,7 @@ def test_what_is_no_slice_is_passed_over(make_run, text):
     app.query_params["run"], app.query_params["slice"] = run.name, text
     at_page(app, "errors").run()
     assert not app.exception and not app.error
-    assert "**30** of 30 pictures" in app.markdown[0].value
+    assert "**30** of 30 images" in app.markdown[0].value
 
 
 def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):
@@ -103,7 +103,7 @@ def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):
     assert isinstance(found, list) and {s.name for s in found if s.trait == "cause"} >= {"scale"}
 
 
-def test_many_pictures_are_measured_by_a_child_and_the_page_says_how_far(make_run, monkeypatch):
+def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run, monkeypatch):
     run = make_run(n=60, distinct=60)
     monkeypatch.setattr(selection_slices, "_HERE_UP_TO", 10)
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -114,7 +114,7 @@ def test_many_pictures_are_measured_by_a_child_and_the_page_says_how_far(make_ru
         assert found == Measuring(0, 60)
         with pytest.raises(Refused, match="being measured, 0 of 60"):
             selection_rows.rows(table, Look(slice="brightness:0"))
-        picture_properties(run, "valid", table.predictions.ids)  # what the child does
+        image_properties(run, "valid", table.predictions.ids)  # what the child does
         assert isinstance(selection_slices.found(table), list)
     finally:
         child.communicate(b"\n")
@@ -128,25 +128,25 @@ def test_the_child_measures_and_is_waited_for(make_run):
     assert not properties.unmeasured(properties.facts_of(run, "valid", ids))
 
 
-def test_without_pictures_the_slices_are_left_out(make_run):
-    run = make_run(n=30, pictures=False)
+def test_without_images_the_slices_are_left_out(make_run):
+    run = make_run(n=30, images=False)
     app = opened("overview", run)
     assert not app.exception
     assert "Where it fails" in [s.value for s in app.subheader]
 
 
-def test_of_very_many_pictures_a_sample_is_sliced_and_the_page_says_so(make_run, monkeypatch):
+def test_of_very_many_images_a_sample_is_sliced_and_the_page_says_so(make_run, monkeypatch):
     monkeypatch.setattr(properties, "MOST", 150)
     run = make_run(n=200, seed=7)
     app = opened("overview", run)
-    assert not app.exception and "Seen on 150 pictures drawn at random" in captions(app)
+    assert not app.exception and "Seen on 150 images drawn at random" in captions(app)
     table = tables.table(run.name)
     rows = properties.looked_at(200)
     sample = table.predictions.take(rows)
-    measured = picture_properties(run, "valid", sample.ids)
+    measured = image_properties(run, "valid", sample.ids)
     assert selection_slices.found(table) == slices(sample, cuts(measured))
     inside = selection_slices.within(table, "brightness:0")
     assert 0 < inside.sum() <= 30 and not np.delete(inside, rows).any()
     assert selection_slices.words(table, "brightness:0").endswith(
-        "among 150 pictures drawn at random"
+        "among 150 images drawn at random"
     )

@@ -147,9 +147,9 @@ def test_a_truncated_archive_is_refused(tmp_path, kept, length):
 
 def test_a_wrong_checksum_is_refused(tmp_path, kept):
     archive = zipped(
-        tmp_path / "a.zip", {"1.jpg": b"good", "2.jpg": b"picture" * 9}, zipfile.ZIP_STORED
+        tmp_path / "a.zip", {"1.jpg": b"good", "2.jpg": b"image" * 9}, zipfile.ZIP_STORED
     )
-    archive.write_bytes(archive.read_bytes().replace(b"picturepic", b"picturEpic", 1))
+    archive.write_bytes(archive.read_bytes().replace(b"imagepic", b"picturEpic", 1))
     assert "damaged" in refusal(archive)
     assert kept() == []
 

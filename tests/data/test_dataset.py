@@ -1,4 +1,4 @@
-"""The images table: read once, split by class and seed, bad pictures named, source untouched."""
+"""The images table: read once, split by class and seed, bad images named, source untouched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import tiny_pictures as tiny
+import tiny_images as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ from engine.data.dataset import (
     Dataset,
     duplicates,
     load_dataset,
-    load_pictures,
+    load_images,
 )
 from engine.data.headers import Unreadable
 from engine.data.images import decode
@@ -57,10 +57,10 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Return a function that makes a data set of so many labelled pictures which need not exist."""
+    """Return a function that makes a data set of so many labelled images which need not exist."""
 
     def examine(listing: Listing, progress: object = None) -> Dataset:
-        frame = listing.pictures
+        frame = listing.images
         images = frame.assign(width=1, height=1, bytes=1, sha256=frame["path"])
         empty = pd.DataFrame(columns=module.QUARANTINE_COLUMNS, dtype=object)
         return Dataset(listing.root, images, empty, (), 0)
@@ -132,7 +132,7 @@ def test_the_rehearsal_of_a_small_set_is_the_set(listed):
     assert counts(load_dataset(file, sample=True).images) == counts(load_dataset(file).images)
 
 
-def test_a_class_with_one_picture_keeps_it_for_training(listed):
+def test_a_class_with_one_image_keeps_it_for_training(listed):
     images = load_dataset(listed({"cat": 9, "dog": 9, "owl": 1}), valid=16).images
     assert counts(images) == {
         ("train", "cat"): 1,
@@ -201,7 +201,7 @@ def test_a_valid_folder_is_taken_as_it_is(tmp_path):
 
 def test_folders_in_test_that_are_no_class_give_no_label(tmp_path):
     data = tiny.kaggle(tmp_path / "data", train=3, test=0)
-    tiny.put(data / "test" / "images" / "1.jpg", tiny.picture("cat", 99))
+    tiny.put(data / "test" / "images" / "1.jpg", tiny.image_bytes("cat", 99))
     assert load_dataset(data).of("test")["label"].tolist() == [None]
 
 
@@ -216,12 +216,12 @@ def test_folders_in_test_that_are_no_class_give_no_label(tmp_path):
 )
 def test_nothing_in_the_source_changes(tmp_path, make):
     folder = make(tmp_path / "data")
-    data = folder / "pictures.csv" if (folder / "pictures.csv").exists() else folder
+    data = folder / "images.csv" if (folder / "images.csv").exists() else folder
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = snapshot(folder)
     dataset = load_dataset(data, sample=True)
-    load_pictures(data, dataset.class_names)
+    load_images(data, dataset.class_names)
     assert len(dataset.images) == 16
     assert snapshot(folder) == before
     for path in [folder, *folder.rglob("*")]:
@@ -242,23 +242,23 @@ def png_header(width: int, height: int) -> bytes:
     )
 
 
-def test_bad_pictures_are_quarantined_with_their_reasons(tmp_path):
+def test_bad_images_are_quarantined_with_their_reasons(tmp_path):
     data = tiny.kaggle(tmp_path / "data")
-    half = tiny.picture("cat", 50, size=(400, 300))
+    half = tiny.image_bytes("cat", 50, size=(400, 300))
     bad = {
         "train/cat.20.jpg": (b"", "empty"),
-        "train/cat.21.jpg": (b"<html>not found</html>", "not a picture"),
+        "train/cat.21.jpg": (b"<html>not found</html>", "not an image"),
         "train/dog.22.jpg": (png_header(10_100, 10_000), "100 megapixels"),
-        "train/photo.jpg": (tiny.picture("dog", 51), "no label"),
+        "train/photo.jpg": (tiny.image_bytes("dog", 51), "no label"),
         "test/5.jpg": (half[:10], "cannot be decoded"),
     }
     for path, (content, _) in bad.items():
         tiny.put(data / path, content)
     tiny.put(data / "train" / "cat.30.jpg", half[: len(half) // 2])
-    tiny.put(data / "train" / "cat.31.jpg", tiny.picture("cat", 52, format="PNG"))
+    tiny.put(data / "train" / "cat.31.jpg", tiny.image_bytes("cat", 52, format="PNG"))
     (data / "train" / "dog.32.jpg").symlink_to(data / "gone.jpg")
     os.mkfifo(data / "train" / "dog.33.jpg")
-    tiny.put(data / "train" / os.fsdecode(b"dog\xff.34.jpg"), tiny.picture("dog", 53))
+    tiny.put(data / "train" / os.fsdecode(b"dog\xff.34.jpg"), tiny.image_bytes("dog", 53))
     dataset = load_dataset(data)
     found = reasons(dataset)
     for path, (_, reason) in bad.items():
@@ -271,12 +271,12 @@ def test_bad_pictures_are_quarantined_with_their_reasons(tmp_path):
     kept = set(dataset.images["path"])
     assert not kept & set(found)
     assert {"train/cat.30.jpg", "train/cat.31.jpg"} <= kept
-    # A whole header is no proof: only decoding finds the half picture.
+    # A whole header is no proof: only decoding finds the half image.
     with pytest.raises(Unreadable, match="cut short"):
         decode((data / "train/cat.30.jpg").read_bytes())
 
 
-def test_without_moves_pictures_and_keeps_what_is_known_of_them(tmp_path):
+def test_without_moves_images_and_keeps_what_is_known_of_them(tmp_path):
     dataset = load_dataset(tiny.kaggle(tmp_path / "data"))
     after = dataset.without({"test/2.jpg": "torn", "train/cat.3.jpg": "burnt"})
     assert reasons(after) == {"test/2.jpg": "torn", "train/cat.3.jpg": "burnt"}
@@ -333,19 +333,19 @@ def test_one_class_or_none_is_refused(tmp_path):
     one = tiny.kaggle(tmp_path / "one", classes=("cat",))
     assert "'cat'" in refusal(one)
     none = tmp_path / "none"
-    tiny.put(none / "train" / "a.jpg", tiny.picture("cat"))
-    assert "no labelled picture" in refusal(none)
+    tiny.put(none / "train" / "a.jpg", tiny.image_bytes("cat"))
+    assert "no labelled image" in refusal(none)
     broken = tmp_path / "broken"
     tiny.put(broken / "train" / "cat.0.jpg", b"")
     tiny.put(broken / "train" / "dog.0.jpg", b"")
-    assert "no labelled picture" in refusal(broken)
+    assert "no labelled image" in refusal(broken)
 
 
-def test_pictures_to_predict_are_all_test_and_know_their_classes(tmp_path):
+def test_images_to_predict_are_all_test_and_know_their_classes(tmp_path):
     data = tiny.flat(tmp_path / "data", labelled=1, unlabelled=1)
-    tiny.put(data / "wolf.1.jpg", tiny.picture("wolf"))
+    tiny.put(data / "wolf.1.jpg", tiny.image_bytes("wolf"))
     tiny.put(data / "cat.9.jpg", b"")
-    dataset = load_pictures(data, ("cat", "dog"))
+    dataset = load_images(data, ("cat", "dog"))
     assert set(dataset.images["split"]) == {"test"}
     labels = dict(zip(dataset.images["id"], dataset.images["label"], strict=True))
     assert labels == {"cat.0": "cat", "dog.0": "dog", "photo0": None, "wolf.1": None}
@@ -353,11 +353,11 @@ def test_pictures_to_predict_are_all_test_and_know_their_classes(tmp_path):
     assert reasons(dataset) == {"cat.9.jpg": "the file is empty"}
     only_bad = tmp_path / "bad"
     tiny.put(only_bad / "1.jpg", b"")
-    with pytest.raises(Refused, match="no picture that can be read"):
-        load_pictures(only_bad, ("cat", "dog"))
+    with pytest.raises(Refused, match="no image that can be read"):
+        load_images(only_bad, ("cat", "dog"))
 
 
-def test_progress_ends_at_the_number_of_pictures(tmp_path):
+def test_progress_ends_at_the_number_of_images(tmp_path):
     calls: list[tuple[str, int, int]] = []
     load_dataset(
         tiny.kaggle(tmp_path / "data", train=5, test=3), progress=lambda *call: calls.append(call)
@@ -365,8 +365,8 @@ def test_progress_ends_at_the_number_of_pictures(tmp_path):
     assert calls[-1] == ("list", 13, 13)
 
 
-def test_real_pictures_are_read_as_they_are(real_data):
-    dataset = load_pictures(real_data / "odd", ("cat", "dog"))
+def test_real_images_are_read_as_they_are(real_data):
+    dataset = load_images(real_data / "odd", ("cat", "dog"))
     found = reasons(dataset)
     assert set(found) == {"text.jpg", "zero_bytes.jpg"}
     turned = dataset.images.set_index("id").loc["exif6_dog"]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.data import demo
 from engine.data.demo import DemoSummary, draw_demo
-from engine.data.drawing.image import draw_picture
+from engine.data.drawing.image import draw_image
 from engine.errors import Refused
 
 KINDS = {
@@ -68,7 +68,7 @@ def test_layout_is_that_of_the_competition(drawn: DemoSummary) -> None:
     assert sample == ["id,label", *(f"{number},0.5" for number in range(1, 31)), ""]
 
 
-def test_pictures_are_jpegs_of_about_500_by_375(drawn: DemoSummary) -> None:
+def test_images_are_jpegs_of_about_500_by_375(drawn: DemoSummary) -> None:
     sizes = []
     for path in sorted((drawn.folder / "test").iterdir()):
         with Image.open(path) as image:
@@ -86,7 +86,7 @@ def test_planted_table_names_files_that_exist(drawn: DemoSummary) -> None:
     assert Counter(row["kind"] for row in rows) == drawn.planted
 
 
-def test_exactly_the_named_picture_does_not_decode(drawn: DemoSummary) -> None:
+def test_exactly_the_named_image_does_not_decode(drawn: DemoSummary) -> None:
     broken = [
         path.relative_to(drawn.folder).as_posix()
         for path in sorted(drawn.folder.rglob("*.jpg"))
@@ -98,9 +98,9 @@ def test_exactly_the_named_picture_does_not_decode(drawn: DemoSummary) -> None:
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_every_kind_is_planted_at_the_default_size(seed: int) -> None:
-    pictures = demo._plan(1200, 300, seed)
-    train = Counter(picture.kind for picture in pictures[:1200])
-    test = Counter(picture.kind for picture in pictures[1200:])
+    images = demo._plan(1200, 300, seed)
+    train = Counter(image.kind for image in images[:1200])
+    test = Counter(image.kind for image in images[1200:])
     assert set(train) - {""} == KINDS - {"near-duplicate"}
     assert set(test) - {""} == KINDS - {"wrong-label", "undecodable"}
     assert train["undecodable"] == 1
@@ -110,9 +110,9 @@ def test_every_kind_is_planted_at_the_default_size(seed: int) -> None:
 
 
 def test_wrong_labels_draw_the_animal_the_name_does_not_say() -> None:
-    for picture in demo._plan(1200, 300, 0)[:1200]:
-        says = picture.path.removeprefix("train/").split(".")[0]
-        assert (picture.animal != says) == (picture.kind == "wrong-label")
+    for image in demo._plan(1200, 300, 0)[:1200]:
+        says = image.path.removeprefix("train/").split(".")[0]
+        assert (image.animal != says) == (image.kind == "wrong-label")
 
 
 def test_near_duplicates_look_like_their_plain_source_but_are_other_bytes(
@@ -142,7 +142,7 @@ def test_near_duplicates_look_like_their_plain_source_but_are_other_bytes(
 def test_planted_darkness_and_blur_are_there_to_see(tmp_path: Path) -> None:
     light, sharpness = {}, {}
     for kind in ("", "darkness", "blur"):
-        image = draw_picture(np.random.default_rng(5), "cat", kind, "leaves")
+        image = draw_image(np.random.default_rng(5), "cat", kind, "leaves")
         grey = np.asarray(image.convert("L"), dtype=float)
         light[kind], sharpness[kind] = grey.mean(), np.abs(np.diff(grey)).mean()
     assert light["darkness"] < light[""] / 3
@@ -155,17 +155,15 @@ def test_same_seed_gives_same_bytes_and_another_seed_does_not(
     again = draw_demo(tmp_path / "again", train=40, test=30, seed=3)
     other = draw_demo(tmp_path / "other", train=20, test=1, seed=4)
     assert _contents(again.folder) == _contents(drawn.folder)
-    pictures = _contents(drawn.folder)
+    images = _contents(drawn.folder)
     assert all(
-        content != pictures[path]
+        content != images[path]
         for path, content in _contents(other.folder).items()
         if path.startswith("train/")
     )
 
 
-def test_a_picture_does_not_depend_on_how_many_there_are(
-    drawn: DemoSummary, tmp_path: Path
-) -> None:
+def test_an_image_does_not_depend_on_how_many_there_are(drawn: DemoSummary, tmp_path: Path) -> None:
     fewer = draw_demo(tmp_path / "fewer", train=20, test=5, seed=3)
     copies = {row["path"] for row in _planted(fewer.folder) if row["kind"] == "near-duplicate"}
     more = _contents(drawn.folder)
@@ -192,7 +190,7 @@ def test_another_demo_is_refused_in_the_same_folder(
         draw_demo(drawn.folder, **wanted)
 
 
-def test_a_demo_with_a_picture_missing_is_not_taken_as_whole(tmp_path: Path) -> None:
+def test_a_demo_with_an_image_missing_is_not_taken_as_whole(tmp_path: Path) -> None:
     folder = draw_demo(tmp_path / "demo", train=20, test=1).folder
     (folder / "train" / "cat.3.jpg").unlink()
     with pytest.raises(Refused, match="is not empty"):

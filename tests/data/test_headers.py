@@ -1,4 +1,4 @@
-"""What the first bytes say: format, upright size, and why a file is no picture."""
+"""What the first bytes say: format, upright size, and why a file is no image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 import zlib
 
 import pytest
-import tiny_pictures as tiny
+import tiny_images as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
@@ -27,16 +27,16 @@ def png_of(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_format_is_told_by_content(format):
-    content = tiny.picture("cat", format=format)
+    content = tiny.image_bytes("cat", format=format)
     assert sniff(content) == format
     assert upright_size(content) == (40, 30)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"GIF88a", b"RIFF....WAVE", b"\xff\xd8"])
 def test_what_has_no_known_beginning_is_refused(content):
-    with pytest.raises(Unreadable, match="empty" if not content else "not a picture"):
+    with pytest.raises(Unreadable, match="empty" if not content else "not an image"):
         sniff(content)
-    with pytest.raises(Unreadable, match="empty" if not content else "not a picture"):
+    with pytest.raises(Unreadable, match="empty" if not content else "not an image"):
         upright_size(content)
 
 
@@ -65,12 +65,12 @@ def test_a_hundred_megapixels_are_the_limit():
 
 
 def test_pixels_are_not_decoded():
-    content = tiny.picture("cat", format="PNG")
+    content = tiny.image_bytes("cat", format="PNG")
     assert upright_size(content[:60]) == (40, 30)
 
 
 def test_a_broken_exif_block_counts_as_upright_and_warns_nobody():
-    plain = tiny.picture("cat")
+    plain = tiny.image_bytes("cat")
     block = b"Exif\0\0II*\0\xff\xff\xff\xff"
     content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + plain[2:]
     with warnings.catch_warnings():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_pictures as tiny
+import tiny_images as tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ LOSSLESS: dict[str, dict[str, Any]] = {
 
 
 def scene(width: int = 40, height: int = 30) -> Image.Image:
-    """Draw a picture without any symmetry: red to the right, green downwards, a blue corner."""
+    """Draw an image without any symmetry: red to the right, green downwards, a blue corner."""
     x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     corner = np.zeros((height, width))
     corner[: height // 3, : width // 3] = 255
@@ -250,7 +250,7 @@ def test_bytes_between_segments_are_forgiven():
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_half_a_picture_of_any_format_is_refused(format):
+def test_half_an_image_of_any_format_is_refused(format):
     content = saved(Image.fromarray(random_pixels(64, 48)), format)
     assert reason(content[: len(content) // 2])
 
@@ -277,13 +277,13 @@ def random_pixels(width: int, height: int) -> np.ndarray:
         b"II*\0",
     ],
 )
-def test_what_is_no_picture_is_refused(content):
+def test_what_is_no_image_is_refused(content):
     assert reason(content)
 
 
-def test_a_picture_is_known_by_content_not_by_name(tmp_path):
+def test_an_image_is_known_by_content_not_by_name(tmp_path):
     path = tmp_path / "photo.jpg"
-    path.write_bytes(tiny.picture("cat", format="PNG"))
+    path.write_bytes(tiny.image_bytes("cat", format="PNG"))
     assert np.array_equal(pixels(path.read_bytes()), oracle(path.read_bytes()))
 
 
@@ -298,7 +298,7 @@ def test_above_a_hundred_megapixels_nothing_is_decoded():
     st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]),
     st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=5),
 )
-def test_changed_bytes_give_a_picture_or_a_reason(format, changes):
+def test_changed_bytes_give_an_image_or_a_reason(format, changes):
     content = bytearray(saved(scene(16, 12), format))
     for position, value in changes:
         content[position % len(content)] = value
@@ -312,11 +312,11 @@ def test_changed_bytes_give_a_picture_or_a_reason(format, changes):
 
 
 @pytest.mark.parametrize("name", ["exif6_dog.jpg", "cat_png.png", "gray_L_dog.jpg"])
-def test_real_pictures_are_decoded_as_pillow_does(real_data, name):
+def test_real_images_are_decoded_as_pillow_does(real_data, name):
     assert_alike((real_data / "odd" / name).read_bytes(), mean=1.0)
 
 
-def test_real_pictures_of_unusual_kinds(real_data):
+def test_real_images_of_unusual_kinds(real_data):
     assert_alike((real_data / "odd" / "cmyk_dog.jpg").read_bytes(), mean=6.0)
     sixteen = (real_data / "odd" / "gray16.png").read_bytes()
     with Image.open(io.BytesIO(sixteen)) as image:

@@ -1,4 +1,4 @@
-"""A run from another tool's predictions: rows find their pictures, and none is lost silently."""
+"""A run from another tool's predictions: rows find their images, and none is lost silently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_pictures as tiny
+import tiny_images as tiny
 from sklearn.metrics import accuracy_score, log_loss
 
 from engine.data.import_predictions import import_run
@@ -82,27 +82,27 @@ def test_one_column_for_the_positive_class(tmp_path, write):
         ("id", "cat/sub/train-cat-one.jpg"),
     ],
 )
-def test_a_picture_is_found_by_path_name_or_stem(tmp_path, write, row):
+def test_an_image_is_found_by_path_name_or_stem(tmp_path, write, row):
     column, value = row
     data = tmp_path / "data"
     for path in ("train/cat/1.jpg", "train/dog/1.jpg", "valid/dog/2.jpg"):
-        tiny.put(data / path, tiny.picture(path))
-    tiny.put(data / "train/cat/train-cat-one.jpg", tiny.picture("cat"))
+        tiny.put(data / path, tiny.image_bytes(path))
+    tiny.put(data / "train/cat/train-cat-one.jpg", tiny.image_bytes("cat"))
     expected = value if value.startswith("train/") else "train/cat/train-cat-one.jpg"
     run = import_run(write(f"{column},cat,dog\n{value},0.5,0.5\n"), data)
     assert list(paths(run, "test").values()) == [expected]
     assert run.images["path"].tolist() == [expected]
 
 
-def test_a_name_that_fits_two_pictures_fits_none(tmp_path, write):
+def test_a_name_that_fits_two_images_fits_none(tmp_path, write):
     data = tiny.class_folders(tmp_path / "data", each=2)
-    tiny.put(data / "cat" / "own.jpg", tiny.picture("cat", 9))
+    tiny.put(data / "cat" / "own.jpg", tiny.image_bytes("cat", 9))
     run = import_run(write("id,cat,dog\n0,0.5,0.5\nown,0.5,0.5\n"), data)
     assert run.images["id"].tolist() == ["own"]
     assert set(reasons(run)) == {"0"}
 
 
-def test_missing_and_bad_pictures_are_quarantined_but_keep_their_rows(tmp_path, write):
+def test_missing_and_bad_images_are_quarantined_but_keep_their_rows(tmp_path, write):
     data = tiny.kaggle(tmp_path / "data", train=1, test=1)
     tiny.put(data / "test" / "2.jpg", b"")
     run = import_run(
@@ -139,7 +139,7 @@ def test_nothing_found_is_refused_and_leaves_no_run(tmp_path, write):
     assert list_runs() == []
 
 
-def test_the_pictures_and_the_table_are_only_read(tmp_path, write):
+def test_the_images_and_the_table_are_only_read(tmp_path, write):
     data = tiny.kaggle(tmp_path / "data", train=1, test=1)
     file = write("id,cat,dog\n1,0.5,0.5\n")
     before = {path: path.stat().st_mtime_ns for path in [data, *data.rglob("*"), file]}

@@ -1,4 +1,4 @@
-"""Every layout is listed with split, label and id, and nothing else is taken for a picture."""
+"""Every layout is listed with split, label and id, and nothing else is taken for an image."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import tiny_pictures as tiny
+import tiny_images as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data.layouts import all_pictures, find_pictures
+from engine.data.layouts import all_images, find_images
 from engine.errors import Refused
 
 CAT_DOG = ("cat", "dog")
 
 
 def rows(data: Path, classes: tuple[str, ...] = ()) -> list[tuple[str, str | None, str]]:
-    """Return split, label and id of each picture, in the order of the listing."""
-    pictures = find_pictures(data, classes).pictures
-    assert list(pictures.columns) == ["id", "path", "split", "label"]
-    return list(zip(pictures["split"], pictures["label"], pictures["id"], strict=True))
+    """Return split, label and id of each image, in the order of the listing."""
+    images = find_images(data, classes).images
+    assert list(images.columns) == ["id", "path", "split", "label"]
+    return list(zip(images["split"], images["label"], images["id"], strict=True))
 
 
 def refusal(data: Path, classes: tuple[str, ...] = ()) -> str:
     with pytest.raises(Refused) as caught:
-        find_pictures(data, classes)
+        find_images(data, classes)
     message = str(caught.value)
     assert str(data) in message and "\n" not in message and message.endswith(".")
     return message
@@ -53,10 +53,10 @@ KAGGLE = [
 def test_a_kaggle_folder(tmp_path):
     data = tiny.kaggle(tmp_path / "data", train=2, test=2)
     assert rows(data) == KAGGLE
-    listing = find_pictures(data)
+    listing = find_images(data)
     assert listing.root == data
-    assert listing.pictures["path"].tolist()[0] == "test/1.jpg"
-    assert all((data / path).is_file() for path in listing.pictures["path"])
+    assert listing.images["path"].tolist()[0] == "test/1.jpg"
+    assert all((data / path).is_file() for path in listing.images["path"])
 
 
 @pytest.mark.parametrize("inner", [True, False])
@@ -64,8 +64,8 @@ def test_archives_read_as_the_folders_they_hold(tmp_path, inner):
     data = tiny.zipped(tiny.kaggle(tmp_path / "data", train=2, test=2), inner=inner)
     assert sorted(path.name for path in data.iterdir()) == ["test.zip", "train.zip"]
     assert rows(data) == KAGGLE
-    listing = find_pictures(data)
-    assert all((listing.root / path).is_file() for path in listing.pictures["path"])
+    listing = find_images(data)
+    assert all((listing.root / path).is_file() for path in listing.images["path"])
     assert sorted(path.name for path in data.iterdir()) == ["test.zip", "train.zip"]
 
 
@@ -114,7 +114,7 @@ def test_class_folders_may_be_links_and_links_may_run_in_circles(tmp_path):
     (tmp_path / "data" / "cat").symlink_to(tmp_path / "far" / "away")
     (tmp_path / "data" / "dog" / "up").symlink_to(tmp_path / "data")
     assert rows(tmp_path / "data") == [("train", "cat", "cat/1"), ("train", "dog", "dog/1")]
-    assert find_pictures(tmp_path / "data").ignored == 1
+    assert find_images(tmp_path / "data").ignored == 1
 
 
 def test_a_name_without_number_has_no_label(tmp_path):
@@ -129,9 +129,9 @@ def test_a_name_without_number_has_no_label(tmp_path):
 def test_csv_with_and_without_split(tmp_path):
     plain = tiny.csv_list(tmp_path / "plain", train=1, test=1)
     assert rows(plain) == [
-        ("test", None, "pictures/test--0"),
-        ("train", "cat", "pictures/train-cat-0"),
-        ("train", "dog", "pictures/train-dog-0"),
+        ("test", None, "images/test--0"),
+        ("train", "cat", "images/train-cat-0"),
+        ("train", "dog", "images/train-dog-0"),
     ]
     split = tiny.csv_list(tmp_path / "split", train=1, valid=1, test=1, split=True)
     assert [(part, label) for part, label, _ in rows(split)] == [
@@ -141,7 +141,7 @@ def test_csv_with_and_without_split(tmp_path):
         ("valid", "cat"),
         ("valid", "dog"),
     ]
-    assert find_pictures(split).root == tmp_path / "split"
+    assert find_images(split).root == tmp_path / "split"
 
 
 def test_csv_ids_paths_and_gaps(tmp_path):
@@ -153,14 +153,14 @@ def test_csv_ids_paths_and_gaps(tmp_path):
         b"x y,,/far/c.jpg,,\r\n"
     )
     assert rows(file) == [("test", None, "x y"), ("train", "NA", "001"), ("valid", "cat", "1")]
-    assert find_pictures(file).pictures["path"].tolist() == ["/far/c.jpg", "a, b.jpg", "b.jpg"]
+    assert find_images(file).images["path"].tolist() == ["/far/c.jpg", "a, b.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize(
     ("content", "what"),
     [
         ("", "cannot be read"),
-        ("path,label\n", "no picture"),
+        ("path,label\n", "no image"),
         ("file,label\na.jpg,cat\n", "columns path and label"),
         ("path,label\na.jpg,cat\na.jpg,dog\n", "'a.jpg'"),
         ("path,label,split\na.jpg,cat,holdout\n", "'holdout'"),
@@ -194,7 +194,7 @@ def test_flat_folder_to_predict(tmp_path):
     ]
 
 
-def test_predicting_on_competition_data_means_its_test_pictures(tmp_path):
+def test_predicting_on_competition_data_means_its_test_images(tmp_path):
     data = tiny.kaggle(tmp_path / "data", train=2, test=2)
     assert rows(data, CAT_DOG) == KAGGLE[:2]
     shutil.rmtree(data / "train")
@@ -250,7 +250,7 @@ def test_the_extension_stays_only_where_two_would_clash(tmp_path):
 def test_ids_are_unique_whatever_the_names(names):
     with tempfile.TemporaryDirectory() as folder:
         data = touch(Path(folder), *(f"x/{name}" for name in names))
-        found = find_pictures(data, CAT_DOG).pictures
+        found = find_images(data, CAT_DOG).images
     assert len(found) == len(names)
     assert found["id"].is_unique
     assert found["id"].is_monotonic_increasing
@@ -261,39 +261,39 @@ def test_names_from_strangers(tmp_path):
     names = [b"a\nb.1.jpg", b"caf\xc3\xa9.2.jpg", b"\xff\xfe.3.jpg", b"\xff\xfd.4.jpg", b" .5.jpg"]
     for name in names:
         tiny.put(data / "train" / os.fsdecode(name), b"x")
-    found = find_pictures(data).pictures
+    found = find_images(data).images
     assert set(found["id"]) == {"a\nb.1", "café.2", r"\udcff\udcfe.3", r"\udcff\udcfd.4", " .5"}
     assert {os.fsencode(path) for path in found["path"]} == {b"train/" + name for name in names}
 
 
-def test_what_is_no_picture_is_counted_and_passed_over(tmp_path):
+def test_what_is_no_image_is_counted_and_passed_over(tmp_path):
     data = tiny.kaggle(tmp_path / "data", train=1, test=0)
     touch(data / "train", "Thumbs.db", ".DS_Store", "notes.txt", "__MACOSX/._cat.0.jpg")
     touch(data / "train", ".hidden/cat.5.jpg")
     assert rows(data) == [("train", "cat", "cat.0"), ("train", "dog", "dog.0")]
-    assert find_pictures(data).ignored == 5
+    assert find_images(data).ignored == 5
 
 
-def test_all_pictures_are_listed_without_labels(tmp_path):
+def test_all_images_are_listed_without_labels(tmp_path):
     data = tiny.image_folder(tmp_path / "data", train=1, valid=0, test=1)
-    listing = all_pictures(data)
-    assert listing.pictures["path"].tolist() == [
+    listing = all_images(data)
+    assert listing.images["path"].tolist() == [
         "test/cat/0.jpg",
         "test/dog/0.jpg",
         "train/cat/0.jpg",
         "train/dog/0.jpg",
     ]
-    assert listing.pictures["label"].isna().all()
+    assert listing.images["label"].isna().all()
     with pytest.raises(Refused, match="nowhere"):
-        all_pictures(tmp_path / "nowhere")
+        all_images(tmp_path / "nowhere")
 
 
 def test_missing_empty_and_strange_data_is_refused(tmp_path):
     assert "does not exist" in refusal(tmp_path / "nowhere")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "no pictures" in refusal(empty)
-    assert "no pictures" in refusal(empty, CAT_DOG)
+    assert "no images" in refusal(empty)
+    assert "no images" in refusal(empty, CAT_DOG)
     assert "neither" in refusal(touch(tmp_path, "film.mp4") / "film.mp4")
     assert "cannot be read" in refusal(tmp_path / "a\0b")
     assert "cannot be read" in refusal(tmp_path / ("x" * 300))

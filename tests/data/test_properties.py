@@ -1,4 +1,4 @@
-"""Properties of pictures: measured right, once, by content, whatever lies in the folder."""
+"""Properties of images: measured right, once, by content, whatever lies in the folder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine.data import properties
 from engine.data.headers import Unreadable
 from engine.data.properties import (
     facts_of,
+    image_properties,
     measure,
-    picture_properties,
     properties_path,
     unmeasured,
 )
@@ -39,8 +39,8 @@ def grain(seed: int = 0, size: tuple[int, int] = (60, 80)) -> np.ndarray:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run of four labelled pictures: two good ones, one broken, one gone; and one to test."""
-    root = tmp_path / "pictures"
+    """A run of four labelled images: two good ones, one broken, one gone; and one to test."""
+    root = tmp_path / "images"
     root.mkdir()
     contents = {"a": encoded(grain(1)), "b": encoded(np.full((40, 20), 51, np.uint8)), "c": b"no"}
     rows = []
@@ -66,7 +66,7 @@ def ids(*names: str) -> pa.StringArray:
     return pa.array(names, pa.string())
 
 
-def test_a_picture_is_measured_as_numpy_and_scipy_do():
+def test_an_image_is_measured_as_numpy_and_scipy_do():
     levels = grain()
     brightness, contrast, sharpness = measure(encoded(levels))
     grey = levels / 255
@@ -104,8 +104,8 @@ def test_what_cannot_be_decoded_is_unreadable(content):
         measure(content)
 
 
-def test_each_picture_is_measured_once_and_found_by_its_content(run, monkeypatch):
-    found = picture_properties(run, "valid", ids("a", "b", "c", "gone", "unknown"))
+def test_each_image_is_measured_once_and_found_by_its_content(run, monkeypatch):
+    found = image_properties(run, "valid", ids("a", "b", "c", "gone", "unknown"))
     assert found["brightness"].tolist() == pytest.approx(
         [grain(1).mean() / 255, 0.2, np.nan, np.nan, np.nan], abs=1e-5, nan_ok=True
     )
@@ -114,13 +114,13 @@ def test_each_picture_is_measured_once_and_found_by_its_content(run, monkeypatch
     assert found["bytes"].tolist()[2] == 2 and found["cause"].isna().all()
     (run.data_root / "a.png").rename(run.data_root / "z.png")
     monkeypatch.setattr(properties, "measure", lambda content: pytest.fail("measured again"))
-    again = picture_properties(run, "valid", ids("b", "a"))
+    again = image_properties(run, "valid", ids("b", "a"))
     assert again["brightness"].tolist() == found["brightness"][[1, 0]].tolist()
 
 
-def test_a_picture_that_has_changed_since_is_not_measured(run):
+def test_an_image_that_has_changed_since_is_not_measured(run):
     (run.data_root / "a.png").write_bytes(encoded(grain(9)))
-    found = picture_properties(run, "valid", ids("a", "b"))
+    found = image_properties(run, "valid", ids("a", "b"))
     assert np.isnan(found["sharpness"][0]) and found["sharpness"][1] == 0
     assert unmeasured(facts_of(run, "valid", ids("a", "b"))) == {
         hashlib.sha256(encoded(grain(1))).hexdigest()
@@ -128,9 +128,9 @@ def test_a_picture_that_has_changed_since_is_not_measured(run):
 
 
 def test_a_damaged_cache_is_made_again(run):
-    first = picture_properties(run, "valid", ids("a", "b"))
+    first = image_properties(run, "valid", ids("a", "b"))
     properties_path().write_bytes(b"nothing")
-    pd.testing.assert_frame_equal(picture_properties(run, "valid", ids("a", "b")), first)
+    pd.testing.assert_frame_equal(image_properties(run, "valid", ids("a", "b")), first)
 
 
 def test_parts_are_kept_as_they_are_done_and_join_those_of_others(run, monkeypatch):
@@ -139,7 +139,7 @@ def test_parts_are_kept_as_they_are_done_and_join_those_of_others(run, monkeypat
     facts = facts_of(run, "valid", ids("a", "b"))
     only_b = {facts["sha256"][1]}
     properties.measure_all(run.data_root, facts, only_b)
-    picture_properties(run, "valid", ids("a", "b"), lambda *step: told.append(step))
+    image_properties(run, "valid", ids("a", "b"), lambda *step: told.append(step))
     assert told == [("measure", 1, 1)]  # only what was missing
     assert not unmeasured(facts)
 
@@ -147,11 +147,11 @@ def test_parts_are_kept_as_they_are_done_and_join_those_of_others(run, monkeypat
 def test_a_cause_comes_from_the_verdict(run):
     sha256 = facts_of(run, "valid", ids("b"))["sha256"][0]
     say(Verdict(sha256, "hard", cause="scale"))
-    cause = picture_properties(run, "valid", ids("a", "b"))["cause"]
+    cause = image_properties(run, "valid", ids("a", "b"))["cause"]
     assert cause.isna().tolist() == [True, False] and cause[1] == "scale"
 
 
-def test_test_pictures_are_no_labelled_ones(run):
+def test_test_images_are_no_labelled_ones(run):
     assert facts_of(run, "folds", ids("a", "t"))["sha256"].notna().tolist() == [True, False]
 
 

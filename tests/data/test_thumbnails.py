@@ -1,4 +1,4 @@
-"""Thumbnails: upright, small, made once; the picture is only read."""
+"""Thumbnails: upright, small, made once; the image is only read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_pictures as tiny
+import tiny_images as tiny
 from PIL import Image, ImageOps
 
 from engine.data.headers import Unreadable
@@ -90,7 +90,7 @@ def test_the_short_side_is_224_at_most_and_nothing_is_enlarged(size, expected, f
     assert small.shape[1::-1] == expected
 
 
-def test_a_thumbnail_is_made_once_and_the_picture_only_read(tmp_path, workspace):
+def test_a_thumbnail_is_made_once_and_the_image_only_read(tmp_path, workspace):
     content = saved(scene(500, 400), "JPEG")
     path = tiny.put(tmp_path / "data" / "cat.jpg", content)
     path.chmod(0o444)
@@ -104,13 +104,13 @@ def test_a_thumbnail_is_made_once_and_the_picture_only_read(tmp_path, workspace)
     assert [file.read_bytes() for file in workspace.rglob("*.jpg")] == [first]
 
 
-def test_a_changed_picture_is_not_kept_under_the_old_checksum(tmp_path, workspace):
-    path = tiny.put(tmp_path / "cat.jpg", tiny.picture("cat"))
+def test_a_changed_image_is_not_kept_under_the_old_checksum(tmp_path, workspace):
+    path = tiny.put(tmp_path / "cat.jpg", tiny.image_bytes("cat"))
     assert thumbnail(path, "0" * 64)
     assert not list(workspace.rglob("*.jpg"))
 
 
-def test_a_missing_or_bad_picture_has_a_reason(tmp_path, workspace):
+def test_a_missing_or_bad_image_has_a_reason(tmp_path, workspace):
     with pytest.raises(Unreadable, match="No such file"):
         thumbnail(tmp_path / "gone.jpg", "0" * 64)
     half = saved(scene(300, 300), "JPEG")
@@ -122,15 +122,15 @@ def test_a_missing_or_bad_picture_has_a_reason(tmp_path, workspace):
     assert not list(workspace.rglob("*.jpg"))
 
 
-def test_a_broken_exif_block_does_not_hide_the_picture():
+def test_a_broken_exif_block_does_not_hide_the_image():
     plain = saved(scene(), "JPEG")
     block = b"Exif\0\0II*\0\xff\xff\xff\xff"
     broken = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + plain[2:]
     assert make_thumbnail(broken, SHORT_SIDE) == make_thumbnail(plain, SHORT_SIDE)
 
 
-def test_a_full_disk_costs_time_but_not_the_picture(tmp_path, workspace, monkeypatch):
-    content = tiny.picture("cat")
+def test_a_full_disk_costs_time_but_not_the_image(tmp_path, workspace, monkeypatch):
+    content = tiny.image_bytes("cat")
     path = tiny.put(tmp_path / "cat.jpg", content)
 
     def full(self: Path, data: bytes) -> int:

@@ -57,7 +57,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """On pictures as small as these, threads cost more than they give."""
+    """On images as small as these, threads cost more than they give."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

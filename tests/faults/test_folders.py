@@ -15,7 +15,7 @@ import pytest
 from engine.data import archives
 from engine.runs.run import list_runs, open_run
 from tests.faults.conftest import SMALL, Engine, snapshot
-from tests.support.tiny_images import TWO, image_folder, kaggle, picture, put, zipped
+from tests.support.tiny_images import TWO, image_bytes, image_folder, kaggle, put, zipped
 
 Pack = Callable[[Path], None]
 
@@ -24,7 +24,7 @@ def test_clutter_is_ignored_and_counted(engine: Engine, tmp_path: Path) -> None:
     data = kaggle(tmp_path / "data")
     for name in ("train/Thumbs.db", "train/.DS_Store", "test/desktop.ini", "test/._1.jpg"):
         put(data / name, b"x")
-    put(data / "train" / "__MACOSX" / "cat.9.jpg", picture("cat", 9))
+    put(data / "train" / "__MACOSX" / "cat.9.jpg", image_bytes("cat", 9))
     before = snapshot(data)
     said = engine("fit", data, *SMALL, "--json")
     assert said.code == 0
@@ -46,8 +46,8 @@ def test_names_of_all_kinds(engine: Engine, tmp_path: Path) -> None:
         "e\u0301.8",
     ]
     for number, name in enumerate(names):
-        put(data / "test" / f"{name}.jpg", picture("cat", 50 + number))
-    put(data / "test" / os.fsdecode(b"\xff\xfe.9.jpg"), picture("cat", 60))
+        put(data / "test" / f"{name}.jpg", image_bytes("cat", 50 + number))
+    put(data / "test" / os.fsdecode(b"\xff\xfe.9.jpg"), image_bytes("cat", 60))
     said = engine("fit", data, *SMALL, "--json")
     assert said.code == 0 and json.loads(said.out)["n"]["test"] == 4 + len(names)
     run = open_run("latest")
@@ -63,24 +63,24 @@ def test_names_of_all_kinds(engine: Engine, tmp_path: Path) -> None:
 
 def test_an_unknown_label_is_quarantined(engine: Engine, tmp_path: Path) -> None:
     data = image_folder(tmp_path / "data", train=8, valid=3, test=0)
-    put(data / "valid" / "bird" / "1.jpg", picture("bird", 1))
-    put(data / "train" / "unsorted.jpg", picture("cat", 400))
+    put(data / "valid" / "bird" / "1.jpg", image_bytes("bird", 1))
+    put(data / "train" / "unsorted.jpg", image_bytes("cat", 400))
     said = engine("fit", data, *SMALL, "--json")
     assert said.code == 0 and json.loads(said.out)["n"]["quarantined"] == 2
     run = open_run("latest")
     reasons = run.quarantine.set_index("path")["reason"]
-    assert "unknown label: no train picture is 'bird'" in reasons["valid/bird/1.jpg"]
+    assert "unknown label: no train image is 'bird'" in reasons["valid/bird/1.jpg"]
     assert "no label" in reasons["train/unsorted.jpg"]
     assert run.class_names == ("cat", "dog")
 
 
 FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda data: None, "does not exist"),
-    "empty": (lambda data: data.mkdir(), "holds no pictures"),
+    "empty": (lambda data: data.mkdir(), "holds no images"),
     "a single class": (lambda data: kaggle(data, classes=("cat",)), "single class, 'cat'"),
-    "no labels": (lambda data: put(data / "train" / "a.jpg", picture("cat")), "no labelled"),
+    "no labels": (lambda data: put(data / "train" / "a.jpg", image_bytes("cat")), "no labelled"),
     "all bad": (lambda data: [put(data / "train" / f"{c}.1.jpg", b"") for c in TWO], "no labelled"),
-    "a picture": (lambda data: put(data, picture("cat")), "neither a folder, a CSV nor a zip"),
+    "an image": (lambda data: put(data, image_bytes("cat")), "neither a folder, a CSV nor a zip"),
     "a fifo": (lambda data: os.mkfifo(data), "neither a folder, a CSV nor a zip"),
     "a device": (lambda data: data.symlink_to("/dev/zero"), "neither a folder, a CSV nor a zip"),
     "a link in a circle": (lambda data: data.symlink_to(data), "levels of symbolic links"),
@@ -100,23 +100,23 @@ def test_a_folder_that_holds_nothing_to_fit_is_refused(
 
 LISTS = {
     "no header": (b"a.jpg,cat\n", "needs the columns path and label"),
-    "no rows": (b"path,label\n", "lists no picture"),
+    "no rows": (b"path,label\n", "lists no image"),
     "nothing": (b"", "cannot be read as a CSV"),
-    "binary": (picture("cat"), "cannot be read as a CSV"),
-    "UTF-16": ("path,label\na.jpg,cat\n".encode("utf-16"), "pictures.csv"),
+    "binary": (image_bytes("cat"), "cannot be read as a CSV"),
+    "UTF-16": ("path,label\na.jpg,cat\n".encode("utf-16"), "images.csv"),
     "ragged": (b"path,label\na.jpg\nb.jpg,cat,1,2\n", "cannot be read as a CSV"),
     "a path twice": (b"path,label\na.jpg,cat\na.jpg,dog\n", "more than once: 'a.jpg'"),
     "a strange split": (b"path,label,split\na.jpg,cat,nowhere\n", "'nowhere'"),
     "no path": (b"path,label\n,cat\n", "no path in row '1'"),
-    "none there": (b"path,label\na.jpg,cat\nb.jpg,dog\n", "no labelled picture"),
+    "none there": (b"path,label\na.jpg,cat\nb.jpg,dog\n", "no labelled image"),
 }
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_that_cannot_be_used_is_refused(name: str, engine: Engine, tmp_path: Path) -> None:
     content, what = LISTS[name]
-    said = engine("fit", put(tmp_path / "pictures.csv", content), *SMALL)
-    assert "pictures.csv" in said.refusal and what in said.refusal
+    said = engine("fit", put(tmp_path / "images.csv", content), *SMALL)
+    assert "images.csv" in said.refusal and what in said.refusal
 
 
 @pytest.mark.parametrize("what", ["train", "train/cat", "test"])
@@ -144,7 +144,7 @@ def _members(*names: str, content: bytes | None = None) -> Pack:
     def pack(path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             for name in names:
-                archive.writestr(name, picture("cat", 1) if content is None else content)
+                archive.writestr(name, image_bytes("cat", 1) if content is None else content)
 
     return pack
 
@@ -165,7 +165,7 @@ def _whole(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for label in TWO:
             for n in range(6):
-                archive.writestr(f"train/{label}.{n}.jpg", picture(label, n))
+                archive.writestr(f"train/{label}.{n}.jpg", image_bytes(label, n))
 
 
 def _truncated(path: Path) -> None:
@@ -251,6 +251,6 @@ def test_what_is_no_data_is_refused_before_any_weights_are_fetched(
 ) -> None:
     asked: list[object] = []
     monkeypatch.setattr("engine.model.fit.find_weights", lambda *given: asked.append(given))
-    (tmp_path / "README.md").write_text("# Not a picture\n")
+    (tmp_path / "README.md").write_text("# Not an image\n")
     assert "neither a folder, a CSV nor a zip" in engine("fit", tmp_path / "README.md").refusal
     assert asked == []

@@ -21,7 +21,7 @@ from dashboard.views.train import data as train_data
 from engine.analysis.report import report
 from engine.competition.prepare import prepare_submission
 from engine.data.import_predictions import import_run
-from engine.data.layouts import find_pictures
+from engine.data.layouts import find_images
 from engine.errors import Refused
 from engine.runs import jobs
 from engine.runs.run import Run, create_run, list_runs, open_run
@@ -29,12 +29,12 @@ from tests.conftest import ROOT
 from tests.faults.test_security import browser
 from tests.support.pages import APP
 from tests.support.small_fits import home
-from tests.support.tiny_images import picture, put
+from tests.support.tiny_images import image_bytes, put
 
 JPEG_CASES = 3000
 
 
-def test_mutated_jpegs_are_pictures_or_have_a_reason() -> None:
+def test_mutated_jpegs_are_images_or_have_a_reason() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.mutations", str(JPEG_CASES), "0"],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
@@ -50,10 +50,10 @@ def test_mutated_jpegs_are_pictures_or_have_a_reason() -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with pictures a.jpg, b.jpg and a workspace with a finished run."""
+    """Return a folder with images a.jpg, b.jpg and a workspace with a finished run."""
     folder = tmp_path_factory.mktemp("fuzz")
     for name in ("a", "b"):
-        put(folder / "pictures" / f"{name}.jpg", picture("cat", ord(name)))
+        put(folder / "images" / f"{name}.jpg", image_bytes("cat", ord(name)))
     with home(folder / "workspace"):
         browser.synthetic_runs.synthetic_run(folder, n=12, n_test=4)
     return folder
@@ -104,21 +104,21 @@ def tables(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=200)
 @given(tables())
-def test_any_list_of_pictures_is_read_or_refused(place: Path, content: bytes) -> None:
-    file = put(place / "pictures" / "list.csv", content)
-    listing = refused_or(find_pictures, file)
+def test_any_list_of_images_is_read_or_refused(place: Path, content: bytes) -> None:
+    file = put(place / "images" / "list.csv", content)
+    listing = refused_or(find_images, file)
     if listing is not None:
-        assert not listing.pictures.duplicated(["split", "id"]).any()
-        assert set(listing.pictures["split"]) <= {"train", "valid", "test"}
+        assert not listing.images.duplicated(["split", "id"]).any()
+        assert set(listing.images["split"]) <= {"train", "valid", "test"}
 
 
 @settings(max_examples=200)
 @given(tables())
 def test_any_predictions_are_imported_or_refused(place: Path, content: bytes) -> None:
-    (place / "pictures" / "list.csv").unlink(missing_ok=True)
+    (place / "images" / "list.csv").unlink(missing_ok=True)
     file = put(place / "theirs.csv", content)
     with home(place / "imports"):
-        run = refused_or(import_run, file, place / "pictures")
+        run = refused_or(import_run, file, place / "images")
         if run is not None:
             for split in ("valid", "test"):
                 if run.predictions_path(split).exists():
@@ -144,7 +144,7 @@ JSON = st.recursive(
 )  # fmt: skip
 CONFIG = ["format_version", "class_names", "created", "backbone", "data", "root", "n", "valid",
           "positive", "train_counts", "name", "request"]  # fmt: skip
-STATUS = ["state", "pid", "updated", "stage", "done", "total", "pictures_per_second", "message"]
+STATUS = ["state", "pid", "updated", "stage", "done", "total", "images_per_second", "message"]
 
 
 def everything_about(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""One folder with every bad and every odd picture at once, fitted by the command line."""
+"""One folder with every bad and every odd image at once, fitted by the command line."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from engine.runs.run import Run, open_run
 from tests.conftest import ROOT
 from tests.faults.conftest import SMALL, snapshot
 from tests.support.small_fits import home, small_options
-from tests.support.tiny_images import kaggle, picture, put
+from tests.support.tiny_images import image_bytes, kaggle, put
 
-PHOTO = picture("cat", 900, size=(300, 200))
-PHOTO_PNG = picture("cat", 901, "PNG", size=(300, 200))
+PHOTO = image_bytes("cat", 900, size=(300, 200))
+PHOTO_PNG = image_bytes("cat", 901, "PNG", size=(300, 200))
 MEMORY = 1_500 * 2**20  # of which PyTorch takes half; 400 megapixels would be 1,200 more
 
 
@@ -40,7 +40,7 @@ def saved(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
 
 
 def scene(seed: int = 0) -> Image.Image:
-    """Draw a picture without any symmetry, so that a wrong turn is seen."""
+    """Draw an image without any symmetry, so that a wrong turn is seen."""
     x, y = np.meshgrid(np.linspace(0, 255, 64), np.linspace(0, 255, 64))
     corner = np.where((x < 90) & (y < 90), 255, seed)
     return Image.fromarray(np.stack([x, y, corner], axis=-1).astype(np.uint8))
@@ -75,10 +75,10 @@ SCENE_JPEG = saved(scene(), "JPEG")
 
 BAD = {  # name: content, and what the reason says
     "zero bytes": (b"", "empty"),
-    "text": (b"this is no picture", "not a picture"),
-    "HTML": (b"<!DOCTYPE html><title>404</title>", "not a picture"),
-    "EPS": (saved(scene(), "EPS"), "not a picture"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+    "text": (b"this is no image", "not an image"),
+    "HTML": (b"<!DOCTYPE html><title>404</title>", "not an image"),
+    "EPS": (saved(scene(), "EPS"), "not an image"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
     "half a JPEG": (PHOTO[: len(PHOTO) // 2], "cut short"),
     "a JPEG without its last two bytes": (PHOTO[:-2], "cut short"),
     "a JPEG with a zero-filled tail": (PHOTO[:5000] + bytes(len(PHOTO) - 5000), "cut short"),
@@ -121,7 +121,7 @@ class Fitted:
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fitted]:
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     data = kaggle(folder / "data", train=12, test=3)
     names = {}
     contents = {name: content for name, (content, _) in [*BAD.items(), *ODD.items()]}
@@ -158,7 +158,7 @@ def path_of(fitted: Fitted, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_picture_is_quarantined_with_path_and_reason(name, fitted):
+def test_a_bad_image_is_quarantined_with_path_and_reason(name, fitted):
     quarantine = fitted.run.quarantine.set_index("path")["reason"]
     assert BAD[name][1] in quarantine[path_of(fitted, name)]
     assert path_of(fitted, name) not in set(fitted.run.images["path"])
@@ -182,7 +182,7 @@ def test_nothing_spoils_the_output_not_even_a_library_in_c(fitted):
     assert fitted.stderr == b""
 
 
-def test_no_program_was_started_for_a_picture(fitted):
+def test_no_program_was_started_for_an_image(fitted):
     assert not fitted.child_ran
 
 
@@ -192,7 +192,7 @@ def test_memory_stays_bounded_by_400_megapixels(fitted):
 
 @pytest.fixture(scope="module")
 def features(fitted: Fitted) -> dict[str, torch.Tensor]:
-    """Return what the network saw, by the picture's checksum."""
+    """Return what the network saw, by the image's checksum."""
     found: dict[str, torch.Tensor] = {}
     for shard in (fitted.workspace / "cache" / "features").rglob("*.safetensors"):
         tensors = load_file(shard)
@@ -202,7 +202,7 @@ def features(fitted: Fitted) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_picture_is_accepted_as_what_it_shows(name, fitted, features):
+def test_an_odd_image_is_accepted_as_what_it_shows(name, fitted, features):
     content, plain = ODD[name]
     assert path_of(fitted, name) in set(fitted.run.images["path"])
     seen = features[hashlib.sha256(content).hexdigest()]
@@ -216,7 +216,7 @@ def test_the_gallery_shows_upright_what_was_scored_upright(orientation, fitted):
     shown = []
     for number in (1, orientation):
         path = fitted.data / path_of(fitted, f"orientation {number}")
-        shown.append(gallery.small([gallery.Picture(path, "")])[0])
+        shown.append(gallery.small([gallery.ImageFile(path, "")])[0])
     assert shown[0].startswith("data:image/jpeg;base64,") and shown[0] == shown[1]
     upright, sideways = turned(1), saved(scene().transpose(Image.Transpose.ROTATE_90))
     assert hashlib.sha256(upright).digest() != hashlib.sha256(sideways).digest()
@@ -236,12 +236,12 @@ def test_the_same_bytes_under_two_labels_are_reported(fitted):
     assert expected in groups
 
 
-def test_pictures_changed_or_deleted_since_they_were_listed_are_quarantined(tmp_path):
+def test_images_changed_or_deleted_since_they_were_listed_are_quarantined(tmp_path):
     data = kaggle(tmp_path / "data", train=8, test=3)
 
     def meddle(stage: str, done: int, total: int) -> None:
         if stage == "list" and done == total:
-            put(data / "train" / "cat.1.jpg", picture("dog", 77))
+            put(data / "train" / "cat.1.jpg", image_bytes("dog", 77))
             (data / "train" / "dog.1.jpg").unlink()
             (data / "test" / "2.jpg").unlink()
 

@@ -29,7 +29,7 @@ from engine.runs.run import Run, create_run, list_runs
 from tests.conftest import ROOT
 from tests.support.client import Session
 from tests.support.pages import APP
-from tests.support.tiny_images import kaggle, picture, put, zipped
+from tests.support.tiny_images import image_bytes, kaggle, put, zipped
 
 SECRET = "not-for-any-page-1f6c"
 
@@ -56,7 +56,7 @@ class House:
         put(decoy / "config.json", json.dumps({**self.run.config, "name": SECRET}).encode())
         put(decoy / "status.json", b'{"state": "done"}')
         put(folder / "workspace" / "config.json", (decoy / "config.json").read_bytes())
-        put(folder / "outside.jpg", picture("cat", 5))
+        put(folder / "outside.jpg", image_bytes("cat", 5))
         self.server = browser.Server(folder)
         self.port = int(self.server.url.rpartition(":")[2])
 
@@ -198,28 +198,28 @@ def test_a_run_in_the_address_is_a_name_never_a_path(house: House) -> None:
     session.close()
 
 
-def test_a_picture_in_the_address_is_an_id_of_the_run(house: House) -> None:
+def test_an_image_in_the_address_is_an_id_of_the_run(house: House) -> None:
     ours = house.run.predictions().ids[0].as_py()
     session = Session(house.server.url)
     large = session.open("errors", {"run": house.run.name, "picture": ours})
     plain = session.open("errors", {"run": house.run.name})
     photos = plain.count("data:image/jpeg")
     assert large.count("data:image/jpeg") == photos + 1  # the large one
-    for picture_id in ("../outside.jpg", str(house.folder / "outside.jpg"), "/etc/passwd", "\0"):
-        shown = session.open("errors", {"run": house.run.name, "picture": picture_id})
+    for image_id in ("../outside.jpg", str(house.folder / "outside.jpg"), "/etc/passwd", "\0"):
+        shown = session.open("errors", {"run": house.run.name, "picture": image_id})
         assert shown.count("data:image/jpeg") == photos
     session.close()
 
 
-def test_a_path_in_the_predictions_shows_no_picture_outside_the_runs_table(
+def test_a_path_in_the_predictions_shows_no_image_outside_the_runs_table(
     tmp_path: Path, workspace: Path
 ) -> None:
-    outside = put(tmp_path / "outside.jpg", picture("cat", 5))
-    put(tmp_path / "pictures" / "a.jpg", picture("dog", 6))
+    outside = put(tmp_path / "outside.jpg", image_bytes("cat", 5))
+    put(tmp_path / "images" / "a.jpg", image_bytes("dog", 6))
     rows = f"id,path,label,p_cat,p_dog\na,a.jpg,dog,0.2,0.8\nb,{outside},cat,0.9,0.1\n"
     rows += "c,../outside.jpg,cat,0.9,0.1\n"
-    run = import_run(put(tmp_path / "theirs.csv", rows.encode()), tmp_path / "pictures")
-    shown = thumbnails.small(tiles.pictures_of(table(run.name), np.arange(3)))
+    run = import_run(put(tmp_path / "theirs.csv", rows.encode()), tmp_path / "images")
+    shown = thumbnails.small(tiles.images_of(table(run.name), np.arange(3)))
     assert [bool(uri) for uri in shown] == [True, False, False]
 
 
@@ -271,7 +271,7 @@ def _link(roots: Path) -> str:
     return str(roots / "allowed" / "link")
 
 
-def _linked_picture(roots: Path) -> str:
+def _linked_image(roots: Path) -> str:
     (roots / "allowed/data/train/cat.9.jpg").symlink_to(roots / "outside/train/cat.0.jpg")
     return str(roots / "allowed" / "data")
 
@@ -294,9 +294,9 @@ OUTSIDE = {
     "the way up": lambda roots: str(roots / "allowed" / "data" / ".." / ".." / "outside"),
     "a name that begins alike": lambda roots: str(kaggle(roots / "allowed-not")),
     "a link out": _link,
-    "a picture that is a link out": _linked_picture,
+    "an image that is a link out": _linked_image,
     "an archive that is a link out": _linked_archive,
-    "a list of pictures outside": _list_of_others,
+    "a list of images outside": _list_of_others,
     "a device": lambda roots: "/dev/zero",
     "the root": lambda roots: "/",
     "somebody's home": lambda roots: "~",

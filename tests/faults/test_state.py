@@ -26,7 +26,7 @@ from engine.runs.run import Run, list_runs, open_run
 from tests.conftest import ROOT
 from tests.faults.conftest import SMALL, Engine, snapshot
 from tests.support.kills import check_whole
-from tests.support.tiny_images import kaggle, picture, put
+from tests.support.tiny_images import image_bytes, kaggle, put
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ SHARDS: dict[str, Callable[[Path], object]] = {
     "bit-flipped": _flipped,
     "bit-flipped in its header": lambda path: _flipped(path, 12),
     "of another version": _newer,
-    "something else": lambda path: path.write_bytes(picture("cat")),
+    "something else": lambda path: path.write_bytes(image_bytes("cat")),
 }
 
 

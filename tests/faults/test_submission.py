@@ -20,7 +20,7 @@ from engine.model.fit import fit
 from engine.runs.run import Run, open_run
 from tests.faults.conftest import Engine
 from tests.support.small_fits import home, small_options
-from tests.support.tiny_images import kaggle, picture, put
+from tests.support.tiny_images import image_bytes, kaggle, put
 
 IDS = ["001", "01", "1", "abc", "1e3", "nan", "=1+1", "+2", "-3", "@4", "x y"]
 BOUNDS = ("--lower", "0.1", "--upper", "0.9")
@@ -28,11 +28,11 @@ BOUNDS = ("--lower", "0.1", "--upper", "0.9")
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Run]]:
-    """Return a workspace with a run whose test pictures have ids that invite misreading."""
+    """Return a workspace with a run whose test images have ids that invite misreading."""
     folder = tmp_path_factory.mktemp("submission")
     data = kaggle(folder / "data", train=8, test=0)
     for number, name in enumerate(IDS):
-        put(data / "test" / f"{name}.jpg", picture("cat", 700 + number))
+        put(data / "test" / f"{name}.jpg", image_bytes("cat", 700 + number))
     with home(folder / "workspace"):
         yield folder / "workspace", fit(small_options(data, epochs=2)).run
 
@@ -126,9 +126,9 @@ def test_what_is_no_probability_is_refused_on_the_way_in_and_on_the_way_out(
     bad, engine, fitted, tmp_path
 ):
     text = f"id,label,p_cat,p_dog\na,cat,0.5,0.5\nb,dog,{bad},{1 - bad}\n"
-    put(tmp_path / "pictures" / "a.jpg", picture("cat", 1))
+    put(tmp_path / "images" / "a.jpg", image_bytes("cat", 1))
     said = engine(
-        "import", put(tmp_path / "theirs.csv", text.encode()), "--images", tmp_path / "pictures"
+        "import", put(tmp_path / "theirs.csv", text.encode()), "--images", tmp_path / "images"
     )
     assert "theirs.csv" in said.refusal and "'b'" in said.refusal
 
@@ -151,9 +151,9 @@ def test_what_float32_rounded_to_one_is_clipped(engine, tmp_path):
     assert near == 1.0
     rows = ["a,cat,1.0", "b,dog,0.0", f"c,,{near}", "d,,0.0"]
     for row in rows:
-        put(tmp_path / "pictures" / f"{row[0]}.jpg", picture("cat", ord(row[0])))
+        put(tmp_path / "images" / f"{row[0]}.jpg", image_bytes("cat", ord(row[0])))
     file = put(tmp_path / "theirs.csv", "\n".join(["id,label,p_dog", *rows]).encode())
-    said = engine("import", file, "--images", tmp_path / "pictures", "--json")
+    said = engine("import", file, "--images", tmp_path / "images", "--json")
     assert said.code == 0, said
     run = open_run(json.loads(said.out)["run"])
     assert engine("submit", run.name, *BOUNDS, "--out", tmp_path / "out.csv").code == 0

@@ -1,4 +1,4 @@
-"""The page to hand on: one file, the figures of the report, text harmless, pictures inside."""
+"""The page to hand on: one file, the figures of the report, text harmless, images inside."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def assert_alone(page: str) -> None:
     assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
-def test_its_figures_and_pictures_are_the_reports(tmp_path):
+def test_its_figures_and_images_are_the_reports(tmp_path):
     run = synthetic_run(tmp_path, n=150, name="A run")
     page = written(run, tmp_path)
     assert_alone(page)
@@ -83,15 +83,15 @@ def test_its_figures_and_pictures_are_the_reports(tmp_path):
     low, high = found["log_loss_interval"]
     assert f"95 %: {low:.4f} to {high:.4f}" in read.text
     wanted = found["categories"]
-    pictures = [*wanted["random-correct"], *wanted["random-incorrect"], *wanted["most-uncertain"]]
+    images = [*wanted["random-correct"], *wanted["random-incorrect"], *wanted["most-uncertain"]]
     for category in ("most-correct", "most-incorrect"):
-        pictures += [p for group in wanted[category].values() for p in group]
-    assert len(read.sources) == len(pictures)
+        images += [p for group in wanted[category].values() for p in group]
+    assert len(read.sources) == len(images)
     sums = dict(zip(run.images["path"], run.images["sha256"], strict=True))
-    expected = {thumbnail(run.data_root / p["path"], sums[p["path"]]) for p in pictures}
+    expected = {thumbnail(run.data_root / p["path"], sums[p["path"]]) for p in images}
     assert {base64.b64decode(source.split(",")[1]) for source in read.sources} == expected
-    for picture in pictures:
-        assert picture["id"] in read.text and f"loss {picture['log_loss']:.3f}" in read.text
+    for image in images:
+        assert image["id"] in read.text and f"loss {image['log_loss']:.3f}" in read.text
     assert "Where it fails" in read.text and "slices" in read.text
     assert len(page) < 2_000_000
 
@@ -127,7 +127,7 @@ def test_many_classes_are_cut_to_those_that_err_most(tmp_path):
     assert 'class="matrix"' not in page and "predicted" in Read(page).text
 
 
-def test_a_picture_that_is_gone_is_said_to_be(tmp_path):
+def test_an_image_that_is_gone_is_said_to_be(tmp_path):
     run = synthetic_run(tmp_path, n=40)
     for path in run.data_root.glob("train/*.jpg"):
         path.unlink()

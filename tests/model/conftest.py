@@ -8,7 +8,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """On pictures as small as the tests', threads cost more than they give."""
+    """On images as small as the tests', threads cost more than they give."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -44,9 +44,9 @@ FAMILIES = {  # name: (side of the crop, path of the last layer)
 
 
 def _alive(name: str, crop: int) -> nn.Module:
-    """Return an untrained network whose scores differ between pictures.
+    """Return an untrained network whose scores differ between images.
 
-    Its batch normalisations have seen random pictures, so that folding them is no identity.
+    Its batch normalisations have seen random images, so that folding them is no identity.
     """
     network = load_network(name, NOTHING, 0, crop)
     torch.manual_seed(1)
@@ -65,13 +65,13 @@ def _alive(name: str, crop: int) -> nn.Module:
 def test_features_are_what_the_last_layer_reads_and_folding_keeps_them(name):
     crop, path = FAMILIES[name]
     network = _alive(name, crop)
-    pictures = torch.randn(3, 3, crop, crop)
+    images = torch.randn(3, 3, crop, crop)
     layer = copy.deepcopy(network.get_submodule(path))
     with torch.inference_mode():
-        scores = network(pictures)  # (3, 1000)
+        scores = network(images)  # (3, 1000)
         extractor, width = split_network(network)
-        features = extractor(pictures)
-        folded = for_inference(extractor, torch.float32, "cpu")(pictures)
+        features = extractor(images)
+        folded = for_inference(extractor, torch.float32, "cpu")(images)
         again = layer(features)
     spread = (scores - scores.mean(dim=0)).std().item()
     assert features.shape == (3, width) and spread > 1e-6
@@ -82,13 +82,13 @@ def test_features_are_what_the_last_layer_reads_and_folding_keeps_them(name):
 @pytest.mark.parametrize("name", ["squeezenet1_0", "squeezenet1_1"])
 def test_squeezenet_features_are_averaged_before_its_last_convolution(name):
     network = _alive(name, 64)
-    pictures = torch.randn(3, 3, 64, 64)
+    images = torch.randn(3, 3, 64, 64)
     layer = copy.deepcopy(network.classifier[1])
     with torch.inference_mode():
-        scores = layer(network.features(pictures)).mean(dim=(2, 3))  # without the ReLU
+        scores = layer(network.features(images)).mean(dim=(2, 3))  # without the ReLU
         extractor, width = split_network(network)
-        features = extractor(pictures)
-        folded = for_inference(extractor, torch.float32, "cpu")(pictures)
+        features = extractor(images)
+        folded = for_inference(extractor, torch.float32, "cpu")(images)
         again = features @ layer.weight.flatten(1).T + layer.bias
     assert features.shape == (3, width) == (3, 512)
     assert torch.allclose(again, scores, rtol=1e-4, atol=1e-5) and scores.std() > 1e-3
@@ -124,22 +124,22 @@ def test_preprocessing_has_the_published_values(name):
     }
 
 
-def _random_and_gradient_pictures() -> list[np.ndarray]:
+def _random_and_gradient_images() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    pictures = []
+    images = []
     for width, height in [(500, 375), (375, 499), (1050, 702), (200, 200), (97, 300)]:
-        pictures.append(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        images.append(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
         y, x = np.mgrid[:height, :width]
         gradient = np.stack([x * 255 / width, y * 255 / height, (x + y) % 256], axis=-1)
-        pictures.append(gradient.astype(np.uint8))
-    return pictures
+        images.append(gradient.astype(np.uint8))
+    return images
 
 
-def _difference(name: str, pixels: torch.Tensor, picture: Image.Image) -> torch.Tensor:
+def _difference(name: str, pixels: torch.Tensor, image: Image.Image) -> torch.Tensor:
     """Return how far we are from torchvision's own transform, in steps of 1/255."""
     steps = preprocessing(name)
     ours = steps.normalised(steps.resized(pixels)[None], torch.float32)[0]
-    theirs = get_model_weights(name).DEFAULT.transforms()(picture)
+    theirs = get_model_weights(name).DEFAULT.transforms()(image)
     return ((ours - theirs) * torch.tensor(steps.std).view(3, 1, 1) * 255).abs()
 
 
@@ -149,7 +149,7 @@ def _difference(name: str, pixels: torch.Tensor, picture: Image.Image) -> torch.
     ("name", "most"), [("vgg16", 1), ("inception_v3", 1), ("efficientnet_b0", 2), ("swin_t", 2)]
 )
 def test_preprocessing_is_torchvisions_within_rounding(name, most):
-    for array in _random_and_gradient_pictures():
+    for array in _random_and_gradient_images():
         pixels = torch.from_numpy(array).permute(2, 0, 1).contiguous()
         difference = _difference(name, pixels, Image.fromarray(array))
         assert difference.max().item() <= most + 0.001
@@ -161,8 +161,8 @@ def test_preprocessing_of_photographs_is_torchvisions_within_rounding(name, most
     paths = sorted((real_data / "dogs-vs-cats" / "train").glob("*.jpg"))[::150]
     assert len(paths) >= 5
     for path in paths:
-        with Image.open(path) as picture:
-            difference = _difference(name, decode(path.read_bytes()), picture.convert("RGB"))
+        with Image.open(path) as image:
+            difference = _difference(name, decode(path.read_bytes()), image.convert("RGB"))
         assert difference.max().item() <= most + 0.001
         assert difference.mean().item() <= 0.02
 

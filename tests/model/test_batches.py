@@ -13,7 +13,7 @@ from engine.data.images import decode
 from engine.model.batches import batches, decoded
 from engine.model.device import Device, decode_threads
 from engine.model.preprocessing import Preprocessing
-from tests.support.tiny_images import picture, put
+from tests.support.tiny_images import image_bytes, put
 
 STEPS = Preprocessing(36, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CPU = Device("cpu", torch.float32, 4)
@@ -23,9 +23,9 @@ CPU = Device("cpu", torch.float32, 4)
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batches")
     for number in range(23):
-        put(folder / f"{number:02}.jpg", picture("cat", number))
+        put(folder / f"{number:02}.jpg", image_bytes("cat", number))
     for number in (3, 4, 20):
-        put(folder / f"{number:02}.jpg", b"no picture " + bytes([number]))
+        put(folder / f"{number:02}.jpg", b"no image " + bytes([number]))
     return folder
 
 
@@ -39,7 +39,7 @@ def decoders() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize("size", [1, 4, 6, 32])
-def test_every_picture_lies_where_its_batch_says(size, root, wanted):
+def test_every_image_lies_where_its_batch_says(size, root, wanted):
     bad: dict[str, str] = {}
     seen: list[str] = []
     for batch in batches(root, wanted, STEPS, size, CPU, bad):
@@ -51,7 +51,7 @@ def test_every_picture_lies_where_its_batch_says(size, root, wanted):
         seen += batch.names
     assert seen == [name for name in wanted if name not in bad]
     assert [wanted[name] for name in bad] == ["03.jpg", "04.jpg", "20.jpg"]
-    assert all("not a picture" in reason for reason in bad.values())
+    assert all("not an image" in reason for reason in bad.values())
     assert not decoders()
 
 
@@ -82,7 +82,7 @@ def test_no_thread_is_left_when_the_pass_is_stopped(when, root, wanted):
     assert not decoders()
 
 
-def test_pictures_come_in_order_where_they_are_asked_for_one_by_one(root, wanted):
+def test_images_come_in_order_where_they_are_asked_for_one_by_one(root, wanted):
     found = list(decoded(root, wanted, STEPS, window=3))
     assert [name for name, _ in found] == list(wanted)
     assert sum(isinstance(pixels, str) for _, pixels in found) == 3

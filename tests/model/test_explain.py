@@ -1,4 +1,4 @@
-"""Explanations of a real fit's pictures: the maps' place, neighbours, refusals, the worker."""
+"""Explanations of a real fit's images: the maps' place, neighbours, refusals, the worker."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def at_home(fitted, monkeypatch) -> Run:
     return fitted
 
 
-def test_a_picture_is_explained_and_kept(at_home):
+def test_an_image_is_explained_and_kept(at_home):
     explainer = Explainer(at_home)
     predictions = at_home.predictions()
-    picture = predictions.ids[0].as_py()
-    found = explainer.explain(picture)
+    image = predictions.ids[0].as_py()
+    found = explainer.explain(image)
     names = at_home.class_names
     assert found["predicted"] == names[predictions.y_pred[0]]
     assert found["true"] == names[predictions.y_true[0]]
@@ -60,18 +60,18 @@ def test_a_picture_is_explained_and_kept(at_home):
     assert {each["split"] for each in found["neighbours"]} == {"train"}
     assert all(images.loc[n["id"], "label"] == n["label"] for n in found["neighbours"])
     before = Path(found["maps"][0]["file"]).stat().st_mtime_ns
-    assert explainer.explain(picture) == found
+    assert explainer.explain(image) == found
     assert Path(found["maps"][0]["file"]).stat().st_mtime_ns == before
 
 
 def test_the_neighbours_are_the_nearest_features(at_home):
-    picture = at_home.predictions().ids[3].as_py()
-    found = Explainer(at_home).explain(picture)["neighbours"]
+    image = at_home.predictions().ids[3].as_py()
+    found = Explainer(at_home).explain(image)["neighbours"]
     extractor, _ = open_model(at_home)
     images = at_home.images
     features = extractor.kept_features(images)
     train = images[images["split"] == "train"]
-    own = images.loc[images["id"] == picture, "sha256"].tolist()
+    own = images.loc[images["id"] == image, "sha256"].tolist()
     similarity = torch.cosine_similarity(features.of(own), features.of(train["sha256"].tolist()))
     order = np.argsort(1 - similarity.numpy(), kind="stable")[: len(found)]
     np.testing.assert_allclose(
@@ -80,30 +80,30 @@ def test_the_neighbours_are_the_nearest_features(at_home):
     assert {n["id"] for n in found} == set(train["id"].iloc[order])
 
 
-def test_a_training_picture_is_not_its_own_neighbour(at_home):
+def test_a_training_image_is_not_its_own_neighbour(at_home):
     train = at_home.images.query("split == 'train'")["id"].iloc[0]
     found = Explainer(at_home).explain(train)
     assert found["split"] == "train" and found["predicted"]
     assert train not in {n["id"] for n in found["neighbours"]}
 
 
-def test_a_tuned_network_finds_neighbours_once_its_pictures_have_passed(tmp_path, workspace):
+def test_a_tuned_network_finds_neighbours_once_its_images_have_passed(tmp_path, workspace):
     run = small_fit(kaggle(tmp_path / "data", train=6, test=0), train="all", epochs=1).run
-    picture = run.predictions().ids[0].as_py()
-    found = Explainer(run).explain(picture)
+    image = run.predictions().ids[0].as_py()
+    found = Explainer(run).explain(image)
     assert found["maps"] and not found["neighbours"] and f"embed {run.name}" in found["note"]
     embed(run, "pca")
-    found = Explainer(run).explain(picture)
+    found = Explainer(run).explain(image)
     assert found["neighbours"] and not found["note"]
 
 
 @pytest.mark.parametrize("id", ["../../etc/passwd", "", "\0", "x" * 9000, "cat.0\n", "<b>"])
-def test_a_strange_id_is_no_picture(at_home, id):
-    with pytest.raises(Refused, match="has no picture with the id"):
+def test_a_strange_id_is_no_image(at_home, id):
+    with pytest.raises(Refused, match="has no image with the id"):
         Explainer(at_home).explain(id)
 
 
-def test_a_changed_or_missing_picture_is_refused_by_name(at_home):
+def test_a_changed_or_missing_image_is_refused_by_name(at_home):
     row = at_home.images.query("split == 'test'").iloc[0]
     file = at_home.data_root / row["path"]
     kept = file.read_bytes()
@@ -151,8 +151,8 @@ def test_heat_lies_where_the_network_saw_it():
 
 
 def test_the_command_serves_until_its_questions_end(at_home, capsys, monkeypatch):
-    picture = at_home.predictions().ids[1].as_py()
-    question = {"run": at_home.name, "id": picture, "split": "valid"}
+    image = at_home.predictions().ids[1].as_py()
+    question = {"run": at_home.name, "id": image, "split": "valid"}
     questions = [question, {**question, "id": "../x"}, {**question, "run": "nothing"}, {"run": 3}]
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
@@ -161,9 +161,9 @@ def test_the_command_serves_until_its_questions_end(at_home, capsys, monkeypatch
         monkeypatch.setattr(sys, "stdin", stdin)
         command_line.app(["explain", "latest", "--serve"], standalone_mode=False)
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert answers[0]["id"] == picture and len(answers[0]["neighbours"]) == 8
+    assert answers[0]["id"] == image and len(answers[0]["neighbours"]) == 8
     first, second, third = (answer["error"] for answer in answers[1:])
-    assert "has no picture" in first and "is no run" in second and "a run and an id" in third
+    assert "has no image" in first and "is no run" in second and "a run and an id" in third
 
 
 def echoing(idle: float = 60) -> list[str]:
@@ -234,9 +234,9 @@ def asked(capsys, *arguments: str) -> dict:
 
 
 def test_the_commands_answer_in_json(at_home, capsys):
-    picture = at_home.predictions().ids[2].as_py()
-    found = asked(capsys, "explain", at_home.name, picture, "--split", "valid")
-    assert found["id"] == picture and found["run"] == at_home.name
+    image = at_home.predictions().ids[2].as_py()
+    found = asked(capsys, "explain", at_home.name, image, "--split", "valid")
+    assert found["id"] == image and found["run"] == at_home.name
     with Image.open(found["maps"][0]["over"]) as over:
         assert over.mode == "RGB" and over.size == (40, 30)
     made = asked(capsys, "embed", at_home.name, "--method", "pca")
@@ -245,11 +245,11 @@ def test_the_commands_answer_in_json(at_home, capsys):
 
 
 def test_people_read_names_as_they_are(at_home, capsys):
-    picture = at_home.predictions().ids[2].as_py()
-    command_line.app(["explain", at_home.name, picture], standalone_mode=False)
+    image = at_home.predictions().ids[2].as_py()
+    command_line.app(["explain", at_home.name, image], standalone_mode=False)
     said = capsys.readouterr().out
-    assert picture in said and "nearest training picture" in said
-    found = Explainer(at_home).explain(picture)
+    assert image in said and "nearest training image" in said
+    found = Explainer(at_home).explain(image)
     draw({**found, "id": "[red]x[/]\x1b[2J", "note": "[b]none[/]", "maps": []})
     said = capsys.readouterr().out
     assert "[red]x[/]" in said and "\x1b" not in said and "[b]none[/]" in said

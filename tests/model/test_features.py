@@ -1,4 +1,4 @@
-"""One forward pass a picture, found again by content, whatever interrupts or damages it."""
+"""One forward pass an image, found again by content, whatever interrupts or damages it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.model.features import Features, compute_features
 from engine.model.preprocessing import Preprocessing
 from engine.model.weights import Weights
 from tests.conftest import ROOT
-from tests.support.tiny_images import picture, put
+from tests.support.tiny_images import image_bytes, put
 
 STEPS = Preprocessing(36, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DEVICE = Device("cpu", torch.float32, 4)
@@ -44,7 +44,7 @@ class Network:
 
 def _draw(folder: Path, first: int, last: int) -> None:
     for number in range(first, last):
-        put(folder / f"{number}.jpg", picture("cat", number))
+        put(folder / f"{number}.jpg", image_bytes("cat", number))
 
 
 def _listed(folder: Path) -> tuple[list[str], list[str]]:
@@ -53,11 +53,11 @@ def _listed(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _compute(
-    pictures: Path, folder: Path, network: Network | None = None, **options: Any
+    images: Path, folder: Path, network: Network | None = None, **options: Any
 ) -> Features:
-    paths, sha256 = options.pop("listed", None) or _listed(pictures)
+    paths, sha256 = options.pop("listed", None) or _listed(images)
     settings = {"extractor": network or Network(), "steps": STEPS, "device": DEVICE} | options
-    return compute_features(pictures, paths, sha256, folder=folder, **settings)
+    return compute_features(images, paths, sha256, folder=folder, **settings)
 
 
 def _same(one: Features, other: Features) -> bool:
@@ -65,17 +65,17 @@ def _same(one: Features, other: Features) -> bool:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    _draw(tmp_path / "pictures", 0, 10)
-    return tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    _draw(tmp_path / "images", 0, 10)
+    return tmp_path / "images"
 
 
-def test_a_feature_is_the_networks_output_for_the_prepared_picture(pictures, tmp_path):
-    found = _compute(pictures, tmp_path / "kept")
-    paths, sha256 = _listed(pictures)
+def test_a_feature_is_the_networks_output_for_the_prepared_image(images, tmp_path):
+    found = _compute(images, tmp_path / "kept")
+    paths, sha256 = _listed(images)
     network = Network()()
     for path, name in zip(paths, sha256, strict=True):
-        pixels = STEPS.resized(decode((pictures / path).read_bytes()))
+        pixels = STEPS.resized(decode((images / path).read_bytes()))
         with torch.inference_mode():
             alone = network(STEPS.normalised(pixels[None], torch.float32))
         assert torch.allclose(found.of([name]), alone, rtol=2e-3, atol=1e-4)
@@ -83,22 +83,22 @@ def test_a_feature_is_the_networks_output_for_the_prepared_picture(pictures, tmp
     assert found.values.std() > 0.01
 
 
-def test_each_content_passes_once_and_cached_ones_never(pictures, tmp_path):
-    put(pictures / "copy of 3.jpg", (pictures / "3.jpg").read_bytes())
+def test_each_content_passes_once_and_cached_ones_never(images, tmp_path):
+    put(images / "copy of 3.jpg", (images / "3.jpg").read_bytes())
     network = Network()
-    first = _compute(pictures, tmp_path / "kept", network)
+    first = _compute(images, tmp_path / "kept", network)
     assert (first.forward_passes, len(first.values), network.built) == (10, 10, 1)
-    again = _compute(pictures, tmp_path / "kept", network)
+    again = _compute(images, tmp_path / "kept", network)
     assert (again.forward_passes, network.built) == (0, 1)
     assert _same(first, again)
 
 
-def test_adding_ten_pictures_costs_ten_and_renaming_none(pictures, tmp_path):
-    _compute(pictures, tmp_path / "kept")
-    _draw(pictures, 10, 20)
-    assert _compute(pictures, tmp_path / "kept").forward_passes == 10
+def test_adding_ten_images_costs_ten_and_renaming_none(images, tmp_path):
+    _compute(images, tmp_path / "kept")
+    _draw(images, 10, 20)
+    assert _compute(images, tmp_path / "kept").forward_passes == 10
     network = Network()
-    pictures.rename(tmp_path / "elsewhere")
+    images.rename(tmp_path / "elsewhere")
     for path in sorted((tmp_path / "elsewhere").iterdir()):
         path.rename(path.with_name(f"dog {path.name}"))
     assert _compute(tmp_path / "elsewhere", tmp_path / "kept", network).forward_passes == 0
@@ -107,9 +107,9 @@ def test_adding_ten_pictures_costs_ten_and_renaming_none(pictures, tmp_path):
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18"])
-def test_neither_order_nor_company_changes_a_bit(name, precision, pictures, tmp_path):
-    _draw(pictures, 10, 21)
-    paths, sha256 = _listed(pictures)
+def test_neither_order_nor_company_changes_a_bit(name, precision, images, tmp_path):
+    _draw(images, 10, 21)
+    paths, sha256 = _listed(images)
 
     def build() -> nn.Module:
         network = load_network(name, Weights("none", "", None), 0, 64)
@@ -118,7 +118,7 @@ def test_neither_order_nor_company_changes_a_bit(name, precision, pictures, tmp_
     def computed(rows: list[int], folder: str) -> Features:
         listed = [paths[row] for row in rows], [sha256[row] for row in rows]
         return _compute(
-            pictures, tmp_path / folder, listed=listed, extractor=build,
+            images, tmp_path / folder, listed=listed, extractor=build,
             steps=Preprocessing(72, 64, "bilinear", STEPS.mean, STEPS.std),
             device=Device("cpu", precision, 16),
         )  # fmt: skip
@@ -131,7 +131,7 @@ def test_neither_order_nor_company_changes_a_bit(name, precision, pictures, tmp_
     assert torch.equal(few.of(sha256[5:9]), whole.of(sha256[5:9]))
 
 
-def test_an_interrupted_pass_keeps_what_it_computed(pictures, tmp_path):
+def test_an_interrupted_pass_keeps_what_it_computed(images, tmp_path):
     seen = []
 
     def stop(stage: str, done: int, total: int) -> None:
@@ -140,17 +140,17 @@ def test_an_interrupted_pass_keeps_what_it_computed(pictures, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _compute(pictures, tmp_path / "kept", progress=stop)
+        _compute(images, tmp_path / "kept", progress=stop)
     assert seen == [("features", 4, 10), ("features", 8, 10)]
     resumed: list[tuple[int, int]] = []
     found = _compute(
-        pictures, tmp_path / "kept", progress=lambda _, done, total: resumed.append((done, total))
+        images, tmp_path / "kept", progress=lambda _, done, total: resumed.append((done, total))
     )
     assert found.forward_passes == 2 and resumed[-1] == (10, 10) and resumed[0][0] > 8
-    assert _same(found, _compute(pictures, tmp_path / "unbroken"))
+    assert _same(found, _compute(images, tmp_path / "unbroken"))
 
 
-def test_a_failure_of_the_network_keeps_what_went_before(pictures, tmp_path):
+def test_a_failure_of_the_network_keeps_what_went_before(images, tmp_path):
     class Fails(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -163,62 +163,62 @@ def test_a_failure_of_the_network_keeps_what_went_before(pictures, tmp_path):
             return self.inner(batch)
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        _compute(pictures, tmp_path / "kept", extractor=Fails)
-    found = _compute(pictures, tmp_path / "kept")
+        _compute(images, tmp_path / "kept", extractor=Fails)
+    found = _compute(images, tmp_path / "kept")
     assert found.forward_passes == 2
-    assert _same(found, _compute(pictures, tmp_path / "unbroken"))
+    assert _same(found, _compute(images, tmp_path / "unbroken"))
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
 def test_a_damaged_shard_is_removed_and_computed_again(
-    damage, pictures, tmp_path, monkeypatch, capsys
+    damage, images, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(features_module, "SHARD_ROWS", 4)
-    whole = _compute(pictures, tmp_path / "kept")
+    whole = _compute(images, tmp_path / "kept")
     shards = sorted((tmp_path / "kept").glob("*.safetensors"))
     assert len(shards) == 3
     content = bytearray(shards[0].read_bytes())
     content[-5] ^= 1
     shards[0].write_bytes({"flip": content, "cut": content[:-7], "empty": b""}[damage])
-    again = _compute(pictures, tmp_path / "kept")
+    again = _compute(images, tmp_path / "kept")
     assert f"{shards[0]} is damaged" in capsys.readouterr().err
     assert again.forward_passes in (4, 2) and _same(whole, again)
-    assert _compute(pictures, tmp_path / "kept").forward_passes == 0
+    assert _compute(images, tmp_path / "kept").forward_passes == 0
     assert capsys.readouterr().err == ""
 
 
-def test_pictures_that_cannot_be_used_are_bad_with_their_reason(pictures, tmp_path):
-    whole = picture("cat", 2, size=(300, 200))
-    put(pictures / "2.jpg", whole[: len(whole) // 2])
-    put(pictures / "same as 2.jpg", whole[: len(whole) // 2])
-    put(pictures / "4.jpg", b"not a picture at all")
-    listed = _listed(pictures)
-    put(pictures / "6.jpg", picture("dog", 6))
-    (pictures / "8.jpg").unlink()
-    found = _compute(pictures, tmp_path / "kept", listed=listed)
+def test_images_that_cannot_be_used_are_bad_with_their_reason(images, tmp_path):
+    whole = image_bytes("cat", 2, size=(300, 200))
+    put(images / "2.jpg", whole[: len(whole) // 2])
+    put(images / "same as 2.jpg", whole[: len(whole) // 2])
+    put(images / "4.jpg", b"not an image at all")
+    listed = _listed(images)
+    put(images / "6.jpg", image_bytes("dog", 6))
+    (images / "8.jpg").unlink()
+    found = _compute(images, tmp_path / "kept", listed=listed)
     assert found.bad.keys() == {"2.jpg", "same as 2.jpg", "4.jpg", "6.jpg", "8.jpg"}
     assert found.bad["2.jpg"] == found.bad["same as 2.jpg"]
-    assert "cut short" in found.bad["2.jpg"] and "not a picture" in found.bad["4.jpg"]
+    assert "cut short" in found.bad["2.jpg"] and "not an image" in found.bad["4.jpg"]
     assert found.bad["6.jpg"] == "changed on disk since it was listed"
     assert found.bad["8.jpg"].startswith("cannot be read")
     assert found.forward_passes == len(found.values) == 6
 
 
-def test_when_every_picture_is_bad_each_is_named(tmp_path):
+def test_when_every_image_is_bad_each_is_named(tmp_path):
     for name in ("a.jpg", "b.jpg"):
-        put(tmp_path / "pictures" / name, b"no picture " + name.encode())
-    found = _compute(tmp_path / "pictures", tmp_path / "kept")
+        put(tmp_path / "images" / name, b"no image " + name.encode())
+    found = _compute(tmp_path / "images", tmp_path / "kept")
     assert found.bad.keys() == {"a.jpg", "b.jpg"}
     assert (found.forward_passes, len(found.values)) == (0, 0)
 
 
-def test_values_beyond_float16_stay_finite(pictures, tmp_path):
+def test_values_beyond_float16_stay_finite(images, tmp_path):
     class Extreme(nn.Module):
         def forward(self, batch: torch.Tensor) -> torch.Tensor:
             row = torch.tensor([1e30, -1e30, float("nan"), float("inf"), 1.0])
             return row.expand(len(batch), 5)
 
-    found = _compute(pictures, tmp_path / "kept", extractor=Extreme)
+    found = _compute(images, tmp_path / "kept", extractor=Extreme)
     assert torch.isfinite(found.values).all()
     assert found.values[0].tolist() == [65504, -65504, 0, 65504, 1]
 
@@ -228,19 +228,19 @@ TWO_AT_ONCE = """
     from pathlib import Path
     from tests.model import test_features as t
 
-    pictures, kept, own, other = map(Path, sys.argv[1:])
+    images, kept, own, other = map(Path, sys.argv[1:])
     own.touch()
     while not other.exists():
         time.sleep(0.01)
     network = t.Network()
-    found = t._compute(pictures, kept, network, progress=lambda *_: time.sleep(0.05))
+    found = t._compute(images, kept, network, progress=lambda *_: time.sleep(0.05))
     print(json.dumps([found.forward_passes, network.built, found.values.tolist()]))
 """
 
 
-def test_two_processes_at_once_share_one_result(pictures, tmp_path):
+def test_two_processes_at_once_share_one_result(images, tmp_path):
     flags = [tmp_path / "first", tmp_path / "second"]
-    script = [sys.executable, "-c", textwrap.dedent(TWO_AT_ONCE), pictures, tmp_path / "kept"]
+    script = [sys.executable, "-c", textwrap.dedent(TWO_AT_ONCE), images, tmp_path / "kept"]
     children = [
         subprocess.Popen(
             [*script, *pair],
@@ -256,9 +256,7 @@ def test_two_processes_at_once_share_one_result(pictures, tmp_path):
 
 @pytest.mark.parametrize(("precision", "step"), [("float32", 2**-10), ("bfloat16", 2**-7)])
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18"])
-def test_the_batch_size_changes_features_by_rounding_only(
-    name, precision, step, pictures, tmp_path
-):
+def test_the_batch_size_changes_features_by_rounding_only(name, precision, step, images, tmp_path):
     """Another shape may take another kernel, which sums in another order.
 
     In float32 that is far less than a step of the float16 in which features are kept, 2^-10 of
@@ -272,12 +270,12 @@ def test_the_batch_size_changes_features_by_rounding_only(
 
     def computed(size: int, listed: tuple[list[str], list[str]]) -> Features:
         return _compute(
-            pictures, tmp_path / f"{size}", extractor=build, listed=listed,
+            images, tmp_path / f"{size}", extractor=build, listed=listed,
             steps=Preprocessing(72, 64, "bilinear", STEPS.mean, STEPS.std),
             device=Device("cpu", dtype, size),
         )  # fmt: skip
 
-    paths, sha256 = _listed(pictures)
+    paths, sha256 = _listed(images)
     of_16 = computed(16, (paths, sha256))
     largest = of_16.values.float().abs().amax()
     for size in (1, 3):
@@ -285,4 +283,4 @@ def test_the_batch_size_changes_features_by_rounding_only(
         assert other.row_of == of_16.row_of
         change = (other.values.float() - of_16.values.float()).abs().amax()
         assert change <= step * largest
-    assert of_16.values.float().std(dim=0).amax() > 2 * step * largest  # pictures differ by more
+    assert of_16.values.float().std(dim=0).amax() > 2 * step * largest  # images differ by more

@@ -22,9 +22,9 @@ from engine.data.images import decode
 from engine.model import finetune as finetune_module
 from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import Device
-from engine.model.finetune import Pictures, finetune, one_cycle
+from engine.model.finetune import Images, finetune, one_cycle
 from engine.model.preprocessing import Preprocessing
-from tests.support.tiny_images import TWO, picture, put
+from tests.support.tiny_images import TWO, image_bytes, put
 
 STEPS = Preprocessing(27, 24, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DEVICE = Device("cpu", torch.float32, 16)
@@ -38,25 +38,25 @@ def _extractor() -> nn.Module:
     )  # fmt: skip
 
 
-def _pictures(root: Path, first: int, each: int) -> Pictures:
+def _images(root: Path, first: int, each: int) -> Images:
     paths = [f"{label}.{n}.jpg" for label in TWO for n in range(first, first + each)]
     for path in paths:
         label, number, _ = path.split(".")
-        put(root / path, picture(label, int(number)))
-    put(root / f"copy{first}.jpg", picture(TWO[0], first))  # one content twice in a split
+        put(root / path, image_bytes(label, int(number)))
+    put(root / f"copy{first}.jpg", image_bytes(TWO[0], first))  # one content twice in a split
     paths.append(f"copy{first}.jpg")
     labels = torch.tensor([0] * each + [1] * each + [0])
     sha256 = [hashlib.sha256((root / path).read_bytes()).hexdigest() for path in paths]
-    return Pictures(root, paths, sha256, labels)
+    return Images(root, paths, sha256, labels)
 
 
 @pytest.fixture(scope="module")
-def splits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pictures, Pictures]:
-    root = tmp_path_factory.mktemp("pictures")
-    return _pictures(root, 0, 12), _pictures(root, 100, 5)
+def splits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Images, Images]:
+    root = tmp_path_factory.mktemp("images")
+    return _images(root, 0, 12), _images(root, 100, 5)
 
 
-def _tune(splits: tuple[Pictures, Pictures], folder: Path, **options: Any) -> list[dict[str, Any]]:
+def _tune(splits: tuple[Images, Images], folder: Path, **options: Any) -> list[dict[str, Any]]:
     seen: list[list[dict[str, Any]]] = [[]]
     settings = {
         "steps": STEPS, "device": DEVICE, "epochs": 4, "lr": 0.01, "batch_size": 8, "seed": 0,
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_means_beginning_anew(splits, unbroken, tmp_path):
         assert len(lines) == 4 and _same_end(tmp_path / "run", unbroken[0])
 
 
-def test_pictures_that_do_not_fit_in_memory_give_the_same_bits(
+def test_images_that_do_not_fit_in_memory_give_the_same_bits(
     splits, unbroken, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(finetune_module, "MEMORY_BYTES", 0)
@@ -212,9 +212,9 @@ def test_what_it_writes_is_safetensors_alone(splits, tmp_path, monkeypatch):
         assert len(json.loads(file.metadata()["epochs"])) == 2
 
 
-def test_a_picture_that_changed_meanwhile_is_named(splits, tmp_path):
+def test_an_image_that_changed_meanwhile_is_named(splits, tmp_path):
     train = splits[0]
-    changed = Pictures(train.root, train.paths, ["0" * 64, *train.sha256[1:]], train.labels)
+    changed = Images(train.root, train.paths, ["0" * 64, *train.sha256[1:]], train.labels)
     with pytest.raises(RuntimeError, match=r"cat\.0\.jpg changed on disk"):
         _tune((changed, splits[1]), tmp_path / "run")
 

@@ -32,7 +32,7 @@ from tests.support.small_fits import (
     small_options,
     tables,
 )
-from tests.support.tiny_images import image_folder, kaggle, picture, put
+from tests.support.tiny_images import image_bytes, image_folder, kaggle, put
 
 
 def _contents(folder: Path) -> dict[str, str]:
@@ -45,9 +45,9 @@ def _contents(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return 40 labelled and 10 unlabelled pictures; of the latter, 2 cannot be decoded."""
+    """Return 40 labelled and 10 unlabelled images; of the latter, 2 cannot be decoded."""
     folder = kaggle(tmp_path_factory.mktemp("data"), train=21, test=8)
-    whole = picture("cat", 77, size=(300, 200))
+    whole = image_bytes("cat", 77, size=(300, 200))
     put(folder / "train" / "cat.77.jpg", whole[: len(whole) // 2])
     put(folder / "train" / "dog.77.jpg", b"")
     put(folder / "test" / "77.jpg", whole[: len(whole) // 2])
@@ -99,7 +99,7 @@ def test_a_run_folder_holds_what_the_design_says(kind, request):
     environment = json.loads((run.folder / "environment.json").read_text())
     assert environment["torch"] == torch.__version__
     assert environment["seconds"].keys() >= {"total", "features", "fit", "predict"}
-    assert environment["pictures_per_second"] > 0
+    assert environment["images_per_second"] > 0
     assert environment.keys() >= {"python", "torchvision", "device", "precision"}
 
     status = json.loads((run.folder / "status.json").read_text())
@@ -142,7 +142,7 @@ def test_its_tables_hold_what_its_summary_says(kind, request):
     assert summary["forward_passes"] == {"head": 50, "all": 16}[kind]
     assert summary["seconds"].keys() >= {"total", "features", "fit", "predict"}
     assert summary["seconds"]["total"] >= summary["seconds"]["features"] > 0
-    assert summary["pictures_per_second"] > 0
+    assert summary["images_per_second"] > 0
 
 
 def test_the_lines_of_the_last_epoch_agree_with_the_predictions(of_head, of_all):
@@ -151,7 +151,7 @@ def test_the_lines_of_the_last_epoch_agree_with_the_predictions(of_head, of_all)
     assert best == pytest.approx(of_all.log_loss, rel=1e-2)  # features are kept in float16
 
 
-def test_bad_pictures_are_quarantined_with_their_reason_and_split(of_head):
+def test_bad_images_are_quarantined_with_their_reason_and_split(of_head):
     quarantine = of_head.run.quarantine.set_index("path")
     assert set(quarantine.index) == {"train/cat.77.jpg", "train/dog.77.jpg", "test/77.jpg"}
     assert quarantine.loc["train/dog.77.jpg", "reason"] == "the file is empty"
@@ -175,14 +175,14 @@ def test_the_source_is_only_read_and_nothing_is_pickled(tmp_path, workspace, mon
     assert kinds - {""} <= {".json", ".jsonl", ".csv", ".parquet", ".safetensors", ".lock"}
 
 
-def test_a_second_fit_with_other_choices_passes_no_picture_again(tmp_path, workspace):
+def test_a_second_fit_with_other_choices_passes_no_image_again(tmp_path, workspace):
     folder = kaggle(tmp_path / "data")
     first = small_fit(folder)
     second = small_fit(folder, lr=0.02, epochs=5)
     assert (first.forward_passes, second.forward_passes) == (16, 0)
     assert len(run_folders(workspace)) == 2
     assert not tables(first.run)["valid"].equals(tables(second.run)["valid"])
-    put(folder / "test" / "99.jpg", picture("dog", 99))
+    put(folder / "test" / "99.jpg", image_bytes("dog", 99))
     assert small_fit(folder).forward_passes == 1
 
 
@@ -213,7 +213,7 @@ def test_sample_rehearses_with_200_and_50(tmp_path):
     assert result.forward_passes == 253
 
 
-def test_valid_pictures_of_its_own_are_taken_and_exclude_the_option(tmp_path):
+def test_valid_images_of_its_own_are_taken_and_exclude_the_option(tmp_path):
     folder = image_folder(tmp_path / "data", train=6, valid=3, test=2)
     result = small_fit(folder)
     assert result.n == {"train": 12, "valid": 6, "test": 4, "quarantined": 0}
@@ -222,12 +222,12 @@ def test_valid_pictures_of_its_own_are_taken_and_exclude_the_option(tmp_path):
         small_fit(folder, valid=4)
 
 
-def test_a_class_whose_pictures_are_all_bad_is_refused_by_its_folder(tmp_path, workspace):
+def test_a_class_whose_images_are_all_bad_is_refused_by_its_folder(tmp_path, workspace):
     folder = kaggle(tmp_path / "data", train=8, test=0)
-    whole = picture("dog", 1, size=(300, 200))
+    whole = image_bytes("dog", 1, size=(300, 200))
     for path in sorted((folder / "train").glob("dog.*")):
         path.write_bytes(whole[: -400 - len(path.name)])
-    with pytest.raises(Refused, match=f"{folder}: too few train pictures"):
+    with pytest.raises(Refused, match=f"{folder}: too few train images"):
         small_fit(folder)
     (run,) = list_runs()
     assert run.status["state"] == "failed" and "too few train" in run.status["message"]
@@ -259,7 +259,7 @@ def test_impossible_choices_are_refused_before_a_run_is_made(changes, said, tmp_
     assert not (workspace / "runs").exists()
 
 
-def test_missing_pictures_are_said_before_any_weights_are_fetched(tmp_path, monkeypatch):
+def test_missing_images_are_said_before_any_weights_are_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr(fit_module, "find_weights", lambda *_: pytest.fail("weights were fetched"))
     with pytest.raises(Refused, match=f"{tmp_path}/nowhere does not exist"):
         fit(FitOptions(tmp_path / "nowhere"))
@@ -355,7 +355,7 @@ def test_a_run_that_another_process_writes_is_refused(data, monkeypatch):
 
 @pytest.mark.parametrize(
     ("train", "stage", "done", "passes"),
-    # Of the 16 pictures in the first shard, one cannot be decoded: 50 - 15 are left to pass.
+    # Of the 16 images in the first shard, one cannot be decoded: 50 - 15 are left to pass.
     [("head", "features", 32, 35), ("all", "train", 80, 16), ("all", "features", 16, 16)],
 )
 def test_a_killed_fit_started_again_ends_as_the_unbroken_one(

@@ -24,7 +24,7 @@ from engine.model.predict import Extractor
 from engine.model.preprocessing import preprocessing
 from engine.model.weights import find_weights
 from tests.support.small_fits import home, small_fit, small_options, tables
-from tests.support.tiny_images import image_folder, kaggle, picture, put
+from tests.support.tiny_images import image_bytes, image_folder, kaggle, put
 
 SETTINGS: dict[str, Any] = {"epochs": 40, "lr": 3e-3, "batch_size": 64, "seed": 0, "l2": 3e-4}
 
@@ -94,7 +94,7 @@ def test_no_label_of_a_fold_reaches_the_head_that_predicts_it():
     assert all(not np.array_equal(before[fold == f], after[fold == f]) for f in (0, 1, 3, 4))
 
 
-def test_neither_do_its_pictures():
+def test_neither_do_its_images():
     x, y, fold = _problem(300, 32, 2)
     before = out_of_fold(x, y, 2, fold=fold, **SETTINGS)
     rows = np.flatnonzero(fold == 1)
@@ -123,7 +123,7 @@ def crossed(data, tmp_path_factory) -> FitResult:
         return small_fit(data, folds=4)
 
 
-def test_a_fit_with_folds_predicts_every_labelled_picture(crossed):
+def test_a_fit_with_folds_predicts_every_labelled_image(crossed):
     made, images = crossed.run.predictions("folds"), crossed.run.images
     labelled = images[images["split"] != "test"].sort_values("id")
     assert made.ids.to_pylist() == labelled["id"].tolist()
@@ -154,7 +154,7 @@ def test_the_valid_figures_stay_and_the_test_predictions_are_the_final_head_s(
 def test_copies_share_a_fold(tmp_path):
     data = kaggle(tmp_path / "data", train=10, test=1)
     for n in range(6):
-        put(data / "train" / f"cat.{100 + n}.jpg", picture("cat", 3))
+        put(data / "train" / f"cat.{100 + n}.jpg", image_bytes("cat", 3))
     made = small_fit(data, folds=2)
     assert made.folds and made.folds["groups"] >= 1
     p = made.run.predictions("folds")
@@ -162,7 +162,7 @@ def test_copies_share_a_fold(tmp_path):
     assert np.array_equal(p.probabilities[copies[0]], p.probabilities[copies[1]])
 
 
-def test_pictures_of_train_and_valid_that_are_numbered_alike_keep_apart(tmp_path):
+def test_images_of_train_and_valid_that_are_numbered_alike_keep_apart(tmp_path):
     data = image_folder(tmp_path / "data", train=5, valid=3)
     made = small_fit(data, folds=2).run
     ids = made.predictions("folds").ids.to_pylist()
@@ -177,5 +177,5 @@ def test_what_cannot_be_folded_is_refused_in_a_sentence(data, tmp_path):
     with pytest.raises(Refused, match="--folds goes with --train head"):
         small_options(data, folds=5, train="all").checked()
     few = kaggle(tmp_path / "few", train=4, test=0)
-    with pytest.raises(Refused, match=r"--folds 20 needs as many different pictures; .* 8 "):
+    with pytest.raises(Refused, match=r"--folds 20 needs as many different images; .* 8 "):
         small_fit(few, folds=20)

@@ -101,7 +101,7 @@ def test_features_moved_and_scaled_give_the_same_probabilities():
     assert head.l2 == other.l2 and difference.abs().max().item() < 1e-3
 
 
-def test_valid_pictures_do_not_influence_the_head():
+def test_valid_images_do_not_influence_the_head():
     train, valid = _problem(300, 32, 2, 0)
     head, _ = _train(train, valid, 2)
     other, _ = _train(train, (valid[0] * 3, 1 - valid[1]), 2)
@@ -119,7 +119,7 @@ def test_many_classes_are_learnt():
     assert lines[-1]["valid_accuracy"] > 0.9
 
 
-def test_a_handful_of_pictures_and_constant_features_are_enough():
+def test_a_handful_of_images_and_constant_features_are_enough():
     features, labels = torch.eye(4)[:, :3], torch.tensor([0, 1, 0, 1])
     head, lines = _train((features, labels), (features, labels), 2, epochs=3)
     assert torch.isfinite(head.weight).all() and np.isfinite(lines[-1]["valid_loss"])

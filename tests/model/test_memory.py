@@ -1,4 +1,4 @@
-"""As many pictures at once as fit the memory, and never more than are fast."""
+"""As many images at once as fit the memory, and never more than are fast."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_batch_is_the_power_of_two_that_fits(free, size, monkeypatch):
 
 def test_nothing_is_measured_where_memory_is_plenty(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: 10**15)
-    assert batch_size(nn.Conv2d(999, 1, 1), STEPS, CPU) == 16  # which could not read a picture
+    assert batch_size(nn.Conv2d(999, 1, 1), STEPS, CPU) == 16  # which could not read an image
 
 
 def test_free_memory_is_what_the_machine_says():

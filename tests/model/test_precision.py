@@ -38,7 +38,7 @@ def fitted(request: pytest.FixtureRequest, workspace: Path, data: Path) -> FitRe
 
 
 def by_hand(run: Run) -> dict[str, float]:
-    """Pass the valid pictures one by one through the network in float32."""
+    """Pass the valid images one by one through the network in float32."""
     extractor, head = open_model(run, choose_device("cpu", "float32"))
     network, kept = extractor.network(), run.predictions("valid")
     probabilities = []
@@ -58,7 +58,7 @@ def by_hand(run: Run) -> dict[str, float]:
 
 def test_it_is_what_the_network_says_in_float32(fitted, workspace):
     check = fitted.precision_check
-    assert check and check["pictures"] == fitted.n["valid"]
+    assert check and check["images"] == fitted.n["valid"]
     with home(fitted.run.folder.parent.parent):
         expected = by_hand(fitted.run)
     assert expected["largest_probability_change"] > 0
@@ -89,15 +89,15 @@ def test_a_second_fit_passes_nothing_and_builds_nothing(data, workspace, monkeyp
         second = small_fit(data, precision="bfloat16", lr=0.01)
     assert first.precision_check and second.precision_check
     assert second.forward_passes == 0
-    assert second.precision_check["pictures"] == first.precision_check["pictures"]
+    assert second.precision_check["images"] == first.precision_check["images"]
 
 
-def test_only_so_many_pictures_are_compared_and_always_the_same(data, workspace, monkeypatch):
-    monkeypatch.setattr(precision_module, "PICTURES", 3)
+def test_only_so_many_images_are_compared_and_always_the_same(data, workspace, monkeypatch):
+    monkeypatch.setattr(precision_module, "IMAGES", 3)
     with home(workspace / "few"):
         for lr in (0.003, 0.01):
             result = small_fit(data, precision="bfloat16", lr=lr)
-            assert result.precision_check and result.precision_check["pictures"] == 3
+            assert result.precision_check and result.precision_check["images"] == 3
         exact, _ = open_model(result.run, choose_device("cpu", "float32"))
         kept = exact.kept_features(result.run.images)
     valid = result.run.images.query("split == 'valid'")["sha256"]
@@ -110,7 +110,7 @@ def test_in_float32_there_is_nothing_to_compare(data, workspace):
     assert result.precision_check is None and result.summary()["precision_check"] is None
 
 
-def test_a_picture_lost_meanwhile_is_left_out(data, workspace, monkeypatch, tmp_path):
+def test_an_image_lost_meanwhile_is_left_out(data, workspace, monkeypatch, tmp_path):
     copy = kaggle(tmp_path / "data", train=10, test=2)
     real = precision_module.precision_check
 
@@ -122,4 +122,4 @@ def test_a_picture_lost_meanwhile_is_left_out(data, workspace, monkeypatch, tmp_
     with home(workspace / "lost"):
         result = small_fit(copy, precision="bfloat16")
     assert result.precision_check
-    assert result.precision_check["pictures"] == result.n["valid"] - 1
+    assert result.precision_check["images"] == result.n["valid"] - 1

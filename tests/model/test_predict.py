@@ -1,4 +1,4 @@
-"""Predictions come from the cache, belong to their pictures, and only from the weights meant."""
+"""Predictions come from the cache, belong to their images, and only from the weights meant."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.model.predict import open_model, predict
 from engine.runs.predictions import load_predictions
 from engine.runs.run import Run, create_run, open_run
 from tests.support.small_fits import home, small_fit, tables
-from tests.support.tiny_images import class_folders, csv_list, flat, kaggle, picture, put
+from tests.support.tiny_images import class_folders, csv_list, flat, image_bytes, kaggle, put
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def here(base, of_head, of_all, workspace: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["head", "all"])
-def test_the_own_test_pictures_pass_no_network_and_keep_their_numbers(kind, here, request):
+def test_the_own_test_images_pass_no_network_and_keep_their_numbers(kind, here, request):
     run = open_run(request.getfixturevalue(f"of_{kind}").run.name)
     before = tables(run)["test"]
     made = predict(run)
@@ -59,11 +59,11 @@ def test_the_own_test_pictures_pass_no_network_and_keep_their_numbers(kind, here
 
 
 @pytest.mark.parametrize("kind", ["head", "all"])
-def test_new_labelled_pictures_are_scored(kind, here, request, tmp_path):
+def test_new_labelled_images_are_scored(kind, here, request, tmp_path):
     run = open_run(request.getfixturevalue(f"of_{kind}").run.name)
     for label in ("cat", "dog"):
         for n in range(500, 505):
-            put(tmp_path / "new ones" / f"{label}.{n}.jpg", picture(label, n))
+            put(tmp_path / "new ones" / f"{label}.{n}.jpg", image_bytes(label, n))
     summary = predict(run, tmp_path / "new ones").summary()
     assert summary["file"] == str(run.predictions_path("new-ones"))
     assert (summary["n"], summary["forward_passes"], summary["quarantined"]) == (10, 10, 0)
@@ -100,43 +100,43 @@ def _body_of(run: Run) -> torch.nn.Module:
 
 def test_odd_files_are_quarantined_and_the_rest_predicted(here, of_head, tmp_path):
     folder = flat(tmp_path / "odd", labelled=2, unlabelled=1)
-    whole = picture("cat", 3, size=(300, 200))
+    whole = image_bytes("cat", 3, size=(300, 200))
     put(folder / "half.jpg", whole[: len(whole) // 2])
     put(folder / "empty.png", b"")
     put(folder / "text.jpg", b"hello")
     made = predict(open_run(of_head.run.name), folder)
     assert len(made.predictions) == 5 and made.summary()["quarantined"] == 3
     assert set(made.dataset.quarantine["path"]) == {"half.jpg", "empty.png", "text.jpg"}
-    assert "log_loss" not in made.summary()  # one picture has no label
+    assert "log_loss" not in made.summary()  # one image has no label
 
 
-def test_a_folder_without_one_good_picture_is_refused(here, of_head, tmp_path):
-    whole = picture("cat", 3, size=(300, 200))
+def test_a_folder_without_one_good_image_is_refused(here, of_head, tmp_path):
+    whole = image_bytes("cat", 3, size=(300, 200))
     put(tmp_path / "bad" / "half.jpg", whole[: len(whole) // 2])
-    with pytest.raises(Refused, match=f"{tmp_path}/bad holds no picture that can be decoded"):
+    with pytest.raises(Refused, match=f"{tmp_path}/bad holds no image that can be decoded"):
         predict(open_run(of_head.run.name), tmp_path / "bad")
     with pytest.raises(Refused, match="nowhere"):
         predict(open_run(of_head.run.name), tmp_path / "nowhere")
 
 
-def test_only_the_test_pictures_of_a_csv_are_the_runs_own(tmp_path):
+def test_only_the_test_images_of_a_csv_are_the_runs_own(tmp_path):
     run = small_fit(csv_list(tmp_path / "data", train=8, test=4)).run
     before = tables(run)["test"]
     assert predict(run).summary()["n"] == 4
     assert tables(run)["test"].equals(before)
 
 
-def test_a_run_without_test_pictures_asks_for_some(tmp_path):
+def test_a_run_without_test_images_asks_for_some(tmp_path):
     folder = class_folders(tmp_path / "data", each=8)
     run = small_fit(folder).run
-    with pytest.raises(Refused, match=f"{run.name} has no test pictures .* --data"):
+    with pytest.raises(Refused, match=f"{run.name} has no test images .* --data"):
         predict(run)
     made = predict(run, folder)
     assert made.file != run.predictions_path("test") and not run.predictions_path("test").exists()
 
 
 @pytest.mark.parametrize("name", ["valid", "test"])
-def test_new_pictures_never_replace_the_runs_own_tables(name, here, of_head, tmp_path):
+def test_new_images_never_replace_the_runs_own_tables(name, here, of_head, tmp_path):
     run = open_run(of_head.run.name)
     before = tables(run)
     made = predict(run, flat(tmp_path / name, labelled=1))

@@ -37,7 +37,7 @@ def torchrun(folder: Path, script: str, *arguments: Path) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return 43 pictures, an odd number, and one that cannot be decoded."""
+    """Return 43 images, an odd number, and one that cannot be decoded."""
     folder = kaggle(tmp_path_factory.mktemp("data"), train=17, test=9)
     put(folder / "train" / "cat.99.jpg", b"\xff\xd8\xff\xe0 nothing")
     return folder
@@ -137,7 +137,7 @@ def test_training_a_whole_network_in_two_processes_is_training_it_in_one(data, t
     assert largest_difference(tables(alone.run), tables(run)) < 1e-3
 
 
-def test_ranks_tell_each_other_and_normalise_by_all_pictures(tmp_path):
+def test_ranks_tell_each_other_and_normalise_by_all_images(tmp_path):
     script = """
         import copy
         import torch

@@ -1,4 +1,4 @@
-"""The square of a picture is torchvision's, to the bit, whatever the picture's shape."""
+"""The square of an image is torchvision's, to the bit, whatever the image's shape."""
 
 from __future__ import annotations
 

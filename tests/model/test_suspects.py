@@ -1,4 +1,4 @@
-"""Triage and refit on tiny pictures with planted faults, from the files to the measured change."""
+"""Triage and refit on tiny images with planted faults, from the files to the measured change."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from engine.runs.triage import (
 )
 from engine.runs.verdicts import HARD, NEITHER, WRONG, Verdict, say, take_back, verdicts_path
 from tests.support.small_fits import home, small_fit
-from tests.support.tiny_images import kaggle, picture, put
+from tests.support.tiny_images import image_bytes, kaggle, put
 
 WRONG_IDS = ("dog.90", "cat.91", "dog.92")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return 40 good pictures, 3 under the other's name, 1 of neither, and a leak into test."""
+    """Return 40 good images, 3 under the other's name, 1 of neither, and a leak into test."""
     folder = kaggle(tmp_path_factory.mktemp("data"), train=20, test=3)
     for id in WRONG_IDS:
         animal, number = id.split(".")
         other = "cat" if animal == "dog" else "dog"
-        put(folder / "train" / f"{id}.jpg", picture(other, int(number)))
-    put(folder / "train" / "cat.95.jpg", picture("tulip", 95))
+        put(folder / "train" / f"{id}.jpg", image_bytes(other, int(number)))
+    put(folder / "train" / "cat.95.jpg", image_bytes("tulip", 95))
     shutil.copy(folder / "train" / "cat.3.jpg", folder / "test" / "leak.jpg")
     return folder
 
@@ -68,7 +68,7 @@ def _here(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def judged(fitted: FitResult):
-    """Say what is true of the planted pictures, in a file that is gone after the test."""
+    """Say what is true of the planted images, in a file that is gone after the test."""
     images = fitted.run.images.set_index("id")
     for id in WRONG_IDS:
         say(Verdict(images.loc[id, "sha256"], WRONG, "cat" if id.startswith("dog") else "dog"))
@@ -151,7 +151,7 @@ def test_verdicts_correct_a_data_set_and_leave_split_and_test_alone(judged, data
     assert corrected(before)[0].fingerprint == before.fingerprint
 
 
-def test_a_refit_is_measured_on_the_same_pictures_and_one_fixed_set_of_labels(judged, fitted, data):
+def test_a_refit_is_measured_on_the_same_images_and_one_fixed_set_of_labels(judged, fitted, data):
     refit = small_fit(data, valid=12, epochs=8, verdicts=True)
     summary = refit.summary()
     assert summary["corrections"] == {"relabelled": 3, "dropped": 1}

@@ -64,14 +64,14 @@ def test_side_heads_are_left_out_and_the_input_is_transformed_as_published(name,
         name, weights=None, init_weights=False, aux_logits=True, transform_input=True
     ).eval()
     ours = _load(_save(tmp_path / "published.pth", theirs.state_dict()), name)
-    pictures = torch.randn(2, 3, 96, 96)
+    images = torch.randn(2, 3, 96, 96)
     with torch.inference_mode():
-        expected = theirs(pictures)
-        assert torch.equal(ours(pictures), expected)
-        features = for_inference(split_network(ours)[0], torch.float32, "cpu")(pictures)
+        expected = theirs(images)
+        assert torch.equal(ours(images), expected)
+        features = for_inference(split_network(ours)[0], torch.float32, "cpu")(images)
         assert torch.allclose(theirs.fc(features), expected, rtol=1e-3, atol=1e-5)
         theirs.transform_input = False
-        assert not torch.equal(theirs(pictures), expected)
+        assert not torch.equal(theirs(images), expected)
 
 
 def test_the_old_names_in_published_densenet_files_are_known(tmp_path):

@@ -24,7 +24,7 @@ with run.held() as mine:
     assert mine
     print("began", os.nice(0), os.getsid(0) == os.getpid(), flush=True)
     for done in range(600):
-        run.set_status("running", stage="features", done=done, total=600, pictures_per_second=20.0)
+        run.set_status("running", stage="features", done=done, total=600, images_per_second=20.0)
         if run.cancel_requested:
             run.set_status("cancelled", message="Stopped on request.")
             break
@@ -62,17 +62,17 @@ def state(run: Run) -> str:
 
 
 def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker: Path) -> None:
-    run = jobs.start_fit(Path("/pictures"), {"backbone": "resnet18", "name": "-x <b>"})
+    run = jobs.start_fit(Path("/images"), {"backbone": "resnet18", "name": "-x <b>"})
     assert state(run) in ("queued", "running")
     assert run.config["request"] == {"backbone": "resnet18", "name": "-x <b>"}
-    assert run.config["data"] == "/pictures" and run.config["name"] == "-x <b>"
+    assert run.config["data"] == "/images" and run.config["name"] == "-x <b>"
     until(lambda: jobs.progress_of(run).stage == "features")
     assert jobs.running_jobs() == [run]
     progress = jobs.progress_of(run)
-    assert progress.total == 600 and progress.pictures_per_second == 20
+    assert progress.total == 600 and progress.images_per_second == 20
     assert progress.seconds_left == pytest.approx((600 - progress.done) / 20)
     said = jobs.last_log_lines(run)
-    assert "fit /pictures --backbone=resnet18 --name=-x <b>" in said[0] and "--json" in said[0]
+    assert "fit /images --backbone=resnet18 --name=-x <b>" in said[0] and "--json" in said[0]
     assert said[-1] == "began 10 True"  # niced, and a session of its own
     jobs.cancel(run)
     until(lambda: state(run) == "cancelled")
@@ -80,7 +80,7 @@ def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker:
 
 
 def test_a_killed_worker_is_lost_and_leaves_no_zombie(worker: Path) -> None:
-    run = jobs.start_fit(Path("/pictures"), {})
+    run = jobs.start_fit(Path("/images"), {})
     until(lambda: state(run) == "running")
     pid = int(run.status["pid"])
     os.kill(pid, signal.SIGKILL)
@@ -96,7 +96,7 @@ def test_a_worker_outlives_the_process_that_started_it(worker: Path) -> None:
         [sys.executable, "-c",
          "import sys; from pathlib import Path; from engine.runs import background, jobs; "
          f"background._ROOT = Path({str(worker.parent)!r}); "
-         "print(jobs.start_fit(Path('/pictures'), {}).name)"],
+         "print(jobs.start_fit(Path('/images'), {}).name)"],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     run = next(run for run in jobs.running_jobs() if run.name == started.stdout.strip())
@@ -109,7 +109,7 @@ def test_a_child_that_dies_before_its_first_word_has_failed_with_its_last_line(
     worker: Path,
 ) -> None:
     (worker / "__main__.py").write_text("raise SystemExit('no such option: --x')")
-    run = jobs.start_fit(Path("/pictures"), {})
+    run = jobs.start_fit(Path("/images"), {})
     until(lambda: state(run) == "failed")
     assert jobs.progress_of(run).message == "no such option: --x"
 

@@ -53,7 +53,7 @@ IN_ONE_FOLDER = settings(
 
 @IN_ONE_FOLDER
 @given(st.lists(st.one_of(WORDS, st.sampled_from([A, B])), max_size=8))
-def test_what_stands_is_what_a_stack_for_each_picture_holds(workspace, steps):
+def test_what_stands_is_what_a_stack_for_each_image_holds(workspace, steps):
     verdicts_path().unlink(missing_ok=True)
     stacks: dict[str, list[Verdict]] = {A: [], B: []}
     for step in steps:
@@ -157,18 +157,18 @@ def test_a_full_disk_keeps_what_was_there(workspace, monkeypatch):
 
 
 def test_what_is_not_said_now_stays_as_it_was():
-    picture, others = Verdict(A, "", path="x.jpg"), ["dog"]
-    assert amended(None, picture, others, cause="scale").verdict == HARD
-    wrong = amended(None, picture, others, WRONG)
+    image, others = Verdict(A, "", path="x.jpg"), ["dog"]
+    assert amended(None, image, others, cause="scale").verdict == HARD
+    wrong = amended(None, image, others, WRONG)
     assert (wrong.verdict, wrong.label) == (WRONG, "dog")  # of two classes, the other
-    caused = amended(wrong, picture, others, cause="scale")
+    caused = amended(wrong, image, others, cause="scale")
     assert (caused.verdict, caused.label, caused.cause) == (WRONG, "dog", "scale")
-    both = amended(caused, picture, others, BOTH)
+    both = amended(caused, image, others, BOTH)
     assert (both.verdict, both.label, both.cause) == (BOTH, "", "scale")
-    fox = amended(caused, picture, ["dog", "fox"], label="fox")
+    fox = amended(caused, image, ["dog", "fox"], label="fox")
     assert (fox.verdict, fox.label) == (WRONG, "fox")
     with pytest.raises(Refused, match="right class"):
-        amended(None, picture, ["dog", "fox"], WRONG).checked()
+        amended(None, image, ["dog", "fox"], WRONG).checked()
 
 
 def test_verdicts_applied_to_labels():

@@ -28,7 +28,7 @@ def at_page(app: AppTest, page: str) -> AppTest:
 
 
 def assert_harmless(app: AppTest) -> None:
-    """Fail on a tag that is not ours, a picture from elsewhere, or Markdown from a stranger."""
+    """Fail on a tag that is not ours, an image from elsewhere, or Markdown from a stranger."""
     parser = Tags()
     parser.feed(html(app))
     assert "script" not in parser.tags
@@ -38,7 +38,7 @@ def assert_harmless(app: AppTest) -> None:
 
 
 class Tags(HTMLParser):
-    """Collects the tags and the sources of pictures."""
+    """Collects the tags and the sources of images."""
 
     def __init__(self) -> None:
         super().__init__()

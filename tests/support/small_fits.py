@@ -1,4 +1,4 @@
-"""Fits small enough for tests: an untrained SqueezeNet on tiny pictures, in a given workspace."""
+"""Fits small enough for tests: an untrained SqueezeNet on tiny images, in a given workspace."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Tiny pictures (40 x 30, the class is the colour) and every layout they can lie in.
+"""Tiny images (40 x 30, the class is the colour) and every layout they can lie in.
 
-Each function makes one folder and returns it; counts are pictures a class. Pictures differ by
+Each function makes one folder and returns it; counts are images a class. Images differ by
 number, so no two are byte-identical, and the colours of two classes are far apart, so that even
 untrained features tell them apart.
 """
@@ -23,10 +23,10 @@ TWO = ("cat", "dog")
 _HUES = {"cat": 0.05, "dog": 0.6}
 
 
-def picture(
+def image_bytes(
     label: str, number: int = 0, format: str = "JPEG", size: tuple[int, int] = SIZE
 ) -> bytes:
-    """Draw one picture: the label gives its hue, the number its grain."""
+    """Draw one image: the label gives its hue, the number its grain."""
     hue = _HUES.get(label, zlib.crc32(label.encode()) % 97 / 97)
     colour = np.array(colorsys.hsv_to_rgb(hue, 0.8, 0.8)) * 255
     grain = np.random.default_rng([zlib.crc32(label.encode()), number]).normal(
@@ -49,9 +49,9 @@ def kaggle(folder: Path, train: int = 6, test: int = 4, classes: tuple[str, ...]
     """Make ``train/<class>.<n>.jpg`` from 0 and ``test/<n>.jpg`` from 1 (unlabelled)."""
     for label in classes:
         for n in range(train):
-            put(folder / "train" / f"{label}.{n}.jpg", picture(label, n))
+            put(folder / "train" / f"{label}.{n}.jpg", image_bytes(label, n))
     for n in range(1, test + 1):
-        put(folder / "test" / f"{n}.jpg", picture(classes[n % len(classes)], 10_000 + n))
+        put(folder / "test" / f"{n}.jpg", image_bytes(classes[n % len(classes)], 10_000 + n))
     return folder
 
 
@@ -67,7 +67,7 @@ def image_folder(
     for start, (part, count) in enumerate([("train", train), (valid_name, valid), ("test", test)]):
         for label in classes:
             for n in range(count):
-                put(folder / part / label / f"{n}.jpg", picture(label, start * 10_000 + n))
+                put(folder / part / label / f"{n}.jpg", image_bytes(label, start * 10_000 + n))
     return folder
 
 
@@ -75,7 +75,7 @@ def class_folders(folder: Path, each: int = 6, classes: tuple[str, ...] = TWO) -
     """Make ``<class>/<n>.jpg`` and nothing else."""
     for label in classes:
         for n in range(each):
-            put(folder / label / f"{n}.jpg", picture(label, n))
+            put(folder / label / f"{n}.jpg", image_bytes(label, n))
     return folder
 
 
@@ -85,9 +85,9 @@ def flat(
     """Make one flat folder: ``<class>.<n>.jpg``, and ``photo<n>.jpg`` without a label."""
     for label in classes:
         for n in range(labelled):
-            put(folder / f"{label}.{n}.jpg", picture(label, n))
+            put(folder / f"{label}.{n}.jpg", image_bytes(label, n))
     for n in range(unlabelled):
-        put(folder / f"photo{n}.jpg", picture(classes[n % len(classes)], 20_000 + n))
+        put(folder / f"photo{n}.jpg", image_bytes(classes[n % len(classes)], 20_000 + n))
     return folder
 
 
@@ -99,19 +99,19 @@ def csv_list(
     classes: tuple[str, ...] = TWO,
     split: bool = False,
 ) -> Path:
-    """Make ``pictures/*.jpg`` and return ``pictures.csv`` with path,label[,split]."""
+    """Make ``images/*.jpg`` and return ``images.csv`` with path,label[,split]."""
     rows = []
     for start, (part, count) in enumerate((("train", train), ("valid", valid), ("test", test))):
         for label in classes if part != "test" else ("",):
             for n in range(count):
-                path = f"pictures/{part}-{label}-{n}.jpg"
-                put(folder / path, picture(label or classes[n % 2], start * 10_000 + n))
+                path = f"images/{part}-{label}-{n}.jpg"
+                put(folder / path, image_bytes(label or classes[n % 2], start * 10_000 + n))
                 rows.append([path, label, part][: 3 if split else 2])
-    with open(folder / "pictures.csv", "w", encoding="utf-8", newline="") as file:
+    with open(folder / "images.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "split"][: 3 if split else 2])
         writer.writerows(rows)
-    return folder / "pictures.csv"
+    return folder / "images.csv"
 
 
 def zipped(folder: Path, inner: bool = True) -> Path:

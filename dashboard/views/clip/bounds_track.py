@@ -26,7 +26,7 @@ def bounds(
     Parameters
     ----------
     linked : whether the bounds move as [b, 1 - b]
-    bars : pictures in bins of equal width between -reach and reach, in powers of ten of the odds
+    bars : images in bins of equal width between -reach and reach, in powers of ten of the odds
     word : what the bars count
     key : name of the widget; ``moved`` reads [lower, upper, whether it was let go] under ``move``
     """

@@ -21,7 +21,7 @@ def clip_figure(
     best: tuple[float, float],
     chosen: tuple[float, float],
     loss: float,
-    pictures: str,
+    images: str,
     worse: np.ndarray | None = None,
 ) -> go.Figure:
     """Log loss against symmetric bounds, the chosen ones, the best one and how sure that is.
@@ -70,7 +70,7 @@ def clip_figure(
         title_text="symmetric bound b, keeping [b, 1 − b]",
         type="log", dtick=1, range=[left, float(np.log10(bounds[-1]))], tickformat="~g",
     )  # fmt: skip
-    figure.update_yaxes(title_text=f"log loss, {pictures}", range=[floor, top], nticks=6)
+    figure.update_yaxes(title_text=f"log loss, {images}", range=[floor, top], nticks=6)
     return calm(figure, 330)
 
 

@@ -35,12 +35,12 @@ class Harder:
 
 
 def comparison(table: Table) -> Comparison | None:
-    """Return all corrections compared; None where there are too few pictures."""
+    """Return all corrections compared; None where there are too few images."""
     return _comparison(table.key) if len(table) >= 10 else None
 
 
 def harder(table: Table, points: float) -> Harder | None:
-    """Return what a test set so many points worse would cost; None where no picture is right."""
+    """Return what a test set so many points worse would cost; None where no image is right."""
     if points == 0 or not (table.y_pred == table.predictions.y_true).any():
         return None
     return _harder(table.key, points)

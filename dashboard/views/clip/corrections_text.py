@@ -8,9 +8,9 @@ from dashboard.views.clip.text import short
 from engine.analysis.recommendation import Comparison
 
 PUBLISHED = (
-    "Test sets tend to be harder than the pictures one has. Solutions published for Kaggle's Dogs "
-    "vs. Cats Redux went from 0.0119 on their own pictures to 0.0414 on the leaderboard, and from "
-    "0.0062 to 0.030. Here a share of the pictures that are right become errors, as sure as the "
+    "Test sets tend to be harder than the images one has. Solutions published for Kaggle's Dogs "
+    "vs. Cats Redux went from 0.0119 on their own images to 0.0414 on the leaderboard, and from "
+    "0.0062 to 0.030. Here a share of the images that are right become errors, as sure as the "
     "model is where it is right."
 )
 
@@ -20,9 +20,9 @@ def recommendation(compared: Comparison) -> str:
     sample = "a sample of " if compared.sampled else ""
     return (
         f'<div class="sl-text"><p>{literal_html(compared.sentence)}</p><p class="sl-dim">Each '
-        f"correction is chosen on four fifths of {sample}{compared.n:,} pictures and scored on the "
+        f"correction is chosen on four fifths of {sample}{compared.n:,} images and scored on the "
         "rest, in turn, so that one fitted too closely gains nothing. Intervals hold 95 % of the "
-        "differences when the pictures are drawn again.</p></div>"
+        "differences when the images are drawn again.</p></div>"
     )
 
 

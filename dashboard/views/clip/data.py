@@ -44,7 +44,7 @@ def costs(table: Table) -> Costs:
 
 
 def bars(table: Table) -> np.ndarray:
-    """Count pictures by log odds of their score between -REACH and REACH, int64 (n_bars,)."""
+    """Count images by log odds of their score between -REACH and REACH, int64 (n_bars,)."""
     return _bars(table.key)
 
 

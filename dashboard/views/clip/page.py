@@ -28,7 +28,7 @@ def page() -> None:
         return
     valid = selection_split.labelled(name)
     if not valid.predictions.labelled:
-        st.info("The valid pictures of this run have no labels, so bounds have no log loss.")
+        st.info("The valid images of this run have no labels, so bounds have no log loss.")
         return
     selection_split.switch(name)
     kept.take(name, open_run(name).bounds)
@@ -46,14 +46,14 @@ def live(valid: Table, test: Table | None, costs: Costs) -> None:
     n_test = len(shown)
     one = wrong_cost(lower, upper, n_test, costs.loss.n_classes)
 
-    html.styled(text.before_after(costs.before, loss, valid.pictures))
+    html.styled(text.before_after(costs.before, loss, valid.images))
     bounds_track(
         lower,
         upper,
         linked=linked,
         bars=data.bars(shown).tolist(),
         reach=data.REACH,
-        word=text.histogram_note(shown.score_name, shown.pictures),
+        word=text.histogram_note(shown.score_name, shown.images),
         key=kept.TRACK,
         moved=kept.moved,
     )
@@ -67,7 +67,7 @@ def live(valid: Table, test: Table | None, costs: Costs) -> None:
         figure = charts.clip_figure(
             costs.bounds, costs.losses, costs.band,
             before=costs.before, best=costs.symmetric, chosen=(lower, upper), loss=loss,
-            pictures=valid.pictures, worse=harder.losses if harder else None,
+            images=valid.images, worse=harder.losses if harder else None,
         )  # fmt: skip
         st.plotly_chart(figure, key="clip_curve", config={"displayModeBar": False})
         html.styled(text.trust(costs))
@@ -75,7 +75,7 @@ def live(valid: Table, test: Table | None, costs: Costs) -> None:
         st.subheader("What the bounds touch", anchor=False)
         html.styled(text.touch_table(touches, lower, upper))
         st.subheader("If the model is surely wrong", anchor=False)
-        html.styled(text.wrong_costs(one, n_test, shown.pictures, loss))
+        html.styled(text.wrong_costs(one, n_test, shown.images, loss))
 
 
 def _fields() -> None:
@@ -116,12 +116,12 @@ def _worse(valid: Table, chosen: tuple[float, float]) -> Harder | None:
 
 @st.fragment
 def trust(valid: Table) -> None:
-    """Compare corrections, each on pictures that it was not chosen on."""
+    """Compare corrections, each on images that it was not chosen on."""
     with refusals():
         st.subheader("Which correction can be trusted", anchor=False)
         compared = corrections.comparison(valid)
         if compared is None:
-            st.caption("Ten labelled pictures are needed to tell.")
+            st.caption("Ten labelled images are needed to tell.")
             return
         html.styled(corrections_text.recommendation(compared))
         lower, upper = (text.short(bound) for bound in compared.bounds)
@@ -152,7 +152,7 @@ def _suggestions(costs: Costs | Harder) -> None:
             st.button(
                 f"Best separate pair: {low:g} and {high:.9g}", on_click=kept.use,
                 args=(low, high, False),
-                help="Each bound on its own. Two numbers fitted to the same pictures are trusted "
+                help="Each bound on its own. Two numbers fitted to the same images are trusted "
                 "less than one.",
             )  # fmt: skip
         st.button("Usual: 0.025 and 0.975", on_click=kept.use, args=(0.025, 0.975, True))

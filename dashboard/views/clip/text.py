@@ -15,7 +15,7 @@ def short(value: float) -> float:
     return round(1 - float(f"{1 - value:.3g}"), 12)
 
 
-def before_after(before: float, after: float, pictures: str) -> str:
+def before_after(before: float, after: float, images: str) -> str:
     """Say what the bounds do to the log loss."""
     change = after - before
     share = f" ({abs(change) / before:.1%})" if before > 0 else ""
@@ -24,7 +24,7 @@ def before_after(before: float, after: float, pictures: str) -> str:
     else:
         gain = f"{abs(change):.5f} {'lower' if change < 0 else 'higher'}{share}"
     return (
-        f'<div class="sl-dim">Log loss on {pictures}, without clipping → within the '
+        f'<div class="sl-dim">Log loss on {images}, without clipping → within the '
         f'bounds</div><div class="sl-figures" role="status"><span class="was" '
         f'data-testid="loss-before">{before:.5f}</span><span class="arrow">→</span><span '
         f'class="big" data-testid="loss-after">{after:.5f}</span>'
@@ -32,10 +32,10 @@ def before_after(before: float, after: float, pictures: str) -> str:
     )
 
 
-def histogram_note(score_name: str, pictures: str) -> str:
+def histogram_note(score_name: str, images: str) -> str:
     """Say what the bars behind the track are."""
     return (
-        f"{one_line(score_name)[:60]} of {pictures}, on a scale of odds; "
+        f"{one_line(score_name)[:60]} of {images}, on a scale of odds; "
         "those beyond a bound are moved onto it."
     )
 
@@ -46,24 +46,24 @@ def trust(costs: Costs) -> str:
     low, high = costs.band.interval
     least, most = costs.band.gain_interval
     if bound == 0:
-        first = "On these pictures no symmetric bound is better than leaving them unclipped."
+        first = "On these images no symmetric bound is better than leaving them unclipped."
     else:
         first = (
-            f"On these pictures the best symmetric bound is <b>{short(bound):g}</b>, which takes "
+            f"On these images the best symmetric bound is <b>{short(bound):g}</b>, which takes "
             f"{costs.before - after:.5f} off the log loss."
         )
     rows = costs.band.sampled_rows
-    drawn = f" (from a sample of {rows:,} pictures, which widens it)" if rows else ""
+    drawn = f" (from a sample of {rows:,} images, which widens it)" if rows else ""
     second = (
-        f"Were the pictures drawn again, the best bound would lie between {short(low):g} and "
+        f"Were the images drawn again, the best bound would lie between {short(low):g} and "
         f"{short(high):g} in 95 % of the cases{drawn}, and the gain between {least:.5f} and "
         f"{most:.5f}."
     )
     if high == 0:
-        second = f"Were the pictures drawn again{drawn}, 95 % of the cases would say the same."
+        second = f"Were the images drawn again{drawn}, 95 % of the cases would say the same."
     elif least <= 0 <= most:
         second += (
-            " <b>That includes zero: these pictures cannot tell whether clipping helps at all.</b>"
+            " <b>That includes zero: these images cannot tell whether clipping helps at all.</b>"
         )
     drawing = (
         "The grey band holds 95 % of the curves of such draws, the bar below it 95 % of their best "
@@ -73,7 +73,7 @@ def trust(costs: Costs) -> str:
 
 
 def touch_table(rows: Sequence[tuple[str, int, int, int]], lower: float, upper: float) -> str:
-    """Tabulate (split, n, below, above): how many pictures each bound moves."""
+    """Tabulate (split, n, below, above): how many images each bound moves."""
     body = "".join(
         f"<tr><td>{split} <small>{n:,}</small></td>"
         + "".join(f"<td>{k:,} <small>{k / max(n, 1):.1%}</small></td>" for k in (below, above))
@@ -86,9 +86,9 @@ def touch_table(rows: Sequence[tuple[str, int, int, int]], lower: float, upper: 
     )
 
 
-def wrong_costs(one: float, n: int, pictures: str, loss: float) -> str:
-    """Tabulate what confidently wrong pictures add to the mean log loss over ``n``."""
-    rows = ((1, "One picture"), (10, "The first ten"))
+def wrong_costs(one: float, n: int, images: str, loss: float) -> str:
+    """Tabulate what confidently wrong images add to the mean log loss over ``n``."""
+    rows = ((1, "One image"), (10, "The first ten"))
     body = "".join(
         f"<tr><td>{what}</td><td>+{k * one:.5f}</td>"
         f"<td>{k * one / loss if loss else 0:.1%}</td></tr>"
@@ -98,6 +98,6 @@ def wrong_costs(one: float, n: int, pictures: str, loss: float) -> str:
     return (
         '<table class="sl-table"><tr><th></th><th>adds to the log loss</th>'
         f"<th>of the present one</th></tr>{body}</table>"
-        f'<p class="sl-dim sl-text">{pictures}; each confidently wrong one costs '
+        f'<p class="sl-dim sl-text">{images}; each confidently wrong one costs '
         f"{one * n:.2f} at these bounds.</p>"
     )

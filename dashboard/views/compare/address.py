@@ -1,4 +1,4 @@
-"""What the Compare page shows: the other run, which pictures, and the large one, in the address."""
+"""What the Compare page shows: the other run, which images, and the large one, in the address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.shared.browser_sync import key, put, sent
 
 OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"
 PARTS = ("fixed", "broken", "both-wrong", "both-right")
-_WITH, _SHOW, _PAGE, _PICTURE = "with", "pictures", "page", "picture"
+_WITH, _SHOW, _PAGE, _IMAGE = "with", "pictures", "page", "picture"
 
 
 def other(names: Sequence[str]) -> str:
@@ -25,7 +25,7 @@ def other(names: Sequence[str]) -> str:
 
 
 def part(counts: dict[str, int]) -> str:
-    """Return which pictures are shown, at first those that are broken or else fixed."""
+    """Return which images are shown, at first those that are broken or else fixed."""
     asked = st.query_params.get(_SHOW)
     filled = [name for name in ("broken", "fixed", "both-wrong", "both-right") if counts[name]]
     chosen = asked if asked in PARTS else filled[0]
@@ -34,7 +34,7 @@ def part(counts: dict[str, int]) -> str:
 
 
 def page(pages: int, opened: int | None) -> int:
-    """Return the page, from 1, that of the picture ``opened`` if any; sets the switch to it."""
+    """Return the page, from 1, that of the image ``opened`` if any; sets the switch to it."""
     text = st.query_params.get(_PAGE, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
     shown = opened or min(max(number, 1), pages)
@@ -42,9 +42,9 @@ def page(pages: int, opened: int | None) -> int:
     return shown
 
 
-def picture() -> str:
-    """Return the id of the picture shown large, '' for none."""
-    return str(st.query_params.get(_PICTURE, ""))
+def image() -> str:
+    """Return the id of the image shown large, '' for none."""
+    return str(st.query_params.get(_IMAGE, ""))
 
 
 def other_changed() -> None:
@@ -53,7 +53,7 @@ def other_changed() -> None:
 
 
 def part_changed() -> None:
-    """Show other pictures, from their first page (a callback)."""
+    """Show other images, from their first page (a callback)."""
     _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[key(PART)]})
 
 
@@ -69,16 +69,16 @@ def page_turned(widget: str, pages: int) -> None:
         _turn(min(max(int(st.session_state[key(PAGE)]) + step, 1), pages))
 
 
-def picture_opened(widget: str) -> None:
-    """Show the picture large whose id a component sent, or none (its callback)."""
-    st.query_params.pop(_PICTURE, None)
+def image_opened(widget: str) -> None:
+    """Show the image large whose id a component sent, or none (its callback)."""
+    st.query_params.pop(_IMAGE, None)
     st.query_params[_PAGE] = str(st.session_state[key(PAGE)])
     if opened := sent(widget, "open"):
-        st.query_params[_PICTURE] = str(opened)
+        st.query_params[_IMAGE] = str(opened)
 
 
 def _turn(number: int) -> None:
-    st.query_params.pop(_PICTURE, None)
+    st.query_params.pop(_IMAGE, None)
     st.query_params[_PAGE] = str(number)
 
 

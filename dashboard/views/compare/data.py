@@ -1,4 +1,4 @@
-"""The caches of the Compare page: two runs judged on the same pictures, and their blend."""
+"""The caches of the Compare page: two runs judged on the same images, and their blend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.runs.run import Run, open_run
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """The comparison with a table of the run, in whose rows the pictures are told.
+    """The comparison with a table of the run, in whose rows the images are told.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ def compared(name: str, other: str) -> Compared:
 
 
 def labelled(name: str) -> Table:
-    """Return the predictions of all labelled pictures that a run has honest ones of."""
+    """Return the predictions of all labelled images that a run has honest ones of."""
     return tables.table(name, open_run(name).labelled_split)
 
 

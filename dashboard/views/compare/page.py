@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from dashboard.gallery.gallery import gallery
-from dashboard.gallery.tiles import large_of, pictures_of, tiles_of
-from dashboard.gallery.viewer import picture
+from dashboard.gallery.tiles import images_of, large_of, tiles_of
+from dashboard.gallery.viewer import viewer
 from dashboard.review import panel as review_panel
 from dashboard.selection import address
 from dashboard.shared import browser_sync, html, tables, thumbnails
@@ -44,7 +44,7 @@ def show() -> None:
     runs = {run.name: run for run in tables.summaries() if run.state == "done"}
     others = data.comparable(name, list(runs))
     if not others:
-        st.write("No other run knows the same classes. Fit a second one on the same pictures.")
+        st.write("No other run knows the same classes. Fit a second one on the same images.")
         st.page_link("views/train/page.py", label="Go to Train", icon=":material/model_training:")
         return
     other = asked.other(others)
@@ -78,7 +78,7 @@ def shown(compared: Compared) -> None:
         counts = {name: len(rows) for name, rows in compared.parts.items()}
         part = asked.part(counts)
         st.segmented_control(
-            "Pictures", asked.PARTS, required=True, key=browser_sync.key(asked.PART),
+            "Images", asked.PARTS, required=True, key=browser_sync.key(asked.PART),
             on_change=asked.part_changed, label_visibility="collapsed",
             format_func=lambda each: f"{NAMES[each]} {counts[each]:,}",
         )  # fmt: skip
@@ -100,17 +100,17 @@ def galleries(compared: Compared, part: str) -> None:
     gallery(
         tiles(compared, chosen),
         key="compared",
-        opened=partial(asked.picture_opened, "compared"),
+        opened=partial(asked.image_opened, "compared"),
         turned=partial(asked.page_turned, "compared", pages),
         turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
     )
     large = None if at is None else large_at(compared, order, at)
-    picture(
-        large, key="compared_large", changed=partial(asked.picture_opened, "compared_large"),
+    viewer(
+        large, key="compared_large", changed=partial(asked.image_opened, "compared_large"),
         said=partial(review_panel.said, compared.table, "compared_large"),
     )  # fmt: skip
     following = order[number * PER_PAGE : (number + 1) * PER_PAGE]
-    thumbnails.prefetch(pictures_of(compared.table, following))
+    thumbnails.prefetch(images_of(compared.table, following))
 
 
 def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
@@ -123,14 +123,14 @@ def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
 
 
 def place_of(compared: Compared, order: np.ndarray) -> int | None:
-    """Return where in the order the picture lies that the address opens, None for none."""
-    row = tables.row_of(compared.table, name) if (name := asked.picture()) else None
+    """Return where in the order the image lies that the address opens, None for none."""
+    row = tables.row_of(compared.table, name) if (name := asked.image()) else None
     found = np.flatnonzero(order == row) if row is not None else np.empty(0)
     return int(found[0]) if len(found) else None
 
 
 def large_at(compared: Compared, order: np.ndarray, at: int) -> dict[str, Any]:
-    """Return what the large view shows of the picture at a place of the order."""
+    """Return what the large view shows of the image at a place of the order."""
     large = large_of(compared.table, order, at)
     large["why"] = False  # reasons are asked for on the Errors page
     large["loss"] += f"; in the other run {compared.losses[order[at]]:.3f}"

@@ -26,9 +26,9 @@ def verdict(found: Comparison) -> str:
     """Say which of the two is better, this run or the other."""
     difference, low, high = found.log_loss_difference
     if found.better is None:
-        said = "A toss-up: these pictures cannot tell which of the two is better."
+        said = "A toss-up: these images cannot tell which of the two is better."
         if difference == 0:
-            said = "The same: both have one log loss on these pictures."
+            said = "The same: both have one log loss on these images."
     else:
         which = "This run is better" if found.better == 0 else "The other run is better"
         least = min(abs(low), abs(high))
@@ -74,13 +74,13 @@ def chance(found: Comparison) -> str:
     n = len(found.fixed) + len(found.broken)
     test = "exact binomial" if found.mcnemar_exact else "chi-square with continuity correction"
     p = found.mcnemar_p
-    said = "Both are right on the same pictures. "
+    said = "Both are right on the same images. "
     if n:
         said = (
-            f"Of {n:,} pictures that one alone gets right, {len(found.fixed):,} are fixed. By "
+            f"Of {n:,} images that one alone gets right, {len(found.fixed):,} are fixed. By "
             f"chance a split as uneven comes with p = {p:.3g} (McNemar, {test}). "
         )
-    said += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} pictures"
+    said += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
     said += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
     for why, count in found.left_out.items():
         said += f" {count:,} left out: {why}."
@@ -104,7 +104,7 @@ def blended(prepared: PreparedBlend) -> str:
         judged = f"Keep {best}."
     else:
         word = f"{'gains' if gain >= 0 else 'loses'} {abs(gain):.4f} against {best}"
-        judged = "That is within the noise: these pictures cannot tell whether it helps."
+        judged = "That is within the noise: these images cannot tell whether it helps."
     return (
         f"{weights} is the best mixture. Cross-validated, it {word}, with a log loss of "
         f"{found.cross_validated:.4f} (95 %: {low:+.4f} to {high:+.4f}). <b>{judged}</b>"

@@ -1,4 +1,4 @@
-"""The filtered pictures as CSV."""
+"""The filtered images as CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: one gallery of the pictures that the filter leaves, in the order of the category."""
+"""Errors: one gallery of the images that the filter leaves, in the order of the category."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import streamlit as st
 from dashboard.explanation import panel as explanation_panel
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.prefetch import ahead as handed_ahead
-from dashboard.gallery.tiles import large_of, pictures_of, tiles_of
-from dashboard.gallery.viewer import picture
+from dashboard.gallery.tiles import images_of, large_of, tiles_of
+from dashboard.gallery.viewer import viewer
 from dashboard.review import data as review_data
 from dashboard.review import panel as review_panel
 from dashboard.selection import address, slices, split
@@ -69,19 +69,19 @@ def page() -> None:
     number, pages = turned_to(look, order, at)
     above = st.container()
     chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
-    gallery(  # sent first: decoding its pictures is what takes the browser longest
+    gallery(  # sent first: decoding its images is what takes the browser longest
         tiles_of(table, chosen),
         key="gallery",
-        opened=partial(address.picture_opened, "gallery"),
+        opened=partial(address.image_opened, "gallery"),
         turned=partial(address.page_turned, "gallery", pages),
         turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
         page=tag(table, order, number),
         following=tag(table, order, number + 1),
     )
     large = None if at is None else large_of(table, order, at)
-    picture(
-        large, key="picture", changed=partial(address.picture_opened, "picture"),
-        said=partial(review_panel.said, table, "picture"),
+    viewer(
+        large, key="image", changed=partial(address.image_opened, "image"),
+        said=partial(review_panel.said, table, "image"),
     )  # fmt: skip
     explanation_panel.show(table)
     with above:
@@ -98,7 +98,7 @@ def filters(table: Table, look: Look) -> None:
     names = table.predictions.class_names
     changed = address.filter_changed
     st.segmented_control(
-        "Pictures", (ALL, *CATEGORIES, *REVIEWS), required=True, format_func=NAMES.__getitem__,
+        "Images", (ALL, *CATEGORIES, *REVIEWS), required=True, format_func=NAMES.__getitem__,
         key=browser_sync.key(address.SHOW), on_change=changed, label_visibility="collapsed",
     )  # fmt: skip
     with st.container(key="filters"):
@@ -131,7 +131,7 @@ def bar(table: Table, look: Look, order: np.ndarray, page: int, pages: int) -> N
         st.download_button(
             "CSV", partial(export.csv_of, table, order), f"{table.key[0]}-{look.show}.csv",
             "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
-            help="The pictures of this filter, in this order",
+            help="The images of this filter, in this order",
         )  # fmt: skip
         key = address.set_page(page)
         st.pagination(pages, key=key, on_change=address.page_changed, max_visible_pages=5)
@@ -140,9 +140,9 @@ def bar(table: Table, look: Look, order: np.ndarray, page: int, pages: int) -> N
 def empty(look: Look) -> None:
     """Say that the filter leaves nothing and offer to clear it."""
     if look.filtered:
-        st.info("No picture passes this filter.", icon=":material/filter_alt_off:")
+        st.info("No image passes this filter.", icon=":material/filter_alt_off:")
     else:
-        st.info(f"There are no pictures under “{NAMES[look.show]}”.", icon=":material/info:")
+        st.info(f"There are no images under “{NAMES[look.show]}”.", icon=":material/info:")
 
 
 def clear_button(look: Look, key: str) -> None:
@@ -169,30 +169,30 @@ def sentence(table: Table, look: Look, order: np.ndarray) -> str:
     if look.slice:
         parts.append(literal(slices.words(table, look.slice)))
     told = ", ".join([*parts, ORDERS[look.show]])
-    return f"**{len(order):,}** of {len(table):,} pictures: {told}"
+    return f"**{len(order):,}** of {len(table):,} images: {told}"
 
 
 def place_of(table: Table, order: np.ndarray, look: Look) -> int | None:
-    """Return where in the order the picture lies that is shown large."""
-    if look.picture is None:
+    """Return where in the order the image lies that is shown large."""
+    if look.image is None:
         return None
-    row = tables.row_of(table, look.picture)
+    row = tables.row_of(table, look.image)
     found = np.flatnonzero(order == row) if row is not None else np.empty(0)
     return int(found[0]) if len(found) else None
 
 
 def turned_to(look: Look, order: np.ndarray, at: int | None) -> tuple[int, int]:
-    """Return the page, that of the large picture if there is one, and the number of pages."""
+    """Return the page, that of the large image if there is one, and the number of pages."""
     pages = max(1, -(-len(order) // PER_PAGE))
     page = look.page if at is None else at // PER_PAGE + 1
     return min(page, pages), pages
 
 
 def ahead(table: Table, order: np.ndarray, page: int, at: int | None) -> None:
-    """Make the next page's pictures, and the neighbours of the large one, before they are asked."""
+    """Make the next page's images, and the neighbours of the large one, before they are asked."""
     following = order[page * PER_PAGE : (page + 1) * PER_PAGE]
     near = order[:0] if at is None else order[[i for i in (at + 1, at - 1) if 0 <= i < len(order)]]
-    thumbnails.prefetch(pictures_of(table, following), pictures_of(table, near))
+    thumbnails.prefetch(images_of(table, following), images_of(table, near))
 
 
 @st.fragment
@@ -206,7 +206,7 @@ def next_page(table: Table, order: np.ndarray, number: int) -> None:
 
 
 def tag(table: Table, order: np.ndarray, number: int) -> str:
-    """Return a name for a page of pictures, the same for the same pictures, '' for an empty one."""
+    """Return a name for a page of images, the same for the same images, '' for an empty one."""
     chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
     said = f"{table.key} {review_data.stamp()} {chosen.tolist()}"
     return hashlib.sha256(said.encode()).hexdigest()[:24] if len(chosen) else ""

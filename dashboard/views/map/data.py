@@ -1,4 +1,4 @@
-"""What the map draws: every picture's place, class, correctness and loss, packed for a browser."""
+"""What the map draws: every image's place, class, correctness and loss, packed for a browser."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import streamlit as st
 
-from dashboard.gallery.tiles import pictures_of
+from dashboard.gallery.tiles import images_of
 from dashboard.selection.lasso import GRID
 from dashboard.selection.map_coordinates import SPLITS, Places, places
 from dashboard.shared import tables as shared_tables
 from dashboard.shared.tables import Table
-from dashboard.shared.thumbnails import Picture
+from dashboard.shared.thumbnails import ImageFile
 from engine.errors import Refused
 from engine.runs.run import open_run
 
@@ -28,7 +28,7 @@ _SEPARATOR = "\x1f"
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """The pictures of a map, of very many a sample; arrays are read-only.
+    """The images of a map, of very many a sample; arrays are read-only.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Points:
     loss : float32 array of shape (n,), nan where there is none
     facts : path and sha256 of each, null where unknown
     packed : the same for the browser
-    total : how many pictures the map has
+    total : how many images the map has
     """
 
     places: Places
@@ -48,12 +48,12 @@ class Points:
     packed: dict[str, Any]
     total: int
 
-    def picture(self, name: str, row: int) -> Picture | None:
-        """Return where the picture of a row lies, None where the run has not read it."""
+    def image(self, name: str, row: int) -> ImageFile | None:
+        """Return where the image of a row lies, None where the run has not read it."""
         fact = self.facts.slice(row, 1).to_pylist()[0]
         if not fact["path"] or not fact["sha256"]:
             return None
-        return Picture(open_run(name).data_root / fact["path"], fact["sha256"])
+        return ImageFile(open_run(name).data_root / fact["path"], fact["sha256"])
 
 
 def points(name: str, method: str) -> Points:
@@ -70,9 +70,9 @@ def points(name: str, method: str) -> Points:
     return _points(places(name, method).key, tuple(tables))
 
 
-def first_page(table: Table, rows: np.ndarray) -> list[Picture]:
-    """Return the pictures that Errors will show first of these rows."""
-    return pictures_of(table, rows[:48])
+def first_page(table: Table, rows: np.ndarray) -> list[ImageFile]:
+    """Return the images that Errors will show first of these rows."""
+    return images_of(table, rows[:48])
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -117,7 +117,7 @@ def _sample(every: Places) -> Places:
 
 
 def _rows_in(found: Places, table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of a map whose pictures a table predicts, and where it does."""
+    """Return the rows of a map whose images a table predicts, and where it does."""
     at = pc.index_in(found.ids, value_set=table.predictions.ids)
     known = np.asarray(pc.is_valid(at), dtype=bool)
     is_test = found.split == SPLITS.index("test")
@@ -128,7 +128,7 @@ def _rows_in(found: Places, table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _facts(name: str, found: Places) -> pa.Table:
-    """Return label, path and sha256 of each picture of a map, in its order."""
+    """Return label, path and sha256 of each image of a map, in its order."""
     path = open_run(name).folder / "images.parquet"
     try:
         images = pq.read_table(path, columns=["split", "id", "label", "path", "sha256"])

@@ -1,4 +1,4 @@
-"""Map: every picture a dot, near those like it; draw around some to see them."""
+"""Map: every image a dot, near those like it; draw around some to see them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ABOUT = {
     "tsne": "Neighbours are alike; how far groups lie from each other says little.",
 }
 HELP = (
-    "Each dot is a picture. Choose Lasso, or hold Shift, and draw around some to see them here. "
-    "Wheel or two fingers zoom, a drag moves the map, a click opens the picture. From the "
+    "Each dot is an image. Choose Lasso, or hold Shift, and draw around some to see them here. "
+    "Wheel or two fingers zoom, a drag moves the map, a click opens the image. From the "
     "keyboard: arrows, + and −, and Enter for all that is in view."
 )
 
@@ -46,7 +46,7 @@ def show() -> None:
     run = open_run(name)
     if "head_sha256" not in run.config:
         st.info(
-            "This run was imported or blended, so its pictures have no features to map. Fit one on "
+            "This run was imported or blended, so its images have no features to map. Fit one on "
             "the Train page.", icon=":material/info:",
         )  # fmt: skip
         return
@@ -69,7 +69,7 @@ def show() -> None:
         scatter(points.packed, key="map")
         if len(points.label) < points.total:
             st.caption(
-                f"{len(points.label):,} of {points.total:,} pictures are drawn, chosen at random; "
+                f"{len(points.label):,} of {points.total:,} images are drawn, chosen at random; "
                 "what is drawn around finds all of them."
             )
         peek(name, points)
@@ -100,12 +100,12 @@ def _progress(run: Run, method: str, wanted: str) -> None:
         if stand.state in ("done", "failed"):
             st.rerun()
         if method == "pca":
-            said = "Laying out the pictures"
+            said = "Laying out the images"
         elif wanted == "tsne":
             said = "t-SNE is being laid out; here is PCA meanwhile"
         else:
             said = "t-SNE is being laid out as well"
-        unit = {"features": "pictures through the network", "tsne": "rounds"}.get(stand.stage)
+        unit = {"features": "images through the network", "tsne": "rounds"}.get(stand.stage)
         if unit and stand.total:
             said += f": {stand.done:,} of {stand.total:,} {unit}"
         st.caption(f"{said} …")
@@ -113,19 +113,19 @@ def _progress(run: Run, method: str, wanted: str) -> None:
 
 @st.fragment
 def peek(name: str, points: Points) -> None:
-    """Answer with the picture under the pointer; open the one that was clicked, where it is."""
+    """Answer with the image under the pointer; open the one that was clicked, where it is."""
     browser_sync.catch_up()
     row = browser_sync.sent("peek", "ask")
     answer = {}
     if address.is_row(row, len(points.label)):
-        picture = points.picture(name, row)
-        answer = {"row": row, "src": thumbnails.small([picture])[0] if picture else ""}
+        image = points.image(name, row)
+        answer = {"row": row, "src": thumbnails.small([image])[0] if image else ""}
     relay("peek", answer, key="peek", asked=lambda: None)
 
 
 @st.fragment
 def chosen(name: str, method: str) -> None:
-    """Show the costliest of the pictures that were drawn around, and the way to all of them."""
+    """Show the costliest of the images that were drawn around, and the way to all of them."""
     with refusals():
         browser_sync.caught_up()
         table = split.labelled(name)
@@ -133,8 +133,8 @@ def chosen(name: str, method: str) -> None:
         points = data.points(name, method)
         if address.is_row(row, len(points.label)):
             open_point(table, points, int(row))
-        if picture := browser_sync.sent("map_first", "open"):
-            selection_address.open_errors(Look(picture=picture, map=address.area()))
+        if image := browser_sync.sent("map_first", "open"):
+            selection_address.open_errors(Look(image=image, map=address.area()))
         area = address.lasso(method)
         if area is None:
             st.caption(HELP)
@@ -147,7 +147,7 @@ def chosen(name: str, method: str) -> None:
 
 
 def some_of(table: Table, area: Lasso) -> None:
-    """Show the first pictures of an area, and how many there are."""
+    """Show the first images of an area, and how many there are."""
     look = Look(map=area.text)
     rows = selection_rows.rows(table, look)
     st.markdown(told(table, rows))
@@ -164,8 +164,8 @@ def some_of(table: Table, area: Lasso) -> None:
 
 
 def told(table: Table, rows: np.ndarray) -> str:
-    """Return how many pictures an area holds, as Markdown."""
-    said = f"**{len(rows):,}** of {len(table):,} pictures with a held-out prediction"
+    """Return how many images an area holds, as Markdown."""
+    said = f"**{len(rows):,}** of {len(table):,} images with a held-out prediction"
     if not (table.predictions.labelled and len(rows)):
         return f"{said}."
     wrong = int((table.predictions.y_true[rows] != table.y_pred[rows]).sum())
@@ -173,13 +173,13 @@ def told(table: Table, rows: np.ndarray) -> str:
 
 
 def open_point(table: Table, points: Points, row: int) -> None:
-    """Open a picture large on the Errors page, or say why it is not there."""
+    """Open an image large on the Errors page, or say why it is not there."""
     id = points.places.ids[row].as_py()
     at = tables.row_of(table, id)
     if at is None or np.isnan(points.loss[row]):
         st.toast(literal(f"{id} has no held-out prediction, so Errors does not list it."))
         return
-    selection_address.open_errors(Look(picture=id))
+    selection_address.open_errors(Look(image=id))
 
 
 show()

@@ -44,8 +44,8 @@ function build(root, data) {
   const canvas = element("canvas"), over = element("canvas", "over"), tip = element("div", "tip");
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", `Map of ${n} pictures. Arrow keys move, plus and minus zoom, `
-    + "0 shows all, Enter shows the pictures in view, L draws around some with the pointer.");
+  canvas.setAttribute("aria-label", `Map of ${n} images. Arrow keys move, plus and minus zoom, `
+    + "0 shows all, Enter shows the images in view, L draws around some with the pointer.");
   tip.hidden = true;
   frame.append(canvas, over, tip);
   root.replaceChildren(bar, frame, legend);
@@ -120,7 +120,7 @@ function build(root, data) {
     return Math.min(rest * view.zoom ** 0.28, 7);
   }
   function stamped() {
-    // One small picture a look, drawn once a size.
+    // One small image a look, drawn once a size.
     const r = Math.max(1, Math.round(radius() * ratio * 2) / 2);
     if (sprites.r === r) return;
     sprites.r = r;
@@ -275,11 +275,11 @@ function build(root, data) {
       element("span", "", predicted[i] === NONE ? `${data.splits[split[i]]}, no prediction kept`
         : data.splits[split[i]]));
     tip.replaceChildren(shot, told);
-    picture(i);
+    showImage(i);
     place();
     if (!seen.has(i)) rest = setTimeout(() => ask("peek", i), REST);
   }
-  function picture(i) {
+  function showImage(i) {
     if (i !== hovered || !seen.get(i)) return;
     const image = element("img");
     image.alt = "";
@@ -404,7 +404,7 @@ function build(root, data) {
   const lens = element("div", "group");
   lens.append(action("+", "Zoom in", () => zoom(1.6)), action("−", "Zoom out", () => zoom(1 / 1.6)),
     action("Reset", "Show the whole map", reset));
-  const look = action("Show what is in view", "Show the pictures that are in view", inView);
+  const look = action("Show what is in view", "Show the images that are in view", inView);
   look.className = "alone";
   bar.append(
     group("Colour by", HOW, kept.by, (key) => { kept.by = key; paint(); }), tools, lens, look,
@@ -442,7 +442,7 @@ function build(root, data) {
       const button = element("button", "part", `${name} ${count.toLocaleString("en-US")}`);
       button.type = "button";
       button.setAttribute("aria-pressed", String(!kept.hidden.includes(name)));
-      button.title = `Show or hide the ${name} pictures`;
+      button.title = `Show or hide the ${name} images`;
       button.onclick = () => {
         kept.hidden = kept.hidden.includes(name) ? kept.hidden.filter((each) => each !== name)
           : [...kept.hidden, name];
@@ -474,7 +474,7 @@ function build(root, data) {
       if (channel === "peek" && answer.src !== undefined) {
         seen.set(answer.row, answer.src);
         if (seen.size > 400) seen.delete(seen.keys().next().value);
-        picture(answer.row);
+        showImage(answer.row);
       }
       if (channel === "lasso" && !outline) {
         corners = answer.corners ?? [];

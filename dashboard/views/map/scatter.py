@@ -1,4 +1,4 @@
-"""Every picture a dot on a canvas: zoom, drag, look at one, draw around some."""
+"""Every image a dot on a canvas: zoom, drag, look at one, draw around some."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def scatter(packed: dict[str, Any], *, key: str) -> None:
 
     It asks through relays: the thumbnail of the row under the pointer on the channel ``peek``
     (answered by row and src), rows of an area on ``lasso`` (a list of [x, y] on the grid; the
-    answer's corners are drawn), the row of a picture to open on ``point``.
+    answer's corners are drawn), the row of an image to open on ``point``.
 
     Parameters
     ----------

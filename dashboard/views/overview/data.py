@@ -27,7 +27,7 @@ class Overview:
     matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
     pairs : the fullest cells off the diagonal as (true, predicted, count)
     concentration : counts and shares, see `metrics.loss_concentration`
-    costliest : rows of the dearest pictures, dearest first
+    costliest : rows of the dearest images, dearest first
     """
 
     accuracy: tuple[float, float, float]

@@ -34,7 +34,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const grid = element("div", size <= 3 ? "grid roomy" : "grid");
     grid.style.gridTemplateColumns = `minmax(44px, max-content) repeat(${size}, minmax(0, 1fr))`;
     grid.setAttribute("role", "group");
-    grid.setAttribute("aria-label", "Confusion matrix; arrow keys move, Enter opens the pictures");
+    grid.setAttribute("aria-label", "Confusion matrix; arrow keys move, Enter opens the images");
     grid.append(element("span", "axis", ""));
     const axis = element("span", "axis", "Predicted →");
     axis.style.gridColumn = "2 / -1";
@@ -92,7 +92,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     drawing.width = drawing.height = size * scale;
     drawing.tabIndex = 0;
     drawing.setAttribute("role", "application");
-    drawing.setAttribute("aria-label", "Confusion matrix; arrow keys move, Enter opens the pictures");
+    drawing.setAttribute("aria-label", "Confusion matrix; arrow keys move, Enter opens the images");
     const line = element("p", "told");
     line.setAttribute("aria-live", "polite");
     const pen = drawing.getContext("2d");

@@ -1,4 +1,4 @@
-"""Overview: how good the run is, where it errs, and the way to those pictures."""
+"""Overview: how good the run is, where it errs, and the way to those images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.gallery.gallery import gallery
-from dashboard.gallery.tiles import pictures_of, tiles_of
+from dashboard.gallery.tiles import images_of, tiles_of
 from dashboard.review import data as review_data
 from dashboard.review import panel as review_panel
 from dashboard.selection import address, split
@@ -31,7 +31,7 @@ def show() -> None:
     table = split.labelled(name)
     go_where_asked(table)
     if not len(table):
-        st.info("This run has no validation pictures to judge by.", icon=":material/info:")
+        st.info("This run has no validation images to judge by.", icon=":material/info:")
         quarantine(name)
         return
     if not table.predictions.labelled:
@@ -67,22 +67,22 @@ def show() -> None:
 
 
 def ahead(table: Table, view: Overview) -> None:
-    """Make the pictures of the cells that will most likely be opened."""
+    """Make the images of the cells that will most likely be opened."""
     names = table.predictions.class_names
     for true, predicted, _ in view.pairs[:2]:
         rows = selection_rows.rows(table, Look(true=names[true], predicted=names[predicted]))
-        thumbnails.prefetch(pictures_of(table, rows[:48]))
+        thumbnails.prefetch(images_of(table, rows[:48]))
 
 
 def go_where_asked(table: Table) -> None:
-    """Leave for Errors before anything is drawn, when a cell or a picture was chosen."""
+    """Leave for Errors before anything is drawn, when a cell or an image was chosen."""
     weak_slices.go_where_asked(table)
     names = table.predictions.class_names
     cell = browser_sync.sent("matrix", "cell")
     if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
         address.open_errors(Look(true=names[cell[0]], predicted=names[cell[1]]))
-    if picture := browser_sync.sent("costliest", "open"):
-        address.open_errors(Look(picture=picture))
+    if image := browser_sync.sent("costliest", "open"):
+        address.open_errors(Look(image=image))
     if (pair := browser_sync.chosen_row("pairs")) is not None:
         true, predicted, _ = data.overview(table).pairs[pair]
         address.open_errors(Look(true=names[true], predicted=names[predicted]))
@@ -95,9 +95,9 @@ def figures(table: Table, view: Overview, n_aside: int) -> None:
     cells = [
         ("Accuracy", f"{accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
         ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
-        ("Wrong", f"{wrong:,}", f"of {table.pictures}"),
+        ("Wrong", f"{wrong:,}", f"of {table.images}"),
         ("Calibration error", f"{view.calibration_error:.2%}", "0% is honest confidence"),
-        ("Set aside", f"{n_aside:,}", "pictures that cannot be read"),
+        ("Set aside", f"{n_aside:,}", "images that cannot be read"),
     ]
     st.html(
         "<div class='figures'>"
@@ -111,12 +111,12 @@ def figures(table: Table, view: Overview, n_aside: int) -> None:
 
 def confusion(table: Table, view: Overview) -> None:
     st.subheader("Which class is taken for which", anchor=False)
-    st.caption("Rows are the true class. Click a cell, or press Enter on it, to see its pictures.")
+    st.caption("Rows are the true class. Click a cell, or press Enter on it, to see its images.")
     matrix(view.matrix, table.predictions.class_names, key="matrix", opened=lambda: None)
 
 
 def costliest(table: Table, view: Overview) -> None:
-    st.subheader("The costliest pictures", anchor=False)
+    st.subheader("The costliest images", anchor=False)
     st.caption("What the worst mistakes look like. Open one to see it large and go on from there.")
     gallery(
         tiles_of(table, view.costliest[:STRIP]), key="costliest", opened=lambda: None, strip=True
@@ -127,7 +127,7 @@ def concentration(table: Table, view: Overview) -> None:
     counts, share = view.concentration
     half = int(counts[np.searchsorted(share, 0.5)])
     st.subheader("Where the log loss comes from", anchor=False)
-    carry = "picture carries" if half == 1 else f"{half:,} pictures carry"
+    carry = "image carries" if half == 1 else f"{half:,} images carry"
     st.caption(f"The worst {carry} half of the total, out of {len(table):,}.")
     draw(table, "concentration")
 
@@ -138,12 +138,12 @@ def pairs(table: Table, view: Overview) -> None:
     if not view.pairs:
         return
     st.subheader("Most confused pairs", anchor=False)
-    st.caption("Choose a row to see its pictures.")
+    st.caption("Choose a row to see its images.")
     st.dataframe(
         {
             "True": [names[t] for t, _, _ in view.pairs],
             "Predicted": [names[p] for _, p, _ in view.pairs],
-            "Pictures": [n for _, _, n in view.pairs],
+            "Images": [n for _, _, n in view.pairs],
             "Share of the true class": [n / view.matrix[t].sum() for t, _, n in view.pairs],
         },
         key="pairs",
@@ -160,13 +160,13 @@ def pairs(table: Table, view: Overview) -> None:
 
 def histogram(table: Table) -> None:
     st.subheader("How sure, and how often right", anchor=False)
-    st.caption("Pictures by probability, right above wrong, each on its own scale.")
+    st.caption("Images by probability, right above wrong, each on its own scale.")
     draw(table, "histogram")
 
 
 def reliability(table: Table) -> None:
     st.subheader("Whether the probabilities can be believed", anchor=False)
-    st.caption("On the dotted line, what was said is what happened; larger points, more pictures.")
+    st.caption("On the dotted line, what was said is what happened; larger points, more images.")
     draw(table, "reliability")
 
 
@@ -174,7 +174,7 @@ def causes(table: Table) -> None:
     found = review_data.by_cause(table)
     if not found:
         return
-    st.subheader("What makes pictures hard", anchor=False)
+    st.subheader("What makes images hard", anchor=False)
     st.caption("Mean log loss by the cause that reviewers named, with its 95 % interval.")
     figure = charts.causes_figure(found)
     st.plotly_chart(figure, key="causes", config={"displayModeBar": False})
@@ -183,7 +183,7 @@ def causes(table: Table) -> None:
 def quarantine(name: str) -> None:
     aside = data.quarantine(name)
     if len(aside):
-        with st.expander(f"{len(aside):,} pictures set aside, with reasons"):
+        with st.expander(f"{len(aside):,} images set aside, with reasons"):
             st.dataframe(aside, hide_index=True)
 
 
@@ -192,8 +192,8 @@ def precision(name: str) -> None:
     if known := data.precision(name):
         kind, check = known
         st.caption(
-            f"Computed in {literal(kind)}. Against float32, on {check['pictures']:,} validation "
-            f"pictures, no probability changes by more than "
+            f"Computed in {literal(kind)}. Against float32, on {check['images']:,} validation "
+            f"images, no probability changes by more than "
             f"{check['largest_probability_change']:.2g}, the log loss by "
             f"{check['log_loss_change']:+.2g}."
         )
@@ -202,9 +202,7 @@ def precision(name: str) -> None:
 def empty() -> None:
     with st.container(key="empty", horizontal_alignment="center"):
         st.header("Look again at what a model gets wrong", anchor=False)
-        st.markdown(
-            "There is no finished run yet. The demo draws its own pictures and learns them."
-        )
+        st.markdown("There is no finished run yet. The demo draws its own images and learns them.")
         if st.button("Start the demo", type="primary", icon=":material/play_arrow:"):
             start_demo()
             st.switch_page("views/train/page.py")

@@ -40,11 +40,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const head = element("div", "head");
   const scale = element("span", "scale");
   scale.append(element("span", "", "0"), element("span", "", data.most));
-  head.append(element("span", "name", ""), element("span", "n", "pictures"),
+  head.append(element("span", "name", ""), element("span", "n", "images"),
     element("span", "wrong", "wrong"), element("span", "loss", "log loss"), scale);
   root.replaceChildren(head, ...data.rows.map(rowOf));
   root.setAttribute("role", "group");
-  root.setAttribute("aria-label", "Slices, the worst first; arrow keys move, Enter opens the pictures");
+  root.setAttribute("aria-label", "Slices, the worst first; arrow keys move, Enter opens the images");
   root.onkeydown = (event) => {
     const rows = [...root.querySelectorAll(".row")];
     const at = rows.indexOf(parentElement.activeElement);

@@ -1,4 +1,4 @@
-"""Slices of the pictures, each a dot with its interval; a click or Enter opens its pictures."""
+"""Slices of the images, each a dot with its interval; a click or Enter opens its images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where it fails: the worst slices on the Overview page, each a way to its pictures."""
+"""Where it fails: the worst slices on the Overview page, each a way to its images."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def go_where_asked(table: Table) -> None:
 
 
 def show(table: Table) -> None:
-    """Draw the section, once the pictures are measured."""
+    """Draw the section, once the images are measured."""
     st.subheader("Where it fails", anchor=False)
     found = slices.found(table)
     if isinstance(found, Measuring):
         _waiting(table)
     elif not found:
-        st.caption("There are too few pictures to tell dark from bright ones, or small from large.")
+        st.caption("There are too few images to tell dark from bright ones, or small from large.")
     else:
         st.caption(_told(found, slices.drawn(table)))
         drawn(*rows(found[:SHOWN]), key=KEY, opened=lambda: None)
@@ -53,7 +53,7 @@ def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
             "loss": f"{one.log_loss:.4f}",
             "marked": one.stands_out,
             "at": places(one, most),
-            "told": f"{described(one)}: {one.n:,} pictures, {one.error_rate:.1%} wrong, log loss "
+            "told": f"{described(one)}: {one.n:,} images, {one.error_rate:.1%} wrong, log loss "
             f"{one.log_loss:.4f} against {one.rest:.4f} of the rest"
             + (", stands out" if one.stands_out else ""),
         }
@@ -69,7 +69,7 @@ def _waiting(table: Table) -> None:
         st.rerun()
     st.progress(
         found.done / max(found.total, 1),
-        f"Measuring the pictures: {found.done:,} of {found.total:,}. It goes on without this page.",
+        f"Measuring the images: {found.done:,} of {found.total:,}. It goes on without this page.",
     )
 
 
@@ -80,5 +80,5 @@ def _told(found: list[Slice], sample: str) -> str:
     return (
         f"Dark or bright, sharp or blurred, small or large: {many} of {len(found):,} slices "
         f"{stand} out beyond chance. Dot and bar are a slice's log loss with its 95% interval, the "
-        "tick is that of the other pictures. Choose one to see it."
+        "tick is that of the other images. Choose one to see it."
     ) + (f" Seen on {sample}." if sample else "")

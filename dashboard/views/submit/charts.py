@@ -12,21 +12,21 @@ from engine.analysis.calibration import ProbabilityHistogram
 def handed_in_figure(
     histogram: ProbabilityHistogram, score_name: str, bounds: tuple[float, float]
 ) -> go.Figure:
-    """Test pictures by the probability that is handed in for them, on a square-root scale."""
+    """Test images by the probability that is handed in for them, on a square-root scale."""
     counts = histogram.unlabelled
     centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     figure = go.Figure()
     figure.add_bar(
         x=centres, y=np.sqrt(counts), customdata=counts, marker_color=CALM,
         width=np.diff(histogram.edges) * 0.86,
-        hovertemplate="%{x:.2f}: %{customdata:,} pictures<extra></extra>",
+        hovertemplate="%{x:.2f}: %{customdata:,} images<extra></extra>",
     )  # fmt: skip
     for bound in bounds:
         figure.add_vline(x=bound, line={"color": ACCENT, "width": 1.5, "dash": "dash"})
     top = int(counts.max(initial=1))
     ticks = sorted({0, *_round_steps(top)})
     figure.update_yaxes(
-        title_text="pictures", tickvals=np.sqrt(ticks), ticktext=[f"{n:,}" for n in ticks],
+        title_text="images", tickvals=np.sqrt(ticks), ticktext=[f"{n:,}" for n in ticks],
         range=[0, float(np.sqrt(top)) * 1.06],
     )  # fmt: skip
     figure.update_xaxes(title_text=plain(score_name) + ", as handed in", range=[0, 1])

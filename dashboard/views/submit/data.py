@@ -19,7 +19,7 @@ from engine.runs.run import Run, open_run
 
 
 def handed_in(table: Table, lower: float, upper: float) -> ProbabilityHistogram:
-    """Count the test pictures by what is handed in for them."""
+    """Count the test images by what is handed in for them."""
     return _handed_in(table.key, lower, upper)
 
 

@@ -32,7 +32,7 @@ def page() -> None:
     run = open_run(name)
     test = tables.test_table(name)
     if test is None or not len(test):
-        st.write("This run has no test pictures, so there is nothing to hand in.")
+        st.write("This run has no test images, so there is nothing to hand in.")
         return
     lower, upper = run.bounds
     checks, action = st.columns([3, 2], gap="large")
@@ -79,7 +79,7 @@ def _sample(run: Run) -> Path | None:
         format_func=lambda path: "none: the plain form id,label" if path is None else path.name,
         key=f"submit_sample_{run.name}",
         disabled=len(options) == 1,
-        help="The competition's own file, kept beside the pictures, decides the columns, the ids "
+        help="The competition's own file, kept beside the images, decides the columns, the ids "
         "and their order.",
     )
     return chosen
@@ -91,7 +91,7 @@ def _hand_over(run: Run, submission: Submission) -> bool:
     ready = submission.ok
     if submission.flagged:
         n = len(submission.flagged)
-        what, get = ("picture", "gets") if n == 1 else ("pictures", "get")
+        what, get = ("image", "gets") if n == 1 else ("images", "get")
         st.markdown(
             f"{n:,} test {what} could not be read and {get} the share of the class in training."
         )

@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.security import check_readable
 from engine.data.dataset import Dataset, duplicates, load_dataset
-from engine.data.layouts import find_pictures
+from engine.data.layouts import find_images
 from engine.data.splits import divided
 from engine.errors import Refused
 from engine.runs.files import workspace
@@ -31,8 +31,8 @@ class Looked:
     Attributes
     ----------
     dataset : with the usual split
-    valid_given : whether the data has valid pictures of its own
-    repeated : byte-identical pictures in two splits or under two labels
+    valid_given : whether the data has valid images of its own
+    repeated : byte-identical images in two splits or under two labels
     """
 
     dataset: Dataset
@@ -51,9 +51,9 @@ def look_at(data: Path, progress: Callable[[str, int, int], None]) -> Looked:
     check_readable(data, data.glob("*.zip") if os.path.isdir(data) else ())
     key, kept = (data, _changed(data)), _kept()
     if key not in kept:
-        listing = find_pictures(data)
-        check_readable(data, (listing.root / path for path in listing.pictures["path"]))
-        given = bool((listing.pictures["split"] == "valid").any())
+        listing = find_images(data)
+        check_readable(data, (listing.root / path for path in listing.images["path"]))
+        given = bool((listing.images["split"] == "valid").any())
         dataset = load_dataset(data, progress=progress)
         kept[key] = Looked(dataset, given, duplicates(dataset.images))
         for old in list(kept)[:-KEPT]:
@@ -63,7 +63,7 @@ def look_at(data: Path, progress: Callable[[str, int, int], None]) -> Looked:
 
 @lru_cache(maxsize=8)
 def counts(looked: Looked, valid: int | None, sample: bool, seed: int) -> pd.DataFrame:
-    """Count pictures by class (index) and split (columns), split as `fit` will split them.
+    """Count images by class (index) and split (columns), split as `fit` will split them.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def counts(looked: Looked, valid: int | None, sample: bool, seed: int) -> pd.Dat
 
 
 def samples(looked: Looked, n: int) -> pd.DataFrame:
-    """Choose labelled pictures to look at, the classes in turn, the same every time."""
+    """Choose labelled images to look at, the classes in turn, the same every time."""
     images = looked.dataset.images
     labelled = images[images["split"] != "test"].sort_values("id")
     shuffled = labelled.iloc[np.random.default_rng(0).permutation(len(labelled))]

@@ -46,17 +46,17 @@ def choices(looked: Looked) -> dict[str, Any]:
     train = st.segmented_control(
         "Train", list(TRAIN), format_func=TRAIN.__getitem__, default="head", required=True,
         key="train_what",
-        help="The last layer takes one pass over the pictures and is the place to begin. The whole "
+        help="The last layer takes one pass over the images and is the place to begin. The whole "
         "network takes many, and a GPU makes it bearable.",
     )  # fmt: skip
     sample = st.toggle(
-        "Rehearse first, on 200 train and 50 valid pictures", key="train_sample",
+        "Rehearse first, on 200 train and 50 valid images", key="train_sample",
         help="Minutes instead of hours, to see that all is well.",
     )  # fmt: skip
     folds = st.toggle(
-        "Judge by all labelled pictures, in five folds", key="train_folds",
+        "Judge by all labelled images, in five folds", key="train_folds",
         disabled=train == "all",
-        help="Seconds more: the last layer is trained five times, so that each labelled picture is "
+        help="Seconds more: the last layer is trained five times, so that each labelled image is "
         "predicted by one that has not seen it. The one handed in learns from all of them.",
     )  # fmt: skip
     with st.expander("More choices", icon=":material/tune:"):
@@ -67,7 +67,7 @@ def choices(looked: Looked) -> dict[str, Any]:
 
 
 def split_choices(looked: Looked) -> tuple[int | None, bool, int]:
-    """Return what is chosen about the split, before it is drawn: valid pictures, sample, seed."""
+    """Return what is chosen about the split, before it is drawn: valid images, sample, seed."""
     chosen = st.session_state
     valid = None if looked.valid_given else chosen.get("train_valid")
     return valid, bool(chosen.get("train_sample")), int(chosen.get("train_seed") or 0)
@@ -79,7 +79,7 @@ def _advanced(looked: Looked, train: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         "epochs": columns[0].number_input(
             "Epochs", 1, 10_000, None, key="train_epochs", placeholder=usual[0],
-            help="Passes over the training pictures.",
+            help="Passes over the training images.",
         ),
         "lr": columns[1].number_input(
             "Learning rate", 1e-7, 10.0, None, format="%.2g", key="train_lr",
@@ -87,18 +87,18 @@ def _advanced(looked: Looked, train: str) -> dict[str, Any]:
         ),
         "batch_size": columns[2].number_input(
             "Batch size", 1, 65_536, None, key="train_batch_size", placeholder="64",
-            help="Pictures a step; smaller when memory runs out.",
+            help="Images a step; smaller when memory runs out.",
         ),
         "image_size": columns[3].number_input(
-            "Picture size", 32, 1024, None, key="train_image_size", placeholder="the weights' own",
+            "Image size", 32, 1024, None, key="train_image_size", placeholder="the weights' own",
             help="Side of the square that the network sees, in pixels.",
         ),
     }  # fmt: skip
     columns = st.columns(4, gap="medium")
     values["valid"] = columns[0].number_input(
-        "Valid pictures", 1, max(len(looked.dataset.images) - 1, 1), None, key="train_valid",
+        "Valid images", 1, max(len(looked.dataset.images) - 1, 1), None, key="train_valid",
         placeholder="the usual split", disabled=looked.valid_given,
-        help="Labelled pictures held out to judge by.",
+        help="Labelled images held out to judge by.",
     )  # fmt: skip
     values["seed"] = columns[1].number_input(
         "Seed",

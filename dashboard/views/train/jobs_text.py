@@ -10,7 +10,7 @@ from engine.runs.jobs import JobProgress
 STAGES = {
     "draw": "Drawing",
     "list": "Reading files",
-    "decode": "Checking pictures",
+    "decode": "Checking images",
     "features": "Through the network",
     "train": "Training",
     "predict": "Predicting",
@@ -40,7 +40,7 @@ def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> str:
         state = "Starting…"
     else:
         state = f"{job.done:,} of {job.total:,}"
-    rate = f"{job.pictures_per_second:,.0f} pictures a second" if job.pictures_per_second else ""
+    rate = f"{job.images_per_second:,.0f} images a second" if job.images_per_second else ""
     left = "" if job.seconds_left is None else f"{duration(job.seconds_left)} left"
     return (
         f'<div class="sl-steps">{words}</div><div class="sl-bar" role="progressbar" '

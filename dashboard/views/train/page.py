@@ -11,12 +11,12 @@ import streamlit as st
 from dashboard.security import check_readable
 from dashboard.shared import html, thumbnails
 from dashboard.shared.escape import literal
-from dashboard.shared.thumbnails import Picture
+from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.train import data as train_data
 from dashboard.views.train import form
 from dashboard.views.train import jobs as train_jobs
 from dashboard.views.train.data import Looked
-from dashboard.views.train.text import picture_grid
+from dashboard.views.train.text import image_grid
 from engine.errors import Refused
 from engine.runs import jobs
 
@@ -46,7 +46,7 @@ def page() -> None:
 
 def choose_data() -> Path | None:
     """Let the person name a data folder, or take one used before."""
-    st.subheader("Pictures", anchor=False)
+    st.subheader("Images", anchor=False)
     recent = train_data.recent_folders()
     if st.session_state.pop(STARTED, False):  # the fit above is what matters now
         st.session_state[DATA], st.session_state[RECENT] = "", None
@@ -65,7 +65,7 @@ def choose_data() -> Path | None:
         )  # fmt: skip
     text = str(st.session_state[DATA]).strip()
     if not text:
-        st.caption("Name a folder of labelled pictures to see what is in it before anything runs.")
+        st.caption("Name a folder of labelled images to see what is in it before anything runs.")
         return None
     # Unlike Path's, this one leaves a `~name` alone that is nobody's.
     return Path(os.path.expanduser(text)).absolute()
@@ -108,7 +108,7 @@ def class_counts(looked: Looked) -> None:
     shown.append(("All classes", f"{total.train:,}", f"{total.valid:,}"))
     html.styled(html.table(("Class", "train", "valid"), shown))
     how = "as the folder says" if looked.valid_given else "held out of the labelled ones"
-    notes = [f"{test:,} test pictures.", f"Valid pictures: {how}."]
+    notes = [f"{test:,} test images.", f"Valid images: {how}."]
     if looked.dataset.ignored:
         notes.append(f"{looked.dataset.ignored:,} other files passed over.")
     st.caption(" ".join(notes))
@@ -117,10 +117,10 @@ def class_counts(looked: Looked) -> None:
 def sample_grid(looked: Looked) -> None:
     chosen = train_data.samples(looked, SAMPLES)
     files = [
-        Picture(looked.dataset.root / path, sha256)
+        ImageFile(looked.dataset.root / path, sha256)
         for path, sha256 in zip(chosen["path"], chosen["sha256"], strict=True)
     ]
-    html.styled(picture_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True))))
+    html.styled(image_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True))))
 
 
 def put_aside(looked: Looked) -> None:
@@ -129,18 +129,18 @@ def put_aside(looked: Looked) -> None:
     if len(bad):
         reasons = bad["reason"].value_counts()
         with st.expander(
-            f"{len(bad):,} pictures put aside", icon=":material/report:", expanded=False
+            f"{len(bad):,} images put aside", icon=":material/report:", expanded=False
         ):
             lines = [(str(reason), f"{n:,}") for reason, n in reasons.head(8).items()]
-            html.styled(html.table(("Reason", "pictures"), lines))
+            html.styled(html.table(("Reason", "images"), lines))
             st.dataframe(bad[["path", "reason"]], hide_index=True, height="auto", key="aside")
     if notes := looked.dataset.notes:
-        with st.expander(f"{len(notes):,} pictures are unusual, and used", icon=":material/info:"):
+        with st.expander(f"{len(notes):,} images are unusual, and used", icon=":material/info:"):
             table = [{"Path": path, "Note": note} for path, note in notes.items()]
             st.dataframe(table, hide_index=True, key="noted")
     if looked.repeated:
         with st.expander(
-            f"{len(looked.repeated):,} pictures are there twice, in two splits or under two labels",
+            f"{len(looked.repeated):,} images are there twice, in two splits or under two labels",
             icon=":material/content_copy:",
         ):
             columns = {"paths": "Paths", "splits": "Splits", "labels": "Labels"}
@@ -150,7 +150,7 @@ def put_aside(looked: Looked) -> None:
             ]
             st.dataframe(rows, hide_index=True, key="repeated")
     if not len(bad) and not looked.repeated:
-        st.caption("Every file can be read, and no picture is in two splits or under two labels.")
+        st.caption("Every file can be read, and no image is in two splits or under two labels.")
 
 
 def start(data: Path, options: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The grid of example pictures as HTML; all text is escaped."""
+"""The grid of example images as HTML; all text is escaped."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dashboard.shared.escape import literal_html
 
 
-def picture_grid(pictures: Sequence[tuple[str, str]]) -> str:
+def image_grid(images: Sequence[tuple[str, str]]) -> str:
     """Return a grid of (data URI, caption)."""
     cells = "".join(
         "<figure>"
         + (f'<img src="{src}" alt="">' if src else '<div class="lost"></div>')
         + f'<figcaption title="{literal_html(caption)}">{literal_html(caption)}</figcaption>'
         + "</figure>"
-        for src, caption in pictures
+        for src, caption in images
     )
     return f'<div class="sl-grid">{cells}</div>'

@@ -1,1 +1,1 @@
-"""Draws one demo picture: what stands in it, what stands around it, what spoils it."""
+"""Draws one demo image: what stands in it, what stands around it, what spoils it."""

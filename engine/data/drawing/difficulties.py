@@ -16,7 +16,7 @@ def deform(pose: Pose, rng: np.random.Generator) -> None:
 
 
 def photographed(image: Image.Image, rng: np.random.Generator, kind: str) -> Image.Image:
-    """Light the picture unevenly, add grain, and spoil it where that is planted."""
+    """Light the image unevenly, add grain, and spoil it where that is planted."""
     width, height = image.size
     corners = Image.fromarray(rng.integers(165, 256, (2, 2), dtype=np.uint8))
     light = np.asarray(corners.resize((width // 2, height // 2), Image.Resampling.BILINEAR))

@@ -1,4 +1,4 @@
-"""One demo picture: its animals, its surroundings and its light, as the bytes of a JPEG."""
+"""One demo planned: its animals, its surroundings and its light, as the bytes of a JPEG."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ TRAIN, TEST, CHOICES = 0, 1, 2  # second word of every seed
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture to draw: its file, its seed, and what is planted in it."""
+class DemoImage:
+    """One image to draw: its file, its seed, and what is planted in it."""
 
     path: str
     split: int
     number: int
     animal: str
     kind: str = ""
-    source: Picture | None = None  # of a near-duplicate
+    source: DemoImage | None = None  # of a near-duplicate
 
 
-def occluder_of(picture: Picture, seed: int) -> str:
-    """Return what stands before the animal where the picture is an occlusion."""
-    choice = np.random.default_rng([seed, CHOICES, picture.split, picture.number, 1])
+def occluder_of(planned: DemoImage, seed: int) -> str:
+    """Return what stands before the animal where the planned is an occlusion."""
+    choice = np.random.default_rng([seed, CHOICES, planned.split, planned.number, 1])
     return OCCLUDERS[int(choice.integers(len(OCCLUDERS)))]
 
 
-def picture_jpeg(picture: Picture, seed: int) -> bytes:
-    """Draw the picture and return its file, the same for the same seed."""
-    shown, quality = picture.source or picture, 78 if picture.source else 88
+def image_jpeg(planned: DemoImage, seed: int) -> bytes:
+    """Draw the image and return its file, the same for the same seed."""
+    shown, quality = planned.source or planned, 78 if planned.source else 88
     rng = np.random.default_rng([seed, shown.split, shown.number])
-    image = draw_picture(rng, shown.animal, shown.kind, occluder_of(shown, seed))
-    if picture.source is not None:
-        image = recropped(image, np.random.default_rng([seed, picture.split, picture.number]))
+    image = draw_image(rng, shown.animal, shown.kind, occluder_of(shown, seed))
+    if planned.source is not None:
+        image = recropped(image, np.random.default_rng([seed, planned.split, planned.number]))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     content = buffer.getvalue()
-    return content[: len(content) // 2] if picture.kind == "undecodable" else content
+    return content[: len(content) // 2] if planned.kind == "undecodable" else content
 
 
-def draw_picture(rng: np.random.Generator, animal: str, kind: str, occluder: str) -> Image.Image:
-    """Draw one picture: backdrop, animals, what stands before them, light, camera."""
+def draw_image(rng: np.random.Generator, animal: str, kind: str, occluder: str) -> Image.Image:
+    """Draw one planned: backdrop, animals, what stands before them, light, camera."""
     width, height = (int(size * rng.uniform(0.92, 1.06)) for size in (500, 375))
     if rng.random() < 0.18:
         width, height = height, width

@@ -140,7 +140,7 @@ def _room(draw: ImageDraw.ImageDraw, rng: np.random.Generator, size: tuple[int, 
         left, wide = rng.uniform(-0.1, 0.9) * width, rng.uniform(0.14, 0.4) * width
         thing, colour = int(rng.integers(4)), soft(rng)
         top = rng.uniform(0.02, 0.3) * height
-        if thing == 0:  # a window or a picture on the wall
+        if thing == 0:  # a window or an image on the wall
             box = (left, top, left + wide, top + wide * 0.8)
             draw.rectangle(box, fill=soft(rng), outline=shade(colour, 0.6), width=4)
             middle = left + wide / 2

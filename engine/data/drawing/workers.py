@@ -1,4 +1,4 @@
-"""Draws many pictures at once, in processes of their own."""
+"""Draws many images at once, in processes of their own."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from engine.data.drawing.image import Picture, picture_jpeg
+from engine.data.drawing.image import DemoImage, image_jpeg
 
 _BATCH = 16
 
 
 def draw_all(
     folder: Path,
-    pictures: list[Picture],
+    images: list[DemoImage],
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Draw all pictures into ``folder``; ``progress`` hears (pictures done, pictures in all)."""
-    batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
+    """Draw all images into ``folder``; ``progress`` hears (images done, images in all)."""
+    batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
     # Spawned, not forked: the caller may run threads, and a fresh process imports only this module.
     pool = ProcessPoolExecutor(
         min(os.cpu_count() or 1, len(batches), 32), get_context("spawn"), _leave_interrupts
@@ -31,7 +31,7 @@ def draw_all(
         for future in as_completed([pool.submit(_draw_batch, folder, b, seed) for b in batches]):
             done += future.result()
             if progress is not None:
-                progress(done, len(pictures))
+                progress(done, len(images))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -41,7 +41,7 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _draw_batch(folder: Path, pictures: list[Picture], seed: int) -> int:
-    for picture in pictures:
-        (folder / picture.path).write_bytes(picture_jpeg(picture, seed))
-    return len(pictures)
+def _draw_batch(folder: Path, images: list[DemoImage], seed: int) -> int:
+    for image in images:
+        (folder / image.path).write_bytes(image_jpeg(image, seed))
+    return len(images)

@@ -1,4 +1,4 @@
-"""Many different JPEGs of 500 × 375, made fast: crops of drawn pictures, mirrored, with noise."""
+"""Many different JPEGs of 500 × 375, made fast: crops of drawn images, mirrored, with noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine.data.drawing.image import CLASSES, draw_picture
+from engine.data.drawing.image import CLASSES, draw_image
 
 WIDTH, HEIGHT = 500, 375
 BASES = 200
@@ -19,10 +19,10 @@ _QUALITY, _NOISE = 88, 4.2  # about 45 kB
 _BATCH = 64
 
 
-def make_pictures(folder: Path, labelled: int, unlabelled: int) -> int:
+def make_images(folder: Path, labelled: int, unlabelled: int) -> int:
     """Write train/cat.0.jpg, train/dog.0.jpg, ..., test/1.jpg, ...; return their bytes in all.
 
-    No two are alike: each has a seed of its own, which chooses the drawn picture it is cut from,
+    No two are alike: each has a seed of its own, which chooses the drawn image it is cut from,
     where, which way round, and its noise.
     """
     (folder / "train").mkdir(parents=True)
@@ -42,7 +42,7 @@ def make_pictures(folder: Path, labelled: int, unlabelled: int) -> int:
 
 
 def varied(base: np.ndarray, number: int) -> bytes:
-    """Return a JPEG of 500 × 375 cut from a larger picture, different for every number."""
+    """Return a JPEG of 500 × 375 cut from a larger image, different for every number."""
     rng = np.random.default_rng([7, number])
     top = int(rng.integers(base.shape[0] - HEIGHT + 1))
     left = int(rng.integers(base.shape[1] - WIDTH + 1))
@@ -58,9 +58,9 @@ def varied(base: np.ndarray, number: int) -> bytes:
 
 
 def _base(number: int) -> np.ndarray:
-    """Draw one picture, enlarged by a fifth to leave room for crops; even ones are cats."""
+    """Draw one image, enlarged by a fifth to leave room for crops; even ones are cats."""
     rng = np.random.default_rng([11, number])
-    image = draw_picture(rng, CLASSES[number % 2], "", "")
+    image = draw_image(rng, CLASSES[number % 2], "", "")
     image = image.resize((WIDTH * 6 // 5, HEIGHT * 6 // 5), Image.Resampling.BICUBIC)
     return np.asarray(image.convert("RGB"))
 
