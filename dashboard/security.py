@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import workspace
 
 ROOTS = "SECONDLOOK_ROOTS"
@@ -112,7 +112,7 @@ def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
 
     Raises
     ------
-    Refused
+    UserError
         When the path, or the first of those within it, lies outside.
     """
     if not (listed := os.environ.get(ROOTS)):
@@ -121,10 +121,10 @@ def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
     roots = [os.path.realpath(folder) for folder in (*folders, workspace())]
     where = f"lies outside the folders that may be read here (${ROOTS})"
     if not _inside(path, roots):
-        raise Refused(f"{path} {where}; name one of those.")
+        raise UserError(f"{path} {where}; name one of those.")
     for found in within:
         if not _inside(found, roots):
-            raise Refused(f"{path} was not read: {found} {where}.")
+            raise UserError(f"{path} was not read: {found} {where}.")
 
 
 def _inside(path: Path, roots: list[str]) -> bool:

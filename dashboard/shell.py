@@ -14,7 +14,7 @@ from streamlit.navigation.page import Page
 from dashboard.selection import address
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.escape import literal
-from engine.errors import Refused
+from engine.errors import UserError
 
 # Tabular figures everywhere; a calm width; no jump when the scroll bar comes.
 # A Material icon here would be fetched from another host.
@@ -65,7 +65,7 @@ def refusals() -> Iterator[None]:
     """Show a refusal as its sentence; for the page, and for each fragment that runs alone."""
     try:
         yield
-    except Refused as error:
+    except UserError as error:
         st.error(literal(str(error)), icon=":material/error:")
 
 

@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "FitOptions": "engine.model.fit_options",
     "Predictions": "engine.runs.predictions",
-    "Refused": "engine.errors",
+    "UserError": "engine.errors",
     "Run": "engine.runs.run",
     "category_rows": "engine.analysis.categories",
     "clip_probabilities": "engine.analysis.clipping",

@@ -1,7 +1,7 @@
 """The one exception a user meets: input that cannot be used, said in one sentence."""
 
 
-class Refused(Exception):
+class UserError(Exception):
     """Input, a file or an option that cannot be used.
 
     The message is one sentence that names the file or option and says what to do; the command
@@ -9,7 +9,7 @@ class Refused(Exception):
     """
 
 
-class Echo(Refused):
+class Echo(UserError):
     """A refusal that the first of many processes says for all of them."""
 
 

@@ -19,7 +19,7 @@ from dashboard.selection import address
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.explanations import load_explanation
 from engine.runs.run import OUT_OF_FOLD, open_run
 from engine.runs.worker import Worker
@@ -44,7 +44,7 @@ def show(table: Table) -> None:
 def _answer(table: Table, row: int, image: str) -> dict[str, Any]:
     try:
         found = _explained(table, row, image)
-    except Refused as error:
+    except UserError as error:
         return {"id": image, "state": "failed", "word": str(error)}
     if found is None:
         return {"id": image, "state": "looking"}
@@ -94,7 +94,7 @@ def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
         found = _waiting[key].result(_SOON)
     except TimeoutError:
         return None
-    except Refused:
+    except UserError:
         _waiting.pop(key, None)
         raise
     _waiting.pop(key, None)

@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
-from dashboard.selection.address import ALL, JUDGED, REVIEWS, SUSPECTS, Look
+from dashboard.selection.address import ALL, JUDGED, REVIEWS, SUSPECTS, ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.causes import CauseLoss, loss_by_cause
@@ -43,7 +43,7 @@ def table_of(name: str, look_at: str) -> Table:
     return tables.table(name, reviewed_split(open_run(name)))
 
 
-def rows(table: Table, look: Look) -> np.ndarray:
+def rows(table: Table, look: ImageFilter) -> np.ndarray:
     """Return the rows of a look, reviews included, in the order in which to show them."""
     if look.show not in REVIEWS:
         return selection_rows.rows(table, look)

@@ -10,12 +10,12 @@ import streamlit as st
 
 from dashboard.review import data
 from dashboard.selection import address
-from dashboard.selection.address import JUDGED, REVIEWS, SUSPECTS, Look
+from dashboard.selection.address import JUDGED, REVIEWS, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.shell import refusals
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs import jobs
 from engine.runs.run import Run, open_run
 from engine.runs.triage import start_triage, triage_path, triage_state
@@ -37,7 +37,7 @@ def said(table: Table, widget: str) -> None:
     browser_sync.changed()
 
 
-def aside(name: str, table: Table, look: Look) -> None:
+def aside(name: str, table: Table, look: ImageFilter) -> None:
     """Show who reviews, and what can be done with the verdicts, above the images to review."""
     if look.show not in REVIEWS:
         return
@@ -65,7 +65,7 @@ def aside(name: str, table: Table, look: Look) -> None:
         st.switch_page("views/train/page.py")
 
 
-def empty(name: str, look: Look) -> bool:
+def empty(name: str, look: ImageFilter) -> bool:
     """Say what to do where there is nothing to review yet; False where a filter is the reason."""
     if look.show == JUDGED and not data.standing():
         st.info(
@@ -118,7 +118,7 @@ def _keep(table: Table, row: int, word: dict[str, Any]) -> None:
     fact = tables.facts(table, np.array([row])).to_pylist()[0]
     names, label = table.predictions.class_names, int(table.predictions.y_true[row])
     if not fact["sha256"] or label < 0:
-        raise Refused("this image has no label to judge.")
+        raise UserError("this image has no label to judge.")
     image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=address.reviewer())
     if word.get("undo"):
         take_back(image.sha256, image.reviewer)
@@ -127,7 +127,7 @@ def _keep(table: Table, row: int, word: dict[str, Any]) -> None:
     others = [name for i, name in enumerate(names) if i != label]
     verdict, right, cause = (str(word.get(key, "")) for key in ("verdict", "label", "cause"))
     if right and right not in others:
-        raise Refused(f"{right!r} is no other class of this run.")
+        raise UserError(f"{right!r} is no other class of this run.")
     say(amended(before, image, others, verdict, right, cause))
 
 

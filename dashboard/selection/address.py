@@ -27,14 +27,14 @@ SHOW, TRUE, PREDICTED, RANGE, TEXT, PAGE = (
     f"look_{name}" for name in ("show", "true", "predicted", "range", "text", "page")
 )
 REVIEWER, _REVIEWER = "reviewer", "reviewer_kept"
-_CHOSEN, _LOOK, _SHOWN_PAGE, _ARRIVED = "chosen_run", "last_look", "shown_page", "arrived"
+_CHOSEN, _FILTER, _SHOWN_PAGE, _ARRIVED = "chosen_run", "last_look", "shown_page", "arrived"
 _SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
 _ON = "looked_at"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageFilter:
     """What the Errors page shows.
 
     Attributes
@@ -110,7 +110,7 @@ def run_picked() -> None:
     chosen = st.session_state[key(RUN_WIDGET)]
     changed()
     st.session_state[_CHOSEN] = chosen
-    st.session_state.pop(_LOOK, None)
+    st.session_state.pop(_FILTER, None)
     st.query_params.from_dict({RUN: chosen})
 
 
@@ -160,18 +160,18 @@ def page_shown(name: str) -> None:
     st.session_state[_SHOWN_PAGE] = name
 
 
-def look(class_names: Sequence[str]) -> Look:
+def look(class_names: Sequence[str]) -> ImageFilter:
     """Read the look from the address and set the widgets to it.
 
     Who comes back to the page by the menu finds what they had left.
     """
-    current = _read_look(class_names)
+    current = _read_filter(class_names)
     arrived = st.session_state.pop(_ARRIVED, False)
-    if arrived and current == Look() and (left := st.session_state.get(_LOOK)):
+    if arrived and current == ImageFilter() and (left := st.session_state.get(_FILTER)):
         if {left.true, left.predicted} <= {None, *class_names}:
             current = replace(left, image=None)
-        _write_look(current)
-    st.session_state[_LOOK] = current
+        _write_filter(current)
+    st.session_state[_FILTER] = current
     caught_up()
     put(SHOW, current.show)
     put(TRUE, current.true)
@@ -183,7 +183,7 @@ def look(class_names: Sequence[str]) -> Look:
 
 def set_page(page: int) -> str:
     """Set the page switch, before it is drawn, to the page that is shown; return its key."""
-    st.session_state[_LOOK] = replace(st.session_state[_LOOK], page=page)
+    st.session_state[_FILTER] = replace(st.session_state[_FILTER], page=page)
     return put(PAGE, page)
 
 
@@ -192,36 +192,36 @@ def filter_changed() -> None:
     said = {name: st.session_state[key(name)] for name in (SHOW, TRUE, PREDICTED, RANGE, TEXT)}
     low, high = st.session_state[key(RANGE)] = tuple(round(bound, 6) for bound in said[RANGE])
     text = st.session_state[key(TEXT)] = said[TEXT].strip()
-    _write_look(
-        Look(
+    _write_filter(
+        ImageFilter(
             show=said[SHOW] or ALL,
             true=said[TRUE],
             predicted=said[PREDICTED],
             low=low,
             high=high,
             text=text,
-            seed=st.session_state[_LOOK].seed,
-            map=st.session_state[_LOOK].map,
-            slice=st.session_state[_LOOK].slice,
+            seed=st.session_state[_FILTER].seed,
+            map=st.session_state[_FILTER].map,
+            slice=st.session_state[_FILTER].slice,
         )
     )
 
 
-def change_look(**values: Any) -> None:
+def change_filter(**values: Any) -> None:
     """Replace parts of the look (a callback); the page begins anew unless it is named."""
-    old: Look = st.session_state[_LOOK]
-    _write_look(replace(old, **{"page": 1, "image": None, **values}))
+    old: ImageFilter = st.session_state[_FILTER]
+    _write_filter(replace(old, **{"page": 1, "image": None, **values}))
 
 
 def page_changed() -> None:
     """Turn to the page that the page switch says (its callback)."""
-    change_look(page=st.session_state[key(PAGE)])
+    change_filter(page=st.session_state[key(PAGE)])
 
 
 def image_opened(widget: str) -> None:
     """Show the image large whose id a component sent, or none (its callback)."""
-    old: Look = st.session_state[_LOOK]
-    change_look(page=old.page, image=sent(widget, "open") or None)
+    old: ImageFilter = st.session_state[_FILTER]
+    change_filter(page=old.page, image=sent(widget, "open") or None)
 
 
 def reviewer() -> str:
@@ -242,30 +242,30 @@ def reviewer_named() -> None:
 def neighbour_opened(widget: str) -> None:
     """Show the image large whose id a component sent, whatever the filter says (its callback)."""
     if image := sent(widget, "near"):
-        _write_look(Look(image=image))
+        _write_filter(ImageFilter(image=image))
 
 
 def page_turned(widget: str, pages: int) -> None:
     """Turn the page by what a component sent (its callback)."""
-    old: Look = st.session_state[_LOOK]
+    old: ImageFilter = st.session_state[_FILTER]
     step = sent(widget, "turn")
     if step in (-1, 1):
-        change_look(page=min(max(old.page + step, 1), pages))
+        change_filter(page=min(max(old.page + step, 1), pages))
 
 
-def open_errors(new: Look) -> NoReturn:
+def open_errors(new: ImageFilter) -> NoReturn:
     """Go to the Errors page with a look."""
-    st.session_state[_LOOK] = new
+    st.session_state[_FILTER] = new
     st.switch_page("views/errors/page.py", query_params={**_standing(), **new.parameters()})
 
 
-def _read_look(class_names: Sequence[str]) -> Look:
+def _read_filter(class_names: Sequence[str]) -> ImageFilter:
     asked = st.query_params
     show, true, predicted = (asked.get(name) for name in ("show", "true", "predicted"))
     bounds = _RANGE.fullmatch(asked.get("p", ""))
     low, high = (float(bounds[1]), float(bounds[2])) if bounds else (0.0, 1.0)
     valid = 0 <= low <= high <= 1
-    return Look(
+    return ImageFilter(
         show=show if show in (*CATEGORIES, *REVIEWS) else ALL,
         true=true if true in class_names else None,
         predicted=predicted if predicted in class_names else None,
@@ -280,9 +280,9 @@ def _read_look(class_names: Sequence[str]) -> Look:
     )
 
 
-def _write_look(new: Look) -> None:
+def _write_filter(new: ImageFilter) -> None:
     changed()
-    st.session_state[_LOOK] = new
+    st.session_state[_FILTER] = new
     st.query_params.from_dict({**_standing(), **new.parameters()})
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.selection.lasso import EDGE, GRID, Lasso
 from engine.analysis.lasso import inside
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.maps import load_map, map_path
 from engine.runs.run import OUT_OF_FOLD, open_run
 
@@ -20,7 +20,7 @@ Key = tuple[str, str, int]  # run, method, time of the file
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class MapCoordinates:
     """A map, in the order of its file; arrays are read-only.
 
     Attributes
@@ -38,12 +38,12 @@ class Places:
     xy: np.ndarray
 
 
-def places(name: str, method: str) -> Places:
+def places(name: str, method: str) -> MapCoordinates:
     """Return a map of a run.
 
     Raises
     ------
-    Refused
+    UserError
         When there is none, or it is damaged.
     """
     run = open_run(name)
@@ -67,13 +67,13 @@ def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarra
     elif split in OUT_OF_FOLD:
         hit &= found.split != SPLITS.index("test")
     else:
-        raise Refused(f"predictions of {split} are on no map.")
+        raise UserError(f"predictions of {split} are on no map.")
     chosen = found.ids.filter(pa.array(hit))
     return np.asarray(pc.is_in(ids, value_set=chosen), dtype=bool)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _places(key: Key) -> Places:
+def _places(key: Key) -> MapCoordinates:
     table = load_map(open_run(key[0]), key[1])
     split = pc.index_in(table["split"], pa.array(SPLITS)).combine_chunks()
     points = np.column_stack([np.asarray(table[axis], dtype=np.float64) for axis in ("x", "y")])
@@ -84,4 +84,4 @@ def _places(key: Key) -> Places:
     codes = np.asarray(pc.fill_null(split, SPLITS.index("test")), dtype=np.int8)
     for array in (points, codes):
         array.setflags(write=False)
-    return Places(key, table["id"].combine_chunks(), codes, points)
+    return MapCoordinates(key, table["id"].combine_chunks(), codes, points)

@@ -7,14 +7,14 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard.selection import slices
-from dashboard.selection.address import ALL, Look
+from dashboard.selection.address import ALL, ImageFilter
 from dashboard.selection.lasso import read_lasso
 from dashboard.selection.map_coordinates import within
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.categories import category_rows
 
 
-def rows(table: Table, look: Look) -> np.ndarray:
+def rows(table: Table, look: ImageFilter) -> np.ndarray:
     """Return the rows of a look in the order in which to show them, int64, read-only."""
     names = table.predictions.class_names
     true = None if look.true is None else names.index(look.true)

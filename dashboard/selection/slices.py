@@ -15,7 +15,7 @@ from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.slice_text import cut_words
 from engine.analysis.slices import Cut, Slice, cuts, slices_of
 from engine.data import properties
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import open_run
 from engine.runs.verdicts import verdicts_path
 
@@ -61,7 +61,7 @@ def within(table: Table, text: str) -> np.ndarray:
 
     Raises
     ------
-    Refused
+    UserError
         When there is no such slice, or the images are not measured yet.
     """
     cut, chosen = _bin(table.key, text)
@@ -77,7 +77,7 @@ def stamp() -> Stamp:
 
 def _bin(key: Key, text: str) -> tuple[Cut, int]:
     if waiting := _measured(key):
-        raise Refused(
+        raise UserError(
             f"the images are being measured, {waiting.done:,} of {waiting.total:,}; look again "
             "in a moment."
         )
@@ -88,7 +88,7 @@ def _bin(key: Key, text: str) -> tuple[Cut, int]:
                 return cut, cut.names.index(name)
             if name.isdigit() and int(name) < len(cut.low):
                 return cut, int(name)
-    raise Refused(f"there is no slice {text!r} of this run; clear the filter.")
+    raise UserError(f"there is no slice {text!r} of this run; clear the filter.")
 
 
 def _measured(key: Key) -> Measuring | None:

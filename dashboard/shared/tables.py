@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.shared.escape import one_line
 from engine.analysis import metrics
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions
 from engine.runs.run import OUT_OF_FOLD, Run, list_runs, open_run
 
@@ -106,7 +106,7 @@ def table(name: str, split: str = "valid") -> Table:
 
     Raises
     ------
-    Refused
+    UserError
         When the run or its predictions do not exist, or are damaged.
     """
     run = open_run(name)
@@ -144,7 +144,7 @@ def data_root(table: Table) -> Path:
 def _summary(run: Run) -> RunSummary:
     try:
         config: dict[str, Any] = run.config
-    except Refused:
+    except UserError:
         return RunSummary(run.name, "", "", "", "damaged", None, None)
     valid = config.get("valid")
     valid = valid if isinstance(valid, dict) else {}
@@ -188,7 +188,7 @@ def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
         found = found.sort_by("id") if len(splits) > 1 else found
         images = found.combine_chunks()  # else every take joins all chunks again
     except (OSError, pa.ArrowException) as error:
-        raise Refused(f"{path} is missing or damaged.") from error
+        raise UserError(f"{path} is missing or damaged.") from error
     ids, known = cached_table(key).predictions.ids, images["id"].combine_chunks()
     known = known.cast(pa.string())  # pandas writes large strings, which are never equal
     images = images.drop_columns(["id"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.data.headers import Unreadable
 from engine.data.thumbnails import LARGE_SIDE, make_thumbnail, thumbnail
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import sha256_of
 
 _NOW = ThreadPoolExecutor(8, thread_name_prefix="images")
@@ -65,7 +65,7 @@ def _prefetch(wanted: list[ImageFile], near: list[ImageFile]) -> None:
 def _make_small(image: ImageFile) -> str:
     try:
         jpeg = thumbnail(image.path, image.sha256 or sha256_of(image.path))
-    except (Unreadable, Refused, OSError):
+    except (Unreadable, UserError, OSError):
         return ""
     return _keep(_small, _KEPT_SMALL, image, jpeg)
 

@@ -67,7 +67,7 @@ def symmetric_curve(
 
     Raises
     ------
-    Refused
+    UserError
         When a bound given is not within 0 <= b < 0.5.
     """
     grid = default_bounds(loss.n_classes) if bounds is None else np.asarray(bounds, np.float64)

@@ -15,7 +15,7 @@ from engine.analysis.metrics import (
     true_class_probability,
 )
 from engine.analysis.sorted_sums import SortedLosses, SortedRows
-from engine.errors import Refused
+from engine.errors import UserError
 
 _SAMPLED_ROWS = 50_000
 _SAMPLED_VALUES = 8_000_000
@@ -128,14 +128,14 @@ def check_bounds(lower: float, upper: float) -> None:
 
     Raises
     ------
-    Refused
+    UserError
         On anything else; the sentence names the option.
     """
     for option, value in (("--lower", lower), ("--upper", upper)):
         if not 0 <= value <= 1:
-            raise Refused(f"{option} {value} must lie between 0 and 1.")
+            raise UserError(f"{option} {value} must lie between 0 and 1.")
     if not lower < upper:
-        raise Refused(f"--lower {lower} must be smaller than --upper {upper}.")
+        raise UserError(f"--lower {lower} must be smaller than --upper {upper}.")
 
 
 def clip_probabilities(
@@ -159,7 +159,7 @@ def clip_probabilities(
 
     Raises
     ------
-    Refused
+    UserError
         Unless 0 <= lower < upper <= 1.
     ValueError
         When ``positive`` is none of two classes.
@@ -187,7 +187,7 @@ def clipped_log_loss(
 
     Raises
     ------
-    Refused
+    UserError
         Unless 0 <= lower < upper <= 1.
     ValueError
         When there are no images, or a label is unknown.
@@ -233,7 +233,7 @@ def touched(
 
     Raises
     ------
-    Refused
+    UserError
         Unless 0 <= lower < upper <= 1.
     """
     check_bounds(lower, upper)
@@ -252,7 +252,7 @@ def wrong_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
 
     Raises
     ------
-    Refused
+    UserError
         Unless 0 <= lower < upper <= 1.
     ValueError
         When ``n`` is below 1.

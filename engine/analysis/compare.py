@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.paired import paired_difference
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions
 
 _EXACT_BELOW = 25  # discordant pairs
@@ -83,13 +83,13 @@ def join(tables: Sequence[Predictions]) -> Joined:
 
     Raises
     ------
-    Refused
+    UserError
         When the runs differ in their classes, or no image is left.
     """
     first, *others = tables
     for other in others:
         if other.class_names != first.class_names:
-            raise Refused(
+            raise UserError(
                 f"the runs know different classes ({_few(first.class_names)} and "
                 f"{_few(other.class_names)}); choose runs of the same data set."
             )
@@ -110,7 +110,7 @@ def join(tables: Sequence[Predictions]) -> Joined:
         "without a label": int((same & ~kept).sum()),
     }
     if not kept.any():
-        raise Refused(
+        raise UserError(
             "no labelled image was predicted by all of these runs; choose runs of the same data "
             "set that hold out the same images (the same --seed and --valid, or --folds)."
         )
@@ -127,7 +127,7 @@ def compare(run: Predictions, other: Predictions, seed: int = 0) -> Comparison:
 
     Raises
     ------
-    Refused
+    UserError
         When the runs differ in their classes, or share no labelled image.
     """
     joined = join([run, other])

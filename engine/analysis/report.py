@@ -24,7 +24,7 @@ from engine.analysis.metrics import (
     per_sample_log_loss,
     precision_recall,
 )
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions
 
 _PER_CLASS = ("most-correct", "most-incorrect")
@@ -51,7 +51,7 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
 
     Raises
     ------
-    Refused
+    UserError
         When there are no images, or not all of them have a label.
     """
     _require_labels(predictions)
@@ -147,7 +147,7 @@ def clip_report(
 
     Raises
     ------
-    Refused
+    UserError
         When the bounds are impossible, there are no images, or not all of them have a label.
     """
     _require_labels(predictions)
@@ -184,7 +184,7 @@ def clip_report(
 
 def _require_labels(predictions: Predictions) -> None:
     if not predictions.labelled:
-        raise Refused(
+        raise UserError(
             "the validation set has no labels to compare with; fit on labelled images, or "
             "import a table whose label column is filled."
         )

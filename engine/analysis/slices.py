@@ -11,7 +11,7 @@ import pandas as pd
 
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.stats import Z, draw_tail, false_discovery, wilson_interval
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import Predictions
 
 BINS = 5
@@ -128,11 +128,11 @@ def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
 
     Raises
     ------
-    Refused
+    UserError
         When there are no images, or not all of them have a label.
     """
     if not predictions.labelled:
-        raise Refused(
+        raise UserError(
             "slices need labelled predictions; fit on labelled images, or import a table whose "
             "label column is filled."
         )

@@ -9,7 +9,7 @@ import typer
 
 from engine.cli import console
 from engine.cli.options import AsJson, On, RunName
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run, open_run
 
 
@@ -40,7 +40,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
 
     Raises
     ------
-    Refused
+    UserError
         When the images have no labels or are too few, or ``points`` is impossible.
     """
     from engine.analysis.recommendation import compare_corrections
@@ -51,7 +51,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     split = split or run.labelled_split
     predictions = run.predictions(split)
     if not predictions.labelled:
-        raise Refused(f"run {run.name} has no labelled images to compare corrections on.")
+        raise UserError(f"run {run.name} has no labelled images to compare corrections on.")
     y, p, positive = predictions.y_true, predictions.probabilities, positive_index(run)
     try:
         compared = compare_corrections(y, p, positive)
@@ -59,11 +59,11 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
         learned = learned_points(worse_loss(y, p, 0, positive), scores) if scores else None
         asked = points if points is not None else (learned or 0.0)
     except ValueError as error:
-        raise Refused(f"run {run.name}: {error}.") from error
+        raise UserError(f"run {run.name}: {error}.") from error
     try:
         harder = worse_loss(y, p, asked, positive)
     except ValueError as error:
-        raise Refused(f"--worse: {error}.") from error
+        raise UserError(f"--worse: {error}.") from error
     return {
         "on": split,
         **compared.summary(),

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.errors import Refused
+from engine.errors import UserError
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 FIRST_PORT = 8501
@@ -62,7 +62,7 @@ def dashboard(
         _stop(server)
         return
     if code > 0:
-        raise Refused(f"the dashboard ended with exit code {code}; what Streamlit says is above.")
+        raise UserError(f"the dashboard ended with exit code {code}; what Streamlit says is above.")
 
 
 def settings() -> dict[str, Any]:
@@ -70,13 +70,13 @@ def settings() -> dict[str, Any]:
 
     Raises
     ------
-    Refused
+    UserError
         When the file is missing.
     """
     for folder in (APP.parent, APP.parents[1]):
         with suppress(FileNotFoundError):
             return tomllib.loads((folder / ".streamlit" / "config.toml").read_text("utf-8"))
-    raise Refused(f"{APP.parents[1] / '.streamlit/config.toml'} is missing; install again.")
+    raise UserError(f"{APP.parents[1] / '.streamlit/config.toml'} is missing; install again.")
 
 
 def streamlit_environment(values: dict[str, Any]) -> dict[str, str]:
@@ -114,7 +114,7 @@ def free_port(address: str, port: int | None = None) -> int:
 
     Raises
     ------
-    Refused
+    UserError
         When it is taken.
     """
     for candidate in range(FIRST_PORT, FIRST_PORT + _PORTS) if port is None else (port,):
@@ -122,10 +122,10 @@ def free_port(address: str, port: int | None = None) -> int:
         with suppress(OSError), socket.create_server((address, candidate), family=family) as taken:
             return int(taken.getsockname()[1])
     if port is None:
-        raise Refused(
+        raise UserError(
             f"no port from {FIRST_PORT} to {FIRST_PORT + _PORTS - 1} is free; name one with --port."
         )
-    raise Refused(f"--port {port} cannot be used on {address}; name another port.")
+    raise UserError(f"--port {port} cannot be used on {address}; name another port.")
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], host: str, port: int) -> bool:

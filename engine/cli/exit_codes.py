@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from engine.cli import console
-from engine.errors import Echo, Refused
+from engine.errors import Echo, UserError
 from engine.runs.run import Cancelled
 
 
@@ -24,7 +24,7 @@ def exit_code(app: typer.Typer) -> int:
         if code == 130:  # what Typer makes of an interruption
             raise KeyboardInterrupt
         return code
-    except (Refused, Cancelled) as error:
+    except (UserError, Cancelled) as error:
         if not isinstance(error, Echo):
             print(f"Error: {console.plain(str(error))}", file=sys.stderr)
         return 1

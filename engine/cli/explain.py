@@ -14,7 +14,7 @@ from rich.text import Text
 
 from engine.cli import console
 from engine.cli.options import AsJson, RunName
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import open_run
 
 
@@ -91,7 +91,7 @@ def _serve() -> None:
     def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         name, id, split = (question.get(key) for key in ("run", "id", "split"))
         if not isinstance(name, str) or not isinstance(id, str):
-            raise Refused("a question has a run and an id.")
+            raise UserError("a question has a run and an id.")
         if name not in opened:
             opened.clear()  # one network at a time
             opened[name] = Explainer(open_run(name))

@@ -25,7 +25,7 @@ from engine.cli.slices import slices
 from engine.cli.submit import chosen_bounds, submit
 from engine.cli.triage import triage
 from engine.cli.verdict import verdict, verdicts
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.progress import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
 
@@ -254,7 +254,7 @@ def runs(as_json: AsJson = False) -> None:
     for run in list_runs():
         try:
             config = run.config
-        except Refused as error:
+        except UserError as error:
             print(console.plain(str(error)), file=sys.stderr)
             continue
         scores = config.get("valid")

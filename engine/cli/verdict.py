@@ -10,7 +10,7 @@ import typer
 
 from engine.cli import console
 from engine.cli.options import AsJson, RunName
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run, open_run
 from engine.runs.verdicts import CAUSES, VERDICTS, WRONG, Verdict
 
@@ -43,13 +43,13 @@ def verdict(
     before = load_verdicts().get(image.sha256)
     if undo:
         if take_back(image.sha256) is None:
-            raise Refused(f"{id!r} has no verdict to take back.")
+            raise UserError(f"{id!r} has no verdict to take back.")
     else:
         if not (verdict or class_ or cause):
             raise typer.BadParameter("give a VERDICT, --class or --cause.")
         names = opened.class_names
         if class_ is not None and class_ not in names:
-            raise Refused(f"--class {class_!r} is none of {', '.join(names[:10])}.")
+            raise UserError(f"--class {class_!r} is none of {', '.join(names[:10])}.")
         others = [name for name in names if name != label]
         say(amended(before, image, others, verdict or "", class_ or "", cause or ""))
     now = load_verdicts().get(image.sha256)
@@ -79,7 +79,7 @@ def _image(run: Run, id: str) -> tuple[Verdict, str]:
     images = run.images
     rows = images[(images["id"] == id) & images["label"].notna()]
     if rows.empty:
-        raise Refused(f"{id!r} is no labelled image of run {run.name}.")
+        raise UserError(f"{id!r} is no labelled image of run {run.name}.")
     row = rows.iloc[0]
     return Verdict(row["sha256"], "", path=row["path"]), row["label"]
 

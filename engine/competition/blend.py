@@ -9,7 +9,7 @@ from typing import Any
 from engine.analysis.blending import Blend, blend, blended
 from engine.analysis.compare import Joined, join
 from engine.analysis.metrics import accuracy, log_loss
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.run import Run, create_run
 
@@ -69,14 +69,14 @@ def prepare_blend(
 
     Raises
     ------
-    Refused
+    UserError
         With fewer than two runs or one twice, where classes or images do not match.
     """
     names = [run.name for run in runs]
     if len(names) < 2:
-        raise Refused("a blend needs two or more runs; `python -m engine runs` lists them.")
+        raise UserError("a blend needs two or more runs; `python -m engine runs` lists them.")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise Refused(f"a blend takes each run once, not {first_ten(repeated)} again.")
+        raise UserError(f"a blend takes each run once, not {first_ten(repeated)} again.")
     split = "folds" if all(run.labelled_split == "folds" for run in runs) else "valid"
     joined = join([load(run, split) for run in runs])
     return PreparedBlend(tuple(runs), split, joined, blend(joined, seed))
@@ -89,7 +89,7 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
 
     Raises
     ------
-    Refused
+    UserError
         When some members have test predictions and others do not, or of other images.
     """
     runs, weights = prepared.runs, prepared.found.weights
@@ -136,7 +136,7 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
 
     Raises
     ------
-    Refused
+    UserError
         When the test sets differ, by id or by content.
     """
     having = [run for run in runs if run.predictions_path("test").is_file()]
@@ -144,7 +144,7 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
         return []
     if len(having) < len(runs):
         lacking = [run.name for run in runs if run not in having]
-        raise Refused(
+        raise UserError(
             f"{first_ten(lacking)} has no test predictions, {having[0].name} has; make them with "
             "`predict`, or leave that run out."
         )
@@ -152,17 +152,19 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
     first, contents = tables[0], _contents(runs[0])
     for run, table in zip(runs[1:], tables[1:], strict=True):
         if table.class_names != first.class_names:
-            raise Refused(f"the test predictions of {run.name} know other classes; predict again.")
+            raise UserError(
+                f"the test predictions of {run.name} know other classes; predict again."
+            )
         if not table.ids.equals(first.ids):
             ids = sorted(set(table.ids.to_pylist()) ^ set(first.ids.to_pylist()))
-            raise Refused(
+            raise UserError(
                 f"the test sets of {runs[0].name} and {run.name} differ in ids {first_ten(ids)}; "
                 "blend runs that predicted the same test images."
             )
         here = _contents(run)
         other = [id for id, sha256 in contents.items() if here.get(id, sha256) != sha256]
         if other:
-            raise Refused(
+            raise UserError(
                 f"the test images of {runs[0].name} and {run.name} are not the same for ids "
                 f"{first_ten(other)}; blend runs that predicted the same test images."
             )

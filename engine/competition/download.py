@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.competition.kaggle import ask, competition_name
 from engine.competition.kaggle_worker import MAX_FILES
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.files import locked
 
 _LIST_SECONDS, _STALLED_SECONDS = 60.0, 120.0
@@ -65,7 +65,7 @@ def download(
 
     Raises
     ------
-    Refused
+    UserError
         When Kaggle refuses, a file arrives damaged, or another file is in its place.
     """
     name = competition_name(competition)
@@ -78,7 +78,7 @@ def download(
         staging = folder.parent / f".{folder.name}.download"
         with locked(folder.parent / f".{folder.name}.lock", wait=False) as mine:
             if not mine:
-                raise Refused(f"{folder} is being downloaded by another process; wait for it.")
+                raise UserError(f"{folder} is being downloaded by another process; wait for it.")
             missing = {file: size for file, size in wanted.items() if file not in kept}
             try:
                 _fetch(name, missing, staging, progress, seconds)
@@ -91,9 +91,9 @@ def download(
 
 def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, int]:
     if not listed:
-        raise Refused(f"{competition} has no files to download.")
+        raise UserError(f"{competition} has no files to download.")
     if len(listed) > MAX_FILES:
-        raise Refused(
+        raise UserError(
             f"{competition} has more than {MAX_FILES:,} files; download it as one archive from "
             f"https://www.kaggle.com/competitions/{competition}/data."
         )
@@ -101,10 +101,10 @@ def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, 
         parts = PurePosixPath(file["name"]).parts
         inside = parts and not set(parts) & {"..", "/"} and not parts[0].startswith("~")
         if not inside or set(file["name"]) & set("\\:\0\n"):
-            raise Refused(f"{competition} lists {file['name']!r}, which would leave its folder.")
+            raise UserError(f"{competition} lists {file['name']!r}, which would leave its folder.")
     names = {file["name"].casefold() for file in listed}
     if len(names) < len(listed):
-        raise Refused(f"{competition} lists two files of the same name.")
+        raise UserError(f"{competition} lists two files of the same name.")
     return {file["name"]: file["bytes"] for file in listed}
 
 
@@ -112,7 +112,7 @@ def _there_before(folder: Path, wanted: dict[str, int]) -> list[str]:
     there = [file for file in wanted if os.path.lexists(folder / file)]
     other = [f for f in there if not _is_whole(folder / f, wanted[f])]
     if other:
-        raise Refused(
+        raise UserError(
             f"{folder} already has {first_ten(other)}, and not as Kaggle lists it; move it away "
             "or choose another folder with --to."
         )
@@ -145,17 +145,17 @@ def _fetch(
         return
     free = shutil.disk_usage(staging.parent).free
     if total - before > free:
-        raise Refused(
+        raise UserError(
             f"{staging.parent} has {free:,} bytes free and {total - before:,} are needed; make "
             "room or choose another folder with --to."
         )
-    refusal: Refused | None = None
+    refusal: UserError | None = None
     try:
         ask(
             "download", competition, seconds=seconds, arrived=arrived, names=names,
             folder=str(part),
         )  # fmt: skip
-    except Refused as error:
+    except UserError as error:
         refusal = error
     damaged = []
     for index, file in enumerate(names):
@@ -169,7 +169,7 @@ def _fetch(
     if refusal:
         raise refusal
     if damaged:
-        raise Refused(
+        raise UserError(
             f"{competition}: {first_ten(damaged)} arrived damaged or not whole, and nothing was "
             "put in its place; start it again, what arrived whole is kept."
         )
@@ -244,4 +244,4 @@ def _clear_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused(f"{folder} could not be written ({error.strerror or error}).") from error
+        raise UserError(f"{folder} could not be written ({error.strerror or error}).") from error

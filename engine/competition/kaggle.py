@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.competition.credentials import config_folder, has_credentials, scrub
-from engine.errors import Refused
+from engine.errors import UserError
 
 __all__ = ["NO_CREDENTIALS", "NOT_INSTALLED", "ask", "competition_name", "has_credentials"]
 
@@ -50,13 +50,13 @@ def competition_name(text: str) -> str:
 
     Raises
     ------
-    Refused
+    UserError
         When it is no name.
     """
     address = _ADDRESS.fullmatch(text.strip())
     name = address[1] if address else text.strip()
     if not _NAME.fullmatch(name):
-        raise Refused(
+        raise UserError(
             f"{text!r} is no competition's name; take the last part of its address, as in "
             "https://www.kaggle.com/competitions/NAME."
         )
@@ -84,23 +84,23 @@ def ask(
 
     Raises
     ------
-    Refused
+    UserError
         When it fails, with one sentence on what to do; credentials are never part of it.
     """
     if not has_credentials():
-        raise Refused(NO_CREDENTIALS)
+        raise UserError(NO_CREDENTIALS)
     limit = None if arrived else seconds + _GRACE
     request = {"action": action, "competition": competition, "limit": limit, **fields}
     with tempfile.TemporaryDirectory(prefix="second-look-") as spare:
         output = _run(json.dumps(request), spare, seconds, arrived)
     if output is None:
-        raise Refused(_too_late(action, seconds, arrived is not None))
+        raise UserError(_too_late(action, seconds, arrived is not None))
     try:
         answer: dict[str, Any] = json.loads(output)
     except ValueError:
         answer = {"ok": False, "kind": "other", "text": "it ended without an answer"}
     if not answer.pop("ok"):
-        raise Refused(_sentence(action, competition, answer))
+        raise UserError(_sentence(action, competition, answer))
     return answer
 
 

@@ -37,7 +37,7 @@ def prepare_submission(
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no test predictions, or the bounds or the sample cannot be used.
     """
     quarantine = run.quarantine

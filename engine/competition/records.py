@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.competition.sample import natural_key
 from engine.competition.submission import Submission, require, to_csv
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import locked, read_json, write_atomic, write_json
 
 
@@ -29,7 +29,7 @@ def write_submission(
 
     Raises
     ------
-    Refused
+    UserError
         When a check failed, or a file cannot be written.
     """
     require(submission)
@@ -65,7 +65,7 @@ def record_sent(file: Path, kaggle: dict[str, Any]) -> None:
 
     Raises
     ------
-    Refused
+    UserError
         When the record is missing, damaged, or cannot be written.
     """
     path = file.with_suffix(".json")
@@ -83,7 +83,7 @@ def list_submissions(folder: Path) -> list[dict[str, Any]]:
     for stem in sorted(stems, key=natural_key(3), reverse=True):
         try:
             records.append(read_json(folder / f"{stem}.json"))
-        except Refused as error:
+        except UserError as error:
             records.append({"file": f"{stem}.csv", "reason": str(error)})
     return records
 

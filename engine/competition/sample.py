@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.prediction_table import names_and_stems, read_csv_text
 
 NONE, AMBIGUOUS = -1, -2  # in place of an image's position
@@ -43,14 +43,14 @@ def read_sample(sample: Path) -> tuple[tuple[str, ...], list[pa.StringArray]]:
 
     Raises
     ------
-    Refused
+    UserError
         When the sample cannot be read, has no rows or no second column.
     """
     header, columns = read_csv_text(sample, first=2)
     if len(header) < 2:
-        raise Refused(f"{sample} needs a second column, after a comma, for the values.")
+        raise UserError(f"{sample} needs a second column, after a comma, for the values.")
     if len(columns[0]) == 0:
-        raise Refused(f"{sample} has no rows after its header.")
+        raise UserError(f"{sample} has no rows after its header.")
     return tuple(header), columns
 
 

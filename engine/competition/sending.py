@@ -11,7 +11,7 @@ from engine.analysis.clipping import clipped_log_loss
 from engine.competition.kaggle import ask, competition_name
 from engine.competition.prepare import positive_index
 from engine.competition.records import list_submissions, record_sent
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.files import locked, read_json, sha256_of
 from engine.runs.run import Run, list_runs
 
@@ -32,14 +32,14 @@ def check_sending(competition: str, message: str, flagged: list[str], accepted: 
 
     Raises
     ------
-    Refused
+    UserError
         On no name, no message or one too long, or flagged images that are not accepted.
     """
     name = competition_name(competition)
     if not message.strip() or len(message) > MAX_MESSAGE:
-        raise Refused(f"--message needs 1 to {MAX_MESSAGE} characters that say what is sent.")
+        raise UserError(f"--message needs 1 to {MAX_MESSAGE} characters that say what is sent.")
     if flagged and not accepted:
-        raise Refused(
+        raise UserError(
             f"{len(flagged):,} test images cannot be read and would be sent with the base rate: "
             f"{first_ten(flagged)}; look at them, then add --accept-quarantined."
         )
@@ -74,13 +74,13 @@ def send_submission(
 
     Raises
     ------
-    Refused
+    UserError
         When it was not sent, or may not have been; the sentence says which.
     """
     name = competition_name(competition)
     record = read_json(file.with_suffix(".json"))
     if sha256_of(file) != record.get("sha256"):
-        raise Refused(f"{file} is not what was checked; write the submission again.")
+        raise UserError(f"{file} is not what was checked; write the submission again.")
     tag = f"[{run.name} {record['sha256'][:12]}]"
     with locked(run.folder / "submissions" / ".send.lock"):
         answer = ask(
@@ -115,12 +115,12 @@ def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
 
     Raises
     ------
-    Refused
+    UserError
         When Kaggle could not score it, which is recorded, or could not be asked.
     """
     kept: dict[str, Any] = read_json(file.with_suffix(".json")).get("kaggle") or {}
     if not kept.get("ref"):
-        raise Refused(f"{file} was not sent to Kaggle; send it first.")
+        raise UserError(f"{file} was not sent to Kaggle; send it first.")
     if kept["status"] == "pending":
         answer = ask(
             "wait", kept["competition"], seconds=seconds + _WAIT_GRACE, ref=kept["ref"],
@@ -130,7 +130,7 @@ def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         kept |= {"status": answer["status"], "score": _number(answer, "score"), "reason": reason}
         record_sent(file, kept)
     if kept["status"] == "error":
-        raise Refused(
+        raise UserError(
             f"Kaggle could not score submission {kept['ref']} ({kept.get('reason') or 'no reason'}"
             f"); compare {file.name} with the sample file of {kept['competition']}."
         )
@@ -173,7 +173,7 @@ def _number(answer: dict[str, Any], key: str) -> float | None:
 def _valid_log_loss(run: Run, record: dict[str, Any]) -> float | None:
     try:
         valid = run.predictions("valid")
-    except Refused:
+    except UserError:
         return None
     if not valid.labelled:
         return None

@@ -23,7 +23,7 @@ from engine.competition.sample import (
     sample_form,
 )
 from engine.competition.values import written_values
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.predictions import Predictions
 
 _MUST_QUOTE = (b",", b'"', b"\r", b"\n")
@@ -95,7 +95,7 @@ def check_submission(
 
     Raises
     ------
-    Refused
+    UserError
         When the sample cannot be read, has no rows or no second column.
     """
     classes = predictions.class_names
@@ -161,12 +161,12 @@ def require(submission: Submission) -> None:
 
     Raises
     ------
-    Refused
+    UserError
         With the sentence of the first check that failed.
     """
     for check in submission.checks:
         if not check.passed:
-            raise Refused(check.message)
+            raise UserError(check.message)
 
 
 def to_csv(submission: Submission) -> bytes:

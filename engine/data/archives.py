@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import locked, sha256_of, workspace
 
 MAX_BYTES = 500 * 2**30
@@ -21,7 +21,7 @@ def unpack(archive: Path) -> Path:
 
     Raises
     ------
-    Refused
+    UserError
         When the archive is damaged, holds a link, a name that leaves its folder, two names that
         are one file, or far more bytes than its own size explains.
     """
@@ -46,9 +46,9 @@ def _unpack_to(archive: Path, folder: Path) -> None:
                 budget -= _extract(source, member, temporary / member.filename, budget, archive)
         os.replace(temporary, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-        raise Refused(f"{archive} is damaged and was not unpacked ({error}).") from error
+        raise UserError(f"{archive} is damaged and was not unpacked ({error}).") from error
     except OSError as error:
-        raise Refused(f"{archive} could not be unpacked ({error.strerror or error}).") from error
+        raise UserError(f"{archive} could not be unpacked ({error.strerror or error}).") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -60,15 +60,15 @@ def _checked(archive: Path, source: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         name = member.filename
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
-            raise Refused(f"{archive} was not unpacked: {name!r} would leave its folder.")
+            raise UserError(f"{archive} was not unpacked: {name!r} would leave its folder.")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise Refused(f"{archive} was not unpacked: {name!r} is a link.")
+            raise UserError(f"{archive} was not unpacked: {name!r} is a link.")
         if name.casefold() in seen:
-            raise Refused(f"{archive} was not unpacked: {name!r} occurs twice.")
+            raise UserError(f"{archive} was not unpacked: {name!r} occurs twice.")
         seen.add(name.casefold())
     total = sum(member.file_size for member in members)
     if total > min(MAX_BYTES, MAX_RATIO * max(archive.stat().st_size, 2**20)):
-        raise Refused(f"{archive} was not unpacked: it would grow to {total:,} bytes.")
+        raise UserError(f"{archive} was not unpacked: it would grow to {total:,} bytes.")
     return members
 
 
@@ -81,6 +81,6 @@ def _extract(
         while block := packed.read(2**20):
             written += len(block)
             if written > budget:
-                raise Refused(f"{archive} was not unpacked: it holds more than it declares.")
+                raise UserError(f"{archive} was not unpacked: it holds more than it declares.")
             file.write(block)
     return written

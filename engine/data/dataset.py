@@ -12,7 +12,7 @@ import pandas as pd
 from engine.data.layouts import Listing, as_utf8, find_images, texts
 from engine.data.reading import Read, read_all
 from engine.data.splits import divided
-from engine.errors import Refused
+from engine.errors import UserError
 
 IMAGES_COLUMNS = ["id", "path", "split", "label", "width", "height", "bytes", "sha256"]
 QUARANTINE_COLUMNS = ["path", "reason", "id", "split", "label"]
@@ -95,16 +95,16 @@ def load_dataset(
 
     Raises
     ------
-    Refused
+    UserError
         When there is nothing to fit: no images, no labels, or a single class.
     """
     dataset = examine(listing or find_images(data), progress)
     labelled = dataset.images["label"].notna() & (dataset.images["split"] == "train")
     names = tuple(sorted(dataset.images.loc[labelled, "label"].unique()))
     if not names:
-        raise Refused(f"{data} holds no labelled image; see `fit --help` for the layouts.")
+        raise UserError(f"{data} holds no labelled image; see `fit --help` for the layouts.")
     if len(names) == 1:
-        raise Refused(f"{data} holds a single class, {names[0]!r}; a classifier needs two.")
+        raise UserError(f"{data} holds a single class, {names[0]!r}; a classifier needs two.")
     dataset = _quarantine_unknown(replace(dataset, class_names=names))
     return replace(dataset, images=divided(dataset.images, data, valid, sample, seed))
 
@@ -118,13 +118,13 @@ def load_images(
 
     Raises
     ------
-    Refused
+    UserError
         When there is no image.
     """
     listing = find_images(data, class_names=class_names)
     dataset = examine(listing, progress)
     if dataset.images.empty:
-        raise Refused(f"{data} holds no image that can be read.")
+        raise UserError(f"{data} holds no image that can be read.")
     known = dataset.images["label"].isin(class_names)
     images = dataset.images.assign(label=dataset.images["label"].where(known, None))
     return replace(dataset, images=images, class_names=class_names)

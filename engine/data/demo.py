@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.data.drawing.image import CHOICES, CLASSES, TEST, TRAIN, DemoImage, occluder_of
 from engine.data.drawing.workers import draw_all
-from engine.errors import Refused
+from engine.errors import UserError
 
 FORMAT_VERSION = 2  # raise it when the drawings change: an older demo is then not taken as the same
 
@@ -77,16 +77,16 @@ def draw_demo(
 
     Raises
     ------
-    Refused
+    UserError
         On too few images, a negative seed, a folder that holds something else, or a disk that
         cannot be written.
     """
     if train < _MINIMUM_TRAIN:
-        raise Refused(f"--train {train} is too few: ask for {_MINIMUM_TRAIN} images or more.")
+        raise UserError(f"--train {train} is too few: ask for {_MINIMUM_TRAIN} images or more.")
     if test < 1:
-        raise Refused(f"--test {test} is too few: ask for 1 image or more.")
+        raise UserError(f"--test {test} is too few: ask for 1 image or more.")
     if seed < 0:
-        raise Refused(f"--seed {seed} is negative: choose 0 or more.")
+        raise UserError(f"--seed {seed} is negative: choose 0 or more.")
     images = _plan(train, test, seed)
     counts = Counter(image.kind for image in images if image.kind)
     planted = {kind: counts[kind] for kind in KINDS if counts[kind]}
@@ -94,10 +94,10 @@ def draw_demo(
     try:
         target = folder.resolve()
         if target.exists() and not target.is_dir():
-            raise Refused(f"{folder} is a file: name a folder that is new or empty.")
+            raise UserError(f"{folder} is a file: name a folder that is new or empty.")
         if target.exists() and any(target.iterdir()):
             if not _holds(target, images, _card(summary, seed)):
-                raise Refused(f"{folder} is not empty: name a folder that is new or empty.")
+                raise UserError(f"{folder} is not empty: name a folder that is new or empty.")
             return summary
         with _whole_folder(target) as temporary:
             (temporary / "train").mkdir()
@@ -108,7 +108,7 @@ def draw_demo(
             (temporary / "demo.json").write_text(card, encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
-        raise Refused(f"{folder} could not be written ({reason}); nothing was kept.") from error
+        raise UserError(f"{folder} could not be written ({reason}); nothing was kept.") from error
     return summary
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Progress, examine
 from engine.data.layouts import Listing, all_images
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.files import sha256_of
 from engine.runs.prediction_table import read_predictions_table
 from engine.runs.predictions import UNKNOWN, Predictions, save_predictions
@@ -31,7 +31,7 @@ def import_run(
 
     Raises
     ------
-    Refused
+    UserError
         When the table cannot be used, or none of its images is in the folder.
     """
     predictions = read_predictions_table(file).predictions
@@ -39,7 +39,7 @@ def import_run(
     paths = _paths(predictions, listing.images["path"].tolist())
     if not any(paths):
         ids = predictions.ids[:10].to_pylist()
-        raise Refused(f"{images} holds none of the images in {file}, such as {first_ten(ids)}.")
+        raise UserError(f"{images} holds none of the images in {file}, such as {first_ten(ids)}.")
     shown = [path or old for path, old in zip(paths, predictions.paths.to_pylist(), strict=True)]
     predictions = replace(predictions, paths=pa.array(shown, pa.string()))
     split = np.where(predictions.y_true == UNKNOWN, "test", "valid")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from engine.data.archives import unpack
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.prediction_table import read_csv_text
 
 _NUMBERED = re.compile(r"(?P<label>.+)\.\d+\.[^.]+")  # cat.0.jpg
@@ -57,26 +57,28 @@ def find_images(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
 
     Raises
     ------
-    Refused
+    UserError
         When ``data`` does not exist, cannot be listed, or holds no image.
     """
     data = data.absolute()
     try:
         data.stat()
     except FileNotFoundError as error:
-        raise Refused(f"{data} does not exist; give a folder of images, a CSV or a zip.") from error
+        raise UserError(
+            f"{data} does not exist; give a folder of images, a CSV or a zip."
+        ) from error
     except (OSError, ValueError) as error:  # a name may hold a null byte
         reason = getattr(error, "strerror", None) or error
-        raise Refused(f"{data} cannot be read ({reason}).") from error
+        raise UserError(f"{data} cannot be read ({reason}).") from error
     if data.is_file() and data.suffix.lower() == ".csv":
         return _from_csv(data, class_names)
     if data.is_file() and data.suffix.lower() == ".zip":
         return find_images(_single_folder(unpack(data)), class_names)
     if not data.is_dir():
-        raise Refused(f"{data} is neither a folder, a CSV nor a zip.")
+        raise UserError(f"{data} is neither a folder, a CSV nor a zip.")
     found, ignored = _from_folder(data, class_names)
     if not found:
-        raise Refused(f"{data} holds no images; see `fit --help` for the layouts that are read.")
+        raise UserError(f"{data} holds no images; see `fit --help` for the layouts that are read.")
     return Listing(data, _table(found, to_predict=bool(class_names)), ignored)
 
 
@@ -85,12 +87,12 @@ def all_images(folder: Path) -> Listing:
 
     Raises
     ------
-    Refused
+    UserError
         When the folder cannot be listed.
     """
     folder = folder.absolute()
     if not folder.is_dir():
-        raise Refused(f"{folder} is no folder.")
+        raise UserError(f"{folder} is no folder.")
     found, ignored = _walk(folder, folder, "test", labelled=False)
     return Listing(folder, _table(found), ignored)
 
@@ -165,7 +167,7 @@ def _walk(
     ignored = 0
 
     def refuse(error: OSError) -> None:
-        raise Refused(f"{error.filename} cannot be listed ({error.strerror}).")
+        raise UserError(f"{error.filename} cannot be listed ({error.strerror}).")
 
     shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
     before = "" if folder == root else f"{shown.as_posix()}/"
@@ -192,7 +194,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        raise Refused(f"{folder} cannot be listed ({error.strerror}).") from error
+        raise UserError(f"{folder} cannot be listed ({error.strerror}).") from error
 
 
 def _is_ignored(name: str) -> bool:
@@ -210,23 +212,25 @@ def _from_csv(file: Path, class_names: tuple[str, ...]) -> Listing:
     texts = {name.strip(): column.to_pylist() for name, column in zip(header, columns, strict=True)}
     table = pd.DataFrame(texts, dtype=object)
     if "path" not in table or "label" not in table:
-        raise Refused(f"{file} needs the columns path and label (and may have split and id).")
+        raise UserError(f"{file} needs the columns path and label (and may have split and id).")
     if table.empty:
-        raise Refused(f"{file} lists no image.")
+        raise UserError(f"{file} lists no image.")
     for column in {"path", "id"} & set(table):
         if (lost := np.flatnonzero(table[column] == "")).size:
             rows = first_ten([str(row + 1) for row in lost])
-            raise Refused(f"{file} has no {column} in row {rows}, counted after the header.")
+            raise UserError(f"{file} has no {column} in row {rows}, counted after the header.")
     repeated = table["path"][table["path"].duplicated()].tolist()
     if repeated:
-        raise Refused(f"{file} lists images more than once: {first_ten(repeated)}.")
+        raise UserError(f"{file} lists images more than once: {first_ten(repeated)}.")
     label = table["label"].where(table["label"] != "", None)
     split = table["split"] if "split" in table else pd.Series("", index=table.index)
     split = split.replace({"val": "valid", "validation": "valid", "training": "train"})
     split = split.where(split != "", label.notna().map({True: "train", False: "test"}))
     strange = sorted(set(split) - {"train", "valid", "test"})
     if strange:
-        raise Refused(f"{file} has splits that are not train, valid or test: {first_ten(strange)}.")
+        raise UserError(
+            f"{file} has splits that are not train, valid or test: {first_ten(strange)}."
+        )
     names = table["id"] if "id" in table else table["path"]
     found = [_Found(*row) for row in zip(names, table["path"], split, label, strict=True)]
     if class_names:  # as with a folder
@@ -234,7 +238,7 @@ def _from_csv(file: Path, class_names: tuple[str, ...]) -> Listing:
     listed = _table(found, to_predict=bool(class_names), ids_given="id" in table)
     twice = listed["id"][listed.duplicated(["split", "id"])].tolist()
     if twice:
-        raise Refused(f"{file} has ids that occur more than once in a split: {first_ten(twice)}.")
+        raise UserError(f"{file} has ids that occur more than once in a split: {first_ten(twice)}.")
     return Listing(file.parent, listed, 0)
 
 

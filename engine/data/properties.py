@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from engine.data.headers import Unreadable, opened, reason_of
 from engine.data.pixels import rgb
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.background import start_command
 from engine.runs.files import atomic_path, locked, workspace
 from engine.runs.run import OUT_OF_FOLD, Run
@@ -47,7 +47,7 @@ def image_properties(
 
     Raises
     ------
-    Refused
+    UserError
         When the images table is damaged or the cache cannot be written.
     """
     facts = facts_of(run, split, ids)
@@ -67,12 +67,12 @@ def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
 
     Raises
     ------
-    Refused
+    UserError
         When the images table is damaged.
     """
     images = run.images
     if not {"split", "id", "path", "sha256", "width", "height", "bytes"} <= {*images}:
-        raise Refused(f"{run.folder / 'images.parquet'} is damaged: a column is missing.")
+        raise UserError(f"{run.folder / 'images.parquet'} is damaged: a column is missing.")
     chosen = images[images["split"] != "test"] if split in OUT_OF_FOLD else (
         images[images["split"] == split]
     )  # fmt: skip
@@ -134,13 +134,13 @@ def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
 
     Raises
     ------
-    Refused
+    UserError
         When the child cannot be started.
     """
     try:
         return start_command(["slices", run.name, "--on", split, "--json"])
     except OSError as error:
-        raise Refused(f"{run.name}: its images could not be measured ({error}).") from error
+        raise UserError(f"{run.name}: its images could not be measured ({error}).") from error
 
 
 def properties_path() -> Path:

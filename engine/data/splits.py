@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from engine.errors import Refused
+from engine.errors import UserError
 
 DEFAULT_VALID = 2000
 SAMPLE_TRAIN, SAMPLE_VALID = 200, 50
@@ -25,7 +25,7 @@ def divided(
 
     Raises
     ------
-    Refused
+    UserError
         When ``valid`` does not fit.
     """
     split = _split(images, valid, seed, data)
@@ -36,13 +36,13 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
     given = (images["split"] == "valid").any()
     if given:
         if valid is not None:
-            raise Refused(f"--valid {valid} does not apply: {data} has valid images of its own.")
+            raise UserError(f"--valid {valid} does not apply: {data} has valid images of its own.")
         return images
     train = images[images["split"] == "train"]
     n, classes = len(train), train["label"].nunique()
     size = valid if valid is not None else min(DEFAULT_VALID, round(0.2 * n))
     if not 0 < size <= n - classes:
-        raise Refused(
+        raise UserError(
             f"--valid {size} does not fit: {data} holds {n:,} labelled images, and each of "
             f"its {classes:,} classes needs one to learn from."
         )

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from engine.data.headers import Unreadable, opened, orientation, reason_of
 from engine.data.pixels import rgb, turned
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import workspace, write_atomic
 
 SHORT_SIDE, LARGE_SIDE = 224, 900  # of a thumbnail, and of an image shown large
@@ -41,7 +41,7 @@ def thumbnail(path: Path, sha256: str) -> bytes:
         raise Unreadable(f"cannot be read ({error.strerror})") from error
     small = make_thumbnail(content, SHORT_SIDE)
     if hashlib.sha256(content).hexdigest() == sha256:  # else it was changed since
-        with suppress(Refused):  # a full disk costs time, not the image
+        with suppress(UserError):  # a full disk costs time, not the image
             write_atomic(kept, small)
     return small
 

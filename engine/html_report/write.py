@@ -32,7 +32,7 @@ def write_page(
 
     Raises
     ------
-    Refused
+    UserError
         When the predictions cannot be used, or the file cannot be written.
     """
     from engine.analysis.slices import cuts, slices

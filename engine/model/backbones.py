@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.preprocessing import Preprocessing, backbone_names, preprocessing, published
 from engine.model.weights import Weights, first_line, read_state
 
@@ -28,7 +28,7 @@ def check_backbone(name: str) -> None:
     """Refuse a name that is no classification model of torchvision."""
     if published(name) is None:
         close = [known for known in backbone_names() if known.startswith(name[:3])]
-        raise Refused(
+        raise UserError(
             f"--backbone {name} is no classification model of torchvision; "
             f"{'did you mean ' + ', '.join(close[:6]) if close else 'vgg16 is the default'}?"
         )
@@ -39,7 +39,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
 
     Raises
     ------
-    Refused
+    UserError
         When the file is damaged, holds pickled code, or belongs to another architecture, or the
         network cannot read images of this size.
     """
@@ -59,7 +59,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
         try:
             network: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
         except (AssertionError, ValueError) as error:
-            raise Refused(_unsuited(name, crop, error)) from error
+            raise UserError(_unsuited(name, crop, error)) from error
         if state is not None and weights.path:
             _load_file(network, name, state, weights.path)
     network.eval()
@@ -68,7 +68,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
             with torch.inference_mode():
                 network(torch.zeros(1, 3, crop, crop))
         except (AssertionError, RuntimeError) as error:
-            raise Refused(_unsuited(name, crop, error)) from error
+            raise UserError(_unsuited(name, crop, error)) from error
     return network
 
 
@@ -137,7 +137,7 @@ def _load_file(network: nn.Module, name: str, state: dict[str, torch.Tensor], pa
     at, layer = last_layer(network)
     given = state.get(f"{at}.weight")
     if given is None or given.ndim != layer.weight.ndim:
-        raise Refused(f"{path} does not fit {name}: it has no such tensor as '{at}.weight'.")
+        raise UserError(f"{path} does not fit {name}: it has no such tensor as '{at}.weight'.")
     if len(given) != len(layer.weight):
         _replace(network, at, _of_classes(layer, len(given)))
     try:
@@ -145,7 +145,7 @@ def _load_file(network: nn.Module, name: str, state: dict[str, torch.Tensor], pa
     except RuntimeError as error:
         lines = str(error).splitlines()
         reason = shorten(lines[1] if lines[1:] else lines[0], 200, placeholder=" …")
-        raise Refused(f"{path} does not fit {name}: {reason}") from error
+        raise UserError(f"{path} does not fit {name}: {reason}") from error
 
 
 def _of_classes(layer: nn.Linear | nn.Conv2d, n_classes: int) -> nn.Linear | nn.Conv2d:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.errors import Refused
+from engine.errors import UserError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -49,24 +49,24 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
 
     Raises
     ------
-    Refused
+    UserError
         When the option names something unknown or something this machine lacks.
     """
     if device not in DEVICES:
-        raise Refused(f"--device {device} is unknown; choose one of {', '.join(DEVICES)}.")
+        raise UserError(f"--device {device} is unknown; choose one of {', '.join(DEVICES)}.")
     if precision not in PRECISIONS:
-        raise Refused(f"--precision {precision} is unknown; choose {', '.join(PRECISIONS)}.")
+        raise UserError(f"--precision {precision} is unknown; choose {', '.join(PRECISIONS)}.")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
     if device == "auto":
         device = next(name for name in ("cuda", "mps", "cpu") if there[name])
     if not there[device]:
-        raise Refused(f"--device {device} is not available on this machine; use --device cpu.")
+        raise UserError(f"--device {device} is not available on this machine; use --device cpu.")
     if device == "cpu":
         _keep_memory()
     if precision == "auto":
         precision = "bfloat16" if _computes_bfloat16(device) else "float32"
     if precision == "float16" and device == "cpu":
-        raise Refused("--precision float16 needs a GPU; use bfloat16 or float32 on the CPU.")
+        raise UserError("--precision float16 needs a GPU; use bfloat16 or float32 on the CPU.")
     return Device(device, getattr(torch, precision), 16 if device == "cpu" else 256)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.features import Features
 from engine.model.predict import open_model
 from engine.runs.maps import making, map_path, save_map, told
@@ -115,7 +115,7 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no model, or the map is being made by another process.
     """
     path = map_path(run, method)
@@ -132,13 +132,13 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
 
     with making(run, method) as mine:
         if not mine:
-            raise Refused(f"{path} is being made by another process.")
+            raise UserError(f"{path} is being made by another process.")
         told(run, method, "", 0, 0)
         extractor, _ = open_model(run)
         features = extractor.features(run.data_root, run.images, report)
         seed = int(run.config["seed"])
         if not features.row_of:
-            raise Refused(f"run {run.name} has no image left that can be decoded.")
+            raise UserError(f"run {run.name} has no image left that can be decoded.")
         if method == "pca":
             save_pca(run, features, seed)
             return path

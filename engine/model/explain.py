@@ -17,7 +17,7 @@ from engine.analysis.neighbours import nearest
 from engine.data.headers import Unreadable
 from engine.data.images import decode
 from engine.data.overlays import overlay
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.device import choose_device
 from engine.model.gradcam import Seen, grad_cam, last_map
 from engine.model.predict import open_model
@@ -46,7 +46,7 @@ class Explainer:
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no model, or one that leaves no heat map.
     """
 
@@ -83,7 +83,7 @@ class Explainer:
 
         Raises
         ------
-        Refused
+        UserError
             When the run has no such image, or it is gone, changed or damaged.
         """
         image = find_image(self.run, self._images, id, split)
@@ -128,12 +128,12 @@ class Explainer:
         try:
             content = file.read_bytes()
             if hashlib.sha256(content).hexdigest() != image.sha256:
-                raise Refused(f"{file} was changed since the run read it.")
+                raise UserError(f"{file} was changed since the run read it.")
             return decode(content)
         except OSError as error:
-            raise Refused(f"{file} cannot be read ({error.strerror}).") from error
+            raise UserError(f"{file} cannot be read ({error.strerror}).") from error
         except Unreadable as error:
-            raise Refused(f"{file} cannot be decoded: {error}.") from error
+            raise UserError(f"{file} cannot be decoded: {error}.") from error
 
     def _seen(self, pixels: torch.Tensor, classes: Sequence[int]) -> Seen:
         steps = self._extractor.steps
@@ -173,7 +173,7 @@ def find_image(run: Run, images: pd.DataFrame, id: str, split: str | None = None
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no such image.
     """
     found = images[images["id"] == id]
@@ -184,7 +184,7 @@ def find_image(run: Run, images: pd.DataFrame, id: str, split: str | None = None
                 name, id, str(row.path), str(row.sha256), label, _known_prediction(run, name, id)
             )
     where = f" in {split}" if split else ""
-    raise Refused(f"run {run.name} has no image with the id {id!r}{where}.")
+    raise UserError(f"run {run.name} has no image with the id {id!r}{where}.")
 
 
 def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, float, float, float]:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.batches import decoded
 from engine.model.checkpoint import CHECKPOINT, named_state, resume, save_checkpoint, save_tensors
 from engine.model.device import Device
@@ -93,7 +93,7 @@ def finetune(
     n = len(train.labels)
     batch_size = min(batch_size, n)
     if batch_size < ranks.world:
-        raise Refused(f"--batch-size {batch_size} is less than the {ranks.world} processes.")
+        raise UserError(f"--batch-size {batch_size} is less than the {ranks.world} processes.")
     per_epoch = n // batch_size  # the last, smaller batch waits for another epoch's shuffle
 
     for epoch in range(len(lines) + 1, epochs + 1):

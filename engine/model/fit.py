@@ -92,7 +92,7 @@ def fit(
 
     Raises
     ------
-    Refused
+    UserError
         When the options or the data cannot be used.
     Cancelled
         When a file named ``cancel`` appears in the run folder.
@@ -170,11 +170,11 @@ def _fit(
         clock.lap("features")
         dataset = dataset.without(features.bad)
     return ranks.once(
-        lambda: _concluded(run, options, dataset, extractor, features, clock, report, resumed)
+        lambda: _finish_fit(run, options, dataset, extractor, features, clock, report, resumed)
     )
 
 
-def _concluded(
+def _finish_fit(
     run: Run,
     options: FitOptions,
     dataset: Dataset,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.dataset import Dataset
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.backbones import check_backbone
 from engine.model.device import Device
 from engine.model.preprocessing import Preprocessing
@@ -48,26 +48,26 @@ class FitOptions:
 
         Raises
         ------
-        Refused
+        UserError
             When a value is impossible; the option is named.
         """
         check_backbone(self.backbone)
         if self.train not in ("head", "all"):
-            raise Refused(f"--train {self.train} is unknown; choose head or all.")
+            raise UserError(f"--train {self.train} is unknown; choose head or all.")
         lr = HEAD_LR
         if self.train == "all":
             lr = ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR
         for option, value in (("--epochs", self.epochs), ("--lr", self.lr)):
             if value is not None and not 0 < value < 1e6:
-                raise Refused(f"{option} {value} must be above 0.")
+                raise UserError(f"{option} {value} must be above 0.")
         if not 1 <= self.batch_size <= 65536:
-            raise Refused(f"--batch-size {self.batch_size} must lie between 1 and 65,536.")
+            raise UserError(f"--batch-size {self.batch_size} must lie between 1 and 65,536.")
         if self.folds is not None and not 2 <= self.folds <= 20:
-            raise Refused(f"--folds {self.folds} must lie between 2 and 20.")
+            raise UserError(f"--folds {self.folds} must lie between 2 and 20.")
         if self.folds and self.train == "all":
-            raise Refused("--folds goes with --train head only; leave one of them out.")
+            raise UserError("--folds goes with --train head only; leave one of them out.")
         if not 0 <= self.seed < 2**31:
-            raise Refused(f"--seed {self.seed} must lie between 0 and 2,147,483,647.")
+            raise UserError(f"--seed {self.seed} must lie between 0 and 2,147,483,647.")
         return replace(self, lr=self.lr or lr)
 
     def with_epochs(self, n_train: int) -> FitOptions:
@@ -121,7 +121,7 @@ def known_l2(run: Run) -> float | None:
     for other in list_runs():
         try:
             config = other.config
-        except Refused:
+        except UserError:
             continue
         if config.get("inputs_key") == inputs and "l2" in config:
             return float(config["l2"])
@@ -135,6 +135,6 @@ def interrupted(key: str) -> Run | None:
             unfinished = run.status["state"] in ("lost", "cancelled", "failed")
             if unfinished and run.config.get("key") == key:
                 return run
-        except Refused:
+        except UserError:
             continue
     return None

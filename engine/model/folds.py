@@ -13,7 +13,7 @@ import torch
 from engine.analysis.metrics import accuracy, log_loss
 from engine.analysis.near_duplicates import assign_folds, near_identical
 from engine.data.dataset import Dataset
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.fit_options import FitOptions
 from engine.model.head import Head, train_heads
 from engine.runs.predictions import Predictions, make_predictions
@@ -45,7 +45,7 @@ def cross_validate(
 
     Raises
     ------
-    Refused
+    UserError
         When there are fewer different images than folds.
     """
     assert options.folds and options.epochs and options.lr
@@ -57,7 +57,7 @@ def cross_validate(
     groups = near_identical(features.numpy(), sha256)
     sizes = np.bincount(groups)
     if len(sizes) < options.folds:
-        raise Refused(
+        raise UserError(
             f"--folds {options.folds} needs as many different images; {options.data} has "
             f"{len(sizes)} that are labelled."
         )

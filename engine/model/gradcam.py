@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.head import Head
 
 
@@ -78,11 +78,11 @@ def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
 
     Raises
     ------
-    Refused
+    UserError
         When the backbone is not convolutional, or leaves no map of such an image.
     """
     if any("attention" in type(module).__name__.lower() for module in network.modules()):
-        raise Refused(
+        raise UserError(
             f"{name} has attention layers, which mix all places of an image; heat maps need a "
             "convolutional backbone such as resnet50, vgg16 or mobilenet_v2."
         )
@@ -104,5 +104,5 @@ def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
         for handle in handles:
             handle.remove()
     if not finished:
-        raise Refused(f"{name} leaves no feature map of an image of {pixels.shape[-1]} pixels.")
+        raise UserError(f"{name} leaves no feature map of an image of {pixels.shape[-1]} pixels.")
     return finished[-1]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.analysis.label_edit_effect import change_on_fixed_labels
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import Run, list_runs
 from engine.runs.verdicts import applied, load_verdicts
@@ -58,6 +58,6 @@ def _earlier(run: Run) -> Run | None:
                 and other.status["state"] == "done"
             ):
                 return other
-        except Refused:
+        except UserError:
             continue
     return None

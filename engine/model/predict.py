@@ -15,7 +15,7 @@ from torch import nn
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, Progress, load_images
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.backbones import (
     check_backbone,
     feature_key,
@@ -107,15 +107,15 @@ def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]
 
     Raises
     ------
-    Refused
+    UserError
         When a file is missing, damaged, or not the one the run was made with.
     """
     try:
         extractor, head = _opened(run, device)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Refused(f"{run.folder / 'config.json'} is damaged ({error!r}).") from error
+        raise UserError(f"{run.folder / 'config.json'} is damaged ({error!r}).") from error
     if len(head.bias) != len(run.class_names):
-        raise Refused(
+        raise UserError(
             f"run {run.name} is damaged: its head knows {len(head.bias)} classes, its config.json "
             f"{len(run.class_names)}."
         )
@@ -126,7 +126,7 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     config = run.config
     if "head_sha256" not in config:
         what = "a blend" if config.get("blend") else "imported, or its fit did not finish"
-        raise Refused(f"run {run.name} has no model: it is {what}.")
+        raise UserError(f"run {run.name} has no model: it is {what}.")
     check_backbone(config["backbone"])
     precision = config["precision"]
     device = device or choose_device(precision=precision)
@@ -140,7 +140,7 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
         return extractor, Head(tensors["head.weight"], tensors["head.bias"])
     weights = find_weights(config["backbone"], config["weights"]["source"], seed)
     if weights.sha256 != config["weights"]["sha256"]:
-        raise Refused(
+        raise UserError(
             f"run {run.name} was made with other weights than {weights.source} holds now "
             f"(sha256 {config['weights']['sha256'][:12]}…); put that file back."
         )
@@ -154,15 +154,15 @@ def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
 
     Raises
     ------
-    Refused
+    UserError
         When it is missing, or its content is not what was written.
     """
     if sha256_of(path) != sha256:
-        raise Refused(f"{path} is damaged: its checksum is not the one in config.json.")
+        raise UserError(f"{path} is damaged: its checksum is not the one in config.json.")
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise Refused(f"{path} is damaged ({error}).") from error
+        raise UserError(f"{path} is damaged ({error}).") from error
 
 
 @dataclass(frozen=True)
@@ -202,21 +202,21 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
 
     Raises
     ------
-    Refused
+    UserError
         When the run or the images cannot be used.
     """
     extractor, head = open_model(run)
     has_test = run.config["n"]["test"] > 0
     if data is None and not has_test:
-        raise Refused(f"run {run.name} has no test images of its own; give --data DIR.")
+        raise UserError(f"run {run.name} has no test images of its own; give --data DIR.")
     data = data or Path(run.config["data"])
     dataset = load_images(data, run.class_names, progress)
     features = extractor.features(dataset.root, dataset.images, progress)
     if len(features.values) and features.values.shape[1] != head.weight.shape[1]:
-        raise Refused(f"run {run.name} is damaged: its head does not fit {extractor.backbone}.")
+        raise UserError(f"run {run.name} is damaged: its head does not fit {extractor.backbone}.")
     dataset = dataset.without(features.bad)
     if dataset.images.empty:
-        raise Refused(f"{data} holds no image that can be decoded.")
+        raise UserError(f"{data} holds no image that can be decoded.")
     predictions = predict_split(dataset, "test", features, head)
     own = has_test and data.absolute() == Path(run.config["data"]).absolute()
     file = run.predictions_path("test" if own else _table_name(data))

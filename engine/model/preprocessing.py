@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.resize import square
 from engine.runs.files import read_json, workspace, write_json
 
@@ -60,7 +60,7 @@ def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
     resize, crop = known.resize, known.crop
     if image_size is not None:
         if not 32 <= image_size <= 1024:
-            raise Refused(f"--image-size {image_size} must lie between 32 and 1024 pixels.")
+            raise UserError(f"--image-size {image_size} must lie between 32 and 1024 pixels.")
         resize, crop = round(resize * image_size / crop), image_size
     return replace(known, resize=resize, crop=crop)
 
@@ -74,7 +74,7 @@ def published(name: str) -> Preprocessing | None:
     file = workspace() / "cache" / "backbones" / f"torchvision-{version('torchvision')}.json"
     try:
         return Preprocessing.from_config(read_json(file)[name])
-    except (Refused, KeyError, TypeError, AttributeError):  # not asked before, or damaged
+    except (UserError, KeyError, TypeError, AttributeError):  # not asked before, or damaged
         said = {each: _asked(each) for each in backbone_names()}
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, said)

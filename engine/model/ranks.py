@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from engine.errors import Echo, Refused
+from engine.errors import Echo, UserError
 
 T = TypeVar("T")
 _PATIENCE = timedelta(days=7)  # the others wait while the first trains a head
@@ -50,7 +50,7 @@ class Ranks:
 
         Raises
         ------
-        Refused
+        UserError
             In all of them when it was refused in the first.
         """
         if self.world == 1:
@@ -105,7 +105,7 @@ def joined(device: str) -> Iterator[Ranks]:
 
     Raises
     ------
-    Refused
+    UserError
         Inside the block, when another process ended, or torchrun asks this one to stop.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -115,10 +115,10 @@ def joined(device: str) -> Iterator[Ranks]:
     try:
         ranks = Ranks(*(int(os.environ[name]) for name in names))
     except (KeyError, ValueError) as error:
-        raise Refused(f"WORLD_SIZE is set, but {error} is not as torchrun sets it.") from error
+        raise UserError(f"WORLD_SIZE is set, but {error} is not as torchrun sets it.") from error
     if device == "cuda":
         if ranks.local >= torch.cuda.device_count():
-            raise Refused(
+            raise UserError(
                 f"--nproc-per-node {ranks.local_world} is more than the {torch.cuda.device_count()}"
                 " GPUs of this machine."
             )
@@ -138,9 +138,9 @@ def _ending() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _left_alone(ranks: Ranks) -> Refused:
+def _left_alone(ranks: Ranks) -> UserError:
     _ending()
-    return (Refused if ranks.first else Echo)(
+    return (UserError if ranks.first else Echo)(
         f"another of the fit's {ranks.world} processes ended, so that process {ranks.rank} stopped;"
         " what is done is kept: start it again to go on."
     )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engine.data.dataset import Dataset
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.backbones import load_network, split_network
 from engine.model.batches import decoded
 from engine.model.device import Device
@@ -110,13 +110,13 @@ def still_usable(dataset: Dataset, data: Path) -> Dataset:
 
     Raises
     ------
-    Refused
+    UserError
         When no valid image, or of the train images fewer than two classes, are left.
     """
     for split in ("train", "valid"):
         rows = dataset.of(split)
         if rows.empty or (split == "train" and rows["label"].nunique() < 2):
-            raise Refused(f"{data}: too few {split} images can be decoded to fit anything.")
+            raise UserError(f"{data}: too few {split} images can be decoded to fit anything.")
     return dataset
 
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.analysis.near_duplicates import SIMILARITY, assign_folds, near_identical
 from engine.analysis.triage import K_NEIGHBOURS, Evidence, atypicality, repeated, suspects
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.device import Device
 from engine.model.fit_options import HEAD_EPOCHS, HEAD_LR
 from engine.model.folds import out_of_fold
@@ -35,7 +35,7 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no model, or too few labelled images.
     """
     with making_triage(run):
@@ -49,7 +49,7 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
 
         labelled = images["label"].notna().to_numpy() & (images["split"] != "test").to_numpy()
         if labelled.sum() < _FEWEST:
-            raise Refused(f"run {run.name} has fewer than {_FEWEST} labelled images to compare.")
+            raise UserError(f"run {run.name} has fewer than {_FEWEST} labelled images to compare.")
         images, values = images[labelled].reset_index(drop=True), values[labelled]
         evidence = _evidence(run, images, values, groups[labelled], extractor.device)
         found = pd.concat([suspects(images, evidence), twice], ignore_index=True)

@@ -12,7 +12,7 @@ import safetensors
 import torch
 from safetensors.torch import load_file
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import sha256_of
 
 
@@ -37,14 +37,14 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
 
     Raises
     ------
-    Refused
+    UserError
         When the file does not exist, or the download fails.
     """
     if source == "none":
         return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
     path = _published_file(name) if source == "default" else Path(source).absolute()
     if not path.is_file():
-        raise Refused(f"--weights {source} does not exist; give a .safetensors or .pth file.")
+        raise UserError(f"--weights {source} does not exist; give a .safetensors or .pth file.")
     return Weights(source if source == "default" else str(path), sha256_of(path), path)
 
 
@@ -53,7 +53,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
     Raises
     ------
-    Refused
+    UserError
         When the file is damaged, or holds anything else.
     """
     try:
@@ -61,13 +61,13 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise Refused(f"{path} is damaged or no weights file ({first_line(error)}).") from error
+        raise UserError(f"{path} is damaged or no weights file ({first_line(error)}).") from error
     except Exception as error:  # UnpicklingError: it asks for more than tensors
-        raise Refused(
+        raise UserError(
             f"{path} holds more than weights and was not run ({first_line(error)})."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise Refused(f"{path} should hold a plain state dict: names and tensors, nothing else.")
+        raise UserError(f"{path} should hold a plain state dict: names and tensors, nothing else.")
     return state
 
 
@@ -92,7 +92,7 @@ def _published_file(name: str) -> Path:
                     progress=watched,
                 )  # fmt: skip
         except (OSError, RuntimeError) as error:
-            raise Refused(
+            raise UserError(
                 f"--weights default: {published.url} could not be downloaded ({error}); put the "
                 f"file into {folder}, or give --weights FILE.safetensors, or --weights none."
             ) from error

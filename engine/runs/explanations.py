@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import read_json, workspace, write_json
 from engine.runs.run import Run
 
@@ -19,12 +19,12 @@ def explanations_folder(run: Run) -> Path:
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no model: it is imported, or its fit did not finish.
     """
     checksum = run.config.get("head_sha256")
     if not isinstance(checksum, str):
-        raise Refused(
+        raise UserError(
             f"run {run.name} has no model to ask: it is imported, or its fit did not finish."
         )
     key = hashlib.sha256(checksum.encode()).hexdigest()[:12]
@@ -36,13 +36,13 @@ def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str,
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no model.
     """
     path = _path(run, split, image, sha256)
     try:
         found = read_json(path)
-    except Refused:
+    except UserError:
         return None
     try:
         whole = found.pop("format_version") == FORMAT_VERSION

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from engine.errors import Refused
+from engine.errors import UserError
 
 
 def workspace() -> Path:
@@ -30,7 +30,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises
     ------
-    Refused
+    UserError
         When the disk is full or the folder cannot be written.
     """
     try:
@@ -51,7 +51,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise Refused(f"{path} could not be written ({reason}); what was there is kept.") from error
+        raise UserError(
+            f"{path} could not be written ({reason}); what was there is kept."
+        ) from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -70,17 +72,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    Refused
+    UserError
         When the file is missing, is no JSON, or holds something else than an object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Refused(f"{path} could not be read ({error.strerror}).") from error
+        raise UserError(f"{path} could not be read ({error.strerror}).") from error
     except ValueError as error:
-        raise Refused(f"{path} is damaged: it is not valid JSON.") from error
+        raise UserError(f"{path} is damaged: it is not valid JSON.") from error
     if not isinstance(value, dict):
-        raise Refused(f"{path} is damaged: it should hold a JSON object.")
+        raise UserError(f"{path} is damaged: it should hold a JSON object.")
     return value
 
 
@@ -90,7 +92,7 @@ def sha256_of(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise Refused(f"{path} could not be read ({error.strerror}).") from error
+        raise UserError(f"{path} could not be read ({error.strerror}).") from error
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def locked(path: Path, wait: bool | float = True) -> Iterator[bool]:
 
     Raises
     ------
-    Refused
+    UserError
         When the lock file cannot be written.
     """
     lock = FileLock(path, timeout=-1 if wait is True else float(wait))
@@ -117,7 +119,7 @@ def locked(path: Path, wait: bool | float = True) -> Iterator[bool]:
         yield False
         return
     except OSError as error:
-        raise Refused(f"{path} could not be locked ({error.strerror or error}).") from error
+        raise UserError(f"{path} could not be locked ({error.strerror or error}).") from error
     try:
         yield True
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.background import start_command
 from engine.runs.files import workspace, write_atomic
 from engine.runs.run import Run, create_run, list_runs
@@ -74,7 +74,7 @@ def start_fit(data: Path, options: Mapping[str, Any]) -> Run:
 
     Raises
     ------
-    Refused
+    UserError
         When the backbone's name is no name, or the child cannot be started.
     ValueError
         On an option that ``fit`` does not have.
@@ -92,7 +92,7 @@ def start_demo() -> Run:
 
     Raises
     ------
-    Refused
+    UserError
         When the child cannot be started.
     """
     data = workspace() / "demo"
@@ -142,7 +142,7 @@ def last_log_lines(run: Run, n: int = 12) -> list[str]:
 def _queued(data: Path, chosen: Mapping[str, Any]) -> Run:
     backbone = str(chosen.get("backbone", "vgg16"))
     if not _BACKBONE.fullmatch(backbone):
-        raise Refused(f"--backbone {backbone!r} is no model's name; vgg16 is the default.")
+        raise UserError(f"--backbone {backbone!r} is no model's name; vgg16 is the default.")
     config: dict[str, Any] = {
         "request": dict(chosen),
         "data": str(data),
@@ -171,7 +171,7 @@ def _start(run: Run, arguments: Sequence[str]) -> Run:
     except (OSError, ValueError) as error:
         reason = f"the process could not be started ({error})."
         run.set_status("failed", message=f"The fit failed: {reason}")
-        raise Refused(f"{run.name}: {reason}") from error
+        raise UserError(f"{run.name}: {reason}") from error
     return run
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.background import start_command
 from engine.runs.files import atomic_path, locked, read_json, write_json
 from engine.runs.run import Run
@@ -43,7 +43,7 @@ class MapProgress:
 def map_path(run: Run, method: str) -> Path:
     """Return where a map of a run is kept: split, id, x, y (float32)."""
     if method not in METHODS:
-        raise Refused(f"--method {method} is unknown; choose {' or '.join(METHODS)}.")
+        raise UserError(f"--method {method} is unknown; choose {' or '.join(METHODS)}.")
     return run.folder / f"map-{method}.parquet"
 
 
@@ -69,7 +69,7 @@ def load_map(run: Run, method: str) -> pa.Table:
 
     Raises
     ------
-    Refused
+    UserError
         When there is none, or the file is damaged.
     """
     path = map_path(run, method)
@@ -77,11 +77,11 @@ def load_map(run: Run, method: str) -> pa.Table:
         table = pq.read_table(path, columns=["split", "id", "x", "y"]).combine_chunks()
         points = [np.asarray(table[name].cast(pa.float32())) for name in ("x", "y")]
     except FileNotFoundError as error:
-        raise Refused(f"{path} does not exist; `python -m engine embed` makes it.") from error
+        raise UserError(f"{path} does not exist; `python -m engine embed` makes it.") from error
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise Refused(f"{path} is damaged; delete it to have it made again.") from error
+        raise UserError(f"{path} is damaged; delete it to have it made again.") from error
     if not all(np.isfinite(values).all() for values in points):
-        raise Refused(f"{path} is damaged; delete it to have it made again.")
+        raise UserError(f"{path} is damaged; delete it to have it made again.")
     return table
 
 
@@ -91,7 +91,7 @@ def map_progress(run: Run, method: str) -> MapProgress:
         return MapProgress("done")
     try:
         status = read_json(_status(run, method))
-    except Refused:
+    except UserError:
         return MapProgress("none")
     if message := status.get("message"):
         return MapProgress("failed", message=str(message))
@@ -128,7 +128,7 @@ def start_map(run: Run, method: str) -> None:
 
     Raises
     ------
-    Refused
+    UserError
         When the child cannot be started.
     """
     if map_progress(run, method).state in ("running", "done"):
@@ -140,7 +140,7 @@ def start_map(run: Run, method: str) -> None:
     except OSError as error:
         message = f"the map could not be started ({error})."
         write_json(_status(run, method), {"message": message})
-        raise Refused(f"{run.name}: {message}") from error
+        raise UserError(f"{run.name}: {message}") from error
 
 
 def _ended(run: Run, method: str, code: int) -> None:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.predictions import Predictions, label_indices, make_predictions
 
 _PARQUET_MAGIC = b"PAR1"
@@ -52,7 +52,7 @@ def read_predictions_table(path: Path) -> ImportedPredictions:
 
     Raises
     ------
-    Refused
+    UserError
         When the file is unreadable or empty, lacks a column, leaves the classes unknown, repeats
         an id, or holds values that are no probabilities; the first ten ids are named.
     """
@@ -86,7 +86,7 @@ def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list
 
     Raises
     ------
-    Refused
+    UserError
         When the file is missing, empty, not UTF-8, or its rows differ in length.
     """
     try:
@@ -99,10 +99,10 @@ def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list
         )
         header = next(filter(None, rows))
     except OSError as error:
-        raise Refused(f"{path} could not be read ({error.strerror}).") from error
+        raise UserError(f"{path} could not be read ({error.strerror}).") from error
     except (pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
         reason = f"{error} ".splitlines()[0].strip()[:150]
-        raise Refused(f"{path} cannot be read as a CSV file in UTF-8 ({reason}).") from error
+        raise UserError(f"{path} cannot be read as a CSV file in UTF-8 ({reason}).") from error
     columns = [_one_array(column) for column in table.columns]
     return header, [column[1:] for column in columns[:first]]
 
@@ -142,24 +142,24 @@ def _read_columns(path: Path) -> dict[str, pa.Array]:
             table = pq.ParquetFile(path).read()
             names, columns = table.column_names, [_one_array(column) for column in table.columns]
         elif path.suffix == ".parquet":
-            raise Refused(f"{path} is damaged and cannot be read as Parquet.")
+            raise UserError(f"{path} is damaged and cannot be read as Parquet.")
         else:
             names, columns = read_csv_text(path)
     except (pa.ArrowException, OSError) as error:
         reason = getattr(error, "strerror", None) or "damaged, or in an unknown form"
-        raise Refused(f"{path} could not be read ({reason}).") from error
+        raise UserError(f"{path} could not be read ({reason}).") from error
     names = [name.strip() for name in names]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
-        raise Refused(f"{path} has more than one column called {first_ten(repeated)}.")
+        raise UserError(f"{path} has more than one column called {first_ten(repeated)}.")
     if not columns or len(columns[0]) == 0:
-        raise Refused(f"{path} has no rows.")
+        raise UserError(f"{path} has no rows.")
     return dict(zip(names, columns, strict=True))
 
 
 def _ids_and_paths(path: Path, columns: Mapping[str, pa.Array]) -> tuple[pa.Array, pa.Array]:
     if "id" not in columns and "path" not in columns:
-        raise Refused(f"{path} needs a column 'id' or 'path'; it has {first_ten(list(columns))}.")
+        raise UserError(f"{path} needs a column 'id' or 'path'; it has {first_ten(list(columns))}.")
     if "id" in columns:
         ids = _text(path, "id", columns["id"])
     else:
@@ -167,7 +167,7 @@ def _ids_and_paths(path: Path, columns: Mapping[str, pa.Array]) -> tuple[pa.Arra
     lost = np.flatnonzero(np.asarray(pc.equal(pc.fill_null(ids, ""), ""), dtype=bool))
     if lost.size:
         rows = first_ten([str(row + 1) for row in lost])
-        raise Refused(f"{path} has no id in row {rows} (the first row after the header is 1).")
+        raise UserError(f"{path} has no id in row {rows} (the first row after the header is 1).")
     if "path" not in columns:
         return ids, ids
     paths = pc.fill_null(_text(path, "path", columns["path"]), "")
@@ -186,7 +186,7 @@ def _class_columns(path: Path, columns: Mapping[str, pa.Array], labels: pa.Array
     candidates = [name for name in columns if name not in _NOT_CLASSES]
     prefixed = {name[2:]: name for name in candidates if name.startswith("p_")}
     if "" in prefixed:
-        raise Refused(f"{path} has a column 'p_' without a class; call it p_<class>.")
+        raise UserError(f"{path} has a column 'p_' without a class; call it p_<class>.")
     if len(prefixed) >= 2:
         return prefixed
     single = list(prefixed.values()) or [name for name in candidates if name.casefold() in _SINGLE]
@@ -197,7 +197,7 @@ def _class_columns(path: Path, columns: Mapping[str, pa.Array], labels: pa.Array
         has = (
             f"more than one: {first_ten(single)}" if single else f"only {first_ten(list(columns))}"
         )
-        raise Refused(
+        raise UserError(
             f"{path} needs one p_<class> column a class, or one column 'p'; it has {has}."
         )
     column, classes = single[0], sorted(pc.unique(labels.drop_null()).to_pylist())
@@ -205,7 +205,7 @@ def _class_columns(path: Path, columns: Mapping[str, pa.Array], labels: pa.Array
     if named not in classes and column.casefold() in _SINGLE and len(classes) == 2:
         named = classes[1]
     if named not in classes or len(classes) != 2:
-        raise Refused(
+        raise UserError(
             f"{path} has one probability column, {column!r}, and no label column that names its "
             f"two classes; give one column a class, called p_<class>."
         )
@@ -219,11 +219,11 @@ def _numbers(path: Path, name: str, column: pa.Array, ids: pa.Array) -> np.ndarr
             column = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, None)
         numbers = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
     except pa.ArrowException as error:
-        raise Refused(f"{path}: column {name!r} holds {column.type}, not numbers.") from error
+        raise UserError(f"{path}: column {name!r} holds {column.type}, not numbers.") from error
     missing = np.flatnonzero(np.isnan(numbers))
     if missing.size:
         lost = first_ten(ids.take(pa.array(missing)).to_pylist())
-        raise Refused(f"{path}: column {name!r} has no number for ids {lost}.")
+        raise UserError(f"{path}: column {name!r} has no number for ids {lost}.")
     return numbers
 
 
@@ -248,7 +248,7 @@ def _text(path: Path, name: str, column: pa.Array) -> pa.Array:
             column = pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
         return column.cast(pa.string())
     except pa.ArrowException as error:
-        raise Refused(f"{path}: column {name!r} cannot be read as text.") from error
+        raise UserError(f"{path}: column {name!r} cannot be read as text.") from error
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:

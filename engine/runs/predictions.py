@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.errors import Refused, first_ten
+from engine.errors import UserError, first_ten
 from engine.runs.files import atomic_path
 
 UNKNOWN = -1
@@ -96,14 +96,16 @@ def make_predictions(
 
     Raises
     ------
-    Refused
+    UserError
         On duplicate ids, probabilities that are not finite, lie outside [0, 1] or do not sum to
         1 in a row (within 1e-6), or class names that are not sorted;
         the sentence begins with ``source`` and names the first ten ids.
     """
     names = tuple(class_names)
     if len(names) < 2 or list(names) != sorted(set(names)):
-        raise Refused(f"{source}: class names must be two or more, sorted and different: {names}.")
+        raise UserError(
+            f"{source}: class names must be two or more, sorted and different: {names}."
+        )
     id_array = (
         pa.array(ids, pa.string()) if not isinstance(ids, pa.Array) else ids.cast(pa.string())
     )
@@ -112,11 +114,11 @@ def make_predictions(
     y = np.asarray(y_true, dtype=np.int64)
     n = len(id_array)
     if p.shape != (n, len(names)) or y.shape != (n,) or len(path_array) != n:
-        raise Refused(f"{source}: ids, labels and probabilities differ in length or width.")
+        raise UserError(f"{source}: ids, labels and probabilities differ in length or width.")
     if id_array.null_count:
-        raise Refused(f"{source}: {id_array.null_count:,} rows have no id.")
+        raise UserError(f"{source}: {id_array.null_count:,} rows have no id.")
     if n and (y.min() < UNKNOWN or y.max() >= len(names)):
-        raise Refused(f"{source}: a label lies outside the {len(names)} classes.")
+        raise UserError(f"{source}: a label lies outside the {len(names)} classes.")
     # Files of our own are in order, and to see it takes a hundredth of sorting them.
     if n and not pc.all(pc.less(id_array[:-1], id_array[1:])).as_py():
         order = np.asarray(pc.sort_indices(id_array))
@@ -129,16 +131,16 @@ def make_predictions(
         same = np.asarray(pc.equal(id_array[1:], id_array[:-1]), dtype=bool)
         if same.any():
             repeated = pc.unique(id_array.take(pa.array(np.flatnonzero(same)))).to_pylist()
-            raise Refused(f"{source}: ids occur more than once: {first_ten(repeated)}.")
+            raise UserError(f"{source}: ids occur more than once: {first_ten(repeated)}.")
     if n and not (p.min() >= 0 and p.max() <= 1):  # NaN is neither
         bad = ~((p.min(axis=1) >= 0) & (p.max(axis=1) <= 1))
-        raise Refused(
+        raise UserError(
             f"{source}: probabilities are missing or outside [0, 1] for ids "
             f"{first_ten(id_array.take(pa.array(np.flatnonzero(bad))).to_pylist())}."
         )
     off = np.abs(p.sum(axis=1) - 1) > _ROW_SUM_TOLERANCE
     if off.any():
-        raise Refused(
+        raise UserError(
             f"{source}: probabilities of a row must sum to 1, but do not for ids "
             f"{first_ten(id_array.take(pa.array(np.flatnonzero(off))).to_pylist())}."
         )
@@ -164,7 +166,7 @@ def load_predictions(path: Path) -> Predictions:
 
     Raises
     ------
-    Refused
+    UserError
         When the file is missing, damaged, or breaks a rule of :func:`make_predictions`.
     """
     try:
@@ -173,16 +175,16 @@ def load_predictions(path: Path) -> Predictions:
             class_names = [name[2:] for name in names if name.startswith("p_")]
             missing = set(_TEXTS.names) - set(names)
             if missing:
-                raise Refused(f"{path} has no column {first_ten(sorted(missing))}.")
+                raise UserError(f"{path} has no column {first_ten(sorted(missing))}.")
             if len(class_names) < 2:
-                raise Refused(f"{path} has fewer than two columns p_<class>.")
+                raise UserError(f"{path} has fewer than two columns p_<class>.")
             texts, probabilities = _read(file, [f"p_{name}" for name in class_names])
     except FileNotFoundError as error:
-        raise Refused(f"{path} does not exist.") from error
+        raise UserError(f"{path} does not exist.") from error
     except _WrongType as error:
-        raise Refused(f"{path} holds a column of the wrong type ({error}).") from error
+        raise UserError(f"{path} holds a column of the wrong type ({error}).") from error
     except (OSError, pa.ArrowException) as error:
-        raise Refused(f"{path} is damaged and cannot be read as Parquet.") from error
+        raise UserError(f"{path} is damaged and cannot be read as Parquet.") from error
     ids, paths, labels = (texts[name].combine_chunks() for name in _TEXTS.names)
     return make_predictions(
         ids,
@@ -199,14 +201,14 @@ def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) 
 
     Raises
     ------
-    Refused
+    UserError
         When a label is none of the class names; the first ten are named.
     """
     indices = pc.index_in(labels, pa.array(class_names, pa.string()))
     strange = pc.and_(pc.is_null(indices), pc.is_valid(labels))
     if pc.any(strange).as_py():
         names = pc.unique(pc.filter(labels, strange)).to_pylist()
-        raise Refused(f"{source}: labels that are no class: {first_ten(names)}.")
+        raise UserError(f"{source}: labels that are no class: {first_ten(names)}.")
     return np.asarray(pc.fill_null(indices, UNKNOWN), dtype=np.int64)
 
 

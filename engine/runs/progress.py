@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Cancelled, Run
 
 Progress = Callable[[str, int, int], None]
@@ -26,12 +26,12 @@ def taken(run: Run) -> Iterator[None]:
 
     Raises
     ------
-    Refused
+    UserError
         When another process is writing it.
     """
     with run.held() as mine:
         if not mine:
-            raise Refused(f"run {run.name} is being written by another process.")
+            raise UserError(f"run {run.name} is being written by another process.")
         run.set_status("running")  # so that a run killed from here on is found again
         with _told(run):
             yield
@@ -104,6 +104,6 @@ def _told(run: Run) -> Iterator[None]:
         run.set_status("cancelled", message="Stopped on request; start it again to go on.")
         raise
     except Exception as error:
-        with suppress(Refused):  # on a full disk; what is raised on says more
+        with suppress(UserError):  # on a full disk; what is raised on says more
             run.set_status("failed", message=str(error) or type(error).__name__)
         raise

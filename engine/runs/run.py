@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import atomic_path, locked, read_json, workspace, write_atomic, write_json
 from engine.runs.predictions import Predictions, load_predictions
 
@@ -52,13 +52,13 @@ class Run:
 
         Raises
         ------
-        Refused
+        UserError
             When the file is missing, damaged, or written by a newer version.
         """
         config = read_json(self.folder / "config.json")
         version = config.get("format_version")
         if version != FORMAT_VERSION:
-            raise Refused(
+            raise UserError(
                 f"{self.folder} has format version {version}, this version reads "
                 f"{FORMAT_VERSION}; update Second Look to open it."
             )
@@ -83,7 +83,7 @@ class Run:
         """Return the status, with ``state`` "lost" where its process is gone without a word."""
         try:
             status = read_json(self.folder / "status.json")
-        except Refused as error:
+        except UserError as error:
             return {"state": "lost", "message": str(error)}
         state = status.get("state")
         if state not in _STATES:
@@ -126,7 +126,7 @@ class Run:
         try:
             kept = read_json(self.folder / "bounds.json")
             return float(kept["lower"]), float(kept["upper"])
-        except (Refused, KeyError, TypeError, ValueError):
+        except (UserError, KeyError, TypeError, ValueError):
             return DEFAULT_BOUNDS
 
     def set_bounds(self, lower: float, upper: float) -> None:
@@ -164,9 +164,9 @@ class Run:
         try:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
         except (OSError, ValueError) as error:
-            raise Refused(f"{path} is missing or damaged.") from error
+            raise UserError(f"{path} is missing or damaged.") from error
         if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
-            raise Refused(f"{path} is damaged: a column is missing.")
+            raise UserError(f"{path} is damaged: a column is missing.")
         return table
 
     def save_tables(self, images: pd.DataFrame, quarantine: pd.DataFrame) -> None:
@@ -201,12 +201,12 @@ class Run:
 
         Raises
         ------
-        Refused
+        UserError
             When there are none, or the file is damaged.
         """
         path = self.predictions_path(split)
         if not path.is_file():
-            raise Refused(f"run {self.name} has no {split} predictions ({path} does not exist).")
+            raise UserError(f"run {self.name} has no {split} predictions ({path} does not exist).")
         return load_predictions(path)
 
     def _alive(self, status: dict[str, Any]) -> bool:
@@ -224,7 +224,7 @@ def create_run(backbone: str, config: dict[str, Any], now: datetime | None = Non
 
     Raises
     ------
-    Refused
+    UserError
         When the workspace cannot be written.
     """
     now = now or datetime.now(UTC)
@@ -233,7 +233,7 @@ def create_run(backbone: str, config: dict[str, Any], now: datetime | None = Non
     try:
         run.folder.mkdir(parents=True)
     except OSError as error:
-        raise Refused(f"{run.folder} could not be made ({error.strerror}).") from error
+        raise UserError(f"{run.folder} could not be made ({error.strerror}).") from error
     run.set_status("queued")  # first: a folder is a run once it has a config, and then it is alive
     created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     write_json(
@@ -250,16 +250,16 @@ def open_run(name: str) -> Run:
 
     Raises
     ------
-    Refused
+    UserError
         When there is no such run, several begin like that, or its config cannot be read.
     """
     if name == "latest":
         runs = [run for run in list_runs() if run.status["state"] == "done"]
         if not runs:
-            raise Refused(f"there is no finished run in {workspace()}; start with `fit`.")
+            raise UserError(f"there is no finished run in {workspace()}; start with `fit`.")
         name = runs[0].name
     if not _NAME.fullmatch(name):
-        raise Refused(f"{name!r} is no run's name; `python -m engine runs` lists them.")
+        raise UserError(f"{name!r} is no run's name; `python -m engine runs` lists them.")
     folder = workspace() / "runs" / name
     whole = (folder / "config.json").is_file()
     matching = [Run(folder)] if whole else [r for r in list_runs() if r.name.startswith(name)]
@@ -267,7 +267,7 @@ def open_run(name: str) -> Run:
         assert matching[0].config  # refuses what is damaged or of a newer version
         return matching[0]
     what = "is no run" if not matching else f"is the beginning of {len(matching)} runs"
-    raise Refused(f"{name} {what} in {workspace()}; `python -m engine runs` lists them.")
+    raise UserError(f"{name} {what} in {workspace()}; `python -m engine runs` lists them.")
 
 
 def list_runs() -> list[Run]:
@@ -280,4 +280,4 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise Refused(f"{path} is missing or damaged.") from error
+        raise UserError(f"{path} is missing or damaged.") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.background import start_command
 from engine.runs.files import atomic_path, locked
 from engine.runs.run import OUT_OF_FOLD, Run
@@ -41,18 +41,18 @@ def load_triage(run: Run) -> pd.DataFrame:
 
     Raises
     ------
-    Refused
+    UserError
         When there is none, or the file is damaged.
     """
     path = triage_path(run)
     if not path.is_file():
-        raise Refused(f"{path} does not exist; `python -m engine triage {run.name}` makes it.")
+        raise UserError(f"{path} does not exist; `python -m engine triage {run.name}` makes it.")
     try:
         found = pd.read_parquet(path)
         scores = found["score"].astype(float)
         return found[COLUMNS].assign(score=scores)
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise Refused(f"{path} is damaged; delete it to have it made again.") from error
+        raise UserError(f"{path} is damaged; delete it to have it made again.") from error
 
 
 @contextmanager
@@ -61,12 +61,12 @@ def making_triage(run: Run) -> Iterator[None]:
 
     Raises
     ------
-    Refused
+    UserError
         When another process makes it.
     """
     with locked(_lock(run), wait=2) as mine:
         if not mine:
-            raise Refused(f"{triage_path(run)} is being made by another process.")
+            raise UserError(f"{triage_path(run)} is being made by another process.")
         yield
 
 
@@ -75,7 +75,7 @@ def start_triage(run: Run) -> None:
 
     Raises
     ------
-    Refused
+    UserError
         When the child cannot be started.
     """
     if triage_state(run)[0] == "running":
@@ -84,7 +84,7 @@ def start_triage(run: Run) -> None:
         with open(_log(run), "wb") as log:
             start_command(["triage", run.name, "--json"], lambda code: _ended(run, code), err=log)
     except OSError as error:
-        raise Refused(f"{run.name}: triage could not be started ({error}).") from error
+        raise UserError(f"{run.name}: triage could not be started ({error}).") from error
 
 
 def triage_state(run: Run) -> tuple[str, str]:

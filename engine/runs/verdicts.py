@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import locked, workspace
 
 WRONG, BOTH, NEITHER, HARD, FINE = VERDICTS = ("wrong-label", "both", "neither", "hard", "fine")
@@ -54,17 +54,17 @@ class Verdict:
 
         Raises
         ------
-        Refused
+        UserError
             When it says something that a verdict cannot say.
         """
         if len(self.sha256) != 64 or not _SHA256_DIGITS.issuperset(self.sha256):
-            raise Refused(f"{self.sha256[:80]!r} is no sha256 of an image.")
+            raise UserError(f"{self.sha256[:80]!r} is no sha256 of an image.")
         if self.verdict not in VERDICTS:
-            raise Refused(f"verdict {self.verdict[:80]!r} is unknown; say {', '.join(VERDICTS)}.")
+            raise UserError(f"verdict {self.verdict[:80]!r} is unknown; say {', '.join(VERDICTS)}.")
         if self.cause and self.cause not in CAUSES:
-            raise Refused(f"--cause {self.cause[:80]!r} is unknown; say {', '.join(CAUSES)}.")
+            raise UserError(f"--cause {self.cause[:80]!r} is unknown; say {', '.join(CAUSES)}.")
         if (self.verdict == WRONG) != bool(self.label):
-            raise Refused(f"--class names the right class of a {WRONG} image, and of no other.")
+            raise UserError(f"--class names the right class of a {WRONG} image, and of no other.")
         return self
 
 
@@ -80,7 +80,7 @@ def load_verdicts() -> dict[str, Verdict]:
 
     Raises
     ------
-    Refused
+    UserError
         When the file cannot be read.
     """
     return {name: said[-1] for name, said in _histories().items() if said}
@@ -91,7 +91,7 @@ def say(verdict: Verdict) -> Verdict:
 
     Raises
     ------
-    Refused
+    UserError
         When it is no verdict, or the disk cannot be written.
     """
     verdict = verdict.checked()
@@ -181,7 +181,7 @@ def _histories() -> dict[str, list[Verdict]]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise Refused(f"{path} could not be read ({error.strerror}).") from error
+        raise UserError(f"{path} could not be read ({error.strerror}).") from error
     found: dict[str, list[Verdict]] = {}
     for line in content.split(b"\n"):
         try:
@@ -192,7 +192,7 @@ def _histories() -> dict[str, list[Verdict]]:
             else:
                 verdict = Verdict(**{key: str(value) for key, value in values.items()}).checked()
                 found.setdefault(verdict.sha256, []).append(verdict)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Refused):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UserError):
             continue
     return found
 
@@ -205,7 +205,7 @@ def _append(values: dict[str, Any]) -> None:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
-            raise Refused(f"{path} could not be written ({error.strerror}).") from error
+            raise UserError(f"{path} could not be written ({error.strerror}).") from error
         size = os.fstat(handle).st_size
         try:
             if size and os.pread(handle, 1, size - 1) != b"\n":
@@ -216,7 +216,7 @@ def _append(values: dict[str, Any]) -> None:
         except OSError as error:
             os.ftruncate(handle, size)
             reason = error.strerror or str(error)
-            raise Refused(
+            raise UserError(
                 f"{path} could not be written ({reason}); earlier ones are kept."
             ) from error
         finally:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import workspace
 
 IDLE_SECONDS = 600.0
@@ -37,7 +37,7 @@ class Worker:
 
         Raises
         ------
-        Refused
+        UserError
             When the child refuses, ends twice without a word, or gives no answer in time.
         """
         line = json.dumps(question).encode() + b"\n"
@@ -47,9 +47,9 @@ class Worker:
                 if answer is not None:
                     break
             else:
-                raise Refused("the process that explains ended without a word; ask again.")
+                raise UserError("the process that explains ended without a word; ask again.")
         if "error" in answer:
-            raise Refused(str(answer["error"]))
+            raise UserError(str(answer["error"]))
         return answer
 
     def stop(self) -> None:
@@ -82,7 +82,7 @@ class Worker:
         said = _line_before(deadline, child.stdout)
         if said is None:
             self.stop()
-            raise Refused("the process that explains gave no answer in time and was ended.")
+            raise UserError("the process that explains gave no answer in time and was ended.")
         try:
             answer = json.loads(said)
         except ValueError:
@@ -101,7 +101,7 @@ class Worker:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         except OSError as error:
-            raise Refused(f"the process that explains could not be started ({error}).") from error
+            raise UserError(f"the process that explains could not be started ({error}).") from error
 
 
 def serve(
@@ -119,7 +119,7 @@ def serve(
             return
         try:
             said = answer(json.loads(line))
-        except Refused as error:
+        except UserError as error:
             said = {"error": str(error)}
         except Exception as error:  # whatever an image or a network provokes
             said = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}

@@ -15,7 +15,7 @@ from engine.analysis.clipping import (
     wrong_cost,
 )
 from engine.analysis.metrics import log_loss
-from engine.errors import Refused
+from engine.errors import UserError
 from tests.support.clip_tables import P, tables, two_classes
 
 BOUNDS = st.tuples(P, P).filter(lambda pair: pair[0] != pair[1]).map(sorted)
@@ -113,7 +113,7 @@ def test_bounds_that_are_none_are_refused_by_name(lower: float, upper: float, me
         lambda: touched(probabilities, lower, upper),
         lambda: wrong_cost(lower, upper, 10),
     ):
-        with pytest.raises(Refused, match=message):
+        with pytest.raises(UserError, match=message):
             call()
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from engine.analysis.compare import cohen_kappa, compare, join, mcnemar, summary, verdict
 from engine.analysis.metrics import per_sample_log_loss
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
 NAMES = ("cat", "dog")
@@ -70,12 +70,12 @@ def test_what_cannot_be_compared_is_counted_by_reason():
 
 def test_runs_that_cannot_be_compared_are_refused():
     other = make_predictions(["a"], ["a"], np.array([0]), np.array([[0.5, 0.5]]), ("cat", "fox"))
-    with pytest.raises(Refused, match="different classes.*'dog'.*'fox'"):
+    with pytest.raises(UserError, match="different classes.*'dog'.*'fox'"):
         join([made(FIRST, LABELS), other])
-    with pytest.raises(Refused, match="no labelled image"):
+    with pytest.raises(UserError, match="no labelled image"):
         join([made({"a": 0.5}, LABELS), made({"b": 0.5}, LABELS)])
     empty = made({}, LABELS)
-    with pytest.raises(Refused, match="no labelled image"):
+    with pytest.raises(UserError, match="no labelled image"):
         join([made({"a": 0.5}, LABELS), empty])
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from engine.analysis.report import clip_report, image, report
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
 NAMES = ("cat", "dog")
@@ -110,9 +110,9 @@ def test_a_validation_set_without_labels_is_refused():
     empty = make_predictions([], [], np.array([], int), np.empty((0, 2)), NAMES)
     unknown = make_predictions(["1"], ["1.jpg"], np.array([UNKNOWN]), np.array([[0.3, 0.7]]), NAMES)
     for predictions in (empty, unknown):
-        with pytest.raises(Refused, match="label"):
+        with pytest.raises(UserError, match="label"):
             report(predictions)
-        with pytest.raises(Refused, match="label"):
+        with pytest.raises(UserError, match="label"):
             clip_report(predictions, 0.025, 0.975)
 
 
@@ -161,5 +161,5 @@ def test_a_wrong_image_costs_its_share_of_what_is_handed_in():
 
 @pytest.mark.parametrize("bounds", [(0.9, 0.1), (-0.1, 1.0), (0.0, 1.5), (float("nan"), 1.0)])
 def test_impossible_bounds_are_refused(bounds):
-    with pytest.raises(Refused, match="--(lower|upper)"):
+    with pytest.raises(UserError, match="--(lower|upper)"):
         clip_report(_by_hand(), *bounds)

@@ -14,7 +14,7 @@ from scipy.stats import binomtest, false_discovery_control
 from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
 from engine.analysis.stats import draw_tail, false_discovery, wilson_interval
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
 
@@ -113,7 +113,7 @@ def test_small_slices_say_nothing():
 
 def test_without_labels_it_is_refused():
     table = make_predictions(["a"], ["a"], np.array([UNKNOWN]), np.array([[0.5, 0.5]]), ("a", "b"))
-    with pytest.raises(Refused, match="labelled"):
+    with pytest.raises(UserError, match="labelled"):
         slices(table, [])
 
 

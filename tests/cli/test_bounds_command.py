@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from engine.analysis.recommendation import compare_corrections
 from engine.analysis.shift import worse_loss
 from engine.cli.main import app
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import write_json
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.run import Run, create_run
@@ -83,5 +83,5 @@ def test_what_cannot_be_compared_is_refused(run):
         if "--on" in words:
             few = make_predictions(["a"], ["a"], np.array([0]), np.array([[0.9, 0.1]]), ["c", "d"])
             save_predictions(run.predictions_path("valid"), few)
-        with pytest.raises(Refused, match=sentence):
+        with pytest.raises(UserError, match=sentence):
             CliRunner().invoke(app, ["bounds", run.name, *words], catch_exceptions=False)

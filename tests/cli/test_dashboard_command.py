@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.cli import dashboard
-from engine.errors import Refused
+from engine.errors import UserError
 from tests.conftest import ROOT
 
 FILE = ROOT / ".streamlit" / "config.toml"
@@ -67,7 +67,7 @@ def test_every_setting_arrives_as_from_the_file(tmp_path):
 def test_a_port_that_is_taken_is_refused_by_name_and_the_next_is_found(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Refused, match=f"--port {port} cannot be used on 127.0.0.1"):
+        with pytest.raises(UserError, match=f"--port {port} cannot be used on 127.0.0.1"):
             dashboard.free_port("127.0.0.1", port)
         monkeypatch.setattr(dashboard, "FIRST_PORT", port)
         assert port < dashboard.free_port("127.0.0.1") < port + 100
@@ -76,5 +76,5 @@ def test_a_port_that_is_taken_is_refused_by_name_and_the_next_is_found(monkeypat
 
 def test_missing_settings_are_an_error_that_names_the_file(monkeypatch, tmp_path):
     monkeypatch.setattr(dashboard, "APP", tmp_path / "dashboard" / "app.py")
-    with pytest.raises(Refused, match=r"config\.toml is missing"):
+    with pytest.raises(UserError, match=r"config\.toml is missing"):
         dashboard.settings()

@@ -14,7 +14,7 @@ from engine.analysis.report import clip_report, report
 from engine.competition.blend import keep_blend, prepare_blend
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
 from engine.runs.run import Run, create_run, list_runs
 
@@ -130,18 +130,18 @@ def test_only_images_that_all_have_are_judged(tmp_path):
 
 def test_what_does_not_go_together_is_refused(tmp_path):
     first = member(tmp_path, 1, 1)
-    with pytest.raises(Refused, match="two or more runs"):
+    with pytest.raises(UserError, match="two or more runs"):
         prepare_blend([first])
-    with pytest.raises(Refused, match=f"each run once, not '{first.name}'"):
+    with pytest.raises(UserError, match=f"each run once, not '{first.name}'"):
         prepare_blend([first, first])
     other = member(tmp_path, 1, 2, test=[*(str(i) for i in range(29)), "fremd"])
-    with pytest.raises(Refused, match="differ in ids '29', 'fremd'"):
+    with pytest.raises(UserError, match="differ in ids '29', 'fremd'"):
         keep_blend(prepare_blend([first, other]))
     changed = member(tmp_path, 1, 3, contents="x")
-    with pytest.raises(Refused, match="not the same for ids '0', '1'"):
+    with pytest.raises(UserError, match="not the same for ids '0', '1'"):
         keep_blend(prepare_blend([first, changed]))
     without = member(tmp_path, 1, 4, test=[])
-    with pytest.raises(Refused, match=f"'{without.name}' has no test predictions"):
+    with pytest.raises(UserError, match=f"'{without.name}' has no test predictions"):
         keep_blend(prepare_blend([first, without]))
     assert not [run for run in list_runs() if run.config["backbone"] == "blend"]
 
@@ -150,5 +150,5 @@ def test_a_blend_has_no_model(tmp_path):
     from engine.model.predict import predict
 
     run = keep_blend(prepare_blend([member(tmp_path, 1, 1), member(tmp_path, 1, 2)]))
-    with pytest.raises(Refused, match="no model: it is a blend"):
+    with pytest.raises(UserError, match="no model: it is a blend"):
         predict(run)

@@ -28,7 +28,7 @@ from engine.competition.sending import (
     sent_submissions,
     wait_for_score,
 )
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run
 from tests.dashboard.conftest import synthetic_run
 from tests.support.kaggle_stand_in import (
@@ -72,7 +72,7 @@ def written(run: Run, lower: float = 0.1, upper: float = 0.9) -> Path:
 
 
 def said(action: Any, *arguments: Any, **options: Any) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         action(*arguments, **options)
     text = str(refused.value)
     assert TOKEN not in text and "s3cr3t" not in text and "\n" not in text

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from engine.competition.prepare import base_rate, find_sample, positive_index, prepare_submission
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
 from engine.runs.run import Run, create_run
 from tests.support.submission_tables import failed, rows_of
@@ -97,13 +97,13 @@ def test_the_positive_class_is_the_second_of_two_or_as_named(tmp_path):
 def test_a_run_without_test_predictions_is_refused(tmp_path):
     run = _run(tmp_path / "data")
     run.predictions_path("test").unlink()
-    with pytest.raises(Refused, match=f"run {run.name} has no test predictions"):
+    with pytest.raises(UserError, match=f"run {run.name} has no test predictions"):
         prepare_submission(run, 0.0, 1.0)
 
 
 def test_impossible_bounds_and_a_missing_sample_are_refused(tmp_path):
     run = _run(tmp_path / "data")
-    with pytest.raises(Refused, match="--lower"):
+    with pytest.raises(UserError, match="--lower"):
         prepare_submission(run, 0.9, 0.1)
-    with pytest.raises(Refused, match="nowhere.csv"):
+    with pytest.raises(UserError, match="nowhere.csv"):
         prepare_submission(run, 0.0, 1.0, tmp_path / "nowhere.csv")

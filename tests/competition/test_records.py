@@ -10,7 +10,7 @@ import pytest
 
 from engine.competition.records import list_submissions, write_submission
 from engine.competition.submission import to_csv
-from engine.errors import Refused
+from engine.errors import UserError
 from tests.support.submission_tables import check, table
 
 NOW = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
@@ -56,6 +56,6 @@ def test_a_damaged_record_is_listed_with_its_reason(tmp_path):
 
 def test_a_failed_submission_is_not_written(tmp_path, sample):
     submission = check(table({"1": 0.9}), sample("id,label\n2,0\n"))
-    with pytest.raises(Refused, match="sample_submission.csv"):
+    with pytest.raises(UserError, match="sample_submission.csv"):
         write_submission(tmp_path / "s", submission, run="r", now=NOW, out=tmp_path / "out.csv")
     assert not (tmp_path / "s").exists() and not (tmp_path / "out.csv").exists()

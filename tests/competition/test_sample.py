@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.competition.submission import to_csv
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions
 from tests.support.submission_tables import check, failed, rows_of, table, table_of_three, values_of
 
@@ -57,12 +57,12 @@ def test_an_unusual_header_is_kept(sample):
 )
 def test_an_unusable_sample_is_refused_by_name(sample, content):
     path = sample(content)
-    with pytest.raises(Refused, match="sample_submission.csv"):
+    with pytest.raises(UserError, match="sample_submission.csv"):
         check(table({"1": 0.1}), path)
 
 
 def test_an_absent_sample_is_refused_by_name(tmp_path):
-    with pytest.raises(Refused, match="nowhere.csv"):
+    with pytest.raises(UserError, match="nowhere.csv"):
         check(table({"1": 0.1}), tmp_path / "nowhere.csv")
 
 
@@ -74,7 +74,7 @@ def test_any_bytes_as_a_sample_are_read_or_refused(tmp_path_factory, content):
     path.write_bytes(content)
     try:
         submission = check(table({"1": 0.5}), path)
-    except Refused as refusal:
+    except UserError as refusal:
         assert str(path) in str(refusal) and "\n" not in str(refusal)
     else:
         width = 1 + len(submission.values)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.competition.submission import require, to_csv
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import make_predictions
 from tests.support.submission_tables import (
     TWO,
@@ -98,7 +98,7 @@ def test_the_first_ten_offending_ids_are_kept(sample):
 
 def test_require_names_the_file_and_the_ids(sample):
     path = sample("id,label\n1,0\n2,0\n")
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         require(check(table({"1": 0.1}), path))
     assert str(refusal.value) == f"{path} has 2 rows, and 1 of them have no prediction: '2'."
     require(check(table({"1": 0.1, "2": 0.2}), path))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.competition.submission import to_csv
 from engine.competition.values import _fixed_point
-from engine.errors import Refused
+from engine.errors import UserError
 from tests.support.submission_tables import check, failed, table, table_of_three, values_of
 
 
@@ -20,7 +20,7 @@ from tests.support.submission_tables import check, failed, table, table_of_three
     ("lower", "upper"), [(0.5, 0.5), (0.9, 0.1), (-0.1, 1), (0, 1.1), (np.nan, 1)]
 )
 def test_bounds_that_are_none_are_refused(lower, upper):
-    with pytest.raises(Refused, match="--(lower|upper)"):
+    with pytest.raises(UserError, match="--(lower|upper)"):
         check(table({"1": 0.5}), lower=lower, upper=upper)
 
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
 from dashboard.selection import rows
-from dashboard.selection.address import Look
+from dashboard.selection.address import ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.escape import literal
 from dashboard.views.errors import export
@@ -79,7 +79,9 @@ def test_shuffling_again_is_another_order_of_the_same_images(make_run):
     next(b for b in app.button if b.label == "Shuffle again").click().run()
     assert parameters(app) == {"show": "random-incorrect", "seed": "1"}
     table = tables.table(run.name)
-    first, second = (rows.rows(table, Look(show="random-incorrect", seed=seed)) for seed in (0, 1))
+    first, second = (
+        rows.rows(table, ImageFilter(show="random-incorrect", seed=seed)) for seed in (0, 1)
+    )
     assert sorted(first) == sorted(second)
     assert list(first) != list(second)
 
@@ -126,7 +128,7 @@ def test_many_classes(make_run, classes):
 def test_a_large_image_turns_to_its_page_and_knows_its_neighbours(make_run):
     run = make_run(n=120)
     table = tables.table(run.name)
-    order = rows.rows(table, Look())
+    order = rows.rows(table, ImageFilter())
     ids = [table.predictions.ids[int(row)].as_py() for row in order]
     app = errors(picture=ids[50])
     assert not app.exception
@@ -149,7 +151,7 @@ def test_a_lost_image_still_has_a_tile(make_run):
 def test_the_csv_is_the_filter_in_order_and_no_formula(make_run):
     run = make_run(n=80, classes=3, hostile=True)
     table = tables.table(run.name)
-    order = rows.rows(table, Look())
+    order = rows.rows(table, ImageFilter())
     read = list(csv.DictReader(io.StringIO(export.csv_of(table, order).decode(), newline="")))
     ids = [table.predictions.ids[int(row)].as_py() for row in order]
     assert [row["id"].removeprefix("'") for row in read] == ids

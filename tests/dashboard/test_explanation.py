@@ -10,7 +10,7 @@ from PIL import Image
 
 from dashboard.explanation import panel as explanation_panel
 from dashboard.shared import tables
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
 from engine.runs.run import Run
 
@@ -43,13 +43,13 @@ def explained(run: Run, row: int = 0) -> dict:
 class Stand:
     """A worker that answers when it is let."""
 
-    def __init__(self, answer: dict | Refused) -> None:
+    def __init__(self, answer: dict | UserError) -> None:
         self.answer, self.asked, self.may = answer, [], threading.Event()
 
     def ask(self, question: dict) -> dict:
         self.asked.append(question)
         assert self.may.wait(20)
-        if isinstance(self.answer, Refused):
+        if isinstance(self.answer, UserError):
             raise self.answer
         return self.answer
 
@@ -110,7 +110,7 @@ def test_an_image_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeyp
 
 
 def test_a_refusal_is_its_sentence_and_may_be_asked_again(run, stand, monkeypatch):
-    stand.answer = Refused("vit_b_16 has attention layers.")
+    stand.answer = UserError("vit_b_16 has attention layers.")
     stand.may.set()
     monkeypatch.setattr(explanation_panel, "_SOON", 20)
     for _ in range(2):

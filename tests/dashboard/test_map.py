@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dashboard.selection import lasso
 from dashboard.selection import rows as selection_rows
-from dashboard.selection.address import Look
+from dashboard.selection.address import ImageFilter
 from dashboard.selection.lasso import EDGE, GRID, Lasso, drawn, read_lasso
 from dashboard.selection.map_coordinates import places
 from dashboard.shared import tables
@@ -96,7 +96,7 @@ def test_an_area_is_its_images_here_and_in_errors(make_run, no_process):
     want = {found.ids[int(row)].as_py() for row in np.flatnonzero(hit)}
     assert 5 < len(want) < 195
     table = tables.table(run.name)
-    rows = selection_rows.rows(table, Look(map=area.text))
+    rows = selection_rows.rows(table, ImageFilter(map=area.text))
     assert {table.predictions.ids[int(row)].as_py() for row in rows} == want
     assert (np.diff(table.loss[rows]) <= 0).all()
 

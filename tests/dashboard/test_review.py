@@ -13,9 +13,9 @@ from dashboard.gallery import tiles
 from dashboard.review import data as review_data
 from dashboard.review import panel as review_panel
 from dashboard.selection import address
-from dashboard.selection.address import JUDGED, SUSPECTS, Look
+from dashboard.selection.address import JUDGED, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
 from engine.runs.triage import COLUMNS, SPLIT, reviewed_split, save_triage
@@ -101,11 +101,11 @@ def test_suspects_in_their_order_with_their_reason(make_run):
     chosen = [ids[7], ids[50], ids[3]]
     suspected(run, chosen, "<b>hostile</b> ![x](http://evil.invalid/x)")
     table = tables.table(run.name)
-    rows = review_data.rows(table, Look(show=SUSPECTS))
+    rows = review_data.rows(table, ImageFilter(show=SUSPECTS))
     assert [ids[row] for row in rows] == chosen
     names = run.class_names
     label = names[table.predictions.y_true[7]]
-    narrowed = review_data.rows(table, Look(show=SUSPECTS, true=label))
+    narrowed = review_data.rows(table, ImageFilter(show=SUSPECTS, true=label))
     assert [ids[row] for row in narrowed][0] == ids[7]
     assert large(table, ids[7])["reason"].startswith("<b>hostile</b>")  # shown by textContent
     app = errors(show=SUSPECTS)
@@ -136,9 +136,9 @@ def test_the_images_with_a_verdict(make_run):
     sums = tables.facts(table, np.arange(40))["sha256"].to_pylist()
     for row in (9, 4):
         say(Verdict(sums[row], "hard"))
-    assert review_data.rows(table, Look(show=JUDGED)).tolist() == [4, 9]
+    assert review_data.rows(table, ImageFilter(show=JUDGED)).tolist() == [4, 9]
     looked_at = table.predictions.ids[6].as_py()  # say, its verdict was just taken back
-    rows = review_data.rows(table, Look(show=JUDGED, image=looked_at))
+    rows = review_data.rows(table, ImageFilter(show=JUDGED, image=looked_at))
     assert rows.tolist() == [4, 6, 9]
     app = errors(show=JUDGED)
     assert not app.exception and sentence(app).startswith("**2** of 40")
@@ -193,7 +193,7 @@ def test_a_damaged_list_is_said(make_run):
     pd.DataFrame({"id": ["x"]}).to_parquet(run.folder / "triage.parquet")
     app = errors(show=SUSPECTS)
     assert "triage&#46;parquet is damaged" in app.error[0].value
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         review_data.reasons(run.name)
 
 

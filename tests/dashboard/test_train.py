@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset import load_dataset
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs import jobs
 from engine.runs.run import Run, create_run
 from tests.support import pages
@@ -124,7 +124,7 @@ def test_a_refusal_to_start_is_one_sentence(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(data: Path, options: dict[str, Any]) -> None:
-        raise Refused("--backbone '<b>' is no model's name.")
+        raise UserError("--backbone '<b>' is no model's name.")
 
     monkeypatch.setattr(jobs, "start_fit", refuse)
     app = opened(kaggle(tmp_path / "pets"))

@@ -11,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import slices as selection_slices
-from dashboard.selection.address import Look
+from dashboard.selection.address import ImageFilter
 from dashboard.selection.slices import Measuring
 from dashboard.shared import tables
 from dashboard.views.overview import weak_slices
 from engine.analysis.slices import cuts, slices
 from engine.data import properties
 from engine.data.properties import image_properties
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.verdicts import Verdict, say
 from tests.support.pages import APP, at_page, opened
 
@@ -51,7 +51,7 @@ def test_a_slice_is_a_filter_of_errors_with_an_address(make_run):
     found = selection_slices.found(table)
     assert isinstance(found, list)
     one = next(s for s in found if s.true is not None)
-    look = Look(true=one.true, slice=selection_slices.named(one))
+    look = ImageFilter(true=one.true, slice=selection_slices.named(one))
     rows = selection_rows.rows(table, look)
     assert len(rows) == one.n
     wrong = table.y_pred[rows] != table.predictions.y_true[rows]
@@ -91,13 +91,13 @@ def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):
     run = make_run(n=100, distinct=50)
     table = tables.table(run.name)
     sums = tables.facts(table, np.arange(100))["sha256"].to_pylist()
-    with pytest.raises(Refused, match="no slice"):
-        selection_rows.rows(table, Look(slice="cause:scale"))
+    with pytest.raises(UserError, match="no slice"):
+        selection_rows.rows(table, ImageFilter(slice="cause:scale"))
     for sha256 in sorted({*sums})[:6]:
         say(Verdict(sha256, "hard", cause="scale"))
     for sha256 in sorted({*sums})[6:9]:
         say(Verdict(sha256, "hard", cause="viewpoint"))
-    rows = selection_rows.rows(table, Look(slice="cause:scale"))
+    rows = selection_rows.rows(table, ImageFilter(slice="cause:scale"))
     assert {sums[row] for row in rows} == set(sorted({*sums})[:6])
     found = selection_slices.found(table)
     assert isinstance(found, list) and {s.name for s in found if s.trait == "cause"} >= {"scale"}
@@ -112,8 +112,8 @@ def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run,
         table = tables.table(run.name)
         found = selection_slices.found(table)
         assert found == Measuring(0, 60)
-        with pytest.raises(Refused, match="being measured, 0 of 60"):
-            selection_rows.rows(table, Look(slice="brightness:0"))
+        with pytest.raises(UserError, match="being measured, 0 of 60"):
+            selection_rows.rows(table, ImageFilter(slice="brightness:0"))
         image_properties(run, "valid", table.predictions.ids)  # what the child does
         assert isinstance(selection_slices.found(table), list)
     finally:

@@ -26,7 +26,7 @@ from engine.data.headers import Unreadable
 from engine.data.images import decode
 from engine.data.layouts import Listing
 from engine.data.splits import stratified
-from engine.errors import Refused
+from engine.errors import UserError
 
 
 def reasons(dataset: Dataset) -> dict[str, str]:
@@ -38,7 +38,7 @@ def counts(images: pd.DataFrame) -> dict[tuple[str, str], int]:
 
 
 def refusal(data: Path, **options: object) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UserError) as caught:
         load_dataset(data, **options)
     message = str(caught.value)
     assert str(data) in message and "\n" not in message and message.endswith(".")
@@ -353,7 +353,7 @@ def test_images_to_predict_are_all_test_and_know_their_classes(tmp_path):
     assert reasons(dataset) == {"cat.9.jpg": "the file is empty"}
     only_bad = tmp_path / "bad"
     tiny.put(only_bad / "1.jpg", b"")
-    with pytest.raises(Refused, match="no image that can be read"):
+    with pytest.raises(UserError, match="no image that can be read"):
         load_images(only_bad, ("cat", "dog"))
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from engine.data import demo
 from engine.data.demo import DemoSummary, draw_demo
 from engine.data.drawing.image import draw_image
-from engine.errors import Refused
+from engine.errors import UserError
 
 KINDS = {
     "occlusion",
@@ -186,14 +186,14 @@ def test_another_demo_is_refused_in_the_same_folder(
     drawn: DemoSummary, change: dict[str, int]
 ) -> None:
     wanted = {"train": 40, "test": 30, "seed": 3} | change
-    with pytest.raises(Refused, match="demo is not empty"):
+    with pytest.raises(UserError, match="demo is not empty"):
         draw_demo(drawn.folder, **wanted)
 
 
 def test_a_demo_with_an_image_missing_is_not_taken_as_whole(tmp_path: Path) -> None:
     folder = draw_demo(tmp_path / "demo", train=20, test=1).folder
     (folder / "train" / "cat.3.jpg").unlink()
-    with pytest.raises(Refused, match="is not empty"):
+    with pytest.raises(UserError, match="is not empty"):
         draw_demo(folder, train=20, test=1)
 
 
@@ -202,7 +202,7 @@ def test_a_foreign_folder_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     (tmp_path / "file").write_text("a file")
     for name in ("mine", "file"):
-        with pytest.raises(Refused, match=str(tmp_path / name)):
+        with pytest.raises(UserError, match=str(tmp_path / name)):
             draw_demo(tmp_path / name, train=20, test=1)
     assert _contents(tmp_path) == {"mine/letter.txt": b"dear", "file": b"a file"}
 
@@ -235,7 +235,7 @@ def test_a_full_disk_is_refused_and_nothing_is_left(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(demo, "_write_tables", full)
-    with pytest.raises(Refused, match="No space left on device"):
+    with pytest.raises(UserError, match="No space left on device"):
         draw_demo(tmp_path / "demo", train=20, test=1)
     assert list(tmp_path.iterdir()) == []
 
@@ -254,7 +254,7 @@ def test_progress_rises_to_the_total(tmp_path: Path) -> None:
 def test_numbers_out_of_range_name_their_option(
     tmp_path: Path, numbers: dict[str, int], option: str
 ) -> None:
-    with pytest.raises(Refused, match=option):
+    with pytest.raises(UserError, match=option):
         draw_demo(tmp_path / "demo", **numbers)
     assert list(tmp_path.iterdir()) == []
 

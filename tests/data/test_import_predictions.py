@@ -11,7 +11,7 @@ import tiny_images as tiny
 from sklearn.metrics import accuracy_score, log_loss
 
 from engine.data.import_predictions import import_run
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run, list_runs, open_run
 
 
@@ -128,13 +128,13 @@ def test_without_labels_there_is_no_score_and_an_empty_valid_table(tmp_path, wri
 def test_nothing_found_is_refused_and_leaves_no_run(tmp_path, write):
     data = tiny.kaggle(tmp_path / "data")
     file = write("id,cat,dog\n901,0.5,0.5\n902,0.5,0.5\n")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UserError) as caught:
         import_run(file, data)
     message = str(caught.value)
     assert str(data) in message and str(file) in message and "'901', '902'" in message
-    with pytest.raises(Refused, match="nowhere"):
+    with pytest.raises(UserError, match="nowhere"):
         import_run(file, tmp_path / "nowhere")
-    with pytest.raises(Refused, match="missing.csv"):
+    with pytest.raises(UserError, match="missing.csv"):
         import_run(tmp_path / "missing.csv", data)
     assert list_runs() == []
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.data.layouts import all_images, find_images
-from engine.errors import Refused
+from engine.errors import UserError
 
 CAT_DOG = ("cat", "dog")
 
@@ -27,7 +27,7 @@ def rows(data: Path, classes: tuple[str, ...] = ()) -> list[tuple[str, str | Non
 
 
 def refusal(data: Path, classes: tuple[str, ...] = ()) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UserError) as caught:
         find_images(data, classes)
     message = str(caught.value)
     assert str(data) in message and "\n" not in message and message.endswith(".")
@@ -284,7 +284,7 @@ def test_all_images_are_listed_without_labels(tmp_path):
         "train/dog/0.jpg",
     ]
     assert listing.images["label"].isna().all()
-    with pytest.raises(Refused, match="nowhere"):
+    with pytest.raises(UserError, match="nowhere"):
         all_images(tmp_path / "nowhere")
 
 

@@ -22,7 +22,7 @@ from engine.data.properties import (
     properties_path,
     unmeasured,
 )
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run, create_run
 from engine.runs.verdicts import Verdict, say
 
@@ -158,5 +158,5 @@ def test_test_images_are_no_labelled_ones(run):
 def test_a_damaged_images_table_is_named(run):
     images = run.images.drop(columns="sha256")
     run.save_tables(images, run.quarantine)
-    with pytest.raises(Refused, match="images.parquet"):
+    with pytest.raises(UserError, match="images.parquet"):
         facts_of(run, "valid", ids("a"))

@@ -22,7 +22,7 @@ from engine.analysis.report import report
 from engine.competition.prepare import prepare_submission
 from engine.data.import_predictions import import_run
 from engine.data.layouts import find_images
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs import jobs
 from engine.runs.run import Run, create_run, list_runs, open_run
 from tests.conftest import ROOT
@@ -69,7 +69,7 @@ def refused_or(act: Any, *arguments: Any) -> Any:
     """Return what it returns, or None when it refuses in one sentence."""
     try:
         return act(*arguments)
-    except Refused as error:
+    except UserError as error:
         said = str(error)
         assert said and "\n" not in said.strip("\n") and len(said) < 3000
         return None

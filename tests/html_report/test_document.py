@@ -13,7 +13,7 @@ import pytest
 from engine.analysis.report import report
 from engine.analysis.slices import Slice
 from engine.data.thumbnails import thumbnail
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.html_report.charts import clip_curve, places, scale_of
 from engine.html_report.document import classes_shown
 from engine.html_report.text import text
@@ -142,7 +142,7 @@ def test_it_is_written_whole_or_not_at_all(tmp_path):
     file.write_text("old")
     found = report(run.predictions("valid"))
     file.with_name("taken").write_text("")
-    with pytest.raises(Refused, match="taken"):
+    with pytest.raises(UserError, match="taken"):
         write_page(run, "valid", found, tmp_path / "taken" / "page.html")
     write_page(run, "valid", found, file)
     assert file.read_text("utf-8").endswith("</html>\n")

@@ -14,7 +14,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from engine.data.images import decode
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.backbones import (
     check_backbone,
     feature_key,
@@ -176,13 +176,13 @@ def test_another_image_size_scales_the_resize_with_the_crop():
 
 @pytest.mark.parametrize("size", [0, 31, 1025, -224])
 def test_an_impossible_image_size_is_refused(size):
-    with pytest.raises(Refused, match=f"--image-size {size} "):
+    with pytest.raises(UserError, match=f"--image-size {size} "):
         preprocessing("vgg16", size)
 
 
 @pytest.mark.parametrize(("name", "size"), [("alexnet", 32), ("vit_b_32", 40), ("maxvit_t", 100)])
 def test_a_size_the_network_cannot_read_is_refused(name, size):
-    with pytest.raises(Refused, match=f"^--image-size {size} does not suit {name} .* 224"):
+    with pytest.raises(UserError, match=f"^--image-size {size} does not suit {name} .* 224"):
         load_network(name, NOTHING, 0, size)
 
 
@@ -209,12 +209,12 @@ def test_untrained_networks_follow_the_seed_and_leave_the_global_one_alone():
 
 @pytest.mark.parametrize("name", ["vgg_16", "fasterrcnn_resnet50_fpn", "", "quantized_resnet18"])
 def test_a_name_that_is_no_classifier_is_refused(name):
-    with pytest.raises(Refused, match=f"--backbone {name} is no classification model"):
+    with pytest.raises(UserError, match=f"--backbone {name} is no classification model"):
         check_backbone(name)
 
 
 def test_a_misspelt_name_gets_suggestions():
-    with pytest.raises(Refused, match="did you mean .*vgg16"):
+    with pytest.raises(UserError, match="did you mean .*vgg16"):
         check_backbone("vgg_16")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model import device as device_module
 from engine.model.device import choose_device
 
@@ -47,7 +47,7 @@ def test_a_named_precision_is_taken(precision):
     ],
 )
 def test_what_is_unknown_or_impossible_is_refused(device, precision, option):
-    with pytest.raises(Refused, match=option):
+    with pytest.raises(UserError, match=option):
         choose_device(device, precision)
 
 
@@ -55,5 +55,5 @@ def test_what_is_unknown_or_impossible_is_refused(device, precision, option):
 def test_a_device_that_is_not_there_is_refused(device, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.mps, "is_available", lambda: False)
-    with pytest.raises(Refused, match=f"--device {device} is not available.*--device cpu"):
+    with pytest.raises(UserError, match=f"--device {device} is not available.*--device cpu"):
         choose_device(device)

@@ -10,7 +10,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model import embed as embed_module
 from engine.model.embed import embed, pca, tsne
 from engine.runs import maps
@@ -94,16 +94,16 @@ def test_embed_makes_what_is_missing_the_same_again(fitted):
 
 
 def test_what_is_no_map_is_refused(fitted, tmp_path):
-    with pytest.raises(Refused, match="--method umap is unknown"):
+    with pytest.raises(UserError, match="--method umap is unknown"):
         map_path(fitted, "umap")
     run = Run(tmp_path)
-    with pytest.raises(Refused, match="does not exist"):
+    with pytest.raises(UserError, match="does not exist"):
         load_map(run, "pca")
     map_path(run, "pca").write_bytes(b"nonsense")
-    with pytest.raises(Refused, match="is damaged"):
+    with pytest.raises(UserError, match="is damaged"):
         load_map(run, "pca")
     save_map(run, "pca", ["valid"], ["a"], np.array([[np.nan, 0]], dtype=np.float32))
-    with pytest.raises(Refused, match="is damaged"):
+    with pytest.raises(UserError, match="is damaged"):
         load_map(run, "pca")
 
 

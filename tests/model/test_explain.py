@@ -19,7 +19,7 @@ from PIL import Image
 from engine.cli import main as command_line
 from engine.cli.explain import draw
 from engine.data.overlays import laid_over, overlay
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.embed import embed
 from engine.model.explain import Explainer, crop_box
 from engine.model.predict import open_model
@@ -99,7 +99,7 @@ def test_a_tuned_network_finds_neighbours_once_its_images_have_passed(tmp_path, 
 
 @pytest.mark.parametrize("id", ["../../etc/passwd", "", "\0", "x" * 9000, "cat.0\n", "<b>"])
 def test_a_strange_id_is_no_image(at_home, id):
-    with pytest.raises(Refused, match="has no image with the id"):
+    with pytest.raises(UserError, match="has no image with the id"):
         Explainer(at_home).explain(id)
 
 
@@ -109,10 +109,10 @@ def test_a_changed_or_missing_image_is_refused_by_name(at_home):
     kept = file.read_bytes()
     try:
         file.write_bytes(kept + b"\0")
-        with pytest.raises(Refused, match=f"{file.name} was changed"):
+        with pytest.raises(UserError, match=f"{file.name} was changed"):
             Explainer(at_home).explain(row["id"], "test")
         file.unlink()
-        with pytest.raises(Refused, match=f"{file.name} cannot be read"):
+        with pytest.raises(UserError, match=f"{file.name} cannot be read"):
             Explainer(at_home).explain(row["id"], "test")
     finally:
         file.write_bytes(kept)
@@ -187,7 +187,7 @@ def test_a_worker_that_died_is_started_again(monkeypatch):
         first = worker.ask({"n": 1})
         assert first == {"pid": worker.pid, "n": 1}
         assert worker.ask({"n": 2}) == {"pid": worker.pid, "n": 2}
-        with pytest.raises(Refused, match="KeyError"):
+        with pytest.raises(UserError, match="KeyError"):
             worker.ask({})
         assert worker.pid == first["pid"]
         os.kill(first["pid"], signal.SIGKILL)
@@ -211,7 +211,7 @@ def test_a_worker_that_gives_no_answer_is_ended(tmp_path, monkeypatch):
     worker = Worker([])
     asleep = subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     monkeypatch.setattr(worker, "_started", lambda: asleep)
-    with pytest.raises(Refused, match="no answer in time"):
+    with pytest.raises(UserError, match="no answer in time"):
         worker.ask({}, timeout=0.1)
     assert asleep.poll() is not None and worker.pid is None
 
@@ -222,7 +222,7 @@ def test_a_run_without_a_model_is_refused(tmp_path, workspace):
     (folder / "config.json").write_text(
         json.dumps({"format_version": 1, "class_names": ["a", "b"], "root": str(tmp_path)})
     )
-    with pytest.raises(Refused, match="has no model"):
+    with pytest.raises(UserError, match="has no model"):
         Explainer(Run(folder))
 
 

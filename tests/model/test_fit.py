@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import accuracy_score, log_loss
 from threadpoolctl import threadpool_limits
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model import fit as fit_module
 from engine.model import training
 from engine.model.fit import FitOptions, FitResult, fit
@@ -218,7 +218,7 @@ def test_valid_images_of_its_own_are_taken_and_exclude_the_option(tmp_path):
     result = small_fit(folder)
     assert result.n == {"train": 12, "valid": 6, "test": 4, "quarantined": 0}
     assert set(result.run.images.query("split == 'valid'")["path"].str[:6]) == {"valid/"}
-    with pytest.raises(Refused, match="--valid 4 does not apply"):
+    with pytest.raises(UserError, match="--valid 4 does not apply"):
         small_fit(folder, valid=4)
 
 
@@ -227,7 +227,7 @@ def test_a_class_whose_images_are_all_bad_is_refused_by_its_folder(tmp_path, wor
     whole = image_bytes("dog", 1, size=(300, 200))
     for path in sorted((folder / "train").glob("dog.*")):
         path.write_bytes(whole[: -400 - len(path.name)])
-    with pytest.raises(Refused, match=f"{folder}: too few train images"):
+    with pytest.raises(UserError, match=f"{folder}: too few train images"):
         small_fit(folder)
     (run,) = list_runs()
     assert run.status["state"] == "failed" and "too few train" in run.status["message"]
@@ -254,21 +254,21 @@ def test_a_class_whose_images_are_all_bad_is_refused_by_its_folder(tmp_path, wor
 )
 def test_impossible_choices_are_refused_before_a_run_is_made(changes, said, tmp_path, workspace):
     folder = kaggle(tmp_path / "data", train=6, test=0)
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         small_fit(folder, **changes)
     assert not (workspace / "runs").exists()
 
 
 def test_missing_images_are_said_before_any_weights_are_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr(fit_module, "find_weights", lambda *_: pytest.fail("weights were fetched"))
-    with pytest.raises(Refused, match=f"{tmp_path}/nowhere does not exist"):
+    with pytest.raises(UserError, match=f"{tmp_path}/nowhere does not exist"):
         fit(FitOptions(tmp_path / "nowhere"))
 
 
 def test_a_size_the_network_cannot_read_is_refused_by_its_option(tmp_path):
     folder = kaggle(tmp_path / "data")
     for train in ("head", "all"):
-        with pytest.raises(Refused, match="--image-size 32 does not suit alexnet"):
+        with pytest.raises(UserError, match="--image-size 32 does not suit alexnet"):
             small_fit(folder, backbone="alexnet", train=train)
 
 
@@ -314,7 +314,7 @@ def test_a_queued_run_is_filled(data, of_head):
 
 def test_a_queued_run_that_is_refused_says_why(tmp_path):
     run = create_run("squeezenet1_1", {"data": str(tmp_path)})
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         small_fit(tmp_path / "nothing", callbacks={"run": run})
     assert run.status["state"] == "failed" and "nothing does not exist" in run.status["message"]
 
@@ -348,7 +348,7 @@ def test_an_interruption_from_the_keyboard_leaves_a_cancelled_run(data):
 
 def test_a_run_that_another_process_writes_is_refused(data, monkeypatch):
     run = create_run("squeezenet1_1", {"data": str(data)})
-    with Run(run.folder).held() as mine, pytest.raises(Refused, match=f"{run.name} is being"):
+    with Run(run.folder).held() as mine, pytest.raises(UserError, match=f"{run.name} is being"):
         assert mine
         small_fit(data, callbacks={"run": run})
 

@@ -8,7 +8,7 @@ import torch
 from captum.attr import LayerGradCam
 from torch import nn
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.backbones import load_network, split_network
 from engine.model.gradcam import grad_cam, last_map
 from engine.model.head import Head
@@ -98,5 +98,5 @@ def test_attention_is_refused_in_one_sentence(name, crop):
 
         with torch.device("meta"):
             network = get_model(name, weights=None)
-    with pytest.raises(Refused, match=f"{name} has attention layers.*convolutional backbone"):
+    with pytest.raises(UserError, match=f"{name} has attention layers.*convolutional backbone"):
         last_map(network, name, torch.zeros(1, 3, crop, crop))

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from torchvision.models import squeezenet1_1
 
 from engine.data.images import decode
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.backbones import split_network
 from engine.model.fit import FitResult
 from engine.model.predict import open_model, predict
@@ -113,9 +113,9 @@ def test_odd_files_are_quarantined_and_the_rest_predicted(here, of_head, tmp_pat
 def test_a_folder_without_one_good_image_is_refused(here, of_head, tmp_path):
     whole = image_bytes("cat", 3, size=(300, 200))
     put(tmp_path / "bad" / "half.jpg", whole[: len(whole) // 2])
-    with pytest.raises(Refused, match=f"{tmp_path}/bad holds no image that can be decoded"):
+    with pytest.raises(UserError, match=f"{tmp_path}/bad holds no image that can be decoded"):
         predict(open_run(of_head.run.name), tmp_path / "bad")
-    with pytest.raises(Refused, match="nowhere"):
+    with pytest.raises(UserError, match="nowhere"):
         predict(open_run(of_head.run.name), tmp_path / "nowhere")
 
 
@@ -129,7 +129,7 @@ def test_only_the_test_images_of_a_csv_are_the_runs_own(tmp_path):
 def test_a_run_without_test_images_asks_for_some(tmp_path):
     folder = class_folders(tmp_path / "data", each=8)
     run = small_fit(folder).run
-    with pytest.raises(Refused, match=f"{run.name} has no test images .* --data"):
+    with pytest.raises(UserError, match=f"{run.name} has no test images .* --data"):
         predict(run)
     made = predict(run, folder)
     assert made.file != run.predictions_path("test") and not run.predictions_path("test").exists()
@@ -152,10 +152,10 @@ def test_a_changed_model_is_refused(kind, file, here, request):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(Refused, match=f"{path} is damaged: its checksum"):
+    with pytest.raises(UserError, match=f"{path} is damaged: its checksum"):
         predict(run)
     path.unlink()
-    with pytest.raises(Refused, match=f"{path} could not be read"):
+    with pytest.raises(UserError, match=f"{path} could not be read"):
         predict(run)
 
 
@@ -165,10 +165,10 @@ def test_changed_or_moved_weights_are_refused(tmp_path):
     run = small_fit(kaggle(tmp_path / "data"), weights=str(weights)).run
     assert predict(run).forward_passes == 0
     moved = weights.rename(tmp_path / "moved.safetensors")
-    with pytest.raises(Refused, match=f"{weights} does not exist"):
+    with pytest.raises(UserError, match=f"{weights} does not exist"):
         predict(run)
     save_file(squeezenet1_1().state_dict(), weights)
-    with pytest.raises(Refused, match=f"other weights than {weights} holds now"):
+    with pytest.raises(UserError, match=f"other weights than {weights} holds now"):
         predict(run)
     moved.replace(weights)
     assert predict(run).forward_passes == 0
@@ -176,5 +176,5 @@ def test_changed_or_moved_weights_are_refused(tmp_path):
 
 def test_a_run_without_a_model_is_refused():
     run = create_run("imported", {"class_names": ["cat", "dog"], "data": "/nowhere"})
-    with pytest.raises(Refused, match=f"run {run.name} has no model"):
+    with pytest.raises(UserError, match=f"run {run.name} has no model"):
         predict(run)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.ranks import Ranks, joined
 from engine.runs.run import Run, list_runs
 from tests.conftest import ROOT
@@ -65,7 +65,7 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
         import os, signal, sys
         from pathlib import Path
         from engine.cli.exit_codes import leave
-        from engine.errors import Refused
+        from engine.errors import UserError
         from engine.model import features
         from engine.runs.run import Run
         {SMALL}
@@ -87,7 +87,7 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
         set_status, Run.set_status = Run.set_status, last_word
         try:
             result = small_fit(Path(sys.argv[1]))
-        except Refused as error:
+        except UserError as error:
             print(f"said: {{error}}", file=sys.stderr)
             leave(1)
         print(f"rank {{os.environ['RANK']}}: {{result.forward_passes}}")
@@ -143,7 +143,7 @@ def test_ranks_tell_each_other_and_normalise_by_all_images(tmp_path):
         import torch
         from torch import nn
         from engine.cli.exit_codes import leave
-        from engine.errors import Refused
+        from engine.errors import UserError
         from engine.model.ranks import joined
         from engine.model.sync_batch_norm import replicated
 
@@ -155,11 +155,11 @@ def test_ranks_tell_each_other_and_normalise_by_all_images(tmp_path):
             assert list(range(5))[ranks.share] == [[0, 2, 4], [1, 3]][ranks.rank]
 
             def refuse():
-                raise Refused("no such folder")
+                raise UserError("no such folder")
 
             try:
                 ranks.once(refuse)
-            except Refused as error:
+            except UserError as error:
                 assert str(error) == "no such folder"
             else:
                 raise AssertionError("not refused")
@@ -195,5 +195,5 @@ def test_alone_nobody_is_asked():
 def test_a_half_set_environment_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(Refused, match="RANK"), joined("cpu"):
+    with pytest.raises(UserError, match="RANK"), joined("cpu"):
         pass

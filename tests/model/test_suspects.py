@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from engine.data.dataset import load_dataset
 from engine.data.label_edits import corrected
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.device import choose_device
 from engine.model.fit import FitResult
 from engine.model.triage import _nearest, triage
@@ -110,12 +110,12 @@ def test_the_nearest_are_those_of_scikit_learn():
 
 def test_a_run_without_a_model_or_a_list_is_refused_by_name(fitted, tmp_path):
     imported = create_run("imported", {"class_names": ["cat", "dog"], "root": str(tmp_path)})
-    with pytest.raises(Refused, match=r"triage\.parquet does not exist"):
+    with pytest.raises(UserError, match=r"triage\.parquet does not exist"):
         load_triage(imported)
-    with pytest.raises(Refused, match="no model"):
+    with pytest.raises(UserError, match="no model"):
         triage(imported)
     triage_path(imported).write_bytes(b"PAR1 not really")
-    with pytest.raises(Refused, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         load_triage(imported)
     shutil.rmtree(imported.folder)
 

@@ -14,7 +14,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.model.backbones import for_inference, last_layer, load_network, split_network
 from engine.model.weights import Weights, find_weights, read_state
 
@@ -117,7 +117,9 @@ def test_another_architecture_is_refused_naming_file_and_tensor(
     suffix, made_for, read_as, tensor, tmp_path
 ):
     path = _save(tmp_path / f"other{suffix}", _state(made_for))
-    with pytest.raises(Refused, match=rf"other{suffix} does not fit {read_as}: .*{tensor}") as said:
+    with pytest.raises(
+        UserError, match=rf"other{suffix} does not fit {read_as}: .*{tensor}"
+    ) as said:
         _load(path, read_as)
     assert len(str(said.value)) < 500 and "\n" not in str(said.value)
 
@@ -140,7 +142,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
             write(payload, path)
         else:
             path.write_bytes(pickle.dumps({"trap": _Trap(marker)}))
-        with pytest.raises(Refused, match=path.name):
+        with pytest.raises(UserError, match=path.name):
             _load(path)
         assert not marker.exists()
     pickle.loads((tmp_path / "bare.pth").read_bytes())
@@ -152,7 +154,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
 def test_a_file_cut_short_is_refused(suffix, keep, tmp_path):
     path = _save(tmp_path / f"cut{suffix}", _state())
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(Refused, match=f"cut{suffix}"):
+    with pytest.raises(UserError, match=f"cut{suffix}"):
         _load(path)
 
 
@@ -164,7 +166,7 @@ def test_a_file_with_a_flipped_bit_in_its_header_is_refused(tmp_path):
         broken = bytearray(whole)
         broken[at] ^= 0x40
         path.write_bytes(broken)
-        with pytest.raises(Refused, match="flipped.safetensors"):
+        with pytest.raises(UserError, match="flipped.safetensors"):
             _load(path)
 
 
@@ -175,19 +177,19 @@ def test_a_file_with_a_flipped_bit_in_its_header_is_refused(tmp_path):
 def test_what_is_no_plain_state_dict_is_refused(content, tmp_path):
     path = tmp_path / "nested.pth"
     torch.save(content, path)
-    with pytest.raises(Refused, match=r"nested.pth should hold a plain state dict"):
+    with pytest.raises(UserError, match=r"nested.pth should hold a plain state dict"):
         read_state(path)
 
 
 def test_tensors_of_a_wrong_shape_are_refused(tmp_path):
     state = _state()
     state["classifier.1.weight"] = torch.tensor(1.0)
-    with pytest.raises(Refused, match=r"scalar.safetensors does not fit .*classifier.1.weight"):
+    with pytest.raises(UserError, match=r"scalar.safetensors does not fit .*classifier.1.weight"):
         _load(_save(tmp_path / "scalar.safetensors", state))
 
 
 def test_a_missing_file_is_refused_by_its_option(tmp_path):
-    with pytest.raises(Refused, match=r"--weights .*gone.safetensors does not exist"):
+    with pytest.raises(UserError, match=r"--weights .*gone.safetensors does not exist"):
         find_weights(NAME, str(tmp_path / "gone.safetensors"), 0)
 
 
@@ -198,7 +200,7 @@ def test_without_network_the_published_weights_are_refused_with_what_to_do(tmp_p
         raise URLError("no route to host")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
-    with pytest.raises(Refused) as said:
+    with pytest.raises(UserError) as said:
         find_weights(NAME, "default", 0)
     message = str(said.value)
     assert message.startswith("--weights default: https://") and "\n" not in message

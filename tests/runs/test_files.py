@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import (
     atomic_path,
     locked,
@@ -34,7 +34,7 @@ from engine.runs.files import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def refusal(error: pytest.ExceptionInfo[Refused], path: Path) -> str:
+def refusal(error: pytest.ExceptionInfo[UserError], path: Path) -> str:
     message = str(error.value)
     assert str(path) in message and "\n" not in message and message.endswith(".")
     return message
@@ -134,7 +134,7 @@ def test_the_old_file_stays_when_the_block_raises(tmp_path, raised):
 def test_the_old_file_stays_when_the_disk_is_full(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with no_file_larger_than(1000), pytest.raises(Refused) as error:
+    with no_file_larger_than(1000), pytest.raises(UserError) as error:
         write_atomic(path, b"x" * 5000)
     assert "kept" in refusal(error, path)
     assert path.read_text() == "old"
@@ -149,7 +149,7 @@ def test_no_space_at_any_step_is_refused_by_name(tmp_path, monkeypatch, where):
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patched, pytest.raises(Refused) as error:
+    with monkeypatch.context() as patched, pytest.raises(UserError) as error:
         patched.setattr({"write_bytes": Path, "mkstemp": tempfile}.get(where, os), where, full)
         write_atomic(path, b"new")
     assert "No space left" in refusal(error, path)
@@ -160,7 +160,7 @@ def test_no_space_at_any_step_is_refused_by_name(tmp_path, monkeypatch, where):
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "below"
-    with pytest.raises(Refused) as error:
+    with pytest.raises(UserError) as error:
         write_atomic(path, b"new")
     refusal(error, path)
 
@@ -198,17 +198,17 @@ def test_json_without_nan(tmp_path, number):
 def test_damaged_json_is_refused(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    with pytest.raises(Refused) as error:
+    with pytest.raises(UserError) as error:
         read_json(path)
     assert "damaged" in refusal(error, path)
 
 
 def test_missing_files_are_refused(tmp_path):
     path = tmp_path / "nowhere"
-    with pytest.raises(Refused) as error:
+    with pytest.raises(UserError) as error:
         read_json(path)
     assert "No such file" in refusal(error, path)
-    with pytest.raises(Refused) as error:
+    with pytest.raises(UserError) as error:
         sha256_of(path)
     assert "No such file" in refusal(error, path)
 
@@ -246,7 +246,7 @@ def test_a_lock_of_another_process_ends_with_it(tmp_path):
 def test_a_lock_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / ".lock"
-    with pytest.raises(Refused) as error, locked(path):
+    with pytest.raises(UserError) as error, locked(path):
         pass
     refusal(error, path)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs import background, jobs
 from engine.runs.files import write_json
 from engine.runs.run import Run, create_run
@@ -132,7 +132,7 @@ def test_the_demo_is_started_once(worker: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../../etc", "a b", "x" * 61, "-x", "a/b"])
 def test_a_backbone_that_is_no_name_makes_no_folder(home: Path, name: str) -> None:
-    with pytest.raises(Refused, match="--backbone"):
+    with pytest.raises(UserError, match="--backbone"):
         jobs.start_fit(home, {"backbone": name})
     assert not (home / "workspace").exists()
 

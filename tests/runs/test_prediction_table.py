@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.prediction_table import names_and_stems, read_predictions_table
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
 
@@ -30,7 +30,7 @@ def table(tmp_path: Path):
 
 
 def refusal_of(path: Path) -> str:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         read_predictions_table(path)
     message = str(refusal.value)
     assert str(path) in message and "\n" not in message and message.endswith(".")
@@ -220,7 +220,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     path.write_bytes(content)
     try:
         found = read_predictions_table(path).predictions
-    except Refused as refusal:
+    except UserError as refusal:
         assert str(path) in str(refusal) and "\n" not in str(refusal)
     else:
         np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)
@@ -237,7 +237,7 @@ def test_any_table_of_telling_cells_is_read_or_refused(tmp_path_factory, rows, e
     path.write_text(end.join(",".join(row) for row in rows), newline="")
     try:
         found = read_predictions_table(path).predictions
-    except Refused as refusal:
+    except UserError as refusal:
         assert str(path) in str(refusal) and "\n" not in str(refusal)
     else:
         assert len(found) >= 1 and len(found.class_names) >= 2

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import (
     UNKNOWN,
     Predictions,
@@ -62,7 +62,7 @@ def two(ids: list[str], p_dog: list[float]) -> Predictions:
 
 
 def refusal(*arguments: object, **options: object) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UserError) as caught:
         make_predictions(*arguments, source="p.csv", **options)
     message = str(caught.value)
     assert message.startswith("p.csv") and "\n" not in message
@@ -188,12 +188,12 @@ def test_missing_ids_are_refused():
 def test_labels_become_indices():
     labels = pa.array(["dog", None, "cat"], pa.string())
     assert label_indices(labels, ["cat", "dog"], source="p").tolist() == [1, UNKNOWN, 0]
-    with pytest.raises(Refused, match="p: labels that are no class: 'owl'"):
+    with pytest.raises(UserError, match="p: labels that are no class: 'owl'"):
         label_indices(pa.array(["owl", "cat", "owl"]), ["cat", "dog"], source="p")
 
 
 def load_refusal(path: Path) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UserError) as caught:
         load_predictions(path)
     message = str(caught.value)
     assert str(path) in message and "\n" not in message
@@ -253,7 +253,7 @@ def test_a_failed_write_keeps_the_old_table(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
-    with pytest.raises(Refused, match=str(path)):
+    with pytest.raises(UserError, match=str(path)):
         save_predictions(path, two(["a", "b"], [0.1, 0.2]))
     assert_same(load_predictions(path), old)
     assert [file.name for file in tmp_path.glob("*parquet*")] == ["valid.parquet"]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs import run as module
 from engine.runs.files import read_json, write_json
 from engine.runs.predictions import make_predictions, save_predictions
@@ -42,7 +42,7 @@ def made(second: int = 0, backbone: str = "vgg16", state: str = "done", **config
 
 
 def refusal(name: str) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UserError) as caught:
         open_run(name)
     message = str(caught.value)
     assert "\n" not in message and message.endswith(".")
@@ -68,7 +68,7 @@ def test_a_new_run_is_queued():
 
 def test_a_workspace_that_cannot_be_written_is_refused(workspace):
     workspace.write_text("in the way")
-    with pytest.raises(Refused, match=str(workspace)):
+    with pytest.raises(UserError, match=str(workspace)):
         create_run("vgg16", {})
 
 
@@ -117,10 +117,10 @@ def test_a_name_is_never_a_path(workspace, name):
 def test_a_run_of_a_newer_version_is_refused():
     run = made()
     write_json(run.folder / "config.json", {**run.config, "format_version": FORMAT_VERSION + 1})
-    with pytest.raises(Refused, match=f"format version {FORMAT_VERSION + 1}"):
+    with pytest.raises(UserError, match=f"format version {FORMAT_VERSION + 1}"):
         _ = run.config
     write_json(run.folder / "config.json", {"no": "version"})
-    with pytest.raises(Refused, match="format version"):
+    with pytest.raises(UserError, match="format version"):
         _ = run.class_names
 
 
@@ -285,16 +285,16 @@ def test_missing_and_damaged_tables_are_refused():
         for content in (None, b"", b'\xff\xfe\x00broken\n"'):
             if content is not None:
                 (run.folder / name).write_bytes(content)
-            with pytest.raises(Refused, match=name):
+            with pytest.raises(UserError, match=name):
                 _ = run.images if name == "images.parquet" else run.quarantine
 
 
 def test_predictions_belong_to_a_split():
     run = made()
-    with pytest.raises(Refused, match="no valid predictions"):
+    with pytest.raises(UserError, match="no valid predictions"):
         run.predictions()
     table = make_predictions(["1"], ["1.jpg"], np.array([0]), np.array([[0.5, 0.5]]), ["a", "b"])
     save_predictions(run.predictions_path("test"), table)
     assert run.predictions("test").ids.to_pylist() == ["1"]
-    with pytest.raises(Refused, match="no valid predictions"):
+    with pytest.raises(UserError, match="no valid predictions"):
         run.predictions("valid")

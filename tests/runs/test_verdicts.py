@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.verdicts import (
     BOTH,
     CAUSES,
@@ -82,7 +82,7 @@ def test_a_verdict_says_only_what_a_verdict_can_say():
         Verdict("../../etc", FINE), Verdict(A.upper(), FINE), Verdict(A, "wrong"),
         Verdict(A, WRONG), Verdict(A, BOTH, "cat"), Verdict(A, HARD, cause="bad luck"),
     ):  # fmt: skip
-        with pytest.raises(Refused):
+        with pytest.raises(UserError):
             say(bad)
     assert not verdicts_path().exists()
 
@@ -151,7 +151,7 @@ def test_a_full_disk_keeps_what_was_there(workspace, monkeypatch):
         return write(handle, line[:-10])
 
     monkeypatch.setattr("engine.runs.verdicts.os.write", full)
-    with pytest.raises(Refused, match="No space left"):
+    with pytest.raises(UserError, match="No space left"):
         say(Verdict(B, FINE))
     assert verdicts_path().read_bytes() == before
 
@@ -167,7 +167,7 @@ def test_what_is_not_said_now_stays_as_it_was():
     assert (both.verdict, both.label, both.cause) == (BOTH, "", "scale")
     fox = amended(caused, image, ["dog", "fox"], label="fox")
     assert (fox.verdict, fox.label) == (WRONG, "fox")
-    with pytest.raises(Refused, match="right class"):
+    with pytest.raises(UserError, match="right class"):
         amended(None, image, ["dog", "fox"], WRONG).checked()
 
 

@@ -18,7 +18,7 @@ MOST_POINTS, STEP = 3.0, 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Harder:
+class ShiftedLoss:
     """The expected log loss on a test set some points worse, and the best bounds for it.
 
     Attributes
@@ -39,7 +39,7 @@ def comparison(table: Table) -> Comparison | None:
     return _comparison(table.key) if len(table) >= 10 else None
 
 
-def harder(table: Table, points: float) -> Harder | None:
+def harder(table: Table, points: float) -> ShiftedLoss | None:
     """Return what a test set so many points worse would cost; None where no image is right."""
     if points == 0 or not (table.y_pred == table.predictions.y_true).any():
         return None
@@ -62,11 +62,11 @@ def _comparison(key: Key) -> Comparison:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _harder(key: Key, points: float) -> Harder:
+def _harder(key: Key, points: float) -> ShiftedLoss:
     loss = _worse(key, points)
     _, losses = best.symmetric_curve(loss)
     pair = best.best_independent(loss) if loss.n_classes == 2 else None
-    return Harder(loss, losses, best.best_symmetric(loss), pair)
+    return ShiftedLoss(loss, losses, best.best_symmetric(loss), pair)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.shared.escape import literal_html
-from dashboard.views.clip.corrections import Harder
+from dashboard.views.clip.corrections import ShiftedLoss
 from dashboard.views.clip.text import short
 from engine.analysis.recommendation import Comparison
 
@@ -54,7 +54,7 @@ def comparison_table(compared: Comparison) -> str:
     )
 
 
-def worse_sentence(points: float, harder: Harder, chosen: tuple[float, float]) -> str:
+def worse_sentence(points: float, harder: ShiftedLoss, chosen: tuple[float, float]) -> str:
     """Say what the suggested bounds and the present ones cost if the test set is worse, and not."""
     bound, expected = harder.symmetric
     loss, known = harder.loss, harder.loss.known

@@ -16,7 +16,7 @@ _BARS = 72
 
 
 @dataclass(frozen=True, eq=False)
-class Costs:
+class ClipLossCurve:
     """What bounds cost on a labelled table.
 
     Attributes
@@ -38,7 +38,7 @@ class Costs:
     band: best.BootstrapBand
 
 
-def costs(table: Table) -> Costs:
+def costs(table: Table) -> ClipLossCurve:
     """Return what bounds cost on a labelled table."""
     return _costs(table.key)
 
@@ -49,13 +49,13 @@ def bars(table: Table) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Working out what bounds cost…")
-def _costs(key: Key) -> Costs:
+def _costs(key: Key) -> ClipLossCurve:
     known = table(key[0], key[1])
     y_true, p = known.predictions.y_true, known.predictions.probabilities
     positive = known.positive if p.shape[1] == 2 else None
     loss = clip_loss(y_true, p, positive)
     grid, losses = best.symmetric_curve(loss)
-    return Costs(
+    return ClipLossCurve(
         loss,
         loss.at(0.0, 1.0),
         grid,

@@ -13,8 +13,8 @@ from dashboard.shell import refusals
 from dashboard.views.clip import bounds as kept
 from dashboard.views.clip import charts, corrections, corrections_text, data, text
 from dashboard.views.clip.bounds_track import bounds as bounds_track
-from dashboard.views.clip.corrections import MOST_POINTS, STEP, Harder
-from dashboard.views.clip.data import Costs
+from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedLoss
+from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.clipping import touched, wrong_cost
 from engine.analysis.shift import learned_sentence
 from engine.runs.run import open_run
@@ -37,7 +37,7 @@ def page() -> None:
 
 
 @st.fragment
-def live(valid: Table, test: Table | None, costs: Costs) -> None:
+def live(valid: Table, test: Table | None, costs: ClipLossCurve) -> None:
     """Draw all that moves with the bounds; dragging runs nothing but this."""
     lower, upper, linked = kept.current()
     loss = costs.loss.at(lower, upper)
@@ -94,7 +94,7 @@ def _fields() -> None:
         st.warning(message, icon=":material/error:")
 
 
-def _worse(valid: Table, chosen: tuple[float, float]) -> Harder | None:
+def _worse(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
     """Ask how much worse the test set may be, and say what that would cost."""
     learned, n = corrections.learned(valid)
     most = max(MOST_POINTS, np.ceil(learned or 0))
@@ -136,7 +136,7 @@ def trust(valid: Table) -> None:
         drawn.plotly_chart(figure, key="trust", config={"displayModeBar": False})
 
 
-def _suggestions(costs: Costs | Harder) -> None:
+def _suggestions(costs: ClipLossCurve | ShiftedLoss) -> None:
     best = text.short(costs.symmetric[0])
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboard.shared.escape import one_line
-from dashboard.views.clip.data import Costs
+from dashboard.views.clip.data import ClipLossCurve
 
 
 def short(value: float) -> float:
@@ -40,7 +40,7 @@ def histogram_note(score_name: str, images: str) -> str:
     )
 
 
-def trust(costs: Costs) -> str:
+def trust(costs: ClipLossCurve) -> str:
     """Say where the best symmetric bound lies, what it gains and how sure that is."""
     bound, after = costs.symmetric
     low, high = costs.band.interval

@@ -11,7 +11,7 @@ from dashboard.shared import tables
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.compare import Comparison, compare, places_in
 from engine.competition.blend import PreparedBlend, prepare_blend
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.predictions import Predictions
 from engine.runs.run import Run, open_run
 
@@ -40,7 +40,7 @@ def compared(name: str, other: str) -> Compared:
 
     Raises
     ------
-    Refused
+    UserError
         When the two cannot be compared.
     """
     return _compared(labelled(name).key, labelled(other).key)
@@ -62,7 +62,7 @@ def blend(name: str, other: str) -> PreparedBlend:
 
     Raises
     ------
-    Refused
+    UserError
         When the two cannot be blended.
     """
     return _blend(tuple(labelled(run).key for run in (name, other)))
@@ -75,7 +75,7 @@ def _load(run: Run, split: str) -> Predictions:
 def _class_names(name: str) -> tuple[str, ...]:
     try:
         return open_run(name).class_names
-    except (Refused, KeyError):
+    except (UserError, KeyError):
         return ()
 
 

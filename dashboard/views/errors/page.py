@@ -16,7 +16,7 @@ from dashboard.gallery.viewer import viewer
 from dashboard.review import data as review_data
 from dashboard.review import panel as review_panel
 from dashboard.selection import address, slices, split
-from dashboard.selection.address import ALL, JUDGED, REVIEWS, SUSPECTS, Look
+from dashboard.selection.address import ALL, JUDGED, REVIEWS, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
@@ -93,7 +93,7 @@ def page() -> None:
     next_page(table, order, number + 1)
 
 
-def filters(table: Table, look: Look) -> None:
+def filters(table: Table, look: ImageFilter) -> None:
     """Draw category, classes, range and id; what they say is already in ``look``."""
     names = table.predictions.class_names
     changed = address.filter_changed
@@ -117,13 +117,13 @@ def filters(table: Table, look: Look) -> None:
     )
 
 
-def bar(table: Table, look: Look, order: np.ndarray, page: int, pages: int) -> None:
+def bar(table: Table, look: ImageFilter, order: np.ndarray, page: int, pages: int) -> None:
     """Say what is shown and how many that is, beside what can be done with it."""
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         st.markdown(sentence(table, look, order), width="stretch")
         if look.show.startswith("random"):
             st.button(
-                "Shuffle again", icon=":material/shuffle:", on_click=address.change_look,
+                "Shuffle again", icon=":material/shuffle:", on_click=address.change_filter,
                 kwargs={"seed": look.seed + 1},
             )  # fmt: skip
         if look.filtered:
@@ -137,7 +137,7 @@ def bar(table: Table, look: Look, order: np.ndarray, page: int, pages: int) -> N
         st.pagination(pages, key=key, on_change=address.page_changed, max_visible_pages=5)
 
 
-def empty(look: Look) -> None:
+def empty(look: ImageFilter) -> None:
     """Say that the filter leaves nothing and offer to clear it."""
     if look.filtered:
         st.info("No image passes this filter.", icon=":material/filter_alt_off:")
@@ -145,15 +145,15 @@ def empty(look: Look) -> None:
         st.info(f"There are no images under “{NAMES[look.show]}”.", icon=":material/info:")
 
 
-def clear_button(look: Look, key: str) -> None:
+def clear_button(look: ImageFilter, key: str) -> None:
     st.button(
-        "Clear filter", icon=":material/filter_alt_off:", key=key, on_click=address.change_look,
+        "Clear filter", icon=":material/filter_alt_off:", key=key, on_click=address.change_filter,
         kwargs={"true": None, "predicted": None, "low": 0.0, "high": 1.0, "text": "", "map": "",
                 "slice": ""},
     )  # fmt: skip
 
 
-def sentence(table: Table, look: Look, order: np.ndarray) -> str:
+def sentence(table: Table, look: ImageFilter, order: np.ndarray) -> str:
     """Return the count and what it counts, as harmless Markdown."""
     parts = []
     if look.true:
@@ -172,7 +172,7 @@ def sentence(table: Table, look: Look, order: np.ndarray) -> str:
     return f"**{len(order):,}** of {len(table):,} images: {told}"
 
 
-def place_of(table: Table, order: np.ndarray, look: Look) -> int | None:
+def place_of(table: Table, order: np.ndarray, look: ImageFilter) -> int | None:
     """Return where in the order the image lies that is shown large."""
     if look.image is None:
         return None
@@ -181,7 +181,7 @@ def place_of(table: Table, order: np.ndarray, look: Look) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def turned_to(look: Look, order: np.ndarray, at: int | None) -> tuple[int, int]:
+def turned_to(look: ImageFilter, order: np.ndarray, at: int | None) -> tuple[int, int]:
     """Return the page, that of the large image if there is one, and the number of pages."""
     pages = max(1, -(-len(order) // PER_PAGE))
     page = look.page if at is None else at // PER_PAGE + 1

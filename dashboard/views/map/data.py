@@ -14,11 +14,11 @@ import streamlit as st
 
 from dashboard.gallery.tiles import images_of
 from dashboard.selection.lasso import GRID
-from dashboard.selection.map_coordinates import SPLITS, Places, places
+from dashboard.selection.map_coordinates import SPLITS, MapCoordinates, places
 from dashboard.shared import tables as shared_tables
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import open_run
 
 NONE = 0xFFFF  # no label, or no prediction
@@ -40,7 +40,7 @@ class Points:
     total : how many images the map has
     """
 
-    places: Places
+    places: MapCoordinates
     label: np.ndarray
     predicted: np.ndarray
     loss: np.ndarray
@@ -61,7 +61,7 @@ def points(name: str, method: str) -> Points:
 
     Raises
     ------
-    Refused
+    UserError
         When there is no map, or a file is damaged.
     """
     run = open_run(name)
@@ -107,16 +107,18 @@ def _points(key: tuple[str, str, int], tables: tuple[shared_tables.Key, ...]) ->
     return Points(found, labels, predicted, loss, shown, packed, len(every.ids))
 
 
-def _sample(every: Places) -> Places:
+def _sample(every: MapCoordinates) -> MapCoordinates:
     """Return all places, or as many as can be drawn, from a seed."""
     n = len(every.ids)
     if n <= DRAWN:
         return every
     rows = np.sort(np.random.default_rng(0).choice(n, DRAWN, replace=False))
-    return Places(every.key, every.ids.take(pa.array(rows)), every.split[rows], every.xy[rows])
+    return MapCoordinates(
+        every.key, every.ids.take(pa.array(rows)), every.split[rows], every.xy[rows]
+    )
 
 
-def _rows_in(found: Places, table: Table) -> tuple[np.ndarray, np.ndarray]:
+def _rows_in(found: MapCoordinates, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of a map whose images a table predicts, and where it does."""
     at = pc.index_in(found.ids, value_set=table.predictions.ids)
     known = np.asarray(pc.is_valid(at), dtype=bool)
@@ -127,13 +129,13 @@ def _rows_in(found: Places, table: Table) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.asarray(at.filter(pa.array(known)), dtype=np.int64)
 
 
-def _facts(name: str, found: Places) -> pa.Table:
+def _facts(name: str, found: MapCoordinates) -> pa.Table:
     """Return label, path and sha256 of each image of a map, in its order."""
     path = open_run(name).folder / "images.parquet"
     try:
         images = pq.read_table(path, columns=["split", "id", "label", "path", "sha256"])
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise Refused(f"{path} is missing or damaged.") from error
+        raise UserError(f"{path} is missing or damaged.") from error
     images = images.combine_chunks()
     split = pc.index_in(images["split"], pa.array(SPLITS))
     known = np.full(len(found.ids), -1, dtype=np.int64)

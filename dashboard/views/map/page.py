@@ -12,7 +12,7 @@ from dashboard.gallery.tiles import tiles_of
 from dashboard.selection import address as selection_address
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
-from dashboard.selection.address import Look
+from dashboard.selection.address import ImageFilter
 from dashboard.selection.lasso import Lasso
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.escape import literal
@@ -134,7 +134,7 @@ def chosen(name: str, method: str) -> None:
         if address.is_row(row, len(points.label)):
             open_point(table, points, int(row))
         if image := browser_sync.sent("map_first", "open"):
-            selection_address.open_errors(Look(image=image, map=address.area()))
+            selection_address.open_errors(ImageFilter(image=image, map=address.area()))
         area = address.lasso(method)
         if area is None:
             st.caption(HELP)
@@ -148,7 +148,7 @@ def chosen(name: str, method: str) -> None:
 
 def some_of(table: Table, area: Lasso) -> None:
     """Show the first images of an area, and how many there are."""
-    look = Look(map=area.text)
+    look = ImageFilter(map=area.text)
     rows = selection_rows.rows(table, look)
     st.markdown(told(table, rows))
     with st.container(horizontal=True, vertical_alignment="center", key="map_bar"):
@@ -179,7 +179,7 @@ def open_point(table: Table, points: Points, row: int) -> None:
     if at is None or np.isnan(points.loss[row]):
         st.toast(literal(f"{id} has no held-out prediction, so Errors does not list it."))
         return
-    selection_address.open_errors(Look(image=id))
+    selection_address.open_errors(ImageFilter(image=id))
 
 
 show()

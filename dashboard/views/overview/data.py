@@ -11,7 +11,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from dashboard.selection import rows
-from dashboard.selection.address import Look
+from dashboard.selection.address import ImageFilter
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import calibration, metrics
 from engine.runs.run import open_run
@@ -86,7 +86,7 @@ def _overview(key: Key) -> Overview:
         calibration.probability_histogram(y_true, p, positive=table.positive),
         calibration.reliability_curve(y_true, p, positive=table.positive),
         metrics.loss_concentration(table.loss),
-        rows.rows(table, Look())[:64],
+        rows.rows(table, ImageFilter())[:64],
     )
 
 

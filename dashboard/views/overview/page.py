@@ -11,7 +11,7 @@ from dashboard.review import data as review_data
 from dashboard.review import panel as review_panel
 from dashboard.selection import address, split
 from dashboard.selection import rows as selection_rows
-from dashboard.selection.address import Look
+from dashboard.selection.address import ImageFilter
 from dashboard.shared import browser_sync, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
@@ -70,7 +70,7 @@ def ahead(table: Table, view: Overview) -> None:
     """Make the images of the cells that will most likely be opened."""
     names = table.predictions.class_names
     for true, predicted, _ in view.pairs[:2]:
-        rows = selection_rows.rows(table, Look(true=names[true], predicted=names[predicted]))
+        rows = selection_rows.rows(table, ImageFilter(true=names[true], predicted=names[predicted]))
         thumbnails.prefetch(images_of(table, rows[:48]))
 
 
@@ -80,12 +80,12 @@ def go_where_asked(table: Table) -> None:
     names = table.predictions.class_names
     cell = browser_sync.sent("matrix", "cell")
     if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
-        address.open_errors(Look(true=names[cell[0]], predicted=names[cell[1]]))
+        address.open_errors(ImageFilter(true=names[cell[0]], predicted=names[cell[1]]))
     if image := browser_sync.sent("costliest", "open"):
-        address.open_errors(Look(image=image))
+        address.open_errors(ImageFilter(image=image))
     if (pair := browser_sync.chosen_row("pairs")) is not None:
         true, predicted, _ = data.overview(table).pairs[pair]
-        address.open_errors(Look(true=names[true], predicted=names[predicted]))
+        address.open_errors(ImageFilter(true=names[true], predicted=names[predicted]))
 
 
 def figures(table: Table, view: Overview, n_aside: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.selection import address, slices
-from dashboard.selection.address import Look
+from dashboard.selection.address import ImageFilter
 from dashboard.selection.slices import Measuring
 from dashboard.shared import browser_sync
 from dashboard.shared.tables import Table
@@ -26,7 +26,7 @@ def go_where_asked(table: Table) -> None:
     found = slices.found(table) if asked is not None else []
     if isinstance(found, list) and isinstance(asked, int) and 0 <= asked < min(len(found), SHOWN):
         chosen = found[asked]
-        address.open_errors(Look(true=chosen.true, slice=slices.named(chosen)))
+        address.open_errors(ImageFilter(true=chosen.true, slice=slices.named(chosen)))
 
 
 def show(table: Table) -> None:

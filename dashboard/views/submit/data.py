@@ -14,7 +14,7 @@ from engine.analysis.clipping import clip_probabilities
 from engine.competition.prepare import find_sample, prepare_submission
 from engine.competition.records import write_submission
 from engine.competition.submission import Submission
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run, open_run
 
 
@@ -28,7 +28,7 @@ def submission(name: str, lower: float, upper: float, sample: Path | None) -> Su
 
     Raises
     ------
-    Refused
+    UserError
         When the run has no test predictions, or the sample cannot be used.
     """
     run = open_run(name)
@@ -42,7 +42,7 @@ def hand_in(run: Run, submission: Submission) -> bytes:
 
     Raises
     ------
-    Refused
+    UserError
         When a check failed, or the file cannot be written.
     """
     folder = run.folder / "submissions"
@@ -50,7 +50,7 @@ def hand_in(run: Run, submission: Submission) -> bytes:
         file = write_submission(folder, submission, run=run.name, now=datetime.now(UTC))
         return file.read_bytes()
     except OSError as error:
-        raise Refused(f"{folder} cannot be written ({error.strerror}).") from error
+        raise UserError(f"{folder} cannot be written ({error.strerror}).") from error
 
 
 def _changed(file: Path | None) -> int:
@@ -74,7 +74,7 @@ def _submission(
     name: str, lower: float, upper: float, sample: Path | None, changed: tuple[int, ...]
 ) -> Submission:
     if sample is not None and not sample.is_file():
-        raise Refused(f"{sample} does not exist; name the competition's sample file.")
+        raise UserError(f"{sample} does not exist; name the competition's sample file.")
     test = test_table(name)
     predictions = None if test is None else test.predictions
     return prepare_submission(open_run(name), lower, upper, sample, predictions)

@@ -20,7 +20,7 @@ from engine.competition.sending import (
     wait_for_score,
 )
 from engine.competition.submission import Submission
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run, open_run
 
 SHOWN, WAIT_SECONDS = 10, 30.0
@@ -115,7 +115,7 @@ def _send(run: Run, submission: Submission, competition: str, message: str) -> t
         sent = send_submission(run, file, name, message)
         known = "" if sent["new"] else " The same file was there already and was not sent again."
         sent = wait_for_score(file, WAIT_SECONDS)
-    except (Refused, OSError) as error:
+    except (UserError, OSError) as error:
         return False, str(error)
     return True, _scored(sent) + known
 
@@ -126,7 +126,7 @@ def _look(waiting: list[dict[str, Any]]) -> tuple[bool, str]:
         for entry in waiting:
             folder = open_run(str(entry["run"])).folder / "submissions"
             texts.append(_scored(wait_for_score(folder / Path(str(entry["file"])).name, 0)))
-    except (Refused, OSError) as error:
+    except (UserError, OSError) as error:
         return False, str(error)
     return True, " ".join(texts)
 

@@ -17,7 +17,7 @@ from dashboard.views.submit.download import deliver, hand_over
 from engine.competition.prepare import find_sample
 from engine.competition.records import list_submissions
 from engine.competition.submission import Submission, to_csv
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.run import Run, open_run
 
 PREVIEW, EARLIER = 8, 10
@@ -107,7 +107,7 @@ def _hand_over(run: Run, submission: Submission) -> bool:
     if pressed and ready:
         try:
             hand_over(f"submission-{run.name}.csv", data.hand_in(run, submission))
-        except Refused as error:
+        except UserError as error:
             st.error(literal(str(error)), icon=":material/error:")
     if not submission.ok:
         st.caption("The file can be written once every check passes.")

@@ -16,7 +16,7 @@ from dashboard.security import check_readable
 from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.data.layouts import find_images
 from engine.data.splits import divided
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs.files import workspace
 from engine.runs.run import list_runs
 
@@ -25,7 +25,7 @@ RECENT = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class DatasetPreview:
     """A data folder as it was found.
 
     Attributes
@@ -40,12 +40,12 @@ class Looked:
     repeated: list[dict[str, object]]
 
 
-def look_at(data: Path, progress: Callable[[str, int, int], None]) -> Looked:
+def look_at(data: Path, progress: Callable[[str, int, int], None]) -> DatasetPreview:
     """Return what a data folder holds; read once while its folders' times stay the same.
 
     Raises
     ------
-    Refused
+    UserError
         When there is nothing to fit, or it lies where nothing may be read.
     """
     check_readable(data, data.glob("*.zip") if os.path.isdir(data) else ())
@@ -55,34 +55,34 @@ def look_at(data: Path, progress: Callable[[str, int, int], None]) -> Looked:
         check_readable(data, (listing.root / path for path in listing.images["path"]))
         given = bool((listing.images["split"] == "valid").any())
         dataset = load_dataset(data, progress=progress)
-        kept[key] = Looked(dataset, given, duplicates(dataset.images))
+        kept[key] = DatasetPreview(dataset, given, duplicates(dataset.images))
         for old in list(kept)[:-KEPT]:
             del kept[old]
     return kept[key]
 
 
 @lru_cache(maxsize=8)
-def counts(looked: Looked, valid: int | None, sample: bool, seed: int) -> pd.DataFrame:
+def counts(preview: DatasetPreview, valid: int | None, sample: bool, seed: int) -> pd.DataFrame:
     """Count images by class (index) and split (columns), split as `fit` will split them.
 
     Raises
     ------
-    Refused
+    UserError
         When ``valid`` does not fit.
     """
-    images = looked.dataset.images
-    if not looked.valid_given:
+    images = preview.dataset.images
+    if not preview.valid_given:
         images = images.assign(split=images["split"].where(images["split"] != "valid", "train"))
-    images = divided(images, looked.dataset.root, valid, sample, seed)
+    images = divided(images, preview.dataset.root, valid, sample, seed)
     split = images["split"]
     table = pd.crosstab(images["label"].fillna("").mask(split == "test", ""), split)
     table = table.reindex(columns=["train", "valid", "test"], fill_value=0)
-    return table.reindex(list(looked.dataset.class_names), fill_value=0)
+    return table.reindex(list(preview.dataset.class_names), fill_value=0)
 
 
-def samples(looked: Looked, n: int) -> pd.DataFrame:
+def samples(preview: DatasetPreview, n: int) -> pd.DataFrame:
     """Choose labelled images to look at, the classes in turn, the same every time."""
-    images = looked.dataset.images
+    images = preview.dataset.images
     labelled = images[images["split"] != "test"].sort_values("id")
     shuffled = labelled.iloc[np.random.default_rng(0).permutation(len(labelled))]
     turn = shuffled.groupby("label").cumcount()
@@ -95,7 +95,7 @@ def recent_folders() -> list[str]:
     for run in list_runs()[:50]:
         try:
             data = run.config.get("data")
-        except Refused:
+        except UserError:
             continue
         if isinstance(data, str) and data not in found and Path(data).exists():
             found.append(data)
@@ -116,5 +116,5 @@ def _changed(data: Path) -> int:
 
 
 @st.cache_resource
-def _kept() -> dict[tuple[Path, int], Looked]:
+def _kept() -> dict[tuple[Path, int], DatasetPreview]:
     return {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.views.train.data import Looked
+from dashboard.views.train.data import DatasetPreview
 
 BACKBONES = {
     "vgg16": "the usual one, large",
@@ -26,7 +26,7 @@ WEIGHTS = {"default": "published weights", "none": "no weights, from nothing"}
 TRAIN = {"head": "The last layer", "all": "The whole network"}
 
 
-def choices(looked: Looked) -> dict[str, Any]:
+def choices(preview: DatasetPreview) -> dict[str, Any]:
     """Return the options of the fit as chosen; None where the default holds."""
     st.subheader("Choices", anchor=False)
     first, second, third = st.columns(3, gap="medium")
@@ -60,20 +60,20 @@ def choices(looked: Looked) -> dict[str, Any]:
         "predicted by one that has not seen it. The one handed in learns from all of them.",
     )  # fmt: skip
     with st.expander("More choices", icon=":material/tune:"):
-        advanced = _advanced(looked, train or "head")
+        advanced = _advanced(preview, train or "head")
     chosen = {"backbone": backbone, "weights": weights, "train": train, "name": name}
     folds = 5 if folds and train == "head" else None
     return {**chosen, "sample": sample, "folds": folds, **advanced}
 
 
-def split_choices(looked: Looked) -> tuple[int | None, bool, int]:
+def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
     """Return what is chosen about the split, before it is drawn: valid images, sample, seed."""
     chosen = st.session_state
-    valid = None if looked.valid_given else chosen.get("train_valid")
+    valid = None if preview.valid_given else chosen.get("train_valid")
     return valid, bool(chosen.get("train_sample")), int(chosen.get("train_seed") or 0)
 
 
-def _advanced(looked: Looked, train: str) -> dict[str, Any]:
+def _advanced(preview: DatasetPreview, train: str) -> dict[str, Any]:
     columns = st.columns(4, gap="medium")
     usual = {"head": ("30 or more", "0.003"), "all": ("10", "0.0001")}[train]
     values: dict[str, Any] = {
@@ -96,8 +96,8 @@ def _advanced(looked: Looked, train: str) -> dict[str, Any]:
     }  # fmt: skip
     columns = st.columns(4, gap="medium")
     values["valid"] = columns[0].number_input(
-        "Valid images", 1, max(len(looked.dataset.images) - 1, 1), None, key="train_valid",
-        placeholder="the usual split", disabled=looked.valid_given,
+        "Valid images", 1, max(len(preview.dataset.images) - 1, 1), None, key="train_valid",
+        placeholder="the usual split", disabled=preview.valid_given,
         help="Labelled images held out to judge by.",
     )  # fmt: skip
     values["seed"] = columns[1].number_input(
@@ -121,6 +121,6 @@ def _advanced(looked: Looked, train: str) -> dict[str, Any]:
         key="train_precision",
         help="Half precision is quicker and changes probabilities a little.",
     )
-    if looked.valid_given:
+    if preview.valid_given:
         values["valid"] = None
     return values

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.selection import address
 from dashboard.shared import html
 from dashboard.views.train import charts, jobs_text
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs import jobs
 from engine.runs.run import Run, list_runs
 
@@ -103,14 +103,14 @@ def _worth_a_word(run: Run) -> bool:
     """Tell whether a run ended badly, or was started from here."""
     try:
         return jobs.progress_of(run).state != "done" or "request" in run.config
-    except Refused:
+    except UserError:
         return False
 
 
 def _title(run: Run) -> str:
     try:
         config = run.config
-    except Refused as error:
+    except UserError as error:
         return str(error)
     return "  ·  ".join(
         [str(config.get("name") or run.name), str(config["backbone"]), str(config.get("data", ""))]

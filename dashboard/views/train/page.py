@@ -15,9 +15,9 @@ from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.train import data as train_data
 from dashboard.views.train import form
 from dashboard.views.train import jobs as train_jobs
-from dashboard.views.train.data import Looked
+from dashboard.views.train.data import DatasetPreview
 from dashboard.views.train.text import image_grid
-from engine.errors import Refused
+from engine.errors import UserError
 from engine.runs import jobs
 
 SAMPLES = 24
@@ -31,17 +31,17 @@ def page() -> None:
     if data is None:
         return
     try:
-        looked = look_at(data)
-    except Refused as error:
+        preview = look_at(data)
+    except UserError as error:
         st.error(literal(str(error)), icon=":material/error:")
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
-        class_counts(looked)
-        put_aside(looked)
+        class_counts(preview)
+        put_aside(preview)
     with right:
-        sample_grid(looked)
-    start(data, form.choices(looked))
+        sample_grid(preview)
+    start(data, form.choices(preview))
 
 
 def choose_data() -> Path | None:
@@ -76,26 +76,26 @@ def take_recent() -> None:
     st.session_state[DATA] = st.session_state[RECENT] or ""
 
 
-def look_at(data: Path) -> Looked:
+def look_at(data: Path) -> DatasetPreview:
     """Read the folder, with a bar while that takes time."""
     bar = st.empty()
 
     def progress(stage: str, done: int, total: int) -> None:
         bar.progress(done / max(total, 1), f"Reading {done:,} of {total:,} files")
 
-    looked = train_data.look_at(data, progress)
+    preview = train_data.look_at(data, progress)
     bar.empty()
-    return looked
+    return preview
 
 
-def class_counts(looked: Looked) -> None:
+def class_counts(preview: DatasetPreview) -> None:
     """Tabulate the classes, split by the choices further down as `fit` will split them."""
     try:
-        counts = train_data.counts(looked, *form.split_choices(looked))
-    except Refused as error:
+        counts = train_data.counts(preview, *form.split_choices(preview))
+    except UserError as error:
         st.error(literal(str(error)), icon=":material/error:")
         return
-    test = int((looked.dataset.images["split"] == "test").sum())
+    test = int((preview.dataset.images["split"] == "test").sum())
     total = counts[["train", "valid"]].sum()
     rows = [
         (name, f"{row.train:,}", f"{row.valid:,}")
@@ -107,25 +107,25 @@ def class_counts(looked: Looked) -> None:
         shown.append((f"and {len(rows) - 12:,} more", f"{rest.train:,}", f"{rest.valid:,}"))
     shown.append(("All classes", f"{total.train:,}", f"{total.valid:,}"))
     html.styled(html.table(("Class", "train", "valid"), shown))
-    how = "as the folder says" if looked.valid_given else "held out of the labelled ones"
+    how = "as the folder says" if preview.valid_given else "held out of the labelled ones"
     notes = [f"{test:,} test images.", f"Valid images: {how}."]
-    if looked.dataset.ignored:
-        notes.append(f"{looked.dataset.ignored:,} other files passed over.")
+    if preview.dataset.ignored:
+        notes.append(f"{preview.dataset.ignored:,} other files passed over.")
     st.caption(" ".join(notes))
 
 
-def sample_grid(looked: Looked) -> None:
-    chosen = train_data.samples(looked, SAMPLES)
+def sample_grid(preview: DatasetPreview) -> None:
+    chosen = train_data.samples(preview, SAMPLES)
     files = [
-        ImageFile(looked.dataset.root / path, sha256)
+        ImageFile(preview.dataset.root / path, sha256)
         for path, sha256 in zip(chosen["path"], chosen["sha256"], strict=True)
     ]
     html.styled(image_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True))))
 
 
-def put_aside(looked: Looked) -> None:
+def put_aside(preview: DatasetPreview) -> None:
     """Show what cannot be used, and what is there twice."""
-    bad = looked.dataset.quarantine
+    bad = preview.dataset.quarantine
     if len(bad):
         reasons = bad["reason"].value_counts()
         with st.expander(
@@ -134,22 +134,22 @@ def put_aside(looked: Looked) -> None:
             lines = [(str(reason), f"{n:,}") for reason, n in reasons.head(8).items()]
             html.styled(html.table(("Reason", "images"), lines))
             st.dataframe(bad[["path", "reason"]], hide_index=True, height="auto", key="aside")
-    if notes := looked.dataset.notes:
+    if notes := preview.dataset.notes:
         with st.expander(f"{len(notes):,} images are unusual, and used", icon=":material/info:"):
             table = [{"Path": path, "Note": note} for path, note in notes.items()]
             st.dataframe(table, hide_index=True, key="noted")
-    if looked.repeated:
+    if preview.repeated:
         with st.expander(
-            f"{len(looked.repeated):,} images are there twice, in two splits or under two labels",
+            f"{len(preview.repeated):,} images are there twice, in two splits or under two labels",
             icon=":material/content_copy:",
         ):
             columns = {"paths": "Paths", "splits": "Splits", "labels": "Labels"}
             rows = [
                 {columns[key]: ", ".join(map(str, entry[key])) for key in columns}  # type: ignore[call-overload]
-                for entry in looked.repeated
+                for entry in preview.repeated
             ]
             st.dataframe(rows, hide_index=True, key="repeated")
-    if not len(bad) and not looked.repeated:
+    if not len(bad) and not preview.repeated:
         st.caption("Every file can be read, and no image is in two splits or under two labels.")
 
 
@@ -159,7 +159,7 @@ def start(data: Path, options: dict[str, Any]) -> None:
             if options["weights"] not in form.WEIGHTS:
                 check_readable(Path(os.path.expanduser(options["weights"])).absolute())
             jobs.start_fit(data, options)
-        except Refused as error:
+        except UserError as error:
             st.error(literal(str(error)), icon=":material/error:")
             return
         st.session_state[STARTED] = True
