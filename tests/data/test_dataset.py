@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import tiny_images as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from engine.data.images import decode
 from engine.data.layouts import Listing
 from engine.data.splits import stratified
 from engine.errors import UserError
+from tests.support import tiny_images as tiny
 
 
 def reasons(dataset: Dataset) -> dict[str, str]:

@@ -8,12 +8,12 @@ import warnings
 import zlib
 
 import pytest
-import tiny_images as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from engine.data.headers import Unreadable, opened, orientation, reason_of, sniff, upright_size
+from tests.support import tiny_images as tiny
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
 

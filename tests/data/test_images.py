@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_images as tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from PIL import Image, ImageOps
 
 from engine.data.headers import Unreadable, upright_size
 from engine.data.images import decode
+from tests.support import tiny_images as tiny
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_images as tiny
 from sklearn.metrics import accuracy_score, log_loss
 
 from engine.data.import_predictions import import_run
 from engine.errors import UserError
 from engine.runs.run import Run, list_runs, open_run
+from tests.support import tiny_images as tiny
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import tiny_images as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.data.layouts import all_images, find_images
 from engine.errors import UserError
+from tests.support import tiny_images as tiny
 
 CAT_DOG = ("cat", "dog")
 

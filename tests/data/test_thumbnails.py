@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_images as tiny
 from PIL import Image, ImageOps
 
 from engine.data.headers import Unreadable
 from engine.data.images import decode
 from engine.data.thumbnails import SHORT_SIDE, make_thumbnail, thumbnail
+from tests.support import tiny_images as tiny
 
 
 def scene(width: int = 40, height: int = 30) -> Image.Image:
