@@ -87,8 +87,8 @@ def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
         for other, future in list(_waiting.items()):
             if future.cancel():  # passed over before its turn came
                 _waiting.pop(other, None)
-        split = None if len(_splits(table)) > 1 else table.key[1]
-        question = {"run": run.name, "id": image, "split": split}
+        only = None if len(_splits(table)) > 1 else table.key[1]
+        question = {"run": run.name, "id": image, "split": only}
         _waiting[key] = _TURN.submit(_WORKER.ask, question)
     try:
         found = _waiting[key].result(_SOON)

@@ -95,9 +95,8 @@ def sync_run(names: Sequence[str]) -> str | None:
         st.session_state[_CHOSEN] = None
         return None
     asked = st.query_params.get(RUN)
-    chosen = asked if asked in names else st.session_state.get(_CHOSEN)
-    if chosen not in names:
-        chosen = names[0]
+    kept: str | None = st.session_state.get(_CHOSEN)
+    chosen = next((name for name in (asked, kept) if name in names), None) or names[0]
     if asked != chosen:
         st.query_params[RUN] = chosen
     st.session_state[_CHOSEN] = chosen

@@ -17,7 +17,7 @@ _WITH, _SHOW, _PAGE, _IMAGE = "with", "pictures", "page", "picture"
 def other(names: Sequence[str]) -> str:
     """Return the other run, the first of these unless the address says otherwise."""
     asked = st.query_params.get(_WITH)
-    chosen = asked if asked in names else names[0]
+    chosen = asked if asked and asked in names else names[0]
     if asked != chosen:
         st.query_params[_WITH] = chosen
     put(OTHER, chosen)
@@ -28,7 +28,7 @@ def part(counts: dict[str, int]) -> str:
     """Return which images are shown, at first those that are broken or else fixed."""
     asked = st.query_params.get(_SHOW)
     filled = [name for name in ("broken", "fixed", "both-wrong", "both-right") if counts[name]]
-    chosen = asked if asked in PARTS else filled[0]
+    chosen = asked if asked and asked in PARTS else filled[0]
     put(PART, chosen)
     return chosen
 

@@ -36,7 +36,7 @@ def verdict(found: Comparison) -> str:
     return f'{STYLE}<p class="sl-verdict">{said}</p>'
 
 
-def figures(found: Comparison) -> list[tuple[str, str, str, str, str]]:
+def figures(found: Comparison) -> list[tuple[str, ...]]:
     """Return measure, this run, other run, difference and interval, rows of a table."""
     rows = []
     for name, values, difference, form in (

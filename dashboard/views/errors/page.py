@@ -103,11 +103,13 @@ def filters(table: Table, look: ImageFilter) -> None:
     )  # fmt: skip
     with st.container(key="filters"):
         true, predicted, score, text = st.columns([3, 3, 4, 3], gap="medium")
-    any_class = {"index": None, "placeholder": "Any class", "on_change": changed}
-    true.selectbox("True class", names, key=browser_sync.key(address.TRUE), **any_class)
-    predicted.selectbox(
-        "Predicted class", names, key=browser_sync.key(address.PREDICTED), **any_class
-    )
+    for column, label, key in (
+        (true, "True class", address.TRUE), (predicted, "Predicted class", address.PREDICTED),
+    ):  # fmt: skip
+        column.selectbox(
+            label, names, index=None, key=browser_sync.key(key), on_change=changed,
+            placeholder="Any class",
+        )  # fmt: skip
     score.slider(
         literal(table.score_name), 0.0, 1.0, step=0.01, key=browser_sync.key(address.RANGE),
         on_change=changed,

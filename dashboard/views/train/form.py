@@ -62,8 +62,8 @@ def choices(preview: DatasetPreview) -> dict[str, Any]:
     with st.expander("More choices", icon=":material/tune:"):
         advanced = _advanced(preview, train or "head")
     chosen = {"backbone": backbone, "weights": weights, "train": train, "name": name}
-    folds = 5 if folds and train == "head" else None
-    return {**chosen, "sample": sample, "folds": folds, **advanced}
+    n_folds = 5 if folds and train == "head" else None
+    return {**chosen, "sample": sample, "folds": n_folds, **advanced}
 
 
 def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
