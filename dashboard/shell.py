@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboard.selection import address
+from dashboard.selection import image_filter as address
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.escape import literal
 from engine.errors import UserError

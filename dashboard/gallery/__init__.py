@@ -1,1 +1,1 @@
-"""Image tiles, the large viewer and the prefetch of the next page."""
+"""Image tiles and the large viewer."""

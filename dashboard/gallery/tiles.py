@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.review import data as review_data
+from dashboard.review import verdicts as review_data
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile

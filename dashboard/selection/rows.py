@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard.selection import slices
-from dashboard.selection.address import ALL, ImageFilter
+from dashboard.selection.image_filter import ALL, ImageFilter
 from dashboard.selection.lasso import read_lasso
 from dashboard.selection.map_coordinates import within
 from dashboard.shared.tables import Key, Table, cached_table

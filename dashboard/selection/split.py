@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.selection import address
+from dashboard.selection import image_filter as address
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.tables import Table
 from engine.runs.run import open_run

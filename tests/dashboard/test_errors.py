@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
 from dashboard.selection import rows
-from dashboard.selection.address import ImageFilter
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.escape import literal
 from dashboard.views.errors import export

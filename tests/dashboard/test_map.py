@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dashboard.selection import lasso
 from dashboard.selection import rows as selection_rows
-from dashboard.selection.address import ImageFilter
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.lasso import EDGE, GRID, Lasso, drawn, read_lasso
 from dashboard.selection.map_coordinates import places
 from dashboard.shared import tables

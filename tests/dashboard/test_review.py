@@ -10,11 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
-from dashboard.review import data as review_data
-from dashboard.review import panel as review_panel
-from dashboard.selection import address
-from dashboard.selection.address import JUDGED, SUSPECTS, ImageFilter
+from dashboard.review import verdicts as review_data
+from dashboard.selection import image_filter as address
+from dashboard.selection.image_filter import JUDGED, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables
+from dashboard.views.errors import review as review_panel
 from engine.errors import UserError
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import slices as selection_slices
-from dashboard.selection.address import ImageFilter
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.slices import Measuring
 from dashboard.shared import tables
 from dashboard.views.overview import weak_slices

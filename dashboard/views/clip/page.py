@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.selection import address
+from dashboard.selection import image_filter as address
 from dashboard.selection import split as selection_split
 from dashboard.shared import html, tables
 from dashboard.shared.tables import Table

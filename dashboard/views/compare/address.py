@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.selection.address import RUN, run_name
+from dashboard.selection.image_filter import RUN, run_name
 from dashboard.shared.browser_sync import key, put, sent
 
 OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"

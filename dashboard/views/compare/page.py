@@ -11,13 +11,13 @@ import streamlit as st
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
-from dashboard.review import panel as review_panel
-from dashboard.selection import address
+from dashboard.selection import image_filter as address
 from dashboard.shared import browser_sync, html, tables, thumbnails
 from dashboard.shell import refusals
 from dashboard.views.compare import address as asked
 from dashboard.views.compare import data, text
 from dashboard.views.compare.data import Compared
+from dashboard.views.errors import review as review_panel
 from engine.competition.blend import keep_blend
 
 PER_PAGE = 24

@@ -8,20 +8,20 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from dashboard.explanation import panel as explanation_panel
 from dashboard.gallery.gallery import gallery
-from dashboard.gallery.prefetch import ahead as handed_ahead
 from dashboard.gallery.tiles import images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
-from dashboard.review import data as review_data
-from dashboard.review import panel as review_panel
-from dashboard.selection import address, slices, split
-from dashboard.selection.address import ALL, JUDGED, REVIEWS, SUSPECTS, ImageFilter
+from dashboard.review import verdicts as review_data
+from dashboard.selection import image_filter as address
+from dashboard.selection import slices, split
+from dashboard.selection.image_filter import ALL, JUDGED, REVIEWS, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.shell import refusals
-from dashboard.views.errors import export
+from dashboard.views.errors import explanation_data, export
+from dashboard.views.errors import review as review_panel
+from dashboard.views.errors.prefetch import ahead as handed_ahead
 from engine.analysis.categories import CATEGORIES
 
 PER_PAGE = 48
@@ -83,7 +83,7 @@ def page() -> None:
         large, key="image", changed=partial(address.image_opened, "image"),
         said=partial(review_panel.said, table, "image"),
     )  # fmt: skip
-    explanation_panel.show(table)
+    explanation_data.show(table)
     with above:
         bar(table, look, order, number, pages)
         review_panel.aside(name, table, look)

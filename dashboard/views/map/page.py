@@ -9,10 +9,10 @@ import streamlit as st
 
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import tiles_of
-from dashboard.selection import address as selection_address
+from dashboard.selection import image_filter as selection_address
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
-from dashboard.selection.address import ImageFilter
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.lasso import Lasso
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.escape import literal

@@ -11,7 +11,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from dashboard.selection import rows
-from dashboard.selection.address import ImageFilter
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import calibration, metrics
 from engine.runs.run import open_run

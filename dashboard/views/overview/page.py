@@ -7,14 +7,15 @@ import streamlit as st
 
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import images_of, tiles_of
-from dashboard.review import data as review_data
-from dashboard.review import panel as review_panel
-from dashboard.selection import address, split
+from dashboard.review import verdicts as review_data
+from dashboard.selection import image_filter as address
 from dashboard.selection import rows as selection_rows
-from dashboard.selection.address import ImageFilter
+from dashboard.selection import split
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import browser_sync, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
+from dashboard.views.errors import review as review_panel
 from dashboard.views.overview import charts, data, weak_slices
 from dashboard.views.overview.data import Overview
 from dashboard.views.overview.matrix import matrix

@@ -6,8 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection import address, slices
-from dashboard.selection.address import ImageFilter
+from dashboard.selection import image_filter as address
+from dashboard.selection import slices
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.slices import Measuring
 from dashboard.shared import browser_sync
 from dashboard.shared.tables import Table

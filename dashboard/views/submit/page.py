@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection import address
+from dashboard.selection import image_filter as address
 from dashboard.shared import html, tables
 from dashboard.shared.escape import literal
 from dashboard.views.submit import charts, data, kaggle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.selection import address
+from dashboard.selection import image_filter as address
 from dashboard.shared import html
 from dashboard.views.train import charts, jobs_text
 from engine.errors import UserError

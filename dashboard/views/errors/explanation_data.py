@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.explanation.explanation import why
-from dashboard.selection import address
+from dashboard.selection import image_filter as address
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
+from dashboard.views.errors.explanation import why
 from engine.errors import UserError
 from engine.runs.explanations import load_explanation
 from engine.runs.run import OUT_OF_FOLD, open_run

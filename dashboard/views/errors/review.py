@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.review import data
-from dashboard.selection import address
-from dashboard.selection.address import JUDGED, REVIEWS, SUSPECTS, ImageFilter
+from dashboard.review import verdicts as data
+from dashboard.selection import image_filter as address
+from dashboard.selection.image_filter import JUDGED, REVIEWS, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table

@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
-from dashboard.selection.address import ALL, JUDGED, REVIEWS, SUSPECTS, ImageFilter
+from dashboard.selection.image_filter import ALL, JUDGED, REVIEWS, SUSPECTS, ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.causes import CauseLoss, loss_by_cause

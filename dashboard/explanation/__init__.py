@@ -1,1 +1,0 @@
-"""Heat maps and nearest training images of one image."""
