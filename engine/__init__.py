@@ -14,7 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "FitOptions": "engine.model.fit_options",
+    "FitOptions": "engine.runs.fit_options",
     "Predictions": "engine.runs.predictions",
     "UserError": "engine.errors",
     "Run": "engine.runs.run",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import tables
+from dashboard.shared import commands, tables
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.slice_text import cut_words
 from engine.analysis.slices import Cut, Slice, cuts, slices_of
@@ -126,7 +126,7 @@ def _here(key: Key) -> bool:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _child(key: Key) -> Popen[bytes]:
-    return properties.start_measuring(open_run(key[0]), key[1])
+    return commands.start_measuring(open_run(key[0]), key[1])
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

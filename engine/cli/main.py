@@ -19,13 +19,14 @@ from engine.cli.dashboard import dashboard
 from engine.cli.embed import embed
 from engine.cli.exit_codes import exit_code, leave
 from engine.cli.explain import explain
-from engine.cli.options import AsJson, DeviceName, Lower, On, Precision, RunName, Train, Upper
+from engine.cli.options import AsJson, Lower, On, RunName, Upper, fit_options
 from engine.cli.progress import downloading, watching
 from engine.cli.slices import slices
 from engine.cli.submit import chosen_bounds, submit
 from engine.cli.triage import triage
 from engine.cli.verdict import verdict, verdicts
 from engine.errors import UserError
+from engine.runs.fit_options import FitOptions
 from engine.runs.progress import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
 
@@ -70,7 +71,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Draw cats and dogs in Kaggle's layout, some of them with known faults (planted.csv)."""
-    from engine.data.demo import draw_demo
+    from engine.data.demo import demo_options, draw_demo
 
     run = open_run(into) if into else None
     with watching() as watcher, taken(run) if run else nullcontext():
@@ -87,8 +88,6 @@ def demo(
     if not (fit and as_json):
         _print(as_json, drawn, console.demo)
     if fit:
-        from engine.model.fit_options import demo_options
-
         _fit(demo_options(folder), run, as_json)
 
 
@@ -109,42 +108,13 @@ def download(
 
 
 @app.command()
+@fit_options
 def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="The labelled images, see above.")],
-    backbone: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "vgg16",
-    weights: Annotated[
-        str, typer.Option(help="[bold]default[/] (torchvision's), none, or a weights file.")
-    ] = "default",
-    train: Annotated[
-        Train, typer.Option(help="The last layer on cached features, or the whole network.")
-    ] = Train.head,
-    epochs: Annotated[
-        int | None, typer.Option(help="At least 30 for the head, 10 for all.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images a training step.")] = 64,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Side of the crop in pixels; the weights' own.")
-    ] = None,
-    valid: Annotated[
-        int | None, typer.Option(help="Images held out; 2,000, or 20 % of fewer than 10,000.")
-    ] = None,
-    sample: Annotated[
-        bool, typer.Option("--sample", help="Rehearse: 200 train, 50 valid.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Decides the split and the training.")] = 0,
-    folds: Annotated[
-        int | None,
-        typer.Option(help="Also predict all labelled images out of fold, by so many heads."),
-    ] = None,
-    verdicts: Annotated[
-        bool, typer.Option("--verdicts", help="Relabel and leave out as the verdicts say.")
-    ] = False,
-    device: Annotated[DeviceName, typer.Option()] = DeviceName.auto,
-    precision: Annotated[Precision, typer.Option()] = Precision.auto,
-    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    *,
     into: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
+    **options: Any,
 ) -> None:
     """Fine-tune a classifier and predict the valid and test images.
 
@@ -154,15 +124,7 @@ def fit(
 
     Started again after an interruption with the same choices, it goes on where it was.
     """
-    from engine.model.fit_options import FitOptions
-
-    options = FitOptions(
-        data=data, backbone=backbone, weights=weights, train=train.value, epochs=epochs,
-        batch_size=batch_size, lr=lr, image_size=image_size, valid=valid, sample=sample, seed=seed,
-        device=device.value, precision=precision.value, name=name, folds=folds,
-        verdicts=verdicts,
-    )  # fmt: skip
-    _fit(options, open_run(into) if into else None, as_json)
+    _fit(FitOptions(data, **options), open_run(into) if into else None, as_json)
 
 
 @app.command()
@@ -273,7 +235,7 @@ def runs(as_json: AsJson = False) -> None:
     _print(as_json, lines, console.runs)
 
 
-def _fit(options: Any, run: Run | None, as_json: bool) -> None:
+def _fit(options: FitOptions, run: Run | None, as_json: bool) -> None:
     from engine.model.fit import fit as fit_run
 
     with watching() as watcher:

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-
-class Train(StrEnum):
-    """What is trained."""
-
-    head = "head"
-    all = "all"
-
-
-class DeviceName(StrEnum):
-    """Where the network runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Precision(StrEnum):
-    """In which numbers the network computes."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
+from engine.runs.fit_options import FIT_OPTIONS, FitOption
 
 
 class Labelled(StrEnum):
@@ -52,3 +31,39 @@ On = Annotated[
         help="All labelled images out of fold, or the held-out ones; folds where there are any."
     ),
 ]
+
+
+def takes(options: Sequence[FitOption]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that has ``**options`` one parameter for each of these fit options."""
+
+    def with_parameters(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        positional = [p for p in own if p.kind is not p.KEYWORD_ONLY]
+        keywords = [p for p in own if p.kind is p.KEYWORD_ONLY]
+        table = [_parameter(option) for option in options]
+        command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*positional, *table, *keywords]
+        )
+        return command
+
+    return with_parameters
+
+
+def _parameter(option: FitOption) -> inspect.Parameter:
+    kind: Any = option.kind
+    if option.choices:  # Typer reads choices from an enumeration
+        enumeration: Any = StrEnum
+        kind = enumeration(option.name, [(each, each) for each in option.choices])
+    if option.default is None:
+        kind = kind | None
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[kind, typer.Option(option.flag, help=option.help)],
+    )
+
+
+fit_options = takes(FIT_OPTIONS)
+data_options = takes([option for option in FIT_OPTIONS if option.about_data])

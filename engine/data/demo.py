@@ -17,6 +17,7 @@ import numpy as np
 from engine.data.drawing.image import CHOICES, CLASSES, TEST, TRAIN, DemoImage, occluder_of
 from engine.data.drawing.workers import draw_all
 from engine.errors import UserError
+from engine.runs.fit_options import FitOptions
 
 FORMAT_VERSION = 2  # raise it when the drawings change: an older demo is then not taken as the same
 
@@ -53,6 +54,19 @@ class DemoSummary:
     train: int
     test: int
     planted: dict[str, int]
+
+
+def demo_options(folder: Path) -> FitOptions:
+    """Return the fit options that suit the drawings: a small network from random weights."""
+    return FitOptions(
+        folder,
+        backbone="resnet18",
+        weights="none",
+        train="all",
+        image_size=80,
+        epochs=16,
+        name="Demo",
+    )
 
 
 def draw_demo(

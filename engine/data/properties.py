@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,6 @@ from PIL import Image, ImageOps
 from engine.data.headers import Unreadable, opened, reason_of
 from engine.data.pixels import rgb
 from engine.errors import UserError
-from engine.runs.background import start_command
 from engine.runs.files import atomic_path, locked, workspace
 from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.verdicts import load_verdicts
@@ -127,20 +125,6 @@ def measure_all(
                 if progress and (done % 64 == 0 or done == len(files)):
                     progress("measure", done, len(files))
             _keep(rows)
-
-
-def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
-    """Start ``python -m engine slices`` for a run, which measures images; returns at once.
-
-    Raises
-    ------
-    UserError
-        When the child cannot be started.
-    """
-    try:
-        return start_command(["slices", run.name, "--on", split, "--json"])
-    except OSError as error:
-        raise UserError(f"{run.name}: its images could not be measured ({error}).") from error
 
 
 def properties_path() -> Path:

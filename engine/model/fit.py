@@ -14,11 +14,11 @@ from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.data.label_edits import corrected
 from engine.data.layouts import find_images
+from engine.model.backbones import check_backbone
 from engine.model.checkpoint import CHECKPOINT, save_tensors
 from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.embed import save_pca
 from engine.model.features import Features
-from engine.model.fit_options import FitOptions, interrupted, plan
 from engine.model.folds import cross_validate
 from engine.model.head import Head
 from engine.model.label_edit_effect import change_by_verdicts
@@ -26,9 +26,11 @@ from engine.model.precision import precision_check
 from engine.model.predict import Extractor, predict_split, read_tensors
 from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.ranks import Ranks, joined
+from engine.model.resume import interrupted, plan
 from engine.model.training import learn_all, learn_head, still_usable
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, write_json
+from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import save_predictions
 from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, taken
 from engine.runs.run import Run, create_run
@@ -104,15 +106,16 @@ def fit(
             stack.enter_context(taken(run))
             listing = Reporter(run, progress)
         options = options.checked()
+        check_backbone(options.backbone)
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
-        listed = ranks.once(lambda: find_images(options.data))  # refuses before a download does
+        listed = ranks.once(lambda: find_images(options.path))  # refuses before a download does
         weights = ranks.once(lambda: find_weights(options.backbone, options.weights, options.seed))
         steps = preprocessing(options.backbone, options.image_size)
         dataset = ranks.once(
             lambda: load_dataset(
-                options.data,
+                options.path,
                 valid=options.valid,
                 sample=options.sample,
                 seed=options.seed,
@@ -158,7 +161,7 @@ def _fit(
         extractor = Extractor(options.backbone, weights, options.seed, steps, device)
         features = extractor.features(dataset.root, dataset.images, report, ranks)
         clock.lap("features")
-        dataset = still_usable(dataset.without(features.bad), options.data)
+        dataset = still_usable(dataset.without(features.bad), options.path)
     else:
         dataset = learn_all(run, options, dataset, weights, steps, device, report, ranks)
         clock.lap("fit")

@@ -14,8 +14,8 @@ from engine.analysis.metrics import accuracy, log_loss
 from engine.analysis.near_duplicates import assign_folds, near_identical
 from engine.data.dataset import Dataset
 from engine.errors import UserError
-from engine.model.fit_options import FitOptions
 from engine.model.head import Head, train_heads
+from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, make_predictions
 
 

@@ -15,11 +15,12 @@ from engine.model.backbones import load_network, split_network
 from engine.model.batches import decoded
 from engine.model.device import Device
 from engine.model.finetune import Images, finetune
-from engine.model.fit_options import FitOptions, known_l2
 from engine.model.head import Head, train_head
 from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import Ranks
+from engine.model.resume import known_l2
 from engine.model.weights import Weights
+from engine.runs.fit_options import FitOptions
 from engine.runs.progress import Reporter
 from engine.runs.run import Run
 
@@ -82,7 +83,7 @@ def learn_all(
             bad |= dict.fromkeys(labelled.loc[labelled["sha256"] == name, "path"], image)
     for others in ranks.gather(bad):
         bad |= others
-    dataset = still_usable(dataset.without(bad), options.data)
+    dataset = still_usable(dataset.without(bad), options.path)
     parts = []
     for split in ("train", "valid"):
         rows = dataset.of(split)

@@ -12,9 +12,9 @@ from engine.analysis.near_duplicates import SIMILARITY, assign_folds, near_ident
 from engine.analysis.triage import K_NEIGHBOURS, Evidence, atypicality, repeated, suspects
 from engine.errors import UserError
 from engine.model.device import Device
-from engine.model.fit_options import HEAD_EPOCHS, HEAD_LR
 from engine.model.folds import out_of_fold
 from engine.model.predict import open_model
+from engine.runs.fit_options import HEAD_EPOCHS, HEAD_LR
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.progress import Progress
 from engine.runs.run import Run

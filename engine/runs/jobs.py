@@ -1,4 +1,4 @@
-"""Start, follow and cancel a fit in a child process that outlives whoever started it."""
+"""Queue, start, follow and cancel a fit in a process that outlives the one that started it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,16 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
 from engine.runs.background import start_command
-from engine.runs.files import workspace, write_atomic
+from engine.runs.files import write_atomic
+from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, create_run, list_runs
 
 LOG = "fit.log"
 STAGES = ("draw", "list", "decode", "features", "train", "predict")
-OPTIONS = (
-    "backbone", "weights", "train", "epochs", "batch_size", "lr", "image_size", "valid", "sample",
-    "seed", "device", "precision", "name", "folds", "verdicts",
-)  # fmt: skip
-DEMO: dict[str, Any] = {
-    "backbone": "resnet18",
-    "weights": "none",
-    "train": "all",
-    "image_size": 80,
-    "epochs": 16,
-}
-
 _TAIL_BYTES = 64_000
 _BACKBONE = re.compile(r"[A-Za-z0-9_]{1,60}")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -64,43 +52,47 @@ class JobProgress:
         return self.state in ("queued", "running")
 
 
-def start_fit(data: Path, options: Mapping[str, Any]) -> Run:
-    """Make a queued run and start ``python -m engine fit`` for it; returns at once.
-
-    Parameters
-    ----------
-    options
-        Choices of ``fit`` by the names in ``OPTIONS``; None or no entry means the default.
+def queue_fit(options: FitOptions) -> Run:
+    """Make a queued run for a fit, which keeps what was asked for.
 
     Raises
     ------
     UserError
-        When the backbone's name is no name, or the child cannot be started.
-    ValueError
-        On an option that ``fit`` does not have.
+        When the backbone's name is no name, or the workspace cannot be written.
     """
-    if unknown := set(options) - set(OPTIONS):
-        raise ValueError(f"fit has no options {sorted(unknown)}")
-    data = data.expanduser().absolute()
-    chosen = {key: value for key, value in options.items() if value not in (None, "", False)}
-    run = _queued(data, chosen)
-    return _start(run, ["fit", str(data), *_flags(chosen), "--into", run.name, "--json"])
+    backbone = str(options.backbone)
+    if not _BACKBONE.fullmatch(backbone):
+        raise UserError(f"--backbone {backbone!r} is no model's name; vgg16 is the default.")
+    config: dict[str, Any] = {
+        "request": options.changed(),
+        "data": str(options.path.absolute()),
+        "name": options.name,
+        "class_names": [],
+    }
+    return create_run(backbone, config)
 
 
-def start_demo() -> Run:
-    """Start drawing the demo images and fitting them; a demo already under way is returned.
+def start_job(run: Run, arguments: Sequence[str]) -> None:
+    """Start ``python -m engine ARGUMENTS`` to fill a queued run; returns at once.
+
+    What the command prints is kept in the run's folder.
 
     Raises
     ------
     UserError
-        When the child cannot be started.
+        When it cannot be started.
     """
-    data = workspace() / "demo"
-    for run in running_jobs():
-        if run.config.get("data") == str(data):
-            return run
-    run = _queued(data, {**DEMO, "name": "Demo"})
-    return _start(run, ["demo", str(data), "--fit", "--into", run.name, "--json"])
+    try:
+        with open(run.folder / LOG, "ab") as log:
+            command = " ".join(["python", "-m", "engine", *arguments])
+            log.write(time.strftime("%Y-%m-%d %H:%M:%S  ").encode())
+            log.write(command.encode("utf-8", "backslashreplace") + b"\n")
+            log.flush()
+            start_command(arguments, lambda code: _ended(run, code), out=log, err=log)
+    except (OSError, ValueError) as error:
+        reason = f"the process could not be started ({error})."
+        run.set_status("failed", message=f"The fit failed: {reason}")
+        raise UserError(f"{run.name}: {reason}") from error
 
 
 def cancel(run: Run) -> None:
@@ -137,42 +129,6 @@ def last_log_lines(run: Run, n: int = 12) -> list[str]:
         return []
     lines = (_ESCAPES.sub("", line).rstrip() for line in re.split(r"[\r\n]+", text))
     return [line for line in lines if line][-n:]
-
-
-def _queued(data: Path, chosen: Mapping[str, Any]) -> Run:
-    backbone = str(chosen.get("backbone", "vgg16"))
-    if not _BACKBONE.fullmatch(backbone):
-        raise UserError(f"--backbone {backbone!r} is no model's name; vgg16 is the default.")
-    config: dict[str, Any] = {
-        "request": dict(chosen),
-        "data": str(data),
-        "name": chosen.get("name"),
-        "class_names": [],
-    }
-    return create_run(backbone, config)
-
-
-def _flags(chosen: Mapping[str, Any]) -> list[str]:
-    # `--name=-x`, not `--name -x`: a value may begin with a dash.
-    return [
-        f"--{key.replace('_', '-')}" + ("" if value is True else f"={value}")
-        for key, value in chosen.items()
-    ]
-
-
-def _start(run: Run, arguments: Sequence[str]) -> Run:
-    try:
-        with open(run.folder / LOG, "ab") as log:
-            said = " ".join(["python", "-m", "engine", *arguments])
-            log.write(time.strftime("%Y-%m-%d %H:%M:%S  ").encode())
-            log.write(said.encode("utf-8", "backslashreplace") + b"\n")
-            log.flush()
-            start_command(arguments, lambda code: _ended(run, code), out=log, err=log)
-    except (OSError, ValueError) as error:
-        reason = f"the process could not be started ({error})."
-        run.set_status("failed", message=f"The fit failed: {reason}")
-        raise UserError(f"{run.name}: {reason}") from error
-    return run
 
 
 def _ended(run: Run, code: int) -> None:

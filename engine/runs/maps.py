@@ -123,8 +123,12 @@ def told(run: Run, method: str, stage: str, done: int, total: int) -> None:
     write_json(_status(run, method), {"stage": stage, "done": done, "total": total})
 
 
-def start_map(run: Run, method: str) -> None:
-    """Start ``python -m engine embed`` for a run, unless one is at it; returns at once.
+def start_map(run: Run, method: str, arguments: Sequence[str]) -> None:
+    """Start the command that makes a map, unless it exists or is being made; returns at once.
+
+    Parameters
+    ----------
+    arguments : of ``python -m engine``
 
     Raises
     ------
@@ -134,7 +138,6 @@ def start_map(run: Run, method: str) -> None:
     if map_progress(run, method).state in ("running", "done"):
         return
     write_json(_status(run, method), {"started": time.time()})
-    arguments = ["embed", run.name, "--method", method, "--json"]
     try:
         start_command(arguments, lambda code: _ended(run, method, code))
     except OSError as error:

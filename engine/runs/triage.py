@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,8 +70,12 @@ def making_triage(run: Run) -> Iterator[None]:
         yield
 
 
-def start_triage(run: Run) -> None:
-    """Start ``python -m engine triage`` for a run, unless one is at it; returns at once.
+def start_triage(run: Run, arguments: Sequence[str]) -> None:
+    """Start the command that makes the list, unless a process makes it; returns at once.
+
+    Parameters
+    ----------
+    arguments : of ``python -m engine``
 
     Raises
     ------
@@ -82,7 +86,7 @@ def start_triage(run: Run) -> None:
         return
     try:
         with open(_log(run), "wb") as log:
-            start_command(["triage", run.name, "--json"], lambda code: _ended(run, code), err=log)
+            start_command(arguments, lambda code: _ended(run, code), err=log)
     except OSError as error:
         raise UserError(f"{run.name}: triage could not be started ({error}).") from error
 

@@ -23,12 +23,12 @@ from cleanlab.filter import find_label_issues
 from sklearn.metrics import average_precision_score
 
 from engine.analysis.metrics import per_sample_log_loss
-from engine.data.demo import draw_demo
+from engine.data.demo import demo_options, draw_demo
 from engine.model.fit import fit
-from engine.model.fit_options import FitOptions, demo_options
 from engine.model.predict import open_model
 from engine.model.shards import write_shard
 from engine.model.triage import triage
+from engine.runs.fit_options import FitOptions
 from engine.runs.run import OUT_OF_FOLD, Run
 from tests.benchmarks.clocked import ROOT
 from tests.benchmarks.material import labelled_split, weights_file

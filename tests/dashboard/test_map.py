@@ -14,7 +14,7 @@ from dashboard.selection import rows as selection_rows
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.lasso import EDGE, GRID, Lasso, drawn, read_lasso
 from dashboard.selection.map_coordinates import places
-from dashboard.shared import tables
+from dashboard.shared import commands, tables
 from dashboard.views.map import data as map_data
 from engine.runs import maps
 from engine.runs.maps import save_map
@@ -38,7 +38,7 @@ def mapped(run: Run, method: str = "pca", seed: int = 0) -> Run:
 def no_process(monkeypatch):
     """Note the maps that are started instead of starting them."""
     started: list[str] = []
-    monkeypatch.setattr(maps, "start_map", lambda run, method: started.append(method))
+    monkeypatch.setattr(commands, "start_map", lambda run, method: started.append(method))
     return started
 
 

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared import commands
 from engine.data.dataset import load_dataset
 from engine.errors import UserError
 from engine.runs import jobs
+from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, create_run
 from tests.support import pages
 from tests.support.pages import assert_harmless, html
@@ -22,10 +24,10 @@ def opened(folder: Path | None = None) -> AppTest:
     return app
 
 
-def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, dict[str, Any]]]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[FitOptions]:
     """Catch what would be started."""
-    calls: list[tuple[Path, dict[str, Any]]] = []
-    monkeypatch.setattr(jobs, "start_fit", lambda data, options: calls.append((data, options)))
+    calls: list[FitOptions] = []
+    monkeypatch.setattr(commands, "start_fit", calls.append)
     return calls
 
 
@@ -110,23 +112,21 @@ def test_the_choices_become_the_options_of_fit(
     app.number_input(key="train_lr").set_value(0.01)
     app.run()
     app.button(key="train_start").click().run()
-    assert not app.exception and calls[0][0] == data
-    chosen = {key: value for key, value in calls[0][1].items() if value not in (None, "auto")}
-    assert chosen == {
+    assert not app.exception and calls[0].path == data
+    assert calls[0].changed() == {
         "backbone": "resnet18", "weights": "none", "train": "all", "sample": True,
         "name": "first try", "epochs": 2, "lr": 0.01,
     }  # fmt: skip
-    assert set(calls[0][1]) <= set(jobs.OPTIONS)
     assert app.text_input(key="train_data").value == ""  # the fit is what matters now
 
 
 def test_a_refusal_to_start_is_one_sentence(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(data: Path, options: dict[str, Any]) -> None:
+    def refuse(options: FitOptions) -> None:
         raise UserError("--backbone '<b>' is no model's name.")
 
-    monkeypatch.setattr(jobs, "start_fit", refuse)
+    monkeypatch.setattr(commands, "start_fit", refuse)
     app = opened(kaggle(tmp_path / "pets"))
     app.button(key="train_start").click().run()
     assert (

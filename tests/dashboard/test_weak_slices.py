@@ -13,7 +13,7 @@ from dashboard.selection import rows as selection_rows
 from dashboard.selection import slices as selection_slices
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.slices import Measuring
-from dashboard.shared import tables
+from dashboard.shared import commands, tables
 from dashboard.views.overview import weak_slices
 from engine.analysis.slices import cuts, slices
 from engine.data import properties
@@ -108,7 +108,7 @@ def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run,
     monkeypatch.setattr(selection_slices, "_HERE_UP_TO", 10)
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        monkeypatch.setattr(properties, "start_measuring", lambda run, split: child)
+        monkeypatch.setattr(commands, "start_measuring", lambda run, split: child)
         table = tables.table(run.name)
         found = selection_slices.found(table)
         assert found == Measuring(0, 60)
@@ -123,7 +123,7 @@ def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run,
 def test_the_child_measures_and_is_waited_for(make_run):
     run = make_run(n=40)
     ids = run.predictions().ids
-    child = properties.start_measuring(run, "valid")
+    child = commands.start_measuring(run, "valid")
     assert child.wait(60) == 0
     assert not properties.unmeasured(properties.facts_of(run, "valid", ids))
 

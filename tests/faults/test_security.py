@@ -20,11 +20,11 @@ from streamlit.testing.v1 import AppTest
 from websockets.exceptions import InvalidStatus
 
 from dashboard.gallery import tiles
-from dashboard.shared import thumbnails
+from dashboard.shared import commands, thumbnails
 from dashboard.shared.tables import table
 from dashboard.views.train import form as train_form
 from engine.data.import_predictions import import_run
-from engine.runs import jobs
+from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, create_run, list_runs
 from tests.conftest import ROOT
 from tests.support.client import Session
@@ -316,8 +316,8 @@ def test_what_lies_outside_the_roots_is_refused(what: str, roots: Path, workspac
 def test_weights_outside_the_roots_are_refused(
     roots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Any] = []
-    monkeypatch.setattr(jobs, "start_fit", lambda *arguments: started.append(arguments))
+    started: list[FitOptions] = []
+    monkeypatch.setattr(commands, "start_fit", started.append)
     chosen = {"weights": str(put(roots / "weights.pth", b"x"))}
     monkeypatch.setattr(train_form, "choices", lambda looked: chosen)
     app = train_page(str(roots / "allowed" / "data"))

@@ -126,7 +126,7 @@ def test_where_a_map_stands(tmp_path):
 def test_a_process_is_started_once_and_leaves_a_word(tmp_path, monkeypatch, workspace):
     monkeypatch.setattr("engine.runs.background.sys.executable", "false")
     run = Run(tmp_path)
-    start_map(run, "tsne")
+    start_map(run, "tsne", ["embed", run.name])
     deadline = time.monotonic() + 60
     while map_progress(run, "tsne").state != "failed" and time.monotonic() < deadline:
         time.sleep(0.02)

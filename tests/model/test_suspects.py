@@ -123,7 +123,7 @@ def test_a_run_without_a_model_or_a_list_is_refused_by_name(fitted, tmp_path):
 def test_in_a_process_of_its_own_it_says_why_it_failed(fitted, tmp_path):
     imported = create_run("imported", {"class_names": ["cat", "dog"], "root": str(tmp_path)})
     assert triage_state(imported) == ("none", "")
-    start_triage(imported)
+    start_triage(imported, ["triage", imported.name])
     assert triage_state(imported)[0] == "running"
     _wait(imported)
     state, message = triage_state(imported)

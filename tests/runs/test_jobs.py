@@ -13,6 +13,7 @@ import pytest
 from engine.errors import UserError
 from engine.runs import background, jobs
 from engine.runs.files import write_json
+from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, create_run
 
 # A stand-in for the engine: takes the run's lock, says where it is, looks for `cancel`.
@@ -57,12 +58,18 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def start(options: FitOptions) -> Run:
+    run = jobs.queue_fit(options)
+    jobs.start_job(run, ["fit", *options.arguments(), "--into", run.name, "--json"])
+    return run
+
+
 def state(run: Run) -> str:
     return jobs.progress_of(run).state
 
 
 def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker: Path) -> None:
-    run = jobs.start_fit(Path("/images"), {"backbone": "resnet18", "name": "-x <b>"})
+    run = start(FitOptions("/images", backbone="resnet18", name="-x <b>"))
     assert state(run) in ("queued", "running")
     assert run.config["request"] == {"backbone": "resnet18", "name": "-x <b>"}
     assert run.config["data"] == "/images" and run.config["name"] == "-x <b>"
@@ -80,7 +87,7 @@ def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker:
 
 
 def test_a_killed_worker_is_lost_and_leaves_no_zombie(worker: Path) -> None:
-    run = jobs.start_fit(Path("/images"), {})
+    run = start(FitOptions("/images"))
     until(lambda: state(run) == "running")
     pid = int(run.status["pid"])
     os.kill(pid, signal.SIGKILL)
@@ -94,9 +101,10 @@ def test_a_killed_worker_is_lost_and_leaves_no_zombie(worker: Path) -> None:
 def test_a_worker_outlives_the_process_that_started_it(worker: Path) -> None:
     started = subprocess.run(
         [sys.executable, "-c",
-         "import sys; from pathlib import Path; from engine.runs import background, jobs; "
+         "from pathlib import Path; from engine.runs import background; "
+         "from engine.runs.fit_options import FitOptions; from tests.runs.test_jobs import start; "
          f"background._ROOT = Path({str(worker.parent)!r}); "
-         "print(jobs.start_fit(Path('/images'), {}).name)"],
+         "print(start(FitOptions('/images')).name)"],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     run = next(run for run in jobs.running_jobs() if run.name == started.stdout.strip())
@@ -109,41 +117,23 @@ def test_a_child_that_dies_before_its_first_word_has_failed_with_its_last_line(
     worker: Path,
 ) -> None:
     (worker / "__main__.py").write_text("raise SystemExit('no such option: --x')")
-    run = jobs.start_fit(Path("/images"), {})
+    run = start(FitOptions("/images"))
     until(lambda: state(run) == "failed")
     assert jobs.progress_of(run).message == "no such option: --x"
 
 
 def test_a_fit_of_nothing_fails_in_one_sentence(home: Path) -> None:
-    run = jobs.start_fit(home / "nowhere", {"weights": "none", "backbone": "squeezenet1_1"})
+    run = start(FitOptions(home / "nowhere", backbone="squeezenet1_1", weights="none"))
     until(lambda: state(run) == "failed", 120)
     message = jobs.progress_of(run).message
     assert str(home / "nowhere") in message and "Traceback" not in message
 
 
-def test_the_demo_is_started_once(worker: Path) -> None:
-    run = jobs.start_demo()
-    until(lambda: state(run) == "running")
-    assert jobs.start_demo() == run
-    assert "demo" in jobs.last_log_lines(run)[0] and "--fit" in jobs.last_log_lines(run)[0]
-    jobs.cancel(run)
-    until(lambda: state(run) == "cancelled")
-
-
 @pytest.mark.parametrize("name", ["../../etc", "a b", "x" * 61, "-x", "a/b"])
 def test_a_backbone_that_is_no_name_makes_no_folder(home: Path, name: str) -> None:
     with pytest.raises(UserError, match="--backbone"):
-        jobs.start_fit(home, {"backbone": name})
+        start(FitOptions(home, backbone=name))
     assert not (home / "workspace").exists()
-
-
-def test_an_option_that_fit_does_not_have_is_an_error(home: Path) -> None:
-    with pytest.raises(ValueError, match="epoch_count"):
-        jobs.start_fit(home, {"epoch_count": 3})
-
-
-def test_a_flag_and_a_default_become_arguments_of_fit() -> None:
-    assert jobs._flags({"sample": True, "batch_size": 8}) == ["--sample", "--batch-size=8"]
 
 
 def test_progress_survives_a_status_that_makes_no_sense(home: Path) -> None:

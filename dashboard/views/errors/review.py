@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,15 @@ import streamlit as st
 from dashboard.review import verdicts as data
 from dashboard.selection import image_filter as address
 from dashboard.selection.image_filter import JUDGED, REVIEWS, SUSPECTS, ImageFilter
-from dashboard.shared import browser_sync, tables
+from dashboard.shared import browser_sync, commands, tables
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.shell import refusals
 from engine.errors import UserError
-from engine.runs import jobs
+from engine.runs.fit_options import FIT_OPTIONS, FitOptions
 from engine.runs.run import Run, open_run
-from engine.runs.triage import start_triage, triage_path, triage_state
+from engine.runs.triage import triage_path, triage_state
 from engine.runs.verdicts import Verdict, amended, default_reviewer, say, take_back
-
-_REFIT = (
-    "backbone", "train", "epochs", "batch_size", "lr", "image_size", "sample", "seed", "device",
-    "precision", "folds",
-)  # fmt: skip
 
 
 def said(table: Table, widget: str) -> None:
@@ -135,16 +129,16 @@ def _start(run: Run) -> None:
     browser_sync.changed()
     with refusals():
         triage_path(run).unlink(missing_ok=True)  # what is shown is what is being made
-        start_triage(run)
+        commands.start_triage(run)
 
 
 def _refit(run: Run) -> None:
     config = run.config
-    options = {key: config.get(key) for key in _REFIT}
+    options = {option.name: config.get(option.name) for option in FIT_OPTIONS}
     options |= {"weights": config["weights"]["source"], "valid": config.get("held_out")}
     title = str(config.get("name") or "").removesuffix(" with verdicts")
     options |= {"verdicts": True, "name": f"{title} with verdicts".strip()}
     browser_sync.changed()
     with refusals():
-        jobs.start_fit(Path(config["data"]), options)
+        commands.start_fit(FitOptions.chosen(config["data"], options))
         st.session_state["refit_started"] = True

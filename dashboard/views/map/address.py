@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.selection.lasso import Lasso, drawn, read_lasso
+from dashboard.shared import commands
 from dashboard.shared.browser_sync import changed, key, put, sent
 from engine.runs import maps
 from engine.runs.run import Run
@@ -69,7 +70,7 @@ def clear() -> None:
 
 def try_again(run: Run, method: str) -> None:
     """Start a map that failed once more (a callback)."""
-    maps.start_map(run, method)
+    commands.start_map(run, method)
 
 
 def is_row(value: Any, n: int) -> bool:

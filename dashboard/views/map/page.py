@@ -14,7 +14,7 @@ from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.lasso import Lasso
-from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared import browser_sync, commands, tables, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.shell import refusals
@@ -83,7 +83,7 @@ def made(run: Run, method: str, wanted: str) -> None:
     if stand.state == "done":
         return
     if stand.state == "none":
-        maps.start_map(run, method)
+        commands.start_map(run, method)
     if stand.state == "failed":
         with st.container(horizontal=True, vertical_alignment="center", key="map_failed"):
             said = f"The {NAMES[method]} map could not be made: {stand.message}"

@@ -12,7 +12,7 @@ from dashboard.selection import image_filter as address
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
 from dashboard.selection.image_filter import ImageFilter
-from dashboard.shared import browser_sync, thumbnails
+from dashboard.shared import browser_sync, commands, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.views.errors import review as review_panel
@@ -205,14 +205,8 @@ def empty() -> None:
         st.header("Look again at what a model gets wrong", anchor=False)
         st.markdown("There is no finished run yet. The demo draws its own images and learns them.")
         if st.button("Start the demo", type="primary", icon=":material/play_arrow:"):
-            start_demo()
+            commands.start_demo()
             st.switch_page("views/train/page.py")
-
-
-def start_demo() -> None:
-    from engine.runs.jobs import start_demo as start  # only who asks for it pays for it
-
-    start()
 
 
 FIGURES = {

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.views.train.data import DatasetPreview
+from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS, HEAD_LR, FitOption
 
 BACKBONES = {
     "vgg16": "the usual one, large",
@@ -24,6 +26,12 @@ BACKBONES = {
 }
 WEIGHTS = {"default": "published weights", "none": "no weights, from nothing"}
 TRAIN = {"head": "The last layer", "all": "The whole network"}
+_OF_THEIR_OWN = ("backbone", "weights", "train", "name", "sample", "folds")  # widgets
+_USUAL = {
+    "head": {"epochs": "30 or more", "lr": f"{HEAD_LR:g}", "image_size": "the weights' own"},
+    "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "the weights' own"},
+}
+_IN_A_ROW = 4
 
 
 def choices(preview: DatasetPreview) -> dict[str, Any]:
@@ -74,53 +82,53 @@ def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
 
 
 def _advanced(preview: DatasetPreview, train: str) -> dict[str, Any]:
-    columns = st.columns(4, gap="medium")
-    usual = {"head": ("30 or more", "0.003"), "all": ("10", "0.0001")}[train]
-    values: dict[str, Any] = {
-        "epochs": columns[0].number_input(
-            "Epochs", 1, 10_000, None, key="train_epochs", placeholder=usual[0],
-            help="Passes over the training images.",
-        ),
-        "lr": columns[1].number_input(
-            "Learning rate", 1e-7, 10.0, None, format="%.2g", key="train_lr",
-            placeholder=usual[1], help="The highest it reaches; too high and the loss jumps.",
-        ),
-        "batch_size": columns[2].number_input(
-            "Batch size", 1, 65_536, None, key="train_batch_size", placeholder="64",
-            help="Images a step; smaller when memory runs out.",
-        ),
-        "image_size": columns[3].number_input(
-            "Image size", 32, 1024, None, key="train_image_size", placeholder="the weights' own",
-            help="Side of the square that the network sees, in pixels.",
-        ),
-    }  # fmt: skip
-    columns = st.columns(4, gap="medium")
-    values["valid"] = columns[0].number_input(
-        "Valid images", 1, max(len(preview.dataset.images) - 1, 1), None, key="train_valid",
-        placeholder="the usual split", disabled=preview.valid_given,
-        help="Labelled images held out to judge by.",
-    )  # fmt: skip
-    values["seed"] = columns[1].number_input(
-        "Seed",
-        0,
-        2**31 - 1,
-        None,
-        key="train_seed",
-        placeholder="0",
-        help="Another seed makes another split and another beginning.",
-    )
-    values["device"] = columns[2].selectbox(
-        "Device",
-        ["auto", "cpu", "cuda", "mps"],
-        key="train_device",
-        help="auto takes the GPU where there is one.",
-    )
-    values["precision"] = columns[3].selectbox(
-        "Precision",
-        ["auto", "float32", "bfloat16", "float16"],
-        key="train_precision",
-        help="Half precision is quicker and changes probabilities a little.",
-    )
-    if preview.valid_given:
-        values["valid"] = None
+    """Show a widget for each option that has none of its own above."""
+    options = [o for o in FIT_OPTIONS if o.on_page and o.name not in _OF_THEIR_OWN]
+    values: dict[str, Any] = {}
+    for start in range(0, len(options), _IN_A_ROW):
+        columns = st.columns(_IN_A_ROW, gap="medium")
+        for column, option in zip(columns, options[start : start + _IN_A_ROW], strict=False):
+            if option.name == "valid":
+                values["valid"] = _valid(column, option, preview)
+            else:
+                default = "" if option.default is None else str(option.default)
+                usual = _USUAL[train].get(option.name, default)
+                values[option.name] = _widget(column, option, usual)
     return values
+
+
+def _widget(column: DeltaGenerator, option: FitOption, usual: str) -> Any:
+    """Show the widget that suits an option; returns its value, None where it is left empty."""
+    label, key, help = option.label, f"train_{option.name}", option.help
+    if option.choices:
+        return column.selectbox(label, option.choices, key=key, help=help)
+    if option.kind is bool:
+        return column.toggle(label, key=key, help=help)
+    if option.kind is int:
+        least, most = (
+            int(each) if each is not None else None for each in (option.least, option.most)
+        )
+        return column.number_input(
+            label, least, most, None, 1, placeholder=usual, key=key, help=help
+        )
+    if option.kind is float:
+        return column.number_input(
+            label,
+            option.least,
+            option.most,
+            None,
+            format="%.2g",
+            placeholder=usual,
+            key=key,
+            help=help,
+        )
+    return column.text_input(label, placeholder=usual, key=key, help=help)
+
+
+def _valid(column: DeltaGenerator, option: FitOption, preview: DatasetPreview) -> int | None:
+    """Ask for the number of validation images, unless the data have some of their own."""
+    n: int | None = column.number_input(
+        option.label, 1, max(len(preview.dataset.images) - 1, 1), None, key="train_valid",
+        placeholder="the usual split", disabled=preview.valid_given, help=option.help,
+    )  # fmt: skip
+    return None if preview.valid_given else n

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from dashboard.security import check_readable
-from dashboard.shared import html, thumbnails
+from dashboard.shared import commands, html, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.train import data as train_data
@@ -18,7 +17,7 @@ from dashboard.views.train import jobs as train_jobs
 from dashboard.views.train.data import DatasetPreview
 from dashboard.views.train.text import image_grid
 from engine.errors import UserError
-from engine.runs import jobs
+from engine.runs.fit_options import FitOptions
 
 SAMPLES = 24
 DATA, RECENT, STARTED = "train_data", "train_recent", "train_started"
@@ -41,7 +40,7 @@ def page() -> None:
         put_aside(preview)
     with right:
         sample_grid(preview)
-    start(data, form.choices(preview))
+    start(FitOptions.chosen(data, form.choices(preview)))
 
 
 def choose_data() -> Path | None:
@@ -153,12 +152,12 @@ def put_aside(preview: DatasetPreview) -> None:
         st.caption("Every file can be read, and no image is in two splits or under two labels.")
 
 
-def start(data: Path, options: dict[str, Any]) -> None:
+def start(options: FitOptions) -> None:
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train_start"):
         try:
-            if options["weights"] not in form.WEIGHTS:
-                check_readable(Path(os.path.expanduser(options["weights"])).absolute())
-            jobs.start_fit(data, options)
+            if options.weights not in form.WEIGHTS:
+                check_readable(Path(os.path.expanduser(options.weights)).absolute())
+            commands.start_fit(options)
         except UserError as error:
             st.error(literal(str(error)), icon=":material/error:")
             return

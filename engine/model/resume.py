@@ -1,0 +1,71 @@
+"""The config of a fit, which says what makes two fits the same, and earlier runs found by it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from engine.data.dataset import Dataset
+from engine.errors import UserError
+from engine.model.device import Device
+from engine.model.preprocessing import Preprocessing
+from engine.model.weights import Weights
+from engine.runs.fit_options import FitOptions
+from engine.runs.run import Run, list_runs
+
+
+def plan(
+    options: FitOptions, dataset: Dataset, weights: Weights, steps: Preprocessing, device: Device
+) -> dict[str, Any]:
+    """Return every choice needed to repeat the run; ``key`` is the same for the same fit."""
+    choices = options.key_values()
+    inputs = {
+        "weights": {"source": weights.source, "sha256": weights.sha256},
+        "preprocessing": asdict(steps),
+        "device": device.name,
+        "precision": device.precision,
+        "fingerprint": dataset.fingerprint,
+        "class_names": list(dataset.class_names),
+    }
+    return {
+        **choices,
+        **inputs,
+        "key": _hash({**choices, **inputs}),
+        "inputs_key": _hash({"backbone": options.backbone, "seed": options.seed, **inputs}),
+        "name": options.name,
+        "positive": None,
+        "held_out": options.valid,  # the scores take the name "valid"
+        "data": str(options.path.absolute()),
+        "root": str(dataset.root),
+    }
+
+
+def _hash(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def known_l2(run: Run) -> float | None:
+    """Return the penalty that an earlier run chose from the same features, labels and seed."""
+    inputs = run.config["inputs_key"]
+    for other in list_runs():
+        try:
+            config = other.config
+        except UserError:
+            continue
+        if config.get("inputs_key") == inputs and "l2" in config:
+            return float(config["l2"])
+    return None
+
+
+def interrupted(key: str) -> Run | None:
+    """Find a run of the same fit that did not finish and that no process is writing."""
+    for run in list_runs():
+        try:
+            unfinished = run.status["state"] in ("lost", "cancelled", "failed")
+            if unfinished and run.config.get("key") == key:
+                return run
+        except UserError:
+            continue
+    return None

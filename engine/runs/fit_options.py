@@ -1,0 +1,240 @@
+"""The options of a fit: one table for the command line, the Train page, jobs and refits.
+
+A new option is one field of :class:`FitOptions` and the code that uses it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+from engine.errors import UserError
+
+HEAD_EPOCHS, HEAD_STEPS, HEAD_LR = 30, 600, 3e-3  # at least so many epochs and steps
+ALL_EPOCHS, ALL_LR, ALL_LR_FROM_NOTHING = 10, 1e-4, 3e-3
+
+
+@dataclass(frozen=True)
+class FitOption:
+    """One option of a fit: a row of the table.
+
+    Attributes
+    ----------
+    label : its name on the Train page
+    help : what it decides, for ``--help`` and the Train page
+    choices : the values that it may have, () for any
+    least, most : the range of a number, both included
+    in_key : whether fits that differ in it are different fits, so that one cannot resume another
+    about_data : whether it decides how the data are read (``inspect`` takes these options too)
+    on_page : whether the Train page offers it
+    name, kind, default : as in :class:`FitOptions`; kind is str, int, float, bool or Path
+    """
+
+    label: str
+    help: str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    in_key: bool = True
+    about_data: bool = False
+    on_page: bool = True
+    name: str = ""
+    kind: type = str
+    default: Any = None
+
+    @property
+    def flag(self) -> str:
+        """Return the option as the command line has it."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def check(self, value: Any) -> None:
+        """Refuse a value that is none of the choices, or out of range.
+
+        Raises
+        ------
+        UserError
+            When it is.
+        """
+        if value is None:
+            return
+        if self.choices and value not in self.choices:
+            known = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+            raise UserError(f"{self.flag} {value} is unknown; choose {known}.")
+        least, most = self.least, self.most
+        if least is not None and most is not None and not least <= value <= most:
+            raise UserError(f"{self.flag} {value} must lie between {least:,} and {most:,}.")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """The options of a fit; None means the default that suits the others.
+
+    Examples
+    --------
+    >>> FitOptions("photos", backbone="resnet18", sample=True).arguments()
+    ['photos', '--backbone=resnet18', '--sample']
+    """
+
+    data: str | PathLike[str]
+    backbone: Annotated[str, FitOption("Network", "Any torchvision classifier.")] = "vgg16"
+    weights: Annotated[
+        str,
+        FitOption("Initial weights", "default (torchvision's), none, or a weights file."),
+    ] = "default"
+    train: Annotated[
+        str,
+        FitOption(
+            "Train",
+            "The last layer on cached features (head), or the whole network (all).",
+            choices=("head", "all"),
+        ),
+    ] = "head"
+    epochs: Annotated[
+        int | None,
+        FitOption(
+            "Epochs",
+            "Passes over the training images; 30 or more for head, 10 for all.",
+            least=1,
+            most=1_000_000,
+        ),
+    ] = None
+    batch_size: Annotated[
+        int, FitOption("Batch size", "Images in a training step.", least=1, most=65_536)
+    ] = 64
+    lr: Annotated[
+        float | None,
+        FitOption("Learning rate", "Peak learning rate.", least=1e-7, most=1000),
+    ] = None
+    image_size: Annotated[
+        int | None,
+        FitOption(
+            "Image size",
+            "Side of the square that the network sees, in pixels; the weights' own.",
+            least=32,
+            most=1024,
+        ),
+    ] = None
+    valid: Annotated[
+        int | None,
+        FitOption(
+            "Validation images",
+            "Labelled images held out to score the fit; 2,000, or 20 % of fewer than 10,000.",
+        ),
+    ] = None
+    sample: Annotated[
+        bool, FitOption("Quick test run", "Use only 200 training and 50 validation images.")
+    ] = False
+    seed: Annotated[
+        int, FitOption("Seed", "Decides the split and the training.", least=0, most=2**31 - 1)
+    ] = 0
+    folds: Annotated[
+        int | None,
+        FitOption(
+            "Folds",
+            "Also predict all labelled images out of fold, by this number of heads.",
+            least=2,
+            most=20,
+        ),
+    ] = None
+    verdicts: Annotated[
+        bool,
+        FitOption("Verdicts", "Change or leave out labels as the verdicts say.", on_page=False),
+    ] = False
+    device: Annotated[
+        str,
+        FitOption(
+            "Device",
+            "Where the network runs; auto uses a GPU where there is one.",
+            choices=("auto", "cpu", "cuda", "mps"),
+        ),
+    ] = "auto"
+    precision: Annotated[
+        str,
+        FitOption(
+            "Precision",
+            "Half precision is faster and changes probabilities a little.",
+            choices=("auto", "float32", "bfloat16", "float16"),
+        ),
+    ] = "auto"
+    name: Annotated[str | None, FitOption("Name", "Display name of the run.", in_key=False)] = None
+
+    @classmethod
+    def chosen(cls, data: str | PathLike[str], values: Mapping[str, Any]) -> FitOptions:
+        """Return options from a form's values, where None and '' mean the default.
+
+        Raises
+        ------
+        TypeError
+            When there is no option of such a name.
+        """
+        return cls(data, **{key: each for key, each in values.items() if each not in (None, "")})
+
+    @property
+    def path(self) -> Path:
+        """Return where the data are."""
+        return Path(self.data)
+
+    def changed(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults, by name."""
+        values = {option.name: getattr(self, option.name) for option in FIT_OPTIONS}
+        return {o.name: values[o.name] for o in FIT_OPTIONS if values[o.name] != o.default}
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of the command ``fit`` that give these options."""
+        # `--name=-x`, not `--name -x`: a value may begin with a dash.
+        changed = self.changed()
+        flags = [
+            option.flag + ("" if option.kind is bool else f"={changed[option.name]}")
+            for option in FIT_OPTIONS
+            if option.name in changed
+        ]
+        return [str(self.data), *flags]
+
+    def key_values(self) -> dict[str, Any]:
+        """Return the options by which an interrupted fit is recognised, by name."""
+        return {o.name: getattr(self, o.name) for o in FIT_OPTIONS if o.in_key}
+
+    def checked(self) -> FitOptions:
+        """Return the options with the learning rate filled in.
+
+        Raises
+        ------
+        UserError
+            When a value is impossible; the option is named.
+        """
+        for option in FIT_OPTIONS:
+            option.check(getattr(self, option.name))
+        if self.folds and self.train == "all":
+            raise UserError("--folds goes with --train head only; leave one of them out.")
+        lr = HEAD_LR
+        if self.train == "all":
+            lr = ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR
+        return replace(self, lr=self.lr or lr)
+
+    def with_epochs(self, n_train: int) -> FitOptions:
+        """Return the options with the default number of epochs for this many training images."""
+        if self.epochs:
+            return self
+        if self.train == "all":
+            return replace(self, epochs=ALL_EPOCHS)
+        steps = math.ceil(n_train / self.batch_size)
+        return replace(self, epochs=max(HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps)))
+
+
+def _table() -> tuple[FitOption, ...]:
+    hints = get_type_hints(FitOptions, include_extras=True)
+    rows = []
+    for field in fields(FitOptions):
+        if field.default is MISSING:  # the data
+            continue
+        annotated, row = get_args(hints[field.name])
+        kind = next((each for each in get_args(annotated) if each is not type(None)), annotated)
+        rows.append(replace(row, name=field.name, kind=kind, default=field.default))
+    return tuple(rows)
+
+
+FIT_OPTIONS = _table()
