@@ -104,23 +104,11 @@ def _widget(column: DeltaGenerator, option: FitOption, usual: str) -> Any:
         return column.selectbox(label, option.choices, key=key, help=help)
     if option.kind is bool:
         return column.toggle(label, key=key, help=help)
-    if option.kind is int:
-        least, most = (
-            int(each) if each is not None else None for each in (option.least, option.most)
-        )
+    if option.kind in (int, float):
+        least, most = (None if n is None else option.kind(n) for n in (option.least, option.most))
+        form = "%d" if option.kind is int else "%.2g"
         return column.number_input(
-            label, least, most, None, 1, placeholder=usual, key=key, help=help
-        )
-    if option.kind is float:
-        return column.number_input(
-            label,
-            option.least,
-            option.most,
-            None,
-            format="%.2g",
-            placeholder=usual,
-            key=key,
-            help=help,
+            label, least, most, None, format=form, placeholder=usual, key=key, help=help
         )
     return column.text_input(label, placeholder=usual, key=key, help=help)
 
