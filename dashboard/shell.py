@@ -1,4 +1,4 @@
-"""What stands around every page: settings, styles, the run picker, refusals in one sentence."""
+"""What stands around every page: settings, styles, the run picker, errors in one sentence."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboard.selection import image_filter as address
-from dashboard.shared import browser_sync, tables
+from dashboard.selection.image_filter import forget_filter
+from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
+from dashboard.shared import tables
+from dashboard.shared.browser_sync import note_redraw, widget_key
 from dashboard.shared.escape import literal
 from engine.errors import UserError
 
 # Tabular figures everywhere; a calm width; no jump when the scroll bar comes.
 # A Material icon here would be fetched from another host.
+_PAGE, _ARRIVED = "shown_page", "just_arrived"
 _ICON = Path(__file__).with_name("icon.svg")
 _STYLE = """<style>
 .stApp {font-variant-numeric: tabular-nums lining-nums;}
@@ -53,16 +56,16 @@ def show(pages: Sequence[Page]) -> None:
     st.set_page_config(page_title="Second Look", page_icon=str(_ICON), layout="wide")
     st.html(_STYLE)
     page = st.navigation(list(pages), position="top")
-    address.page_shown(page.title)
-    with refusals():
+    _note_page(page.title)
+    with show_user_errors():
         pick_run()
         page.run()
     _settle()
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """Show a refusal as its sentence; for the page, and for each fragment that runs alone."""
+def show_user_errors() -> Iterator[None]:
+    """Show a user error as its sentence; for the page, and for each fragment that runs alone."""
     try:
         yield
     except UserError as error:
@@ -78,21 +81,36 @@ def pick_run() -> None:
     """Show the run picker, when there is a finished run to pick."""
     runs = [run for run in tables.summaries() if run.state == "done"]
     names = [run.name for run in runs]
-    chosen = address.sync_run(names)
-    if chosen is None:
+    if select_run(names) is None:
         return
-    said = Counter(run.line for run in runs)
+    count = Counter(run.line for run in runs)
     lines = {
-        run.name: run.line if said[run.line] == 1 else f"{run.line}  ·  {run.name}" for run in runs
+        run.name: run.line if count[run.line] == 1 else f"{run.line}  ·  {run.name}" for run in runs
     }
     st.selectbox(
         "Run",
         names,
-        key=browser_sync.key(address.RUN_WIDGET),
+        key=widget_key(RUN_WIDGET),
         format_func=lines.__getitem__,
-        on_change=address.run_picked,
+        on_change=_run_picked,
         label_visibility="collapsed",
     )
+
+
+def just_arrived() -> bool:
+    """Tell, once, whether the person has come from another page."""
+    return bool(st.session_state.pop(_ARRIVED, False))
+
+
+def _note_page(title: str) -> None:
+    note_redraw()
+    st.session_state[_ARRIVED] = st.session_state.get(_PAGE) != title
+    st.session_state[_PAGE] = title
+
+
+def _run_picked() -> None:
+    forget_filter()  # another run starts unfiltered
+    run_picked()
 
 
 @st.cache_resource

@@ -1,40 +1,33 @@
-// Text reaches the page by textContent and image sources are data URIs made by the server.
-const SHAPES = { wrong: "M1.5 1.5l7 7M8.5 1.5l-7 7", right: "M1 5.5l3 3 5-7", unlabelled: "M1 5h8" };
-const WORDS = { wrong: "wrong", right: "right", unlabelled: "no label" };
+const SHAPES = {
+  incorrect: "M1.5 1.5l7 7M8.5 1.5l-7 7", correct: "M1 5.5l3 3 5-7", unlabelled: "M1 5h8",
+};
+const WORDS = { incorrect: "wrong", correct: "right", unlabelled: "no label" };
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function mark(verdict) {
+function mark(outcome) {
   const box = element("span", "mark");
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 10 10");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", SHAPES[verdict]);
+  path.setAttribute("d", SHAPES[outcome]);
   svg.append(path);
-  box.append(svg, element("span", "", WORDS[verdict]));
+  box.append(svg, element("span", "", WORDS[outcome]));
   return box;
 }
 
-function figure(name, value) {
+function lineOf(name, value) {
   const line = element("div", "line");
   line.append(element("span", "names", name), element("span", "figure", value));
   return line;
 }
 
 function tileOf(tile, decoded) {
-  const button = element("button", `tile ${tile.verdict}`);
-  button.type = "button";
+  const button = buttonOf(undefined, null, `tile ${tile.outcome}`);
   button.dataset.id = tile.id;
   button.tabIndex = -1;
   button.title = tile.id;
-  const told = tile.verdict === "unlabelled" ? `predicted ${tile.predicted}`
+  const labels = tile.outcome === "unlabelled" ? `predicted ${tile.predicted}`
     : `true ${tile.true}, predicted ${tile.predicted}, loss ${tile.loss}`;
-  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.verdict]}, ${told}, ${tile.pName} ${tile.p}${tile.said ? `, said to be: ${tile.said}` : ""}`);
+  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.outcome]}, ${labels}, ${tile.pName} ${tile.p}${tile.verdict ? `, said to be: ${tile.verdict}` : ""}`);
   const frame = element("div", "frame");
   if (tile.src) {
     const image = decoded ?? element("img");
@@ -46,17 +39,17 @@ function tileOf(tile, decoded) {
     else image.src = tile.src;
     frame.append(image);
   } else {
-    frame.append(element("span", "lost", "cannot be read"));
+    frame.append(element("span", "unreadable", "cannot be read"));
   }
-  frame.append(mark(tile.verdict));
-  if (tile.said) frame.append(element("span", "said", tile.said));
+  frame.append(mark(tile.outcome));
+  if (tile.verdict) frame.append(element("span", "verdict", tile.verdict));
   const names = element("span", "names");
-  if (tile.verdict === "wrong") names.append(element("span", "", tile.true), " → ", element("b", "", tile.predicted));
+  if (tile.outcome === "incorrect") names.append(element("span", "", tile.true), " → ", element("b", "", tile.predicted));
   else names.append(element("b", "", tile.predicted));
   const first = element("div", "line");
   first.append(names);
-  button.append(frame, first, figure(tile.pName, tile.p));
-  if (tile.loss) button.append(figure("loss", tile.loss));
+  button.append(frame, first, lineOf(tile.pName, tile.p));
+  if (tile.loss) button.append(lineOf("loss", tile.loss));
   return button;
 }
 
@@ -69,15 +62,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     : JSON.stringify(grid.shown) === JSON.stringify(data));
   if (!same) {
     grid.classList.toggle("strip", data.strip);
-    grid.setAttribute("role", "group");
-    grid.setAttribute("aria-label", "Images; arrow keys move, Enter opens");
+    nameGroup(grid, "Images; arrow keys move, Enter opens");
     show(data);
   }
   if (data.turns.join() !== turns.words) {
     turns.words = data.turns.join();
     turns.replaceChildren(...[-1, 1].flatMap((step, i) => {
       if (!data.turns[i]) return [];
-      const button = element("button", "", data.turns[i]);
+      const button = buttonOf(data.turns[i]);
       button.dataset.step = step;
       return [button];
     }));
@@ -97,20 +89,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function focusOn(id) {
     const tile = tiles().find((t) => t.dataset.id === id);
     if (!tile) return false;
-    move(tile);
+    moveFocus(tiles(), tile);
     return true;
-  }
-  function move(tile) {
-    for (const other of tiles()) other.tabIndex = other === tile ? 0 : -1;
-    tile.focus();
   }
   function turn(step) {
     if (data.turns[step < 0 ? 0 : 1]) {
-      // The next page is here already as a rule: it is shown at once, and the server told.
+      // The next page is here already as a rule: it is shown at once, and the server is told.
       const known = step > 0 && grid.shown.page === data.page
-        && window.secondLookAhead?.get(data.following);
+        && window.secondLookPrefetched?.get(data.following);
       if (known) {
-        window.secondLookAhead.delete(data.following);
+        window.secondLookPrefetched.delete(data.following);
         show({ page: data.following, tiles: known.tiles }, known.images);
       }
       setTriggerValue("turn", step);
@@ -121,7 +109,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   grid.onclick = (event) => {
     const tile = event.target.closest(".tile");
     if (!tile) return;
-    move(tile);
+    moveFocus(tiles(), tile);
     setTriggerValue("open", tile.dataset.id);
   };
   turns.onclick = (event) => {
@@ -142,15 +130,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (event.key === "PageDown") turn(1);
     else if (event.key === "PageUp") turn(-1);
     else if (to === undefined) return;
-    else if (all[to]) move(all[to]);
+    else if (all[to]) moveFocus(all, all[to]);
     event.preventDefault();
   };
 
-  // The large view tells which image was looked at last; focus goes back to it.
+  // The viewer tells which image was looked at last; focus goes back to it.
   const closed = (event) => {
     if (!focusOn(event.detail)) grid.wanted = event.detail;
     else grid.wanted = undefined;
   };
-  window.addEventListener("second-look-closed", closed);
-  return () => window.removeEventListener("second-look-closed", closed);
+  window.addEventListener("second-look-viewer-closed", closed);
+  return () => window.removeEventListener("second-look-viewer-closed", closed);
 }

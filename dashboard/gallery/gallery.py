@@ -25,12 +25,12 @@ def gallery(
 
     Parameters
     ----------
-    tiles : id, src, true, predicted, verdict (right, wrong, unlabelled), p and loss, all text;
-        said, what a person said of the label, '' for nothing
+    tiles : id, src, true, predicted, outcome (correct, incorrect, unlabelled), p and loss, all
+        text; verdict, what a person said of the label, '' for nothing
     key : name of the widget; ``opened`` reads the id there under ``open``
     turned : reads -1 or 1 there under ``turn``, from the buttons below or Page up and down
     turns : words on the buttons to the page before and after, '' where there is none
-    page, following : what this page and the next one are called; see `ahead`
+    page, following : what this page and the next one are called; for the prefetch
     strip : one row only
     """
     _gallery(

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.review import verdicts as review_data
+from dashboard.review.verdicts import review_of, verdict_texts
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.runs.predictions import UNKNOWN
 
 _BARS = 6
+_OUTCOMES = ("incorrect", "correct")
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -21,9 +22,9 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
     sources = thumbnails.small(images_of(table, chosen))
     ids = table.predictions.ids.take(chosen).to_pylist()
     return [
-        {"id": name, "src": source, "said": said, **_words(table, row)}
-        for name, source, said, row in zip(
-            ids, sources, review_data.said(table, chosen), chosen.tolist(), strict=True
+        {"id": name, "src": source, "verdict": verdict, **_words(table, row)}
+        for name, source, verdict, row in zip(
+            ids, sources, verdict_texts(table, chosen), chosen.tolist(), strict=True
         )
     ]
 
@@ -34,23 +35,23 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
     words, names = _words(table, row), table.predictions.class_names
     fact = tables.facts(table, order[at : at + 1]).to_pylist()[0]
     path = table.predictions.paths[row].as_py()
-    told = {
-        "wrong": f"Wrong: {words['true']}, predicted {words['predicted']}",
-        "right": f"Right: {words['true']}",
+    titles = {
+        "incorrect": f"Wrong: {words['true']}, predicted {words['predicted']}",
+        "correct": f"Right: {words['true']}",
         "unlabelled": f"No label, predicted {words['predicted']}",
     }
     return {
         "id": table.predictions.ids[row].as_py(),
         "src": thumbnails.large(images_of(table, order[at : at + 1])[0]),
         "where": f"{at + 1:,} of {len(order):,}",
-        "verdict": words["verdict"],
-        "told": told[words["verdict"]],
+        "outcome": words["outcome"],
+        "title": titles[words["outcome"]],
         "path": path,
         "size": _size(fact),
         "loss": f"Log loss of this image: {words['loss']}" if words["loss"] else "",
         "bars": _bars(table, row, names),
-        "review": review_data.review(table, row),
-        "heard": browser_sync.heard(),
+        "review": review_of(table, row),
+        "lastMessage": browser_sync.last_message(),
         "before": _id(table, order, at - 1),
         "after": _id(table, order, at + 1),
         "first": _id(table, order, 0),
@@ -86,9 +87,9 @@ def _exact(p: float) -> str:
 def _words(table: Table, row: int) -> dict[str, str]:
     names, y_true = table.predictions.class_names, int(table.predictions.y_true[row])
     y_pred = int(table.y_pred[row])
-    verdict = "unlabelled" if y_true == UNKNOWN else "right" if y_true == y_pred else "wrong"
+    outcome = "unlabelled" if y_true == UNKNOWN else _OUTCOMES[y_true == y_pred]
     return {
-        "verdict": verdict,
+        "outcome": outcome,
         "true": "" if y_true == UNKNOWN else names[y_true],
         "predicted": names[y_pred],
         "pName": table.score_name,

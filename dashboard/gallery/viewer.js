@@ -1,11 +1,3 @@
-// Text reaches the page by textContent; the one image source is a data URI made by the server.
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function barOf({ name, p, width, role }) {
   const bar = element("div", `bar ${role}`);
   const text = element("div", "text");
@@ -23,13 +15,6 @@ function barOf({ name, p, width, role }) {
 const PATIENCE = 1000; // milliseconds until an image that did not come is asked for again
 
 // What a person says of the label: a button and a key each; the server keeps it at once.
-const VERDICTS = [
-  ["l", "wrong-label", "Wrong label"], ["b", "both", "Both"], ["n", "neither", "Neither"],
-  ["h", "hard", "Hard"], ["f", "fine", "Fine"],
-];
-const CAUSES = ["occlusion", "deformation", "background-clutter", "viewpoint", "scale",
-  "illumination", "other"];
-
 function review(dialog, data, send) {
   const box = dialog.querySelector(".review");
   const now = data.review;
@@ -42,21 +27,17 @@ function review(dialog, data, send) {
     if (focused) dialog.querySelector(".close").focus();
     return;
   }
-  const say = (word) => { send({ id: data.id, ...word }); };
+  const say = (message) => { send({ id: data.id, ...message }); };
   const button = (key, text, pressed, act) => {
-    const made = element("button", "", text);
-    made.type = "button";
+    const made = buttonOf(text, act);
     made.dataset.key = key;
     made.append(element("kbd", "", key.toUpperCase()));
     if (pressed !== undefined) made.setAttribute("aria-pressed", String(pressed));
-    made.onclick = act;
     box.keys.set(key, act);
     return made;
   };
   const group = (title, ...inside) => {
-    const made = element("div", "choice");
-    made.setAttribute("role", "group");
-    made.setAttribute("aria-label", title);
+    const made = nameGroup(element("div", "choice"), title);
     made.append(...inside);
     return made;
   };
@@ -64,16 +45,16 @@ function review(dialog, data, send) {
   to.setAttribute("aria-label", "The right class");
   to.append(new Option("Truly …", ""), ...now.others.map((name) => new Option(name, name)));
   to.value = now.label;
-  to.hidden = now.others.length < 2 || now.verdict !== "wrong-label";
-  to.onchange = () => { if (to.value) say({ verdict: "wrong-label", label: to.value }); };
+  to.hidden = now.others.length < 2 || now.verdict !== WRONG;
+  to.onchange = () => { if (to.value) say({ verdict: WRONG, label: to.value }); };
   const wrong = () => {
-    if (now.others.length < 2) return say({ verdict: "wrong-label" });
+    if (now.others.length < 2) return say({ verdict: WRONG });
     to.hidden = false;
     to.focus();
   };
   const judged = VERDICTS.map(([key, verdict, text]) => button(
-    key, verdict === "wrong-label" && now.label ? `Truly ${now.label}` : text,
-    now.verdict === verdict, verdict === "wrong-label" ? wrong : () => say({ verdict }),
+    key, verdict === WRONG && now.label ? `Truly ${now.label}` : text,
+    now.verdict === verdict, verdict === WRONG ? wrong : () => say({ verdict }),
   ));
   const undo = button("u", "Undo", undefined, () => say({ undo: true }));
   undo.disabled = !now.verdict;
@@ -98,7 +79,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     dialog.leaving = last;
     dialog.image = null;
     setTriggerValue("open", "");
-    window.dispatchEvent(new CustomEvent("second-look-closed", { detail: last }));
+    window.dispatchEvent(new CustomEvent("second-look-viewer-closed", { detail: last }));
   };
   dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
   find(".close").onclick = () => dialog.close();
@@ -112,7 +93,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
       event.preventDefault();
       act();
     }
-    if (event.key.toLowerCase() === "w") dialog.toggleWhy?.();
+    if (event.key.toLowerCase() === "w") dialog.toggleExplanation?.();
     const to = { ArrowLeft: "before", ArrowRight: "after", Home: "first", End: "last" }[event.key];
     if (!to) return;
     event.preventDefault();
@@ -126,16 +107,16 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     [dialog.wanted, dialog.until] = [id, now + PATIENCE];
     setTriggerValue("open", id);
   }
-  function say(word) { // with all that the server may not have heard yet
-    const { heard } = dialog.image;
-    const n = Math.max(Date.now(), heard + 1, (dialog.said?.at(-1)?.n ?? 0) + 1);
-    dialog.said = [...(dialog.said ?? []).filter((one) => one.n > heard), { ...word, n }];
-    setStateValue("said", dialog.said);
+  function say(message) { // with all that the server may not have received yet
+    const { lastMessage } = dialog.image, sent = dialog.messages ?? [];
+    const n = Math.max(Date.now(), lastMessage + 1, (sent.at(-1)?.n ?? 0) + 1);
+    dialog.messages = [...sent.filter((one) => one.n > lastMessage), { ...message, n }];
+    setStateValue("messages", dialog.messages);
   }
 
-  function shows(id) { // what stands beside this view, such as the reasons, follows it
-    window.secondLookLarge = { dialog, id };
-    window.dispatchEvent(new Event("second-look-large"));
+  function shows(id) { // what stands beside this view, such as the explanation, follows it
+    window.secondLookViewer = { dialog, id };
+    window.dispatchEvent(new Event("second-look-viewer"));
   }
 
   if (data.id === undefined) {
@@ -150,22 +131,22 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   if (dialog.leaving !== undefined) return;
   dialog.image = data;
   dialog.wanted = undefined;
-  find(".ask").hidden = data.why === false;
+  find(".explain").hidden = data.explainable === false;
   find(".where").textContent = data.where;
-  find(".verdict").className = `verdict ${data.verdict}`;
-  find(".verdict").textContent = data.told;
+  find(".outcome").className = `outcome ${data.outcome}`;
+  find(".outcome").textContent = data.title;
   find("h2").textContent = data.id;
   find(".path").textContent = data.path;
   find(".size").textContent = data.size;
   find(".loss").textContent = data.loss;
   find(".stage").classList.toggle("none", !data.src);
   const image = find("img");
-  image.alt = data.told;
+  image.alt = data.title;
   if (data.src) image.src = data.src;
   else image.removeAttribute("src");
   find(".bars").replaceChildren(...data.bars.map(barOf));
   review(dialog, data, say);
-  find(".body").classList.toggle("wrong-image", data.verdict === "wrong");
+  find(".body").classList.toggle("incorrect-image", data.outcome === "incorrect");
   find(".before").disabled = data.before === null;
   find(".after").disabled = data.after === null;
   if (!dialog.open) {

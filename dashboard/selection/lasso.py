@@ -36,7 +36,7 @@ def read_lasso(text: str) -> Lasso | None:
     return Lasso(found[1], tuple(zip(numbers[::2], numbers[1::2], strict=True)))
 
 
-def drawn(method: str, corners: object) -> Lasso | None:
+def lasso_of(method: str, corners: object) -> Lasso | None:
     """Return the polygon that a browser sent, None where it sent something else."""
     if not isinstance(corners, Sequence) or not 3 <= len(corners) <= MOST_CORNERS:
         return None

@@ -38,7 +38,7 @@ class MapCoordinates:
     xy: np.ndarray
 
 
-def places(name: str, method: str) -> MapCoordinates:
+def map_coordinates(name: str, method: str) -> MapCoordinates:
     """Return a map of a run.
 
     Raises
@@ -49,7 +49,7 @@ def places(name: str, method: str) -> MapCoordinates:
     run = open_run(name)
     path = map_path(run, method)
     try:
-        return _places((run.name, method, path.stat().st_mtime_ns))
+        return _map_coordinates((run.name, method, path.stat().st_mtime_ns))
     except OSError:
         load_map(run, method)  # refuses in its own words
         raise
@@ -60,7 +60,7 @@ def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarra
 
     ``split`` names the table: "folds" holds images of both train and valid.
     """
-    found = places(name, area.method)
+    found = map_coordinates(name, area.method)
     hit = inside(found.xy, np.array(area.corners, dtype=np.float64))
     if split in SPLITS:
         hit &= found.split == SPLITS.index(split)
@@ -73,7 +73,7 @@ def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarra
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _places(key: Key) -> MapCoordinates:
+def _map_coordinates(key: Key) -> MapCoordinates:
     table = load_map(open_run(key[0]), key[1])
     split = pc.index_in(table["split"], pa.array(SPLITS)).combine_chunks()
     points = np.column_stack([np.asarray(table[axis], dtype=np.float64) for axis in ("x", "y")])

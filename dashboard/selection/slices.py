@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from subprocess import Popen
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shared import commands, tables
+from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.slice_text import cut_words
 from engine.analysis.slices import Cut, Slice, cuts, slices_of
@@ -21,7 +21,7 @@ from engine.runs.verdicts import verdicts_path
 
 _HERE_UP_TO = 100  # images that are measured while the page waits; more are a child's work
 
-Stamp = tuple[int, int]  # times of the measures and of the verdicts
+Stamps = tuple[Stamp, Stamp]  # of the measures and of the verdicts
 
 
 @dataclass(frozen=True)
@@ -32,27 +32,27 @@ class Measuring:
     total: int
 
 
-def named(found: Slice) -> str:
+def slice_address(found: Slice) -> str:
     """Return the name of a slice's bin for the address."""
     return f"{found.trait}:{found.name or found.bin}"
 
 
-def found(table: Table) -> list[Slice] | Measuring:
+def find_slices(table: Table) -> list[Slice] | Measuring:
     """Return the slices of a table, the worst first, or how far the measuring is."""
     waiting = _measured(table.key)
     return waiting or _found(table.key, stamp())
 
 
-def drawn(table: Table) -> str:
+def sample_text(table: Table) -> str:
     """Say of how many images the slices are, '' for all."""
     n = len(properties.looked_at(len(table)))
     return f"{n:,} images drawn at random" if n < len(table) else ""
 
 
-def words(table: Table, text: str) -> str:
+def slice_text(table: Table, text: str) -> str:
     """Return what a slice is called for people, as text."""
     cut, chosen = _bin(table.key, text)
-    sample = drawn(table)
+    sample = sample_text(table)
     return cut_words(cut, chosen) + (f", among {sample}" if sample else "")
 
 
@@ -70,9 +70,9 @@ def within(table: Table, text: str) -> np.ndarray:
     return inside
 
 
-def stamp() -> Stamp:
+def stamp() -> Stamps:
     """Return what changes when images are measured or a verdict is said."""
-    return _time(properties.properties_path()), _time(verdicts_path())
+    return stamp_of(properties.properties_path()), stamp_of(verdicts_path())
 
 
 def _bin(key: Key, text: str) -> tuple[Cut, int]:
@@ -111,7 +111,7 @@ def _facts(key: Key) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _missing(key: Key, now: Stamp) -> set[str]:
+def _missing(key: Key, now: Stamps) -> set[str]:
     return properties.unmeasured(_facts(key))
 
 
@@ -130,22 +130,15 @@ def _child(key: Key) -> Popen[bytes]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _cuts(key: Key, now: Stamp) -> list[Cut]:
+def _cuts(key: Key, now: Stamps) -> list[Cut]:
     return cuts(properties.with_measures(_facts(key)))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _found(key: Key, now: Stamp) -> list[Slice]:
+def _found(key: Key, now: Stamps) -> list[Slice]:
     table = cached_table(key)
     rows = properties.looked_at(len(table))
     y = table.predictions.y_true[rows]
     return slices_of(
         y, table.loss[rows], table.y_pred[rows] != y, table.predictions.class_names, _cuts(key, now)
     )
-
-
-def _time(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -1,4 +1,4 @@
-"""What a browser says and what it has heard of: their messages cross.
+"""What a browser sends and what it has received: their messages cross.
 
 A person may be faster than the server. A message that carries several things names one fragment of
 the page, a widget repeats its older value until it has drawn the newer one, and of the triggers
@@ -11,74 +11,75 @@ from typing import Any
 
 import streamlit as st
 
-_BEHIND, _HEARD = "page_behind", "last_heard"
+_CHANGED, _LAST_MESSAGE = "page_changed", "last_message"
 
 
-def put(name: str, value: Any) -> str:
+def set_widget(name: str, value: Any) -> str:
     """Set a widget, before it is drawn, to what the page shows; return its key.
 
     Until a browser has drawn what was set, its messages repeat the older value, which Streamlit
     would take for a choice. So where the two differ the widget gets another key, under which no
-    browser has said anything yet.
+    browser has sent anything yet.
     """
-    if st.session_state.get(key(name), value) != value:
+    if st.session_state.get(widget_key(name), value) != value:
         st.session_state[f"{name}_count"] = st.session_state.get(f"{name}_count", 0) + 1
-    st.session_state[key(name)] = value
-    return key(name)
+    st.session_state[widget_key(name)] = value
+    return widget_key(name)
 
 
-def key(name: str) -> str:
-    """Return the key under which a widget that `put` sets is drawn."""
+def widget_key(name: str) -> str:
+    """Return the key under which a widget that `set_widget` sets is drawn."""
     count = st.session_state.get(f"{name}_count", 0)
     return f"{name}_{count}" if count else name
 
 
-def changed() -> None:
+def note_change() -> None:
     """Note that the page shows something else from now on (for callbacks)."""
-    st.session_state[_BEHIND] = True
+    st.session_state[_CHANGED] = True
 
 
-def caught_up() -> None:
+def note_redraw() -> None:
     """Note that all that may have changed is being drawn."""
-    st.session_state.pop(_BEHIND, None)
+    st.session_state.pop(_CHANGED, None)
 
 
-def catch_up() -> None:
+def rerun_if_changed() -> None:
     """Draw the whole page where a callback changed it and only a fragment of it is run.
 
     A browser sends what happens at one moment as one message, which names one fragment alone: the
     first (``scheduleFlush`` in Streamlit's ``WidgetStateManager.ts``).
     """
-    if st.session_state.pop(_BEHIND, False):
+    if st.session_state.pop(_CHANGED, False):
         st.rerun()
 
 
-def sent(widget: str, event: str) -> Any:
+def component_value(widget: str, event: str) -> Any:
     """Return what a component sent with this run, or None."""
     value = st.session_state.get(widget)
     return None if value is None else value.get(event)
 
 
-def unheard(widget: str) -> list[dict[str, Any]]:
-    """Return what a component said since it was last heard, oldest first (for callbacks).
+def new_messages(widget: str) -> list[dict[str, Any]]:
+    """Return the messages of a component that were not received before, oldest first.
 
-    It numbers its words under ``n`` and says them again until `heard` tells it to leave off.
+    It numbers its messages under ``n`` and repeats them until `last_message` confirms them.
     """
-    said = sent(widget, "said")
-    words = [word for word in said if isinstance(word, dict)] if isinstance(said, list) else []
-    new = [word for word in words if isinstance(n := word.get("n"), int) and n > heard()]
-    st.session_state[_HEARD] = max([heard(), *(word["n"] for word in new)])
+    sent = component_value(widget, "messages")
+    messages = [each for each in sent if isinstance(each, dict)] if isinstance(sent, list) else []
+    last = last_message()
+    new = [each for each in messages if isinstance(n := each.get("n"), int) and n > last]
+    st.session_state[_LAST_MESSAGE] = max([last, *(each["n"] for each in new)])
     return new
 
 
-def heard() -> int:
-    """Return the number of the last word that was heard in this session, 0 for none."""
-    number: int = st.session_state.get(_HEARD, 0)
+def last_message() -> int:
+    """Return the number of the last message received in this session, 0 for none."""
+    number: int = st.session_state.get(_LAST_MESSAGE, 0)
     return number
 
 
-def chosen_row(widget: str) -> int | None:
-    """Return the row chosen in a table, or None."""
+def selected_row(widget: str) -> int | None:
+    """Return the row selected in a table, or None."""
     value = st.session_state.get(widget)
-    chosen = [] if value is None else value["selection"]["rows"]
-    return chosen[0] if chosen else None
+    selected = [] if value is None else value["selection"]["rows"]
+    return selected[0] if selected else None

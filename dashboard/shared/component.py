@@ -1,18 +1,32 @@
 """Registers the dashboard's own widgets: one Python file with a script and a style sheet beside it.
 
-Each draws with ``textContent`` only.
+Each draws with ``textContent`` only. What all of them need stands in ``component.js``.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+_HELPERS = Path(__file__).with_suffix(".js").read_text("utf-8")
 
-def registered(file: str, html: str) -> Any:
-    """Return the component of the module ``file``, from the .js and .css of the same name."""
+
+def registered(file: str, html: str, **constants: Any) -> Any:
+    """Return the component of the module ``file``, from the .js and .css of the same name.
+
+    Parameters
+    ----------
+    constants : values that the script knows under these names
+    """
     path = Path(file)
-    css, js = (path.with_suffix(kind).read_text("utf-8") for kind in (".css", ".js"))
-    return st.components.v2.component(f"second_look_{path.stem}", html=html, css=css, js=js)
+    css = path.with_suffix(".css")
+    given = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in constants.items())
+    return st.components.v2.component(
+        f"second_look_{path.stem}",
+        html=html,
+        css=css.read_text("utf-8") if css.is_file() else ":host { display: block; }",
+        js=_HELPERS + given + path.with_suffix(".js").read_text("utf-8"),
+    )

@@ -177,7 +177,7 @@ def test_the_next_page_is_there_before_it_is_asked_for(serve, open_context):
     page = open_context().new_page()
     page.goto(f"{server.url}/errors?show=most-uncertain")
     settled(page)
-    page.wait_for_function("() => window.secondLookAhead?.size === 1")
+    page.wait_for_function("() => window.secondLookPrefetched?.size === 1")
     want = expected(lambda y_true, _, p: category_rows("most-uncertain", y_true, p))
     at_once = page.locator(".st-key-gallery .turns button").evaluate(
         "b => { b.click(); return [...b.getRootNode().querySelectorAll('.tile')]"

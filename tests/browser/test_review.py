@@ -69,7 +69,7 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
         expect(dialog.locator("h2")).not_to_have_text(id)
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
-    expect(page.locator(".st-key-gallery .said")).to_have_count(3)
+    expect(page.locator(".st-key-gallery .verdict")).to_have_count(3)
     lines = [json.loads(line) for line in verdicts_of(tmp_path).read_text().splitlines()]
     assert len(lines) == 7 and all(line["reviewer"] and line["time"] for line in lines)
 

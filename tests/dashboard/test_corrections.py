@@ -44,13 +44,13 @@ def test_all_labelled_images_are_shown_unless_the_address_says_held_out(page, fo
     app = opened(page, folded)
     assert not app.exception
     assert "180" in html(app) + "".join(element.value for element in app.markdown)
-    switch = app.segmented_control(key="on_which")
+    switch = app.segmented_control(key="split_picker")
     assert switch.options == ["Held out (60)", "All, out of fold (180)"]
     switch.set_value("valid").run()
     assert not app.exception and app.query_params["on"] == "valid"
     shown = html(app) + "".join(element.value for element in app.markdown)
     assert re.search(r"\b60\b", shown) and "180 labelled" not in shown and "of 180" not in shown
-    app.segmented_control(key="on_which").set_value("folds").run()
+    app.segmented_control(key="split_picker").set_value("folds").run()
     assert "on" not in app.query_params
 
 
@@ -59,7 +59,7 @@ def test_a_link_to_held_out_images_and_a_run_without_folds(folded, make_run):
     app.query_params["run"], app.query_params["on"] = folded.name, "valid"
     app.run().switch_page("views/errors/page.py").run()
     assert "60" in "".join(element.value for element in app.markdown)
-    app.selectbox(key="look_true").set_value("cat").run()
+    app.selectbox(key="filter_true").set_value("cat").run()
     assert app.query_params["on"] == "valid" and app.query_params["true"] == "cat"
     plain = opened("clip", make_run(n=30, seed=2))
     assert "on_which" not in [control.key for control in plain.segmented_control]

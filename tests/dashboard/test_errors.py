@@ -60,7 +60,7 @@ def test_the_filter_is_the_address(make_run):
     address = {"true": "cat", "predicted": "dog", "p": "0.6-0.95"}
     app = errors(**address)
     assert sentence(app).startswith(f"**{want.sum()}** of 300 images: true cat, predicted dog")
-    assert app.selectbox(key="look_true").value == "cat"
+    assert app.selectbox(key="filter_true").value == "cat"
     assert app.slider[0].value == (0.6, 0.95)
 
     app.text_input[0].set_value("00000").run()

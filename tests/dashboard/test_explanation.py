@@ -65,16 +65,16 @@ def run(make_run) -> Run:
 def stand(run, monkeypatch) -> Stand:
     stand = Stand(explained(run))
     monkeypatch.setattr(explanation_data, "_WORKER", stand)
-    monkeypatch.setattr(explanation_data, "_SOON", 0.02)
+    monkeypatch.setattr(explanation_data, "_WAIT", 0.02)
     monkeypatch.setattr(explanation_data, "_waiting", {})
-    monkeypatch.setattr(explanation_data, "_TURN", ThreadPoolExecutor(1))
+    monkeypatch.setattr(explanation_data, "_QUEUE", ThreadPoolExecutor(1))
     yield stand
     stand.may.set()
 
 
 def answer(run: Run, row: int = 0) -> dict:
     table = tables.table(run.name)
-    return explanation_data._answer(table, row, table.predictions.ids[row].as_py())
+    return explanation_data.answer(table, row, table.predictions.ids[row].as_py())
 
 
 def test_it_looks_and_then_it_found(run, stand, monkeypatch):
@@ -82,7 +82,7 @@ def test_it_looks_and_then_it_found(run, stand, monkeypatch):
     assert answer(run) == {"id": image, "state": "looking"}
     assert answer(run)["state"] == "looking"
     stand.may.set()
-    monkeypatch.setattr(explanation_data, "_SOON", 20)
+    monkeypatch.setattr(explanation_data, "_WAIT", 20)
     found = answer(run)
     assert found["state"] == "found" and len(stand.asked) == 1
     assert stand.asked[0] == {"run": run.name, "id": image, "split": "valid"}
@@ -103,7 +103,7 @@ def test_what_is_kept_is_not_asked_again(run, stand):
 def test_an_image_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeypatch):
     assert [answer(run, row)["state"] for row in (0, 1, 2)] == ["looking"] * 3
     stand.may.set()
-    monkeypatch.setattr(explanation_data, "_SOON", 20)
+    monkeypatch.setattr(explanation_data, "_WAIT", 20)
     assert answer(run, 2)["state"] == "found"
     ids = tables.table(run.name).predictions.ids.to_pylist()
     assert [question["id"] for question in stand.asked] == [ids[0], ids[2]]
@@ -112,17 +112,17 @@ def test_an_image_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeyp
 def test_a_refusal_is_its_sentence_and_may_be_asked_again(run, stand, monkeypatch):
     stand.answer = UserError("vit_b_16 has attention layers.")
     stand.may.set()
-    monkeypatch.setattr(explanation_data, "_SOON", 20)
+    monkeypatch.setattr(explanation_data, "_WAIT", 20)
     for _ in range(2):
         found = answer(run)
-        assert (found["state"], found["word"]) == ("failed", "vit_b_16 has attention layers.")
+        assert (found["state"], found["message"]) == ("failed", "vit_b_16 has attention layers.")
     assert len(stand.asked) == 2
 
 
 def test_a_run_without_a_model_says_so(make_run, stand):
     run = make_run(n=30, seed=1)
     found = answer(run)
-    assert found["state"] == "failed" and "has no model" in found["word"]
+    assert found["state"] == "failed" and "has no model" in found["message"]
     assert stand.asked == []
 
 

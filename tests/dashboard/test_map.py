@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dashboard.selection import lasso
 from dashboard.selection import rows as selection_rows
 from dashboard.selection.image_filter import ImageFilter
-from dashboard.selection.lasso import EDGE, GRID, Lasso, drawn, read_lasso
-from dashboard.selection.map_coordinates import places
+from dashboard.selection.lasso import EDGE, GRID, Lasso, lasso_of, read_lasso
+from dashboard.selection.map_coordinates import map_coordinates
 from dashboard.shared import commands, tables
 from dashboard.views.map import data as map_data
 from engine.runs import maps
@@ -90,13 +90,13 @@ def test_an_imported_run_and_no_run_say_what_to_do(home, make_run):
 def test_an_area_is_its_images_here_and_in_errors(make_run, no_process):
     run = mapped(make_run(n=200, n_test=50))
     area = Lasso("pca", ((1200, 1500), (3000, 1400), (2600, 2700), (1900, 2100)))
-    found = places(run.name, "pca")
+    found = map_coordinates(run.name, "pca")
     around = np.array([turns(point, np.array(area.corners)) for point in found.xy])
     hit = (np.abs(around) > 0.5) & (found.split == 1)
     want = {found.ids[int(row)].as_py() for row in np.flatnonzero(hit)}
     assert 5 < len(want) < 195
     table = tables.table(run.name)
-    rows = selection_rows.rows(table, ImageFilter(map=area.text))
+    rows = selection_rows.rows(table, ImageFilter(where={"map": area.text}))
     assert {table.predictions.ids[int(row)].as_py() for row in rows} == want
     assert (np.diff(table.loss[rows]) <= 0).all()
 
@@ -165,7 +165,7 @@ def test_an_area_of_a_map_that_is_not_there_is_refused_in_a_sentence(make_run, n
 def test_an_area_survives_the_address(corners, method):
     area = Lasso(method, tuple(corners))
     assert read_lasso(area.text) == area
-    assert drawn(method, [list(corner) for corner in corners]) == area
+    assert lasso_of(method, [list(corner) for corner in corners]) == area
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_an_area_survives_the_address(corners, method):
     [None, 3, "abc", [], [[0, 0]] * 2, [[0, 0]] * 41, [[0]] * 3, [["a", 1]] * 3, [[1e99, 0]] * 3],
 )
 def test_nonsense_from_a_browser_is_no_area(sent):
-    assert drawn("pca", sent) is None
+    assert lasso_of("pca", sent) is None
 
 
 def test_corners_outside_are_drawn_in():
-    assert drawn("pca", [[-5, 9.6], [9000, 2], [1, 1]]).corners == ((0, 10), (GRID, 2), (1, 1))
+    assert lasso_of("pca", [[-5, 9.6], [9000, 2], [1, 1]]).corners == ((0, 10), (GRID, 2), (1, 1))
 
 
 def test_of_very_many_images_a_sample_is_drawn_and_the_page_says_so(

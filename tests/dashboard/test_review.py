@@ -10,11 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
-from dashboard.review import verdicts as review_data
-from dashboard.selection import image_filter as address
-from dashboard.selection.image_filter import JUDGED, SUSPECTS, ImageFilter
+from dashboard.review import reviewer, suspects, verdicts
+from dashboard.selection.image_filter import REVIEWED, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables
-from dashboard.views.errors import review as review_panel
+from dashboard.views.errors import data as errors_data
+from dashboard.views.overview import data as overview_data
 from engine.errors import UserError
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
@@ -36,9 +36,9 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that says something of an image as the large view does."""
 
     def sends(table: tables.Table, **word: Any) -> None:
-        said = [{**word, "n": browser_sync.heard() + 1}]
-        monkeypatch.setattr(browser_sync, "sent", lambda widget, event: said)
-        review_panel.said(table, "image")
+        sent = [{**word, "n": browser_sync.last_message() + 1}]
+        monkeypatch.setattr(browser_sync, "component_value", lambda widget, event: sent)
+        verdicts.keep_verdicts(table, "image")
 
     return sends
 
@@ -63,8 +63,8 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
     assert (kept.verdict, kept.label, kept.path) == ("wrong-label", other, "train/image.3.jpg")
     send(table, id=id, cause="scale")
     assert large(table, id)["cause"] == "scale" and large(table, id)["label"] == other
-    assert tiles.tiles_of(table, np.array([3, 4]))[0]["said"] == f"truly {other}"
-    assert tiles.tiles_of(table, np.array([4]))[0]["said"] == ""
+    assert tiles.tiles_of(table, np.array([3, 4]))[0]["verdict"] == f"truly {other}"
+    assert tiles.tiles_of(table, np.array([4]))[0]["verdict"] == ""
     send(table, id=id, undo=True)
     send(table, id=id, undo=True)
     assert large(table, id) == before and load_verdicts() == {}
@@ -101,11 +101,11 @@ def test_suspects_in_their_order_with_their_reason(make_run):
     chosen = [ids[7], ids[50], ids[3]]
     suspected(run, chosen, "<b>hostile</b> ![x](http://evil.invalid/x)")
     table = tables.table(run.name)
-    rows = review_data.rows(table, ImageFilter(show=SUSPECTS))
+    rows = errors_data.rows(table, ImageFilter(show=SUSPECTS))
     assert [ids[row] for row in rows] == chosen
     names = run.class_names
     label = names[table.predictions.y_true[7]]
-    narrowed = review_data.rows(table, ImageFilter(show=SUSPECTS, true=label))
+    narrowed = errors_data.rows(table, ImageFilter(show=SUSPECTS, where={"true": label}))
     assert [ids[row] for row in narrowed][0] == ids[7]
     assert large(table, ids[7])["reason"].startswith("<b>hostile</b>")  # shown by textContent
     app = errors(show=SUSPECTS)
@@ -130,40 +130,40 @@ def test_a_failed_search_says_why(make_run):
 
 def test_the_images_with_a_verdict(make_run):
     run = make_run(n=40)
-    app = errors(show=JUDGED)
+    app = errors(show=REVIEWED)
     assert "press L, B, N, H or F" in app.info[0].value
     table = tables.table(run.name)
     sums = tables.facts(table, np.arange(40))["sha256"].to_pylist()
     for row in (9, 4):
         say(Verdict(sums[row], "hard"))
-    assert review_data.rows(table, ImageFilter(show=JUDGED)).tolist() == [4, 9]
+    assert errors_data.rows(table, ImageFilter(show=REVIEWED)).tolist() == [4, 9]
     looked_at = table.predictions.ids[6].as_py()  # say, its verdict was just taken back
-    rows = review_data.rows(table, ImageFilter(show=JUDGED, image=looked_at))
+    rows = errors_data.rows(table, ImageFilter(show=REVIEWED, image=looked_at))
     assert rows.tolist() == [4, 6, 9]
-    app = errors(show=JUDGED)
+    app = errors(show=REVIEWED)
     assert not app.exception and sentence(app).startswith("**2** of 40")
 
 
 def test_the_reviewer_is_remembered_for_the_session(make_run):
     make_run(n=40)
-    app = errors(show=JUDGED)
-    app.text_input(key=address.REVIEWER).set_value("Ada").run()
+    app = errors(show=REVIEWED)
+    app.text_input(key=reviewer.REVIEWER).set_value("Ada").run()
     app.segmented_control[0].set_value("all").run()
-    assert not [box for box in app.text_input if box.key == address.REVIEWER]
-    app.segmented_control[0].set_value(JUDGED).run()
-    assert app.text_input(key=address.REVIEWER).value == "Ada"
+    assert not [box for box in app.text_input if box.key == reviewer.REVIEWER]
+    app.segmented_control[0].set_value(REVIEWED).run()
+    assert app.text_input(key=reviewer.REVIEWER).value == "Ada"
 
 
 def test_all_labelled_images_can_be_reviewed(make_run):
     run = make_run(n=40)
-    assert review_data.table_of(run.name, SUSPECTS).key[1] == "valid"
+    assert errors_data.table_of(run.name, SUSPECTS).key[1] == "valid"
     save_predictions(run.predictions_path(SPLIT), run.predictions())
     assert reviewed_split(run) == "valid"  # without its list it is left over
     suspected(run, ["0000001"])
     assert reviewed_split(run) == SPLIT
-    table = review_data.table_of(run.name, SUSPECTS)
+    table = errors_data.table_of(run.name, SUSPECTS)
     assert table.key[1] == SPLIT and large(table, "0000001")["reason"] == "because"
-    assert review_data.table_of(run.name, "all").key[1] == run.labelled_split
+    assert errors_data.table_of(run.name, "all").key[1] == run.labelled_split
     assert not errors(show=SUSPECTS, picture="0000001").exception
 
 
@@ -183,7 +183,7 @@ def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
     said = next(m.value for m in app.markdown if "With verdicts" in m.value)
     assert "better" in said and "from 0.2000 to 0.1000" in said and "*bold*" not in said
     assert any("What makes images hard" in head.value for head in app.subheader)
-    by_cause = review_data.by_cause(table)
+    by_cause = overview_data.loss_by_causes(table)
     assert [each.cause for each in by_cause] == ["occlusion", ""]
     assert by_cause[0].log_loss == pytest.approx(table.loss[:3].mean())
 
@@ -194,20 +194,22 @@ def test_a_damaged_list_is_said(make_run):
     app = errors(show=SUSPECTS)
     assert "triage&#46;parquet is damaged" in app.error[0].value
     with pytest.raises(UserError):
-        review_data.reasons(run.name)
+        suspects.reasons(run.name)
 
 
-def test_words_that_are_said_again_are_heard_once(monkeypatch):
-    said: Any = None
+def test_messages_that_are_repeated_are_received_once(monkeypatch):
+    sent: Any = None
     session: dict[str, Any] = {}
     monkeypatch.setattr(browser_sync.st, "session_state", session)
-    monkeypatch.setattr(browser_sync, "sent", lambda widget, event: said)
+    monkeypatch.setattr(browser_sync, "component_value", lambda widget, event: sent)
     first, second, third = ({"n": n, "id": str(n), "verdict": "fine"} for n in (5, 6, 9))
     for nonsense in (None, "fine", {"n": 1}, [None, {"id": "1"}, {"n": "7"}, {"n": 0}, {"n": 6.5}]):
-        said = nonsense
-        assert browser_sync.unheard("image") == [] and browser_sync.heard() == 0
-    said = [first, second]
-    assert browser_sync.unheard("image") == [first, second] and browser_sync.heard() == 6
-    assert browser_sync.unheard("image") == []
-    said = [second, third]
-    assert browser_sync.unheard("image") == [third] and browser_sync.heard() == 9
+        sent = nonsense
+        assert browser_sync.new_messages("image") == [] and browser_sync.last_message() == 0
+    sent = [first, second]
+    assert (
+        browser_sync.new_messages("image") == [first, second] and browser_sync.last_message() == 6
+    )
+    assert browser_sync.new_messages("image") == []
+    sent = [second, third]
+    assert browser_sync.new_messages("image") == [third] and browser_sync.last_message() == 9

@@ -32,7 +32,7 @@ def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
     app = opened("overview", run)
     assert not app.exception
     table = tables.table(run.name)
-    found = selection_slices.found(table)
+    found = selection_slices.find_slices(table)
     assert isinstance(found, list)
     measured = image_properties(run, "valid", table.predictions.ids)
     assert found == slices(table.predictions, cuts(measured)) and len(found) > 10
@@ -48,10 +48,10 @@ def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
 def test_a_slice_is_a_filter_of_errors_with_an_address(make_run):
     run = make_run(n=200)
     table = tables.table(run.name)
-    found = selection_slices.found(table)
+    found = selection_slices.find_slices(table)
     assert isinstance(found, list)
     one = next(s for s in found if s.true is not None)
-    look = ImageFilter(true=one.true, slice=selection_slices.named(one))
+    look = ImageFilter(where={"true": one.true or "", "slice": selection_slices.slice_address(one)})
     rows = selection_rows.rows(table, look)
     assert len(rows) == one.n
     wrong = table.y_pred[rows] != table.predictions.y_true[rows]
@@ -92,14 +92,14 @@ def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):
     table = tables.table(run.name)
     sums = tables.facts(table, np.arange(100))["sha256"].to_pylist()
     with pytest.raises(UserError, match="no slice"):
-        selection_rows.rows(table, ImageFilter(slice="cause:scale"))
+        selection_rows.rows(table, ImageFilter(where={"slice": "cause:scale"}))
     for sha256 in sorted({*sums})[:6]:
         say(Verdict(sha256, "hard", cause="scale"))
     for sha256 in sorted({*sums})[6:9]:
         say(Verdict(sha256, "hard", cause="viewpoint"))
-    rows = selection_rows.rows(table, ImageFilter(slice="cause:scale"))
+    rows = selection_rows.rows(table, ImageFilter(where={"slice": "cause:scale"}))
     assert {sums[row] for row in rows} == set(sorted({*sums})[:6])
-    found = selection_slices.found(table)
+    found = selection_slices.find_slices(table)
     assert isinstance(found, list) and {s.name for s in found if s.trait == "cause"} >= {"scale"}
 
 
@@ -110,12 +110,12 @@ def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run,
     try:
         monkeypatch.setattr(commands, "start_measuring", lambda run, split: child)
         table = tables.table(run.name)
-        found = selection_slices.found(table)
+        found = selection_slices.find_slices(table)
         assert found == Measuring(0, 60)
         with pytest.raises(UserError, match="being measured, 0 of 60"):
-            selection_rows.rows(table, ImageFilter(slice="brightness:0"))
+            selection_rows.rows(table, ImageFilter(where={"slice": "brightness:0"}))
         image_properties(run, "valid", table.predictions.ids)  # what the child does
-        assert isinstance(selection_slices.found(table), list)
+        assert isinstance(selection_slices.find_slices(table), list)
     finally:
         child.communicate(b"\n")
 
@@ -144,9 +144,9 @@ def test_of_very_many_images_a_sample_is_sliced_and_the_page_says_so(make_run, m
     rows = properties.looked_at(200)
     sample = table.predictions.take(rows)
     measured = image_properties(run, "valid", sample.ids)
-    assert selection_slices.found(table) == slices(sample, cuts(measured))
+    assert selection_slices.find_slices(table) == slices(sample, cuts(measured))
     inside = selection_slices.within(table, "brightness:0")
     assert 0 < inside.sum() <= 30 and not np.delete(inside, rows).any()
-    assert selection_slices.words(table, "brightness:0").endswith(
+    assert selection_slices.slice_text(table, "brightness:0").endswith(
         "among 150 images drawn at random"
     )

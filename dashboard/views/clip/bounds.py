@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.shared.browser_sync import sent
+from dashboard.shared.browser_sync import component_value
 from engine.runs.run import open_run
 
 LOWER, UPPER, LINKED, TRACK = "clip_lower", "clip_upper", "clip_linked", "clip_track"
@@ -47,7 +47,7 @@ def complaint() -> str:
 
 def moved() -> None:
     """Take over what the track says (its callback); keep it once it was let go."""
-    lower, upper, final = sent(TRACK, "move")
+    lower, upper, final = component_value(TRACK, "move")
     _change(float(lower), float(upper), bool(final))
 
 
@@ -56,7 +56,7 @@ def typed(field: str) -> None:
 
     While the track is dragged the browser still sends what a field said a moment ago.
     """
-    if sent(TRACK, "move") is not None:
+    if component_value(TRACK, "move") is not None:
         return
     value = st.session_state[field]
     lower, upper = st.session_state[_NOW]

@@ -15,28 +15,27 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!parts.dragging) parts.draw(data.lower, data.upper);
 }
 
-function element(name, className, parent) {
-  const made = document.createElement(name);
-  made.className = className;
+function added(parent, name, className) {
+  const made = element(name, className);
   parent.append(made);
   return made;
 }
 
 function build(root) {
-  const plot = element("div", "plot", root);
-  const beyond = [element("div", "beyond", plot), element("div", "beyond", plot)];
-  const bars = element("div", "bars", plot);
-  element("div", "line", plot);
-  const between = element("div", "between", plot);
+  const plot = added(root, "div", "plot");
+  const beyond = [added(plot, "div", "beyond"), added(plot, "div", "beyond")];
+  const bars = added(plot, "div", "bars");
+  added(plot, "div", "line");
+  const between = added(plot, "div", "between");
   const thumbs = ["Lower bound", "Upper bound"].map((name) => {
-    const thumb = element("div", "thumb", plot);
+    const thumb = added(plot, "div", "thumb");
     thumb.tabIndex = 0;
     thumb.setAttribute("role", "slider");
     thumb.setAttribute("aria-label", name);
-    element("span", "", thumb);
+    added(thumb, "span", "");
     return thumb;
   });
-  const note = element("p", "note", root);
+  const note = added(root, "p", "note");
   const parts = { dragging: null, waiting: 0, next: null, values: [0, 1] };
   let drawn = "";
 
@@ -55,12 +54,12 @@ function build(root) {
       const top = Math.sqrt(Math.max(...counts, 1));
       bars.replaceChildren();
       for (const n of counts) {
-        element("i", "", bars).style.height = n ? `max(2px, ${(100 * Math.sqrt(n)) / top}%)` : "0";
+        added(bars, "i", "").style.height = n ? `max(2px, ${(100 * Math.sqrt(n)) / top}%)` : "0";
       }
       for (const old of plot.querySelectorAll(".tick")) old.remove();
       for (let power = -reach; power <= reach; power += 1) {
         const p = 1 / (1 + 10 ** -power);
-        const tick = element("span", power % 2 ? "tick" : "tick minor", plot);
+        const tick = added(plot, "span", power % 2 ? "tick" : "tick minor");
         if (power === 0) tick.className = "tick";
         const rounded = 10 ** -Math.abs(power);
         const text = power === 0 ? "0.5" : power < 0 ? String(rounded) : String(1 - rounded);
@@ -68,7 +67,7 @@ function build(root) {
         tick.style.left = `${50 + (50 * power) / reach}%`;
       }
     }
-    note.textContent = parts.data.word;
+    note.textContent = parts.data.note;
     const [a, b] = [place(lower), place(upper)];
     beyond[0].style.cssText = `left:0;width:${a}%`;
     beyond[1].style.cssText = `left:${b}%;right:0`;

@@ -1,4 +1,4 @@
-"""Two clip bounds on one track, over the predictions they touch; it speaks while dragged."""
+"""Two clip bounds on one track, over the predictions they touch; it reports while dragged."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dashboard.shared.component import registered
 
 HEIGHT = 184  # kept free before the script has drawn, so that nothing jumps
-_bounds = registered(__file__, '<div class="bounds"></div>')
+_bounds_track = registered(__file__, '<div class="bounds"></div>')
 
 
-def bounds(
+def bounds_track(
     lower: float,
     upper: float,
     *,
     linked: bool,
     bars: Sequence[int],
     reach: float,
-    word: str,
+    note: str,
     key: str,
     moved: Callable[[], None],
 ) -> None:
@@ -27,10 +27,10 @@ def bounds(
     ----------
     linked : whether the bounds move as [b, 1 - b]
     bars : images in bins of equal width between -reach and reach, in powers of ten of the odds
-    word : what the bars count
+    note : what the bars count
     key : name of the widget; ``moved`` reads [lower, upper, whether it was let go] under ``move``
     """
-    _bounds(
+    _bounds_track(
         key=key,
         data={
             "lower": lower,
@@ -38,7 +38,7 @@ def bounds(
             "linked": linked,
             "bars": list(bars),
             "reach": reach,
-            "word": word,
+            "note": note,
         },
         height=HEIGHT,
         on_move_change=moved,

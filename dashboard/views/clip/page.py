@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.selection import image_filter as address
 from dashboard.selection import split as selection_split
+from dashboard.selection.run import run_name
 from dashboard.shared import html, tables
 from dashboard.shared.tables import Table
-from dashboard.shell import refusals
+from dashboard.shell import show_user_errors
 from dashboard.views.clip import bounds as kept
 from dashboard.views.clip import charts, corrections, corrections_text, data, text
-from dashboard.views.clip.bounds_track import bounds as bounds_track
+from dashboard.views.clip.bounds_track import bounds_track
 from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedLoss
 from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.clipping import touched, wrong_cost
@@ -21,7 +21,7 @@ from engine.runs.run import open_run
 
 
 def page() -> None:
-    name = address.run_name()
+    name = run_name()
     st.header("Clip", anchor=False)
     if name is None:
         html.no_run("set its clip bounds")
@@ -53,7 +53,7 @@ def live(valid: Table, test: Table | None, costs: ClipLossCurve) -> None:
         linked=linked,
         bars=data.bars(shown).tolist(),
         reach=data.REACH,
-        word=text.histogram_note(shown.score_name, shown.images),
+        note=text.histogram_note(shown.score_name, shown.images),
         key=kept.TRACK,
         moved=kept.moved,
     )
@@ -117,7 +117,7 @@ def _worse(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
 @st.fragment
 def trust(valid: Table) -> None:
     """Compare corrections, each on images that it was not chosen on."""
-    with refusals():
+    with show_user_errors():
         st.subheader("Which correction can be trusted", anchor=False)
         compared = corrections.comparison(valid)
         if compared is None:

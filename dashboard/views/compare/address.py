@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.selection.image_filter import RUN, run_name
-from dashboard.shared.browser_sync import key, put, sent
+from dashboard.selection.run import RUN, run_name
+from dashboard.shared.browser_sync import component_value, set_widget, widget_key
 
 OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"
 PARTS = ("fixed", "broken", "both-wrong", "both-right")
@@ -20,7 +20,7 @@ def other(names: Sequence[str]) -> str:
     chosen = asked if asked and asked in names else names[0]
     if asked != chosen:
         st.query_params[_WITH] = chosen
-    put(OTHER, chosen)
+    set_widget(OTHER, chosen)
     return chosen
 
 
@@ -29,7 +29,7 @@ def part(counts: dict[str, int]) -> str:
     asked = st.query_params.get(_SHOW)
     filled = [name for name in ("broken", "fixed", "both-wrong", "both-right") if counts[name]]
     chosen = asked if asked and asked in PARTS else filled[0]
-    put(PART, chosen)
+    set_widget(PART, chosen)
     return chosen
 
 
@@ -38,7 +38,7 @@ def page(pages: int, opened: int | None) -> int:
     text = st.query_params.get(_PAGE, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
     shown = opened or min(max(number, 1), pages)
-    put(PAGE, shown)
+    set_widget(PAGE, shown)
     return shown
 
 
@@ -49,31 +49,31 @@ def image() -> str:
 
 def other_changed() -> None:
     """Take over what the picker of the other run says (its callback)."""
-    _write({_WITH: st.session_state[key(OTHER)]})
+    _write({_WITH: st.session_state[widget_key(OTHER)]})
 
 
 def part_changed() -> None:
     """Show other images, from their first page (a callback)."""
-    _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[key(PART)]})
+    _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[widget_key(PART)]})
 
 
 def page_changed() -> None:
     """Turn to the page that the page switch says (its callback)."""
-    _turn(int(st.session_state[key(PAGE)]))
+    _turn(int(st.session_state[widget_key(PAGE)]))
 
 
 def page_turned(widget: str, pages: int) -> None:
     """Turn the page by what the gallery sent (its callback)."""
-    step = sent(widget, "turn")
+    step = component_value(widget, "turn")
     if step in (-1, 1):
-        _turn(min(max(int(st.session_state[key(PAGE)]) + step, 1), pages))
+        _turn(min(max(int(st.session_state[widget_key(PAGE)]) + step, 1), pages))
 
 
 def image_opened(widget: str) -> None:
     """Show the image large whose id a component sent, or none (its callback)."""
     st.query_params.pop(_IMAGE, None)
-    st.query_params[_PAGE] = str(st.session_state[key(PAGE)])
-    if opened := sent(widget, "open"):
+    st.query_params[_PAGE] = str(st.session_state[widget_key(PAGE)])
+    if opened := component_value(widget, "open"):
         st.query_params[_IMAGE] = str(opened)
 
 

@@ -11,13 +11,14 @@ import streamlit as st
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
-from dashboard.selection import image_filter as address
-from dashboard.shared import browser_sync, html, tables, thumbnails
-from dashboard.shell import refusals
-from dashboard.views.compare import address as asked
-from dashboard.views.compare import data, text
+from dashboard.review.verdicts import keep_verdicts
+from dashboard.selection.run import RUN, run_name
+from dashboard.shared import html, tables, thumbnails
+from dashboard.shared.browser_sync import widget_key
+from dashboard.shared.paging import page_count, page_of
+from dashboard.shell import show_user_errors
+from dashboard.views.compare import address, data, text
 from dashboard.views.compare.data import Compared
-from dashboard.views.errors import review as review_panel
 from engine.competition.blend import keep_blend
 
 PER_PAGE = 24
@@ -36,7 +37,7 @@ ABOUT = {
 
 
 def show() -> None:
-    name = address.run_name()
+    name = run_name()
     st.header("Compare", anchor=False)
     if name is None:
         html.no_run("compare it with another one")
@@ -47,18 +48,18 @@ def show() -> None:
         st.write("No other run knows the same classes. Fit a second one on the same images.")
         st.page_link("views/train/page.py", label="Go to Train", icon=":material/model_training:")
         return
-    other = asked.other(others)
+    other = address.other(others)
     st.selectbox(
-        "Compared with", others, key=browser_sync.key(asked.OTHER), on_change=asked.other_changed,
+        "Compared with", others, key=widget_key(address.OTHER), on_change=address.other_changed,
         format_func=lambda each: runs[each].line,
     )  # fmt: skip
     compared = data.compared(name, other)
-    judged(compared)
-    shown(compared)
+    figures(compared)
+    galleries(compared)
     blending(name, other)
 
 
-def judged(compared: Compared) -> None:
+def figures(compared: Compared) -> None:
     """Show the figures of both, and the table of four."""
     found = compared.found
     html.styled(text.verdict(found))
@@ -72,44 +73,44 @@ def judged(compared: Compared) -> None:
 
 
 @st.fragment
-def shown(compared: Compared) -> None:
+def galleries(compared: Compared) -> None:
     """Draw one of the galleries; turning its pages runs nothing but this."""
-    with refusals():
+    with show_user_errors():
         counts = {name: len(rows) for name, rows in compared.parts.items()}
-        part = asked.part(counts)
+        part = address.part(counts)
         st.segmented_control(
-            "Images", asked.PARTS, required=True, key=browser_sync.key(asked.PART),
-            on_change=asked.part_changed, label_visibility="collapsed",
+            "Images", address.PARTS, required=True, key=widget_key(address.PART),
+            on_change=address.part_changed, label_visibility="collapsed",
             format_func=lambda each: f"{NAMES[each]} {counts[each]:,}",
         )  # fmt: skip
-        galleries(compared, part)
+        one_gallery(compared, part)
 
 
-def galleries(compared: Compared, part: str) -> None:
+def one_gallery(compared: Compared, part: str) -> None:
     order = compared.parts[part]
-    pages = max(1, -(-len(order) // PER_PAGE))
+    pages = page_count(len(order), PER_PAGE)
     at = place_of(compared, order)
-    number = asked.page(pages, None if at is None else at // PER_PAGE + 1)
+    number = address.page(pages, None if at is None else at // PER_PAGE + 1)
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         about = f"{ABOUT[part]} Loss: other run → this run." if len(order) else "There are none."
         st.caption(about, width="stretch")
         if pages > 1:
-            key = browser_sync.key(asked.PAGE)
-            st.pagination(pages, key=key, on_change=asked.page_changed, max_visible_pages=5)
-    chosen = order[(number - 1) * PER_PAGE : number * PER_PAGE]
+            key = widget_key(address.PAGE)
+            st.pagination(pages, key=key, on_change=address.page_changed, max_visible_pages=5)
+    chosen = page_of(order, number, PER_PAGE)
     gallery(
         tiles(compared, chosen),
         key="compared",
-        opened=partial(asked.image_opened, "compared"),
-        turned=partial(asked.page_turned, "compared", pages),
+        opened=partial(address.image_opened, "compared"),
+        turned=partial(address.page_turned, "compared", pages),
         turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
     )
     large = None if at is None else large_at(compared, order, at)
     viewer(
-        large, key="compared_large", changed=partial(asked.image_opened, "compared_large"),
-        said=partial(review_panel.said, compared.table, "compared_large"),
+        large, key="compared_large", changed=partial(address.image_opened, "compared_large"),
+        judged=partial(keep_verdicts, compared.table, "compared_large"),
     )  # fmt: skip
-    following = order[number * PER_PAGE : (number + 1) * PER_PAGE]
+    following = page_of(order, number + 1, PER_PAGE)
     thumbnails.prefetch(images_of(compared.table, following))
 
 
@@ -124,7 +125,7 @@ def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
 
 def place_of(compared: Compared, order: np.ndarray) -> int | None:
     """Return where in the order the image lies that the address opens, None for none."""
-    row = tables.row_of(compared.table, name) if (name := asked.image()) else None
+    row = tables.row_of(compared.table, name) if (name := address.image()) else None
     found = np.flatnonzero(order == row) if row is not None else np.empty(0)
     return int(found[0]) if len(found) else None
 
@@ -132,7 +133,7 @@ def place_of(compared: Compared, order: np.ndarray) -> int | None:
 def large_at(compared: Compared, order: np.ndarray, at: int) -> dict[str, Any]:
     """Return what the large view shows of the image at a place of the order."""
     large = large_of(compared.table, order, at)
-    large["why"] = False  # reasons are asked for on the Errors page
+    large["explainable"] = False  # reasons are asked for on the Errors page
     large["loss"] += f"; in the other run {compared.losses[order[at]]:.3f}"
     return large
 
@@ -145,7 +146,7 @@ def blending(name: str, other: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="blend"):
         title = st.text_input(
             "Name of the blend",
-            key=asked.NAME,
+            key=address.NAME,
             placeholder="A text to know it by",
             max_chars=200,
             width=420,
@@ -156,7 +157,7 @@ def blending(name: str, other: str) -> None:
         )  # fmt: skip
     if keep:
         made = keep_blend(prepared, title.strip() or None)
-        st.switch_page("views/overview/page.py", query_params={address.RUN: made.name})
+        st.switch_page("views/overview/page.py", query_params={RUN: made.name})
 
 
 show()

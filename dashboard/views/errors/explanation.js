@@ -1,58 +1,43 @@
-// Draws into the large view, which says which image it shows; text by textContent alone, and
-// image sources are data URIs made by the server.
+// Draws into the viewer, which says which image it shows.
 const PATIENCE = 250; // milliseconds until it is asked again whether the answer is there
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function nearOf(near, open) {
-  const button = element("button", near.other ? "near other" : "near");
-  button.type = "button";
+  const button = buttonOf(undefined, () => open(near.id), near.other ? "near other" : "near");
   button.disabled = !near.known;
   button.title = `${near.id}: ${near.label}, distance ${near.distance}`;
   button.setAttribute("aria-label", button.title);
-  if (near.src) {
-    const image = element("img");
-    image.alt = "";
-    image.src = near.src;
-    button.append(image);
-  } else button.append(element("i", "", "cannot be read"));
+  button.append(near.src ? imageOf(near.src) : element("i", "", "cannot be read"));
   const line = element("span", "line");
   line.append(element("b", "", near.label), element("span", "", near.distance));
   button.append(line);
-  button.onclick = () => open(near.id);
   return button;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const host = parentElement.querySelector(".why");
+  const host = parentElement.querySelector(".explanation-host");
   if (data.state) host.answer = data; // kept when the page around it is drawn anew
   const follow = () => draw();
-  window.addEventListener("second-look-large", follow);
+  window.addEventListener("second-look-viewer", follow);
   draw();
   return () => {
     clearTimeout(host.timer);
-    window.removeEventListener("second-look-large", follow);
+    window.removeEventListener("second-look-viewer", follow);
   };
 
   function draw() {
     clearTimeout(host.timer);
-    const large = window.secondLookLarge;
-    if (!large) return;
-    if (large.id === undefined) {
+    const viewer = window.secondLookViewer;
+    if (!viewer) return;
+    if (viewer.id === undefined) {
       host.asked = false;
       return;
     }
-    const find = (selector) => large.dialog.querySelector(selector);
-    const [button, box, heat] = [find(".ask"), find(".reasons"), find(".heat")];
+    const find = (selector) => viewer.dialog.querySelector(selector);
+    const [button, box, heat] = [find(".explain"), find(".explanation"), find(".heat")];
     button.onclick = toggle;
-    large.dialog.toggleWhy = toggle;
+    viewer.dialog.toggleExplanation = toggle;
     button.setAttribute("aria-pressed", String(Boolean(host.asked)));
-    const answer = host.answer?.id === large.id ? host.answer : {};
+    const answer = host.answer?.id === viewer.id ? host.answer : {};
     const here = answer.state;
     if (!host.asked || here !== "found") heat.removeAttribute("src");
     const fill = (...parts) => {
@@ -69,13 +54,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
       }
       const ask = () => {
         host.timer = setTimeout(ask, 4 * PATIENCE); // in case the page was busy with something else
-        setTriggerValue("want", large.id);
+        setTriggerValue("want", viewer.id);
       };
       host.timer = setTimeout(ask, here ? PATIENCE : 0);
       return;
     }
     if (here === "failed") {
-      fill(element("h3", "", "Why"), element("p", "", answer.word));
+      fill(element("h3", "", "Why"), element("p", "", answer.message));
       return;
     }
     if (box.shown === answer && box.querySelector(".choice")) {
@@ -91,18 +76,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     draw();
   }
 
-  function found({ maps, neighbours, word }, box, heat, fill) {
-    const choice = element("div", "choice");
-    choice.setAttribute("role", "group");
-    choice.setAttribute("aria-label", "Heat map over the image");
-    const said = element("p", "said");
-    said.setAttribute("aria-live", "polite");
+  function found({ maps, neighbours, message }, box, heat, fill) {
+    const choice = nameGroup(element("div", "choice"), "Heat map over the image");
+    const legend = element("p", "legend");
+    legend.setAttribute("aria-live", "polite");
     const ways = [...maps, { name: "Image alone", role: "", src: "" }];
     const buttons = ways.map((map, i) => {
-      const button = element("button", "", map.name);
-      button.type = "button";
+      const button = buttonOf(map.name, () => show(i));
       if (map.role) button.append(element("span", "role", ` ${map.role}`));
-      button.onclick = () => show(i);
       return button;
     });
     choice.append(...buttons);
@@ -112,20 +93,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
       box.heat = src;
       if (src) heat.src = src;
       else heat.removeAttribute("src");
-      if (!role) said.textContent = "The heat maps are put away.";
+      if (!role) legend.textContent = "The heat maps are put away.";
       else if (src) {
-        said.textContent = `Warm: what spoke for ${name}. The network saw only the outlined square.`;
-      } else said.textContent = `Nothing in the image spoke for ${name}.`;
+        legend.textContent = `Warm: what spoke for ${name}. The network saw only the outlined square.`;
+      } else legend.textContent = `Nothing in the image spoke for ${name}.`;
     }
     show(0);
-    fill(element("h3", "", "Why"), choice, said);
+    fill(element("h3", "", "Why"), choice, legend);
     box.append(element("h3", "", "Nearest training images"));
     if (!neighbours.length) {
-      box.append(element("p", "", word || "There are none."));
+      box.append(element("p", "", message || "There are none."));
       return;
     }
     const row = element("div", "nearest");
-    row.append(...neighbours.map((near) => nearOf(near, (id) => setTriggerValue("near", id))));
+    row.append(...neighbours.map((near) => nearOf(near, (id) => setTriggerValue("neighbour", id))));
     box.append(row, element("p", "", "By cosine distance: 0 is the same direction, 1 unrelated."));
     if (host.fresh) box.scrollIntoView({ block: "nearest" });
     host.fresh = false;

@@ -1,4 +1,4 @@
-"""Why: heat maps and nearest training images of the large image, without a wait for anyone.
+"""Heat maps and nearest training images of one image, without a wait for anyone.
 
 A worker process explains; what it found is kept on disk, so that it is asked once an image.
 """
@@ -7,45 +7,31 @@ from __future__ import annotations
 
 import base64
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from dashboard.selection import image_filter as address
-from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared import tables, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
-from dashboard.views.errors.explanation import why
 from engine.errors import UserError
 from engine.runs.explanations import load_explanation
 from engine.runs.run import OUT_OF_FOLD, open_run
 from engine.runs.worker import Worker
 
-KEY = "why"
-_SOON = 0.15  # seconds that are waited before the page goes on and asks again
+_WAIT = 0.15  # seconds that are waited before the page goes on and asks again
 _WORKER = Worker(["explain", "latest", "--serve"])
-_TURN = ThreadPoolExecutor(1, thread_name_prefix="why")
+_QUEUE = ThreadPoolExecutor(1, thread_name_prefix="explain")
 _waiting: dict[tuple[str, str], Future[dict[str, Any]]] = {}
 
 
-@st.fragment
-def show(table: Table) -> None:
-    """Answer when the browser asks about the image that is shown large."""
-    browser_sync.catch_up()  # with the neighbour that was opened, for one
-    asked = browser_sync.sent(KEY, "want")
-    row = tables.row_of(table, asked) if isinstance(asked, str) and asked else None
-    answer = {} if row is None else _answer(table, row, asked)
-    why(answer, key=KEY, wanted=lambda: None, opened=partial(address.neighbour_opened, KEY))
-
-
-def _answer(table: Table, row: int, image: str) -> dict[str, Any]:
+def answer(table: Table, row: int, image: str) -> dict[str, Any]:
+    """Return what the component shows of an image, or that the worker is still looking."""
     try:
         found = _explained(table, row, image)
     except UserError as error:
-        return {"id": image, "state": "failed", "word": str(error)}
+        return {"id": image, "state": "failed", "message": str(error)}
     if found is None:
         return {"id": image, "state": "looking"}
     maps = [
@@ -71,7 +57,7 @@ def _answer(table: Table, row: int, image: str) -> dict[str, Any]:
     ]
     return {
         "id": image, "state": "found", "maps": maps, "neighbours": neighbours,
-        "word": found["note"],
+        "message": found["note"],
     }  # fmt: skip
 
 
@@ -89,9 +75,9 @@ def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
                 _waiting.pop(other, None)
         only = None if len(_splits(table)) > 1 else table.key[1]
         question = {"run": run.name, "id": image, "split": only}
-        _waiting[key] = _TURN.submit(_WORKER.ask, question)
+        _waiting[key] = _QUEUE.submit(_WORKER.ask, question)
     try:
-        found = _waiting[key].result(_SOON)
+        found = _waiting[key].result(_WAIT)
     except TimeoutError:
         return None
     except UserError:

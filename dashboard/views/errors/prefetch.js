@@ -2,8 +2,8 @@
 const PAGES = 3, PATIENCE = 200; // milliseconds in which a person does nothing else
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const host = parentElement.querySelector(".ahead");
-  const kept = (window.secondLookAhead ??= new Map());
+  const host = parentElement.querySelector(".prefetch");
+  const kept = (window.secondLookPrefetched ??= new Map());
   clearTimeout(host.timer);
   if (data.tiles) {
     const images = data.tiles.map(({ src }) => {

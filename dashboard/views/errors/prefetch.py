@@ -7,10 +7,10 @@ from typing import Any
 
 from dashboard.shared.component import registered
 
-_ahead = registered(__file__, '<div class="ahead"></div>')
+_prefetch = registered(__file__, '<div class="prefetch"></div>')
 
 
-def ahead(
+def prefetch(
     page: str, tiles: Sequence[dict[str, Any]] | None, *, key: str, wanted: Callable[[], None]
 ) -> None:
     """Hand a page of tiles to the browser, to be shown when the gallery turns to it.
@@ -21,4 +21,4 @@ def ahead(
     tiles : None until the browser asks; then ``page`` is read under ``want`` at ``key``
     """
     data = {"page": page, "tiles": None if tiles is None else list(tiles)}
-    _ahead(key=key, data=data, height="content", on_want_change=wanted)
+    _prefetch(key=key, data=data, height="content", on_want_change=wanted)

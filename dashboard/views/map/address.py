@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection.lasso import Lasso, drawn, read_lasso
+from dashboard.selection.lasso import Lasso, lasso_of, read_lasso
 from dashboard.shared import commands
-from dashboard.shared.browser_sync import changed, key, put, sent
+from dashboard.shared.browser_sync import component_value, note_change, set_widget, widget_key
 from engine.runs import maps
 from engine.runs.run import Run
 
@@ -21,14 +21,14 @@ def method() -> str:
     found = read_lasso(st.query_params.get(_AREA, ""))
     asked = st.query_params.get(_BY) or (found.method if found else "")
     chosen = asked if asked in maps.METHODS else maps.METHODS[0]
-    put(METHOD, chosen)
+    set_widget(METHOD, chosen)
     return str(chosen)
 
 
 def method_changed() -> None:
     """Take over what the switch says (its callback); an area belongs to its own layout."""
-    st.query_params[_BY] = st.session_state[key(METHOD)]
-    changed()
+    st.query_params[_BY] = st.session_state[widget_key(METHOD)]
+    note_change()
     st.query_params.pop(_AREA, None)
 
 
@@ -46,16 +46,16 @@ def lasso(method: str) -> Lasso | None:
 
 def area_drawn(method: str) -> None:
     """Take over the area that was drawn (a callback)."""
-    found = drawn(method, sent("lasso", "ask"))
+    found = lasso_of(method, component_value("lasso", "question"))
     if found:
         st.query_params[_AREA] = found.text
-        changed()
+        note_change()
 
 
 def point_clicked() -> None:
     """Remember which point was clicked (a callback)."""
-    st.session_state[_POINT] = sent("point", "ask")
-    changed()
+    st.session_state[_POINT] = component_value("point", "question")
+    note_change()
 
 
 def clicked() -> Any:

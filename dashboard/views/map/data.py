@@ -14,8 +14,9 @@ import streamlit as st
 
 from dashboard.gallery.tiles import images_of
 from dashboard.selection.lasso import GRID
-from dashboard.selection.map_coordinates import SPLITS, MapCoordinates, places
+from dashboard.selection.map_coordinates import SPLITS, MapCoordinates, map_coordinates
 from dashboard.shared import tables as shared_tables
+from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
@@ -32,7 +33,7 @@ class Points:
 
     Attributes
     ----------
-    places : where they lie
+    coordinates : where they lie
     label, predicted : uint16 arrays of shape (n,), class indices, ``NONE`` where there is none
     loss : float32 array of shape (n,), nan where there is none
     facts : path and sha256 of each, null where unknown
@@ -40,7 +41,7 @@ class Points:
     total : how many images the map has
     """
 
-    places: MapCoordinates
+    coordinates: MapCoordinates
     label: np.ndarray
     predicted: np.ndarray
     loss: np.ndarray
@@ -67,17 +68,17 @@ def points(name: str, method: str) -> Points:
     run = open_run(name)
     split = run.labelled_split
     tables = [shared_tables.table(name, each).key for each in (split, "test") if _there(name, each)]
-    return _points(places(name, method).key, tuple(tables))
+    return _points(map_coordinates(name, method).key, tuple(tables))
 
 
 def first_page(table: Table, rows: np.ndarray) -> list[ImageFile]:
     """Return the images that Errors will show first of these rows."""
-    return images_of(table, rows[:48])
+    return images_of(table, page_of(rows, 1))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _points(key: tuple[str, str, int], tables: tuple[shared_tables.Key, ...]) -> Points:
-    run, every = open_run(key[0]), places(key[0], key[1])
+    run, every = open_run(key[0]), map_coordinates(key[0], key[1])
     found = _sample(every)
     facts, names = _facts(key[0], found), run.class_names
     n = len(found.ids)
@@ -93,7 +94,6 @@ def _points(key: tuple[str, str, int], tables: tuple[shared_tables.Key, ...]) ->
     packed = {
         "tag": f"{key}{tables}",
         "n": n,
-        "grid": GRID,
         "names": list(names),
         "splits": list(SPLITS),
         "xy": _text(np.clip(found.xy, 0, GRID).round().astype("<u2")),

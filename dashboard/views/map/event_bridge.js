@@ -2,7 +2,7 @@
 export default function ({ data, setTriggerValue }) {
   const { channel, answer } = data;
   const ask = ({ detail }) => {
-    if (detail.channel === channel) setTriggerValue("ask", detail.question);
+    if (detail.channel === channel) setTriggerValue("question", detail.question);
   };
   window.addEventListener("second-look-ask", ask);
   (window.secondLookAnswers ??= {})[channel] = answer;

@@ -7,10 +7,12 @@ from typing import Any
 
 from dashboard.shared.component import registered
 
-_relay = registered(__file__, '<div class="relay"></div>')
+_bridge = registered(__file__, '<div class="event-bridge"></div>')
 
 
-def relay(channel: str, answer: dict[str, Any], *, key: str, asked: Callable[[], None]) -> None:
+def event_bridge(
+    channel: str, answer: dict[str, Any], *, key: str, asked: Callable[[], None]
+) -> None:
     """Pass on what is asked on a channel in the browser, and the answer to it.
 
     Only what is small goes through here; the drawing itself is sent once.
@@ -18,11 +20,11 @@ def relay(channel: str, answer: dict[str, Any], *, key: str, asked: Callable[[],
     Parameters
     ----------
     answer : handed to whoever listens to the channel
-    key : name of the widget; ``asked`` reads the question there under ``ask``
+    key : name of the widget; ``asked`` reads the question there under ``question``
     """
-    _relay(
+    _bridge(
         key=key,
         data={"channel": channel, "answer": answer},
         height="content",
-        on_ask_change=asked,
+        on_question_change=asked,
     )

@@ -9,18 +9,19 @@ import streamlit as st
 
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import tiles_of
-from dashboard.selection import image_filter as selection_address
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
-from dashboard.selection.image_filter import ImageFilter
+from dashboard.selection.filters import AREA
+from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.lasso import Lasso
+from dashboard.selection.run import run_name
 from dashboard.shared import browser_sync, commands, tables, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
-from dashboard.shell import refusals
+from dashboard.shell import show_user_errors
 from dashboard.views.map import address, data
 from dashboard.views.map.data import Points
-from dashboard.views.map.event_bridge import relay
+from dashboard.views.map.event_bridge import event_bridge
 from dashboard.views.map.scatter import scatter
 from engine.runs import maps
 from engine.runs.run import Run, open_run
@@ -39,7 +40,7 @@ HELP = (
 
 
 def show() -> None:
-    name = selection_address.run_name()
+    name = run_name()
     if name is None:
         st.info("Finish a run first: the Overview page starts the demo.", icon=":material/info:")
         return
@@ -56,11 +57,11 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="map_head"):
         st.segmented_control(
             "Layout", maps.METHODS, required=True, format_func=NAMES.__getitem__,
-            key=browser_sync.key(address.METHOD), on_change=address.method_changed,
+            key=browser_sync.widget_key(address.METHOD), on_change=address.method_changed,
             label_visibility="collapsed",
         )  # fmt: skip
         st.caption(ABOUT[shown], width="stretch")
-    made(run, "pca" if stand["pca"] != "done" else "tsne", wanted)
+    ensure_map(run, "pca" if stand["pca"] != "done" else "tsne", wanted)
     if stand[shown] != "done":
         return
     points = data.points(name, shown)
@@ -77,7 +78,7 @@ def show() -> None:
         chosen(name, shown)
 
 
-def made(run: Run, method: str, wanted: str) -> None:
+def ensure_map(run: Run, method: str, wanted: str) -> None:
     """Have a map made that is not there, and say how far it is; PCA first, then t-SNE."""
     stand = maps.map_progress(run, method)
     if stand.state == "done":
@@ -86,8 +87,8 @@ def made(run: Run, method: str, wanted: str) -> None:
         commands.start_map(run, method)
     if stand.state == "failed":
         with st.container(horizontal=True, vertical_alignment="center", key="map_failed"):
-            said = f"The {NAMES[method]} map could not be made: {stand.message}"
-            st.warning(literal(said), icon=":material/warning:")
+            message = f"The {NAMES[method]} map could not be made: {stand.message}"
+            st.warning(literal(message), icon=":material/warning:")
             st.button("Try again", on_click=address.try_again, args=(run, method))
         return
     st.fragment(_progress, run_every=1.0)(run, method, wanted)
@@ -95,91 +96,91 @@ def made(run: Run, method: str, wanted: str) -> None:
 
 def _progress(run: Run, method: str, wanted: str) -> None:
     """Say how far a map is; the page is drawn anew once it is there."""
-    with refusals():
+    with show_user_errors():
         stand = maps.map_progress(run, method)
         if stand.state in ("done", "failed"):
             st.rerun()
         if method == "pca":
-            said = "Laying out the images"
+            message = "Laying out the images"
         elif wanted == "tsne":
-            said = "t-SNE is being laid out; here is PCA meanwhile"
+            message = "t-SNE is being laid out; here is PCA meanwhile"
         else:
-            said = "t-SNE is being laid out as well"
+            message = "t-SNE is being laid out as well"
         unit = {"features": "images through the network", "tsne": "rounds"}.get(stand.stage)
         if unit and stand.total:
-            said += f": {stand.done:,} of {stand.total:,} {unit}"
-        st.caption(f"{said} …")
+            message += f": {stand.done:,} of {stand.total:,} {unit}"
+        st.caption(f"{message} …")
 
 
 @st.fragment
 def peek(name: str, points: Points) -> None:
     """Answer with the image under the pointer; open the one that was clicked, where it is."""
-    browser_sync.catch_up()
-    row = browser_sync.sent("peek", "ask")
+    browser_sync.rerun_if_changed()
+    row = browser_sync.component_value("peek", "question")
     answer = {}
     if address.is_row(row, len(points.label)):
         image = points.image(name, row)
         answer = {"row": row, "src": thumbnails.small([image])[0] if image else ""}
-    relay("peek", answer, key="peek", asked=lambda: None)
+    event_bridge("peek", answer, key="peek", asked=lambda: None)
 
 
 @st.fragment
 def chosen(name: str, method: str) -> None:
     """Show the costliest of the images that were drawn around, and the way to all of them."""
-    with refusals():
-        browser_sync.caught_up()
+    with show_user_errors():
+        browser_sync.note_redraw()
         table = split.labelled(name)
         row = address.clicked()
         points = data.points(name, method)
         if address.is_row(row, len(points.label)):
             open_point(table, points, int(row))
-        if image := browser_sync.sent("map_first", "open"):
-            selection_address.open_errors(ImageFilter(image=image, map=address.area()))
+        if image := browser_sync.component_value("map_first", "open"):
+            open_errors(ImageFilter(image=image, where={AREA: address.area()}))
         area = address.lasso(method)
         if area is None:
             st.caption(HELP)
         else:
-            some_of(table, area)
+            area_images(table, area)
         corners = [list(corner) for corner in area.corners] if area else []
-        drawn = partial(address.area_drawn, method)
-        relay("lasso", {"corners": corners}, key="lasso", asked=drawn)
-        relay("point", {}, key="point", asked=address.point_clicked)
+        area_drawn = partial(address.area_drawn, method)
+        event_bridge("lasso", {"corners": corners}, key="lasso", asked=area_drawn)
+        event_bridge("point", {}, key="point", asked=address.point_clicked)
 
 
-def some_of(table: Table, area: Lasso) -> None:
+def area_images(table: Table, area: Lasso) -> None:
     """Show the first images of an area, and how many there are."""
-    look = ImageFilter(map=area.text)
-    rows = selection_rows.rows(table, look)
-    st.markdown(told(table, rows))
+    in_area = ImageFilter(where={AREA: area.text})
+    rows = selection_rows.rows(table, in_area)
+    st.markdown(area_text(table, rows))
     with st.container(horizontal=True, vertical_alignment="center", key="map_bar"):
         if st.button(
             "Show in Errors", type="primary", icon=":material/image_search:", key="map_errors",
             disabled=not len(rows),
         ):  # fmt: skip
-            selection_address.open_errors(look)
+            open_errors(in_area)
         st.button("Clear", on_click=address.clear, key="map_clear", type="tertiary")
     if len(rows):
         gallery(tiles_of(table, rows[:FIRST]), key="map_first", opened=lambda: None)
         thumbnails.prefetch(data.first_page(table, rows))
 
 
-def told(table: Table, rows: np.ndarray) -> str:
+def area_text(table: Table, rows: np.ndarray) -> str:
     """Return how many images an area holds, as Markdown."""
-    said = f"**{len(rows):,}** of {len(table):,} images with a held-out prediction"
+    message = f"**{len(rows):,}** of {len(table):,} images with a held-out prediction"
     if not (table.predictions.labelled and len(rows)):
-        return f"{said}."
+        return f"{message}."
     wrong = int((table.predictions.y_true[rows] != table.y_pred[rows]).sum())
-    return f"{said}, **{wrong:,}** of them wrong. The costliest first:"
+    return f"{message}, **{wrong:,}** of them wrong. The costliest first:"
 
 
 def open_point(table: Table, points: Points, row: int) -> None:
     """Open an image large on the Errors page, or say why it is not there."""
-    id = points.places.ids[row].as_py()
+    id = points.coordinates.ids[row].as_py()
     at = tables.row_of(table, id)
     if at is None or np.isnan(points.loss[row]):
         st.toast(literal(f"{id} has no held-out prediction, so Errors does not list it."))
         return
-    selection_address.open_errors(ImageFilter(image=id))
+    open_errors(ImageFilter(image=id))
 
 
 show()

@@ -1,16 +1,9 @@
-// Points are drawn from typed arrays; names reach the page by textContent alone.
-const NONE = 65535, LOSS_STEPS = 16, NEAR = 12, REST = 90; // pixels; milliseconds of rest
-const MOST_CORNERS = 40, CLASSES_TOLD = 12;
+// Points are drawn from typed arrays.
+const LOSS_STEPS = 16, NEAR = 12, REST = 90; // pixels; milliseconds of rest
+const CLASSES_LISTED = 12;
 const LIGHT = ["#3f74b0", "#c7911f", "#2f8a5b", "#8a4fa3", "#3aa3b5", "#7a6a55", "#c45a94", "#6b8e23"];
 const DARK = ["#7fb0e6", "#e8c25a", "#74cf9d", "#c79be0", "#7fd6e4", "#c3b299", "#eb9cc6", "#b5d36b"];
 const HOW = { class: "Class", correctness: "Right or wrong", loss: "Loss" };
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
 
 function unpacked(text, Kind) {
   return new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -37,7 +30,7 @@ function build(root, data) {
   const predicted = unpacked(data.predicted, Uint16Array);
   const loss = unpacked(data.loss, Float32Array);
   const ids = data.ids.split("\u001f");
-  const wrong = (i) => label[i] !== NONE && predicted[i] !== NONE && label[i] !== predicted[i];
+  const incorrect = (i) => label[i] !== NONE && predicted[i] !== NONE && label[i] !== predicted[i];
   const kept = (window.secondLookMap ??= { by: "class", hidden: [] }); // as this person left it
 
   const bar = element("div", "bar"), frame = element("div", "frame"), legend = element("div", "legend");
@@ -50,7 +43,7 @@ function build(root, data) {
   frame.append(canvas, over, tip);
   root.replaceChildren(bar, frame, legend);
 
-  const view = { x: data.grid / 2, y: data.grid / 2, zoom: 1 };
+  const view = { x: GRID / 2, y: GRID / 2, zoom: 1 };
   let size = [0, 0], base = 1, ratio = 1, colours = [], accent = "", ink = "", paper = "";
   let sprites = [], kind = new Uint8Array(n), order = new Uint32Array(n), asked = 0;
   let lassoing = false, outline = null, corners = [], hovered = -1, rest = 0;
@@ -86,7 +79,7 @@ function build(root, data) {
     };
     const level = new Float32Array(n);
     for (let i = 0; i < n; i += 1) {
-      const bad = wrong(i);
+      const bad = incorrect(i);
       if (kept.by === "class") {
         const colour = label[i] === NONE ? faint() : colours[label[i]];
         kind[i] = look(colour, bad ? "ring" : "");
@@ -104,7 +97,7 @@ function build(root, data) {
     order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => level[a] - level[b] || a - b);
     sprites = [];
     sprites.looks = looks;
-    tell();
+    drawLegend();
     draw();
   }
   function lossStep(value) {
@@ -222,12 +215,12 @@ function build(root, data) {
     draw();
   }
   function pan(dx, dy) {
-    view.x = Math.min(Math.max(view.x - dx / scale(), 0), data.grid);
-    view.y = Math.min(Math.max(view.y + dy / scale(), 0), data.grid);
+    view.x = Math.min(Math.max(view.x - dx / scale(), 0), GRID);
+    view.y = Math.min(Math.max(view.y + dy / scale(), 0), GRID);
     draw();
   }
   function reset() {
-    Object.assign(view, { x: data.grid / 2, y: data.grid / 2, zoom: 1 });
+    Object.assign(view, { x: GRID / 2, y: GRID / 2, zoom: 1 });
     draw();
   }
 
@@ -237,7 +230,7 @@ function build(root, data) {
     new CustomEvent("second-look-ask", { detail: { channel, question } }),
   );
   function choose(polygon) {
-    const clamp = (v) => Math.min(Math.max(Math.round(v), 0), data.grid);
+    const clamp = (v) => Math.min(Math.max(Math.round(v), 0), GRID);
     corners = simpler(polygon, MOST_CORNERS).map(([x, y]) => [clamp(x), clamp(y)]);
     trace();
     ask("lasso", corners);
@@ -270,21 +263,18 @@ function build(root, data) {
     if (label[i] !== NONE) words.push(`true ${data.names[label[i]]}`);
     if (predicted[i] !== NONE) words.push(`predicted ${data.names[predicted[i]]}`);
     if (loss[i] >= 0) words.push(`loss ${loss[i].toFixed(3)}`);
-    const shot = element("span", "shot"), told = element("span", "told");
-    told.append(element("b", "", ids[i]), element("span", wrong(i) ? "wrong" : "", words.join(", ")),
+    const shot = element("span", "shot"), about = element("span", "about");
+    about.append(element("b", "", ids[i]), element("span", incorrect(i) ? "incorrect" : "", words.join(", ")),
       element("span", "", predicted[i] === NONE ? `${data.splits[split[i]]}, no prediction kept`
         : data.splits[split[i]]));
-    tip.replaceChildren(shot, told);
+    tip.replaceChildren(shot, about);
     showImage(i);
     place();
     if (!seen.has(i)) rest = setTimeout(() => ask("peek", i), REST);
   }
   function showImage(i) {
     if (i !== hovered || !seen.get(i)) return;
-    const image = element("img");
-    image.alt = "";
-    image.src = seen.get(i);
-    tip.firstChild.replaceChildren(image);
+    tip.firstChild.replaceChildren(imageOf(seen.get(i)));
   }
   function place() {
     const x = toX(xy[2 * hovered]), y = toY(xy[2 * hovered + 1]);
@@ -369,12 +359,9 @@ function build(root, data) {
   // --- the buttons above, and the legend below
 
   function group(label, choices, chosen, pick) {
-    const box = element("div", "group");
-    box.setAttribute("role", "group");
-    box.setAttribute("aria-label", label);
+    const box = nameGroup(element("div", "group"), label);
     for (const [key, text] of Object.entries(choices)) {
-      const button = element("button", "", text);
-      button.type = "button";
+      const button = buttonOf(text);
       button.dataset.key = key;
       button.setAttribute("aria-pressed", String(key === chosen));
       button.onclick = () => {
@@ -386,11 +373,9 @@ function build(root, data) {
     return box;
   }
   function action(text, name, act) {
-    const button = element("button", "", text);
-    button.type = "button";
+    const button = buttonOf(text, act);
     button.title = name;
     if (text.length < 2) button.setAttribute("aria-label", name);
-    button.onclick = act;
     return button;
   }
   const tools = group("Tool", { move: "Move", lasso: "Lasso" }, "move", (key) => take(key === "lasso"));
@@ -410,7 +395,7 @@ function build(root, data) {
     group("Colour by", HOW, kept.by, (key) => { kept.by = key; paint(); }), tools, lens, look,
   );
 
-  function tell() {
+  function drawLegend() {
     const dot = (colour, ring, text) => {
       const entry = element("span", "entry"), mark = element("i", ring);
       mark.style.setProperty("--dot", colour);
@@ -419,8 +404,8 @@ function build(root, data) {
     };
     const entries = [];
     if (kept.by === "class") {
-      data.names.slice(0, CLASSES_TOLD).forEach((name, i) => entries.push(dot(colours[i], "", name)));
-      const more = data.names.length - CLASSES_TOLD;
+      data.names.slice(0, CLASSES_LISTED).forEach((name, i) => entries.push(dot(colours[i], "", name)));
+      const more = data.names.length - CLASSES_LISTED;
       if (more > 0) entries.push(element("span", "entry", `and ${more} more`));
       entries.push(dot("transparent", "ring", "wrong"));
     } else if (kept.by === "correctness") {
@@ -439,8 +424,7 @@ function build(root, data) {
     data.splits.forEach((name, code) => {
       const count = split.reduce((sum, each) => sum + (each === code), 0);
       if (!count) return;
-      const button = element("button", "part", `${name} ${count.toLocaleString("en-US")}`);
-      button.type = "button";
+      const button = buttonOf(`${name} ${count.toLocaleString("en-US")}`, null, "part");
       button.setAttribute("aria-pressed", String(!kept.hidden.includes(name)));
       button.title = `Show or hide the ${name} images`;
       button.onclick = () => {
@@ -464,13 +448,13 @@ function build(root, data) {
         each.width = Math.round(box.width * ratio);
         each.height = Math.round(box.height * ratio);
       }
-      base = Math.min(box.width - 28, box.height - 28) / data.grid;
+      base = Math.min(box.width - 28, box.height - 28) / GRID;
       const span = extent();
       base = Math.min((box.width - 28) / span[0], (box.height - 28) / span[1]);
       draw();
     };
-    const answered = ({ detail }) => hear(detail.channel, detail.answer);
-    const hear = (channel, answer) => {
+    const answered = ({ detail }) => receive(detail.channel, detail.answer);
+    const receive = (channel, answer) => {
       if (channel === "peek" && answer.src !== undefined) {
         seen.set(answer.row, answer.src);
         if (seen.size > 400) seen.delete(seen.keys().next().value);
@@ -484,7 +468,7 @@ function build(root, data) {
     const watch = new ResizeObserver(fit);
     watch.observe(frame);
     fit();
-    for (const [channel, answer] of Object.entries(window.secondLookAnswers ?? {})) hear(channel, answer);
+    for (const [channel, answer] of Object.entries(window.secondLookAnswers ?? {})) receive(channel, answer);
     window.addEventListener("second-look-answer", answered);
     return () => {
       watch.disconnect();
@@ -496,9 +480,9 @@ function build(root, data) {
     // The longer side of a map fills the grid, the shorter one lies in its middle.
     const reach = [0, 0];
     for (let i = 0; i < 2 * n; i += 1) {
-      reach[i % 2] = Math.max(reach[i % 2], Math.abs(2 * xy[i] - data.grid));
+      reach[i % 2] = Math.max(reach[i % 2], Math.abs(2 * xy[i] - GRID));
     }
-    return reach.map((value) => Math.max(value, data.grid / 8));
+    return reach.map((value) => Math.max(value, GRID / 8));
   }
   take(false);
   return { dress, follow };

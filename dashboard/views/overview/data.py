@@ -1,4 +1,4 @@
-"""The caches of the Overview page: its figures, its charts, and what was set aside."""
+"""The data of the Overview page: its figures, its charts, and the quarantined images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import pandas as pd
 import streamlit as st
 from plotly.graph_objects import Figure
 
+from dashboard.review import verdicts
 from dashboard.selection import rows
 from dashboard.selection.image_filter import ImageFilter
+from dashboard.shared import tables
+from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import calibration, metrics
+from engine.analysis.causes import CauseLoss, loss_by_cause
 from engine.runs.run import open_run
 
 
@@ -27,7 +31,7 @@ class Overview:
     matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
     pairs : the fullest cells off the diagonal as (true, predicted, count)
     concentration : counts and shares, see `metrics.loss_concentration`
-    costliest : rows of the dearest images, dearest first
+    highest_loss : rows of the images of highest loss, highest first
     """
 
     accuracy: tuple[float, float, float]
@@ -38,7 +42,7 @@ class Overview:
     histogram: calibration.ProbabilityHistogram
     reliability: calibration.ReliabilityCurve
     concentration: tuple[np.ndarray, np.ndarray]
-    costliest: np.ndarray
+    highest_loss: np.ndarray
 
 
 def overview(table: Table) -> Overview:
@@ -52,13 +56,14 @@ def figure(table: Table, name: str, draw: Callable[[Table, Overview], Figure]) -
 
 
 def quarantine(name: str) -> pd.DataFrame:
-    """Return what was set aside, with reasons."""
+    """Return the quarantined images, with reasons."""
     run = open_run(name)
-    try:
-        changed = (run.folder / "quarantine.csv").stat().st_mtime_ns
-    except OSError:
-        changed = 0
-    return _quarantine(run.name, changed)
+    return _quarantine(run.name, stamp_of(run.folder / "quarantine.csv"))
+
+
+def loss_by_causes(table: Table) -> list[CauseLoss]:
+    """Return the log loss of the images by the cause that verdicts name."""
+    return _loss_by_causes(table.key, verdicts.stamp())
 
 
 def precision(name: str) -> tuple[str, dict[str, float]] | None:
@@ -96,5 +101,15 @@ def _figure(key: Key, name: str, _draw: Callable[[Table, Overview], Figure]) -> 
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _quarantine(name: str, changed: int) -> pd.DataFrame:
-    return open_run(name).quarantine if changed else pd.DataFrame(columns=["path", "reason"])
+def _quarantine(name: str, stamp: Stamp) -> pd.DataFrame:
+    return open_run(name).quarantine if any(stamp) else pd.DataFrame(columns=["path", "reason"])
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _loss_by_causes(key: Key, stamp: Stamp) -> list[CauseLoss]:
+    causes = {sha256: v.cause for sha256, v in verdicts.standing().items() if v.cause}
+    if not causes:
+        return []
+    table = cached_table(key)
+    sums = tables.facts(table, np.arange(len(table)))["sha256"].to_pylist()
+    return loss_by_cause(table.loss, [causes.get(name, "") for name in sums])

@@ -1,12 +1,4 @@
-// Up to 12 classes: a table of buttons. More: one canvas with a cursor and a line that reads it.
-const TABLE_UP_TO = 12;
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
+// Few classes: a table of buttons. More: one canvas with a cursor and a line that reads it.
 const percent = (share) => (share > 0 && share < 0.001 ? "<0.1%" : `${(100 * share).toFixed(1)}%`);
 const number = (n) => n.toLocaleString("en-US");
 
@@ -25,7 +17,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const counts = new Map(data.cells.map(([t, p, n]) => [t * size + p, n]));
   const count = (t, p) => counts.get(t * size + p) ?? 0;
   const share = (t, p) => (data.totals[t] ? count(t, p) / data.totals[t] : 0);
-  const told = (t, p) => `true ${data.names[t]}, predicted ${data.names[p]}: `
+  const describe = (t, p) => `true ${data.names[t]}, predicted ${data.names[p]}: `
     + `${number(count(t, p))} of ${number(data.totals[t])} (${percent(share(t, p))})`;
   if (size <= TABLE_UP_TO) table();
   else canvas();
@@ -33,8 +25,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function table() {
     const grid = element("div", size <= 3 ? "grid roomy" : "grid");
     grid.style.gridTemplateColumns = `minmax(44px, max-content) repeat(${size}, minmax(0, 1fr))`;
-    grid.setAttribute("role", "group");
-    grid.setAttribute("aria-label", "Confusion matrix; arrow keys move, Enter opens the images");
+    nameGroup(grid, "Confusion matrix; arrow keys move, Enter opens the images");
     grid.append(element("span", "axis", ""));
     const axis = element("span", "axis", "Predicted →");
     axis.style.gridColumn = "2 / -1";
@@ -55,10 +46,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const to = moved(event.key, Math.floor(at / size), at % size);
       if (at < 0 || !to) return;
       event.preventDefault();
-      for (const button of buttons) button.tabIndex = -1;
-      const next = buttons[to[0] * size + to[1]];
-      next.tabIndex = 0;
-      next.focus();
+      moveFocus(buttons, buttons[to[0] * size + to[1]]);
     };
     root.replaceChildren(grid);
   }
@@ -71,10 +59,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function cell(t, p) {
     const n = count(t, p);
-    const button = element("button", "cell");
-    button.type = "button";
+    const button = buttonOf(undefined, () => { if (n) root.open(t, p); }, "cell");
     button.tabIndex = -1;
-    button.setAttribute("aria-label", told(t, p));
+    button.setAttribute("aria-label", describe(t, p));
     button.append(element("span", "n", number(n)), element("span", "share", percent(share(t, p))));
     // A wrong cell tints fast: one per cent should show; a right one slowly.
     const depth = t === p ? 0.34 * share(t, p) : n ? 0.16 + 0.84 * Math.sqrt(share(t, p)) : 0;
@@ -82,7 +69,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
     button.style.setProperty("--share", `${Math.round(100 * depth)}%`);
     button.classList.toggle("strong", t !== p && depth > 0.6);
     button.classList.toggle("none", n === 0);
-    button.onclick = () => { if (n) root.open(t, p); };
     return button;
   }
 
@@ -93,7 +79,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     drawing.tabIndex = 0;
     drawing.setAttribute("role", "application");
     drawing.setAttribute("aria-label", "Confusion matrix; arrow keys move, Enter opens the images");
-    const line = element("p", "told");
+    const line = element("p", "description");
     line.setAttribute("aria-live", "polite");
     const pen = drawing.getContext("2d");
     let at = data.cells.filter(([t, p]) => t !== p).sort((a, b) => b[2] - a[2])[0] ?? [0, 0];
@@ -111,7 +97,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       pen.strokeStyle = ink;
       pen.strokeRect(at[1] * scale + 0.5, at[0] * scale + 0.5, Math.max(scale - 1, 1), Math.max(scale - 1, 1));
     }
-    function say() { line.textContent = told(at[0], at[1]); }
+    function say() { line.textContent = describe(at[0], at[1]); }
     function under(event) {
       const box = drawing.getBoundingClientRect();
       const index = (v, length) => Math.min(Math.max(Math.floor((v / length) * size), 0), size - 1);

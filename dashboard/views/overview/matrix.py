@@ -8,7 +8,8 @@ import numpy as np
 
 from dashboard.shared.component import registered
 
-_matrix = registered(__file__, '<div class="matrix"></div>')
+TABLE_UP_TO = 12  # classes; more are drawn on a canvas
+_matrix = registered(__file__, '<div class="matrix"></div>', TABLE_UP_TO=TABLE_UP_TO)
 
 
 def matrix(

@@ -7,30 +7,30 @@ import streamlit as st
 
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import images_of, tiles_of
-from dashboard.review import verdicts as review_data
-from dashboard.selection import image_filter as address
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
-from dashboard.selection.image_filter import ImageFilter
+from dashboard.selection.filters import PREDICTED, TRUE
+from dashboard.selection.image_filter import ImageFilter, open_errors
+from dashboard.selection.run import run_name
 from dashboard.shared import browser_sync, commands, thumbnails
 from dashboard.shared.escape import literal
+from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
-from dashboard.views.errors import review as review_panel
-from dashboard.views.overview import charts, data, weak_slices
+from dashboard.views.overview import charts, data, text, weak_slices
 from dashboard.views.overview.data import Overview
-from dashboard.views.overview.matrix import matrix
+from dashboard.views.overview.matrix import TABLE_UP_TO, matrix
 
 STRIP = 8
-MANY_CLASSES, TABLE_UP_TO = 4, 12
+MANY_CLASSES = 4
 
 
 def show() -> None:
-    name = address.run_name()
+    name = run_name()
     if name is None:
         empty()
         return
     table = split.labelled(name)
-    go_where_asked(table)
+    open_chosen(table)
     if not len(table):
         st.info("This run has no validation images to judge by.", icon=":material/info:")
         quarantine(name)
@@ -41,11 +41,10 @@ def show() -> None:
         return
     split.switch(name)
     view = data.overview(table)
-    aside = data.quarantine(name)
-    figures(table, view, len(aside))
-    if changed := review_panel.change_line(name):
-        st.markdown(changed)
-    costliest(table, view)
+    figures(table, view, len(data.quarantine(name)))
+    if change := text.label_edit_effect(name):
+        st.markdown(change)
+    highest_loss(table, view)
     left, right = st.columns(2, gap="large")
     with left:
         confusion(table, view)
@@ -64,32 +63,37 @@ def show() -> None:
     causes(table)
     quarantine(name)
     precision(name)
-    ahead(table, view)
+    prefetch_cells(table, view)
 
 
-def ahead(table: Table, view: Overview) -> None:
+def prefetch_cells(table: Table, view: Overview) -> None:
     """Make the images of the cells that will most likely be opened."""
-    names = table.predictions.class_names
     for true, predicted, _ in view.pairs[:2]:
-        rows = selection_rows.rows(table, ImageFilter(true=names[true], predicted=names[predicted]))
-        thumbnails.prefetch(images_of(table, rows[:48]))
+        rows = selection_rows.rows(table, in_cell(table, true, predicted))
+        thumbnails.prefetch(images_of(table, page_of(rows, 1)))
 
 
-def go_where_asked(table: Table) -> None:
+def open_chosen(table: Table) -> None:
     """Leave for Errors before anything is drawn, when a cell or an image was chosen."""
-    weak_slices.go_where_asked(table)
+    weak_slices.open_chosen(table)
     names = table.predictions.class_names
-    cell = browser_sync.sent("matrix", "cell")
+    cell = browser_sync.component_value("matrix", "cell")
     if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
-        address.open_errors(ImageFilter(true=names[cell[0]], predicted=names[cell[1]]))
-    if image := browser_sync.sent("costliest", "open"):
-        address.open_errors(ImageFilter(image=image))
-    if (pair := browser_sync.chosen_row("pairs")) is not None:
+        open_errors(in_cell(table, *cell))
+    if image := browser_sync.component_value("highest_loss", "open"):
+        open_errors(ImageFilter(image=image))
+    if (pair := browser_sync.selected_row("pairs")) is not None:
         true, predicted, _ = data.overview(table).pairs[pair]
-        address.open_errors(ImageFilter(true=names[true], predicted=names[predicted]))
+        open_errors(in_cell(table, true, predicted))
 
 
-def figures(table: Table, view: Overview, n_aside: int) -> None:
+def in_cell(table: Table, true: int, predicted: int) -> ImageFilter:
+    """Return the filter of the images in a cell of the confusion matrix."""
+    names = table.predictions.class_names
+    return ImageFilter(where={TRUE: names[true], PREDICTED: names[predicted]})
+
+
+def figures(table: Table, view: Overview, n_quarantined: int) -> None:
     """Show the numbers of the run in one row."""
     wrong = int(view.matrix.sum() - np.trace(view.matrix))
     (accuracy, *a), (loss, *b) = view.accuracy, view.log_loss
@@ -98,7 +102,7 @@ def figures(table: Table, view: Overview, n_aside: int) -> None:
         ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
         ("Wrong", f"{wrong:,}", f"of {table.images}"),
         ("Calibration error", f"{view.calibration_error:.2%}", "0% is honest confidence"),
-        ("Set aside", f"{n_aside:,}", "images that cannot be read"),
+        ("Set aside", f"{n_quarantined:,}", "images that cannot be read"),
     ]
     st.html(
         "<div class='figures'>"
@@ -116,12 +120,15 @@ def confusion(table: Table, view: Overview) -> None:
     matrix(view.matrix, table.predictions.class_names, key="matrix", opened=lambda: None)
 
 
-def costliest(table: Table, view: Overview) -> None:
+def highest_loss(table: Table, view: Overview) -> None:
     st.subheader("The costliest images", anchor=False)
     st.caption("What the worst mistakes look like. Open one to see it large and go on from there.")
     gallery(
-        tiles_of(table, view.costliest[:STRIP]), key="costliest", opened=lambda: None, strip=True
-    )
+        tiles_of(table, view.highest_loss[:STRIP]),
+        key="highest_loss",
+        opened=lambda: None,
+        strip=True,
+    )  # fmt: skip
 
 
 def concentration(table: Table, view: Overview) -> None:
@@ -172,7 +179,7 @@ def reliability(table: Table) -> None:
 
 
 def causes(table: Table) -> None:
-    found = review_data.by_cause(table)
+    found = data.loss_by_causes(table)
     if not found:
         return
     st.subheader("What makes images hard", anchor=False)
@@ -182,10 +189,10 @@ def causes(table: Table) -> None:
 
 
 def quarantine(name: str) -> None:
-    aside = data.quarantine(name)
-    if len(aside):
-        with st.expander(f"{len(aside):,} images set aside, with reasons"):
-            st.dataframe(aside, hide_index=True)
+    found = data.quarantine(name)
+    if len(found):
+        with st.expander(f"{len(found):,} images set aside, with reasons"):
+            st.dataframe(found, hide_index=True)
 
 
 def precision(name: str) -> None:

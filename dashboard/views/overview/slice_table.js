@@ -1,11 +1,3 @@
-// Text reaches the page by textContent only.
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function mark(className, left, width) {
   const made = element("i", className);
   made.style.left = `${left}%`;
@@ -14,17 +6,16 @@ function mark(className, left, width) {
 }
 
 function rowOf(row, index) {
-  const button = element("button", row.marked ? "row marked" : "row");
-  button.type = "button";
+  const button = buttonOf(undefined, null, row.marked ? "row marked" : "row");
   button.dataset.index = index;
   button.tabIndex = index ? -1 : 0;
-  button.setAttribute("aria-label", row.told);
+  button.setAttribute("aria-label", row.label);
   const name = element("span", "name", row.name);
   if (row.marked) name.append(" ", element("b", "", "stands out"));
   const [value, low, high, rest] = row.at;
   const line = element("span", "line");
   line.append(mark("band", low, high - low), mark("rest", rest), mark("dot", value));
-  button.append(name, element("span", "n", row.n), element("span", "wrong", row.wrong),
+  button.append(name, element("span", "n", row.n), element("span", "errors", row.errors),
     element("span", "loss", row.loss), line);
   return button;
 }
@@ -41,19 +32,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const scale = element("span", "scale");
   scale.append(element("span", "", "0"), element("span", "", data.most));
   head.append(element("span", "name", ""), element("span", "n", "images"),
-    element("span", "wrong", "wrong"), element("span", "loss", "log loss"), scale);
+    element("span", "errors", "wrong"), element("span", "loss", "log loss"), scale);
   root.replaceChildren(head, ...data.rows.map(rowOf));
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", "Slices, the worst first; arrow keys move, Enter opens the images");
+  nameGroup(root, "Slices, the worst first; arrow keys move, Enter opens the images");
   root.onkeydown = (event) => {
     const rows = [...root.querySelectorAll(".row")];
     const at = rows.indexOf(parentElement.activeElement);
     const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: rows.length - 1 }[event.key];
     if (at < 0 || to === undefined) return;
     event.preventDefault();
-    if (!rows[to]) return;
-    for (const row of rows) row.tabIndex = -1;
-    rows[to].tabIndex = 0;
-    rows[to].focus();
+    if (rows[to]) moveFocus(rows, rows[to]);
   };
 }

@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection import image_filter as address
 from dashboard.selection import slices
-from dashboard.selection.image_filter import ImageFilter
+from dashboard.selection.filters import SLICE, TRUE
+from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.slices import Measuring
 from dashboard.shared import browser_sync
 from dashboard.shared.tables import Table
-from dashboard.views.overview.slice_table import slices as drawn
+from dashboard.views.overview.slice_table import slice_table
 from engine.analysis.slice_text import described
 from engine.analysis.slices import Slice
 from engine.html_report.charts import places, scale_of
@@ -21,26 +21,27 @@ SHOWN = 8
 KEY = "slices"
 
 
-def go_where_asked(table: Table) -> None:
+def open_chosen(table: Table) -> None:
     """Leave for Errors before anything is drawn, when a slice was chosen."""
-    asked = browser_sync.sent(KEY, "open")
-    found = slices.found(table) if asked is not None else []
+    asked = browser_sync.component_value(KEY, "open")
+    found = slices.find_slices(table) if asked is not None else []
     if isinstance(found, list) and isinstance(asked, int) and 0 <= asked < min(len(found), SHOWN):
         chosen = found[asked]
-        address.open_errors(ImageFilter(true=chosen.true, slice=slices.named(chosen)))
+        where = {TRUE: chosen.true or "", SLICE: slices.slice_address(chosen)}
+        open_errors(ImageFilter(where=where))
 
 
 def show(table: Table) -> None:
     """Draw the section, once the images are measured."""
     st.subheader("Where it fails", anchor=False)
-    found = slices.found(table)
+    found = slices.find_slices(table)
     if isinstance(found, Measuring):
         _waiting(table)
     elif not found:
         st.caption("There are too few images to tell dark from bright ones, or small from large.")
     else:
-        st.caption(_told(found, slices.drawn(table)))
-        drawn(*rows(found[:SHOWN]), key=KEY, opened=lambda: None)
+        st.caption(_text(found, slices.sample_text(table)))
+        slice_table(*rows(found[:SHOWN]), key=KEY, opened=lambda: None)
 
 
 def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
@@ -50,11 +51,11 @@ def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
         {
             "name": described(one),
             "n": f"{one.n:,}",
-            "wrong": f"{one.error_rate:.1%}",
+            "errors": f"{one.error_rate:.1%}",
             "loss": f"{one.log_loss:.4f}",
             "marked": one.stands_out,
             "at": places(one, most),
-            "told": f"{described(one)}: {one.n:,} images, {one.error_rate:.1%} wrong, log loss "
+            "label": f"{described(one)}: {one.n:,} images, {one.error_rate:.1%} wrong, log loss "
             f"{one.log_loss:.4f} against {one.rest:.4f} of the rest"
             + (", stands out" if one.stands_out else ""),
         }
@@ -65,7 +66,7 @@ def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
 
 @st.fragment(run_every=1.0)
 def _waiting(table: Table) -> None:
-    found = slices.found(table)
+    found = slices.find_slices(table)
     if not isinstance(found, Measuring):
         st.rerun()
     st.progress(
@@ -74,7 +75,7 @@ def _waiting(table: Table) -> None:
     )
 
 
-def _told(found: list[Slice], sample: str) -> str:
+def _text(found: list[Slice], sample: str) -> str:
     marked = sum(one.stands_out for one in found)
     many = "none" if not marked else f"{marked:,}"
     stand = "stand" if marked > 1 else "stands"

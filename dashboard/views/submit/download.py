@@ -24,10 +24,10 @@ def hand_over(name: str, content: bytes) -> None:
 
 def deliver() -> None:
     """Send what waits to be sent, if anything does."""
-    _download(key=_KEY, data=st.session_state.get(_WAITING) or {}, on_taken_change=_taken)
+    _download(key=_KEY, data=st.session_state.get(_WAITING) or {}, on_downloaded_change=_downloaded)
 
 
-def _taken() -> None:
+def _downloaded() -> None:
     waiting = st.session_state.get(_WAITING)
-    if waiting and st.session_state[_KEY].get("taken") == waiting["token"]:
+    if waiting and st.session_state[_KEY].get("downloaded") == waiting["token"]:
         del st.session_state[_WAITING]

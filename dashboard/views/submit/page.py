@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection import image_filter as address
+from dashboard.selection.run import run_name
 from dashboard.shared import html, tables
 from dashboard.shared.escape import literal
 from dashboard.views.submit import charts, data, kaggle
@@ -24,7 +24,7 @@ PREVIEW, EARLIER = 8, 10
 
 
 def page() -> None:
-    name = address.run_name()
+    name = run_name()
     st.header("Submit", anchor=False)
     if name is None:
         html.no_run("hand in its predictions")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.selection import image_filter as address
+from dashboard.selection.run import RUN
 from dashboard.shared import html
 from dashboard.views.train import charts, jobs_text
 from engine.errors import UserError
@@ -63,7 +63,7 @@ def _ended(run: Run) -> None:
             html.styled(jobs_text.job_title(_title(run)), "content")
             if job.state == "done":
                 if st.button("Open", key=f"open_{run.name}", type="primary"):
-                    st.switch_page("views/overview/page.py", query_params={address.RUN: run.name})
+                    st.switch_page("views/overview/page.py", query_params={RUN: run.name})
             else:
                 st.button(
                     "Dismiss", key=f"dismiss_{run.name}", on_click=_dismiss, args=(run.name,),

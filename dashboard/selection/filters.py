@@ -1,0 +1,142 @@
+"""The filters of images, one table: a new filter is a row here and a widget on the Errors page.
+
+A filter's value is the text in the address; "" leaves every image, so resetting removes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from dashboard.selection import slices
+from dashboard.selection.lasso import read_lasso
+from dashboard.selection.map_coordinates import within
+from dashboard.shared.tables import Table
+
+TRUE, PREDICTED, SCORE, ID, AREA, SLICE = "true", "predicted", "p", "id", "map", "slice"
+_RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
+_SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
+
+
+@dataclass(frozen=True)
+class Widget:
+    """How a filter's widget is set and read: value to what the widget holds, and back."""
+
+    shows: Callable[[str], Any]
+    says: Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One way to narrow the images.
+
+    Attributes
+    ----------
+    parameter : its name in the address
+    parse : text of the address and class names to the value, "" where the text is not valid
+    keep : table and value to the rows it keeps, bool array of shape (n,)
+    sentence : table and value to the words that tell it, plain text
+    widget : None where something else than a widget on the Errors page sets it
+    stamp : what its rows depend on besides the table and the value
+    """
+
+    parameter: str
+    parse: Callable[[str, Sequence[str]], str]
+    keep: Callable[[Table, str], np.ndarray]
+    sentence: Callable[[Table, str], str]
+    widget: Widget | None = None
+    stamp: Callable[[], Hashable] = lambda: None
+
+    @property
+    def key(self) -> str:
+        """Return the name of its widget."""
+        return f"filter_{self.parameter}"
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    found = _RANGE.fullmatch(text)
+    return (float(found[1]), float(found[2])) if found else (0.0, 1.0)
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    low, high = (f"{bound:.6f}".rstrip("0").rstrip(".") for bound in bounds)
+    return "" if (low, high) == ("0", "1") else f"{low}-{high}"
+
+
+def _parse_range(text: str, _names: Sequence[str]) -> str:
+    low, high = _bounds(text)
+    return _range((low, high)) if 0 <= low <= high <= 1 else ""
+
+
+def _in_range(table: Table, text: str) -> np.ndarray:
+    low, high = _bounds(text)
+    return np.asarray((table.score >= low) & (table.score <= high))
+
+
+def _range_text(table: Table, text: str) -> str:
+    low, high = _bounds(text)
+    return f"{table.score_name} {low:g} to {high:g}"
+
+
+def _parse_class(text: str, names: Sequence[str]) -> str:
+    return text if text in names else ""
+
+
+def _class(table: Table, name: str) -> int:
+    return table.predictions.class_names.index(name)
+
+
+def _contains(table: Table, text: str) -> np.ndarray:
+    found = pc.match_substring(table.predictions.ids, text, ignore_case=True)
+    return np.asarray(found, dtype=bool)
+
+
+def _in_area(table: Table, text: str) -> np.ndarray:
+    area = read_lasso(text)
+    if area is None:
+        return np.ones(len(table), dtype=bool)
+    return within(table.key[0], table.key[1], table.predictions.ids, area)
+
+
+_CLASS = Widget(lambda text: text or None, lambda name: name or "")
+
+FILTERS = (
+    Filter(
+        TRUE, _parse_class,
+        keep=lambda table, name: table.predictions.y_true == _class(table, name),
+        sentence=lambda _, name: f"true {name}",
+        widget=_CLASS,
+    ),
+    Filter(
+        PREDICTED, _parse_class,
+        keep=lambda table, name: table.y_pred == _class(table, name),
+        sentence=lambda _, name: f"predicted {name}",
+        widget=_CLASS,
+    ),
+    Filter(
+        SCORE, _parse_range, keep=_in_range, sentence=_range_text, widget=Widget(_bounds, _range)
+    ),
+    Filter(
+        ID, lambda text, _: text[:500],
+        keep=_contains,
+        sentence=lambda _, text: f"id contains {text}",
+        widget=Widget(str, lambda text: str(text).strip()),
+    ),
+    Filter(
+        AREA, lambda text, _: text if read_lasso(text) else "",
+        keep=_in_area,
+        sentence=lambda *_: "in the area drawn on the map",
+    ),
+    Filter(
+        SLICE, lambda text, _: text if _SLICE.fullmatch(text) else "",
+        keep=slices.within,
+        sentence=slices.slice_text,
+        stamp=slices.stamp,
+    ),
+)  # fmt: skip
+BY_PARAMETER = {each.parameter: each for each in FILTERS}

@@ -1,0 +1,34 @@
+// Stands before the script of every component. Text reaches the page by textContent alone.
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function buttonOf(text, act, className) {
+  const made = element("button", className, text);
+  made.type = "button";
+  if (act) made.onclick = act;
+  return made;
+}
+
+function imageOf(src) { // a data URI made by the server
+  const made = element("img");
+  made.alt = "";
+  made.src = src;
+  return made;
+}
+
+// Name a group of buttons for screen readers.
+function nameGroup(box, label) {
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", label);
+  return box;
+}
+
+// Move the focus within a group that the Tab key enters once.
+function moveFocus(all, to) {
+  for (const other of all) other.tabIndex = other === to ? 0 : -1;
+  to.focus();
+}

@@ -1,0 +1,101 @@
+"""The address of the Errors page, and the widgets that are set to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from dashboard.selection.filters import FILTERS
+from dashboard.selection.image_filter import (
+    ALL,
+    ImageFilter,
+    keep_filter,
+    last_filter,
+    read_filter,
+    write_filter,
+)
+from dashboard.shared.browser_sync import component_value, note_redraw, set_widget, widget_key
+from dashboard.shell import just_arrived
+
+SHOW, PAGE = "filter_show", "filter_page"
+
+
+def current_filter(class_names: Sequence[str]) -> ImageFilter:
+    """Read the filter from the address and set the widgets to it.
+
+    A person who comes back to the page by the menu finds what they had left.
+    """
+    current = read_filter(class_names)
+    if just_arrived() and current == ImageFilter() and (left := last_filter()):
+        if left.fits(class_names):
+            current = replace(left, image=None)
+        write_filter(current)
+    keep_filter(current)
+    note_redraw()
+    set_widget(SHOW, current.show)
+    for each in FILTERS:
+        if each.widget:
+            set_widget(each.key, each.widget.shows(current.where.get(each.parameter, "")))
+    return current
+
+
+def set_page(page: int) -> str:
+    """Set the page switch, before it is drawn, to the page that is shown; return its key."""
+    keep_filter(replace(_last(), page=page))
+    return set_widget(PAGE, page)
+
+
+def filter_changed() -> None:
+    """Write what the filter's widgets say; the page begins anew (their callback)."""
+    where = dict(_last().where)
+    for each in FILTERS:
+        if each.widget:
+            key = widget_key(each.key)
+            where[each.parameter] = each.widget.says(st.session_state[key])
+            st.session_state[key] = each.widget.shows(where[each.parameter])
+    _change(show=st.session_state[widget_key(SHOW)] or ALL, where=where)
+
+
+def filter_cleared() -> None:
+    """Reset every filter (a callback)."""
+    _change(where={})
+
+
+def shuffled() -> None:
+    """Show the images in another random order (a callback)."""
+    _change(seed=_last().seed + 1)
+
+
+def page_changed() -> None:
+    """Turn to the page that the page switch says (its callback)."""
+    _change(page=st.session_state[widget_key(PAGE)])
+
+
+def page_turned(widget: str, pages: int) -> None:
+    """Turn the page by what a component sent (its callback)."""
+    step = component_value(widget, "turn")
+    if step in (-1, 1):
+        _change(page=min(max(_last().page + step, 1), pages))
+
+
+def image_opened(widget: str) -> None:
+    """Show the image large whose id a component sent, or none (its callback)."""
+    _change(page=_last().page, image=component_value(widget, "open") or None)
+
+
+def neighbour_opened(widget: str) -> None:
+    """Show the image large whose id a component sent, whatever the filter says (its callback)."""
+    if image := component_value(widget, "neighbour"):
+        write_filter(ImageFilter(image=image))
+
+
+def _change(**values: Any) -> None:
+    """Replace parts of the filter; the page begins anew unless it is named."""
+    write_filter(replace(_last(), **{"page": 1, "image": None, **values}))
+
+
+def _last() -> ImageFilter:
+    return last_filter() or ImageFilter()

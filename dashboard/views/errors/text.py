@@ -1,0 +1,39 @@
+"""What the Errors page says of the images that it shows."""
+
+from __future__ import annotations
+
+from dashboard.selection.filters import BY_PARAMETER
+from dashboard.selection.image_filter import ALL, REVIEWED, SUSPECTS, ImageFilter
+from dashboard.shared.escape import literal
+from dashboard.shared.tables import Table
+
+NAMES = {
+    ALL: "All",
+    "random-correct": "Random correct",
+    "random-incorrect": "Random incorrect",
+    "most-correct": "Most confident correct",
+    "most-incorrect": "Most confident incorrect",
+    "most-uncertain": "Most uncertain",
+    SUSPECTS: "Suspects",
+    REVIEWED: "With a verdict",
+}
+ORDERS = {
+    ALL: "costliest first",
+    "random-correct": "in random order",
+    "random-incorrect": "in random order",
+    "most-correct": "surest first",
+    "most-incorrect": "surest first",
+    "most-uncertain": "closest call first",
+    SUSPECTS: "most suspicious label first",
+    REVIEWED: "in order of id",
+}
+
+
+def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
+    """Return the count and what it counts, as harmless Markdown."""
+    parts = [
+        literal(BY_PARAMETER[name].sentence(table, value))
+        for name, value in image_filter.where.items()
+    ]
+    told = ", ".join([*parts, ORDERS[image_filter.show]])
+    return f"**{n:,}** of {len(table):,} images: {told}"
