@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.thumbnails import LARGE_SIDE, make_thumbnail, thumbnail
 from engine.errors import UserError
 from engine.runs.files import sha256_of

@@ -8,8 +8,9 @@ from threading import Lock
 import numpy as np
 import torch
 
-from engine.data.headers import Unreadable, opened, orientation, reason_of
-from engine.data.pixels import rgb
+from engine.data.formats import Unreadable
+from engine.data.headers import opened, orientation, reason_of
+from engine.data.pixels import JPEGS, is_plain, rgb
 
 # torchvision's decoder, as its Python wrapper calls it: that one warns at every call since 0.29.
 # Its PNG decoder is left alone: one changed byte in a file can end the whole process (0.29.2).
@@ -34,8 +35,8 @@ _TURNS: dict[int, tuple[bool, list[int]]] = {
 def decode(content: bytes) -> torch.Tensor:
     """Decode an image to an upright RGB tensor, uint8 of shape (3, height, width).
 
-    JPEG is decoded by torchvision, which is faster, the rest by Pillow. Grey, palette, CMYK and
-    alpha become RGB; 16 bits are scaled to 8; of an animation the first frame is taken.
+    It is what a browser shows on white: see :func:`engine.data.pixels.rgb`. A JPEG whose colours
+    are sRGB already is decoded by torchvision, which is faster, the rest by Pillow.
 
     Raises
     ------
@@ -47,7 +48,9 @@ def decode(content: bytes) -> torch.Tensor:
         if width * height > _LARGE:
             stack.enter_context(_one_large)
         try:
-            if image.format in ("JPEG", "MPO"):
+            if image.format in JPEGS:
+                _check_end(content)
+            if is_plain(image):
                 pixels = _decode_jpeg(content)
             else:
                 pixels = torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1)
@@ -60,10 +63,13 @@ def decode(content: bytes) -> torch.Tensor:
         return _turned(pixels, turn)
 
 
-def _decode_jpeg(content: bytes) -> torch.Tensor:
+def _check_end(content: bytes) -> None:
     # The end marker cannot occur inside a scan; a file cut short ends in a scan.
     if content.rfind(_END, _scan(content)) < 0:  # from the end, where it is as a rule
         raise Unreadable("the JPEG is cut short: its end marker is missing")
+
+
+def _decode_jpeg(content: bytes) -> torch.Tensor:
     import torchvision.io  # noqa: F401  loads torch.ops.image, in a second that a cache hit saves
 
     buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)

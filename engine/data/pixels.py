@@ -1,12 +1,14 @@
-"""A Pillow image as upright 8-bit RGB, by one rule for training, scoring and thumbnails."""
+"""A Pillow image as 8-bit sRGB on white: the one rule for network, gallery and heat maps."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
+from engine.data.profiles import changes_colours, to_srgb
 
+JPEGS = ("JPEG", "MPO")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -16,28 +18,91 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_WITH_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}  # multiplied by alpha, or of a palette
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Return the first frame as 8-bit RGB; 16 bits are scaled, alpha is dropped.
+    """Return the first frame as a browser shows it on white, as 8-bit RGB, not yet turned.
+
+    16 bits are scaled; transparency lies on white; colours become sRGB by the image's profile.
 
     Raises
     ------
     Unreadable
-        When pixels are floating-point numbers or have more than 16 bits.
+        When pixels are floating-point numbers.
     """
-    if image.mode.startswith("F"):
-        raise Unreadable("pixels are floating-point numbers; save the image with 8 or 16 bits")
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int32)  # (height, width)
-        if values.min() < 0 or values.max() > 65535:
-            raise Unreadable("pixels have more than 16 bits; save the image with 8 or 16")
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    # By way of RGBA, because Pillow warns about a palette with alpha on the direct way.
-    return (image.convert("RGBA") if image.mode == "P" else image).convert("RGB")
+    if image.info.get("default_image"):  # of an animated PNG; browsers never show it
+        image.seek(1)
+    tile = getattr(image, "tile", ())
+    frame = tile[0][1] if image.format == "GIF" and tile else None
+    profile = image.info.get("icc_profile")
+    image.load()
+    image, alpha = _without_alpha(_eight_bits(image))
+    colours = to_srgb(image, profile)
+    if alpha is None and (frame is None or frame == (0, 0, *image.size)):
+        return colours
+    if alpha is None:
+        alpha = Image.new("L", image.size, 255)
+    if frame is not None:  # what it leaves of the canvas is transparent
+        alpha.paste(0, (0, 0, *image.size), _outside(frame, image.size))
+    shown = Image.new("RGB", image.size, "white")
+    shown.paste(colours, mask=alpha)
+    return shown
+
+
+def is_plain(image: Image.Image) -> bool:
+    """Tell whether it is a JPEG whose colours are sRGB as they are, which its headers say."""
+    if image.format not in JPEGS or image.mode not in ("L", "RGB"):
+        return False
+    return not changes_colours(image.info.get("icc_profile"), image.mode)
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
     """Return the image upright, given its EXIF orientation."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale grey levels to 8 bits, with transparency where one of them counts as transparent."""
+    if image.mode.startswith("F"):
+        raise Unreadable("pixels are floating-point numbers; save the image with 8 or 16 bits")
+    if not image.mode.startswith("I"):
+        return image
+    most, inverted = image.info.get("levels", (65535, False))
+    values = np.asarray(image).astype(np.int32)  # (height, width)
+    shown = most - values if inverted else values
+    grey = Image.fromarray(((shown * 255 + most // 2) // most).astype(np.uint8))
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours, of mode L, RGB or CMYK, and the alpha channel where there is one."""
+    if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
+        image = image.convert("RGBA" if image.mode in ("P", "RGB") else "LA")
+    image = image.convert(_WITH_ALPHA.get(image.mode, image.mode))
+    if image.mode in ("LA", "RGBA"):
+        alpha = image.getchannel("A")
+        whole = alpha.getextrema() == (255, 255)
+        return image.convert(image.mode[:-1]), None if whole else alpha
+    if image.mode == "LAB":
+        return _from_lab(image), None
+    if image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    return image, None
+
+
+def _from_lab(image: Image.Image) -> Image.Image:
+    lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert converted is not None
+    return converted
+
+
+def _outside(box: tuple[int, int, int, int], size: tuple[int, int]) -> Image.Image:
+    mask = Image.new("L", size, 255)
+    mask.paste(0, box)
+    return mask

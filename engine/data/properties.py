@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
-from engine.data.headers import Unreadable, opened, reason_of
-from engine.data.pixels import rgb
+from engine.data.formats import Unreadable
+from engine.data.headers import opened, reason_of
+from engine.data.pixels import is_plain, rgb
 from engine.errors import UserError
 from engine.runs.files import atomic_path, locked, workspace
 from engine.runs.run import OUT_OF_FOLD, Run
@@ -149,8 +150,9 @@ def measure(content: bytes) -> tuple[float, float, float]:
     """
     try:
         with opened(content) as image:
-            image.draft("L", (SIDE, SIDE))  # decode no finer than needed
-            grey = image if image.mode == "L" else rgb(image).convert("L")
+            if is_plain(image):
+                image.draft("L", (SIDE, SIDE))  # decode no finer than needed
+            grey = image if is_plain(image) and image.mode == "L" else rgb(image).convert("L")
             scale = min(1.0, SIDE / min(grey.size))
             width, height = (min(4 * SIDE, max(1, round(side * scale))) for side in grey.size)
             small = ImageOps.fit(grey, (width, height), Image.Resampling.BILINEAR)

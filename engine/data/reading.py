@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from engine.data.headers import Unreadable, note_of, upright_size
+from engine.data.formats import Unreadable
+from engine.data.headers import note_of, upright_size
 
 _AHEAD = 8  # parts of 16 images that are read before they are looked at
 Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from engine.data.headers import Unreadable, opened, orientation, reason_of
+from engine.data.formats import Unreadable
+from engine.data.headers import opened, orientation, reason_of
 from engine.data.pixels import rgb, turned
 from engine.errors import UserError
 from engine.runs.files import workspace, write_atomic

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.analysis.report import clip_report
 from engine.competition.prepare import positive_index
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.properties import image_properties, looked_at
 from engine.data.thumbnails import thumbnail
 from engine.html_report.document import Page, document, shown_images

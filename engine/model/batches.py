@@ -15,7 +15,7 @@ from threading import Event
 import numpy as np
 import torch
 
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.images import decode
 from engine.model.device import Device, decode_threads
 from engine.model.preprocessing import Preprocessing

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import torch
 
 from engine.analysis.neighbours import nearest
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.images import decode
 from engine.data.overlays import overlay
 from engine.errors import UserError

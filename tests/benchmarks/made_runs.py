@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.demo import draw_demo
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.thumbnails import make_thumbnail
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.run import Run, create_run

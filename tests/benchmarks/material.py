@@ -13,7 +13,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from engine.data.demo import draw_demo
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.images import decode
 from tests.benchmarks.clocked import ROOT
 

@@ -21,7 +21,7 @@ from engine.data.dataset import (
     load_dataset,
     load_images,
 )
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.images import decode
 from engine.data.layouts import Listing
 from engine.data.splits import stratified

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from engine.data.headers import Unreadable, opened, orientation, reason_of, sniff, upright_size
+from engine.data.formats import Unreadable, sniff
+from engine.data.headers import opened, orientation, reason_of, upright_size
 from tests.support import tiny_images as tiny
 
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"]
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -47,13 +48,13 @@ def test_what_has_no_known_beginning_is_refused(content):
     st.integers(1, 60),
     st.integers(0, 9),
 )
-def test_upright_size_is_what_pillow_makes_of_it(format, width, height, turn):
+def test_upright_size_is_what_pillow_makes_of_it_but_for_webp(format, width, height, turn):
     block = Image.Exif()
     block[0x0112] = turn
     out = io.BytesIO()
     Image.new("RGB", (width, height)).save(out, format, exif=block)
     with Image.open(io.BytesIO(out.getvalue())) as image:
-        expected = ImageOps.exif_transpose(image).size
+        expected = image.size if format == "WEBP" else ImageOps.exif_transpose(image).size
     assert upright_size(out.getvalue()) == expected
 
 
@@ -78,6 +79,41 @@ def test_a_broken_exif_block_counts_as_upright_and_warns_nobody():
         with opened(content) as image:
             assert orientation(image) == 1
         assert upright_size(content) == (40, 30)
+
+
+NAMED = {
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC is not read",
+    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC is not read",
+    b"\0\0\0\x14ftypqt  \0\0\0\0qt  ": "a film",
+    b"\0\0\0\x18ftypcrx \0\0\0\1crx ": "Canon raw (CR3) is not read",
+    b"II*\0\x10\0\0\0CR\2\0": "Canon raw (CR2) is not read",
+    b"MM\0+\0\x08\0\0": "BigTIFF in big-endian order is not read",
+    b"\xff\x0a\xfa\x7f": "JPEG XL is not read",
+    b"8BPS\0\1": "Photoshop (PSD) is not read",
+    b"%PDF-1.7": "PDF is not read",
+    b"\0\0\1\0\1\0": "Windows icon (ICO) is not read",
+    b"P6 1 1 255 abc": "PNM is not read",
+    bytes(128) + b"DICM": "DICOM is not read",
+    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "SVG",
+    b"\xef\xbb\xbf <!DOCTYPE html>": "a web page",
+    b"version https://git-lfs.github.com/spec/v1\noid": "git lfs pull",
+    b"PK\x03\x04rest": "a zip",
+}
+
+
+@pytest.mark.parametrize("content", NAMED)
+def test_a_known_format_is_refused_by_its_name_and_says_what_to_do(content):
+    with pytest.raises(Unreadable) as caught:
+        upright_size(content)
+    assert NAMED[content] in str(caught.value)
+
+
+@pytest.mark.parametrize("brands", [b"avif\0\0\0\0mif1miaf", b"mif1\0\0\0\0avifmiaf"])
+def test_avif_is_told_from_its_relatives(brands):
+    content = tiny.image_bytes("cat", format="AVIF")
+    length = int.from_bytes(content[:4], "big")
+    head = b"\0\0\0\x18ftyp" + brands
+    assert sniff(head + content[length:]) == "AVIF"
 
 
 def test_a_reason_is_one_short_line():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from engine.data.headers import Unreadable, upright_size
+from engine.data.formats import Unreadable
+from engine.data.headers import upright_size
 from engine.data.images import decode
 from tests.support import tiny_images as tiny
+from tests.support.image_files import png, saved, scene
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -31,20 +32,6 @@ LOSSLESS: dict[str, dict[str, Any]] = {
     "BMP": {},
     "GIF": {},
 }
-
-
-def scene(width: int = 40, height: int = 30) -> Image.Image:
-    """Draw an image without any symmetry: red to the right, green downwards, a blue corner."""
-    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
-    corner = np.zeros((height, width))
-    corner[: height // 3, : width // 3] = 255
-    return Image.fromarray(np.stack([x, y, corner], axis=-1).astype(np.uint8))
-
-
-def saved(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format, **options)
-    return out.getvalue()
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -62,10 +49,16 @@ def pixels(content: bytes) -> np.ndarray:
 
 
 def oracle(content: bytes) -> np.ndarray:
-    """Decode with Pillow alone."""
+    """Decode with Pillow alone; transparency lies on white."""
     with Image.open(io.BytesIO(content)) as image:
         upright = ImageOps.exif_transpose(image)
-        return np.asarray(upright.convert("RGBA").convert("RGB")).astype(int)
+        return on_white(np.asarray(upright.convert("RGBA")))
+
+
+def on_white(rgba: np.ndarray) -> np.ndarray:
+    """Lay uint8 (height, width, 4) on white, by hand."""
+    alpha = rgba[..., 3:] / 255
+    return np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(int)
 
 
 def assert_alike(content: bytes, *, mean: float = 2.0) -> None:
@@ -82,7 +75,7 @@ def reason(content: bytes) -> str:
     return message
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "AVIF", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_turned_upright(format, orientation):
     options = LOSSLESS.get(format, {"quality": 95})
@@ -101,12 +94,29 @@ def test_orientation_by_hand():
     assert upright[0, 0].tolist() == [0, 255, 0]
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG"])
-def test_orientation_may_stand_in_xmp(format):
-    options = {"xmp": XMP} if format == "JPEG" else {"pnginfo": png_text(XMP.decode())}
-    content = saved(scene(), format, **options)
-    assert oracle(content).shape == (40, 30, 3)
-    assert_alike(content)
+def test_browsers_do_not_turn_webp_and_neither_do_we():
+    content = saved(scene(), "WEBP", exif=exif(6), lossless=True)
+    assert np.array_equal(pixels(content), np.asarray(scene()))
+
+
+@pytest.mark.parametrize("block", [None, exif(1)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_an_orientation_in_xmp_turns_nothing(format, block):
+    options: dict[str, Any] = {"exif": block} if block else {}
+    if format == "PNG":
+        content = saved(scene(), pnginfo=png_text(XMP.decode()), **options)
+    elif format == "JPEG":
+        content = saved(scene(), "JPEG", xmp=XMP, quality=95, **options)
+    else:
+        content = saved(scene(), "TIFF", tiffinfo={700: XMP})
+    assert XMP in content
+    plain = saved(scene(), format, **({"quality": 95} if format == "JPEG" else {}))
+    assert np.array_equal(pixels(content), pixels(plain))
+
+
+def test_a_damaged_entry_of_exif_turns_nothing():
+    block = b"Exif\0\0MM\0*" + struct.pack(">IHHHII", 8, 1, 0x0112, 4, 1, 6)  # long, not short
+    assert pixels(saved(scene(), exif=block)).shape == (30, 40, 3)
 
 
 def png_text(text: str) -> Any:
@@ -156,9 +166,47 @@ def test_every_mode_becomes_rgb(mode):
         assert_alike(content, mean={"CMYK": 6.0}.get(mode, 1.0 if format == "JPEG" else 0))
 
 
-def test_a_palette_with_transparency_is_read_by_its_colours():
-    content = saved(scene().quantize(32), transparency=bytes(range(0, 256, 8)))
-    assert_alike(content, mean=0)
+HIDDEN = np.dstack([np.asarray(scene()), np.zeros((30, 40), np.uint8)])
+HIDDEN[5:20, 10:30, 3] = np.linspace(0, 255, 20, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("format", "mode"),
+    [(f, m) for f in ("PNG", "WEBP", "TIFF", "AVIF") for m in ("RGBA", "LA")]
+    + [("JPEG2000", "RGBA"), ("PNG", "P"), ("GIF", "P")],
+)
+def test_transparency_lies_on_white(format, mode):
+    image = Image.fromarray(HIDDEN)
+    if mode == "P":
+        content = saved(scene().quantize(32), format, transparency=3)
+        expected = oracle(saved(Image.open(io.BytesIO(content)).convert("RGBA")))
+        assert (expected == 255).all(axis=2).any()
+    else:
+        image = image.convert(mode)
+        options = {"WEBP": {"lossless": True, "exact": True}, "AVIF": {"quality": 100}}
+        content = saved(image, format, **options.get(format, {}))
+        expected = on_white(np.asarray(image.convert("RGBA")))
+    found = pixels(content)
+    assert np.abs(found - expected).mean() <= (4 if format == "AVIF" else 0.01)
+    if mode != "P":
+        assert (found[:5] == 255).all()  # the other image there is hidden
+
+
+def test_a_gif_frame_smaller_than_its_canvas_lies_on_white():
+    red = saved(Image.new("RGB", (4, 3), "red"), "GIF")
+    at = red.index(b",\0\0\0\0\4\0\3\0")
+    content = red[:6] + struct.pack("<HH", 10, 8) + red[10:at]
+    content += b"," + struct.pack("<HH", 2, 1) + red[at + 5 :]
+    found = pixels(content)
+    assert (found[1:4, 2:6] == [255, 0, 0]).all()
+    found[1:4, 2:6] = 255
+    assert found.shape == (8, 10, 3) and (found == 255).all()
+
+
+def test_the_default_image_of_an_animation_is_not_what_browsers_show():
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
+    content = saved(frames[0], save_all=True, append_images=frames[1:], default_image=True)
+    assert (pixels(content) == [0, 255, 0]).all()
 
 
 def test_of_an_animation_the_first_frame_is_taken():
@@ -170,21 +218,10 @@ def test_of_an_animation_the_first_frame_is_taken():
 
 
 def sixteen_bit_png(values: np.ndarray) -> bytes:
-    """Write uint16 values of shape (height, width, channels) by hand: Pillow does not."""
+    """Write uint16 values of shape (height, width, channels), as Pillow cannot."""
     height, width, channels = values.shape
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    rows = values.astype(">u2").reshape(height, -1)
-    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-    )
+    colours = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    return png(width, height, 16, colours, values.astype(">u2").reshape(height, -1))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -192,9 +229,11 @@ def test_sixteen_bit_png_is_scaled_not_saturated(channels):
     values = np.linspace(0, 65535, 16 * 16 * channels).reshape(16, 16, channels).astype(np.uint16)
     found = pixels(sixteen_bit_png(values))
     colours = values[..., :1] if channels < 3 else values[..., :3]
-    expected = np.broadcast_to(colours / 257, (16, 16, 3))
-    assert np.abs(found - expected).max() < 1
-    assert len(np.unique(found)) > 200
+    alpha = values[..., -1:] / 65535 if channels in (2, 4) else 1
+    expected = np.broadcast_to(colours / 257 * alpha + 255 * (1 - alpha), (16, 16, 3))
+    assert np.abs(found - expected).max() < (1 if channels in (1, 3) else 2)
+    if channels in (1, 3):
+        assert len(np.unique(found)) > 200
 
 
 @pytest.mark.parametrize("order", ["<u2", ">u2"])

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from scipy.ndimage import laplace
 
 from engine.data import properties
-from engine.data.headers import Unreadable
+from engine.data.formats import Unreadable
 from engine.data.properties import (
     facts_of,
     image_properties,

@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from dashboard.shared.thumbnails import LARGE_SIDE
-from engine.data.headers import Unreadable, note_of, upright_size
+from engine.data.formats import Unreadable
+from engine.data.headers import note_of, upright_size
 from engine.data.images import decode
 from engine.data.thumbnails import make_thumbnail
 
