@@ -24,6 +24,16 @@ EXCEPTIONS = {
     "engine.data.import_predictions": ("engine.analysis.metrics",)
 }  # scores what it imports
 TORCH = ("torch", "torchvision", "safetensors")
+POSIX_ONLY = {  # what Windows lacks, or has in another form
+    "os": {
+        "chown", "fchmod", "fork", "forkpty", "getpgid", "getuid", "kill", "killpg",
+        "mkfifo", "nice", "posix_fadvise", "posix_fallocate", "pread", "pwrite",
+        "sched_getaffinity", "setsid", "statvfs", "symlink", "uname", "umask",
+    },
+    "signal": {"SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGUSR1", "alarm", "setitimer"},
+    "select": {"epoll", "poll", "select"},  # of pipes
+}  # fmt: skip
+POSIX_MODULES = ("fcntl", "grp", "pwd", "resource", "termios", "tty")
 ONLY_WITH_TORCH = ("engine.model", "engine.data.images")
 
 
@@ -116,6 +126,21 @@ def _imported_at_start(name: str) -> set[str]:
     """Return what a module imports outside its functions."""
     body = ast.parse(MODULES[name].read_text("utf-8")).body
     return {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "engine.portable"])
+def test_only_one_module_knows_the_operating_system(name):
+    assert not {i for i in IMPORTS[name] if _within(i, POSIX_MODULES)}
+    tree = ast.parse(MODULES[name].read_text("utf-8"))
+    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not {f"{module}.{each}" for module, names in POSIX_ONLY.items() for each in names} & used
+    keywords = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+    assert not {"start_new_session", "preexec_fn", "process_group"} & keywords
+    texts = {
+        node.value for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }  # fmt: skip
+    assert not {text for text in texts if text.startswith(("/proc/", "/dev/", "/tmp"))}
 
 
 @pytest.mark.parametrize("name", MODULES)

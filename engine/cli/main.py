@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from engine import __version__
+from engine import __version__, portable
 from engine.cli import console
 from engine.cli.blend import blend
 from engine.cli.bounds import bounds
@@ -270,4 +270,5 @@ def main() -> int:
 
 def script() -> NoReturn:
     """Run the command line as `second-look` does, and end the process with its exit code."""
+    portable.write_utf8()
     leave(main())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from engine import portable
 from engine.competition.kaggle import ask, competition_name
 from engine.competition.kaggle_worker import MAX_FILES
 from engine.errors import UserError, first_ten
@@ -102,6 +103,11 @@ def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, 
         inside = parts and not set(parts) & {"..", "/"} and not parts[0].startswith("~")
         if not inside or set(file["name"]) & set("\\:\0\n"):
             raise UserError(f"{competition} lists {file['name']!r}, which would leave its folder.")
+        if part := portable.unusable_name(file["name"]):
+            raise UserError(
+                f"{competition} lists {file['name']!r}, and {part!r} cannot be a file name on "
+                "Windows; download it on another system."
+            )
     names = {file["name"].casefold() for file in listed}
     if len(names) < len(listed):
         raise UserError(f"{competition} lists two files of the same name.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from engine import portable
 from engine.competition.credentials import config_folder, has_credentials, scrub
 from engine.errors import UserError
 
@@ -118,7 +118,7 @@ def _run(request: str, spare: str, seconds: float, arrived: Callable[[], int] | 
         stderr=subprocess.DEVNULL,
         text=True,
         encoding="utf-8",
-        start_new_session=True,
+        **portable.own_session(),
     )
     given: str | None = request
     deadline, bytes_before = time.monotonic() + seconds, -1
@@ -134,7 +134,7 @@ def _run(request: str, spare: str, seconds: float, arrived: Callable[[], int] | 
                 return None
     finally:
         if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
+            portable.kill_session(child)
             child.wait()
         for pipe in (child.stdin, child.stdout):
             if pipe:

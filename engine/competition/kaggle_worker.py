@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from engine import portable
 
 MAX_FILES = 2_000
 _PAGE = 200
@@ -49,13 +51,14 @@ def main() -> None:
 def _end_in_time(limit: float | None) -> None:
     parent, started = os.getppid(), time.monotonic()
 
-    def look(*_: object) -> None:
-        late = limit is not None and time.monotonic() - started > limit
-        if late or os.getppid() != parent:
-            os._exit(3)
+    def watch() -> None:
+        while limit is None or time.monotonic() - started <= limit:
+            time.sleep(1)
+            if portable.parent_has_ended(parent):
+                break
+        os._exit(3)
 
-    signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _client() -> Any:

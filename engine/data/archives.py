@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from engine import portable
 from engine.errors import UserError
 from engine.runs.files import locked, sha256_of, workspace
 
@@ -63,6 +64,11 @@ def _checked(archive: Path, source: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             raise UserError(f"{archive} was not unpacked: {name!r} would leave its folder.")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise UserError(f"{archive} was not unpacked: {name!r} is a link.")
+        if part := portable.unusable_name(name):
+            raise UserError(
+                f"{archive} was not unpacked: {part!r} in {name!r} cannot be a file name on "
+                "Windows; rename it."
+            )
         if name.casefold() in seen:
             raise UserError(f"{archive} was not unpacked: {name!r} occurs twice.")
         seen.add(name.casefold())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import portable
 from engine.data.drawing.image import CHOICES, CLASSES, TEST, TRAIN, DemoImage, occluder_of
 from engine.data.drawing.workers import draw_all
 from engine.errors import UserError
@@ -192,7 +193,7 @@ def _whole_folder(target: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        os.replace(temporary, target)
+        portable.replace_empty_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

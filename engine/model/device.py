@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from engine import portable
 from engine.errors import UserError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -89,18 +90,9 @@ def _computes_bfloat16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu":
         capabilities = torch.backends.cpu.get_cpu_capability()
-        flags = _cpu_flags()
+        flags = portable.cpu_flags()
         return capabilities == "AVX512" and bool({"avx512_bf16", "amx_bf16"} & flags)
     return False
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            line = next((line for line in file if line.startswith("flags")), "")
-    except OSError:
-        return set()
-    return set(line.split())
 
 
 def _keep_memory() -> None:

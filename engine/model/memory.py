@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from engine import portable
 from engine.model.device import Device
 from engine.model.preprocessing import Preprocessing
 
@@ -52,9 +53,4 @@ def free_bytes(device: str) -> int | None:
         return int(torch.cuda.mem_get_info()[0]) + unused
     if device != "cpu":
         return None
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            line = next((line for line in file if line.startswith("MemAvailable:")), "")
-        return int(line.split()[1]) * 1024
-    except (OSError, IndexError, ValueError):
-        return None
+    return portable.available_memory()

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
+from engine import portable
 from engine.runs.files import workspace
 
-_NICE = 10  # the page that asked goes first
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,13 +38,13 @@ def start_command(
         When it cannot be started.
     """
     child = subprocess.Popen(
-        ["nice", "-n", str(_NICE), sys.executable, "-m", "engine", *arguments],
+        portable.nice_command([sys.executable, "-m", "engine", *arguments]),
         cwd=_ROOT,
         env={**os.environ, "SECONDLOOK_HOME": str(workspace()), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=out or subprocess.DEVNULL,
         stderr=err or subprocess.DEVNULL,
-        start_new_session=True,
+        **portable.own_session(low_priority=True),
     )
 
     def reap() -> None:  # whoever starts a process must wait for it, or it stays in the table

@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from engine import portable
 from engine.errors import UserError
 
 
@@ -38,15 +39,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(
             prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent
         )
-        os.fchmod(handle, 0o644)
+        portable.let_others_read(handle)
         os.close(handle)
         temporary = Path(name)
         try:
             yield temporary
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
+            portable.replace_file(temporary, path)
+            portable.sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -124,11 +125,3 @@ def locked(path: Path, wait: bool | float = True) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

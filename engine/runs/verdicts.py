@@ -203,24 +203,25 @@ def _append(values: dict[str, Any]) -> None:
     line = json.dumps(values, ensure_ascii=True).encode() + b"\n"
     with locked(path.parent / ".lock"):
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            file = open(path, "ab+", buffering=0)
         except OSError as error:
             raise UserError(f"{path} could not be written ({error.strerror}).") from error
-        size = os.fstat(handle).st_size
-        try:
-            if size and os.pread(handle, 1, size - 1) != b"\n":
-                line = b"\n" + line
-            while line:
-                line = line[os.write(handle, line) :]
-            os.fsync(handle)
-        except OSError as error:
-            os.ftruncate(handle, size)
-            reason = error.strerror or str(error)
-            raise UserError(
-                f"{path} could not be written ({reason}); earlier ones are kept."
-            ) from error
-        finally:
-            os.close(handle)
+        with file:
+            size = file.seek(0, os.SEEK_END)
+            try:
+                if size:
+                    file.seek(size - 1)
+                    if file.read(1) != b"\n":
+                        line = b"\n" + line
+                while line:
+                    line = line[os.write(file.fileno(), line) :]
+                os.fsync(file.fileno())
+            except OSError as error:
+                file.truncate(size)
+                reason = error.strerror or str(error)
+                raise UserError(
+                    f"{path} could not be written ({reason}); earlier ones are kept."
+                ) from error
 
 
 def _now() -> str:

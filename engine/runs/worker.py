@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import queue
 import subprocess
 import sys
 import threading
@@ -30,6 +30,7 @@ class Worker:
     def __init__(self, arguments: Sequence[str]) -> None:
         self._arguments = list(arguments)
         self._child: subprocess.Popen[bytes] | None = None
+        self._answers: _LineReader | None = None
         self._turn = threading.Lock()
 
     def ask(self, question: Mapping[str, Any], timeout: float = 120.0) -> dict[str, Any]:
@@ -55,12 +56,13 @@ class Worker:
     def stop(self) -> None:
         """End the child process."""
         child, self._child = self._child, None
-        if child:
+        answers, self._answers = self._answers, None
+        if child and answers:
             child.kill()
             child.wait()
-            for pipe in (child.stdin, child.stdout):
-                assert pipe
-                pipe.close()
+            assert child.stdin
+            child.stdin.close()
+            answers.close()
 
     @property
     def pid(self) -> int | None:
@@ -71,15 +73,17 @@ class Worker:
         if self._child is None or self._child.poll() is not None:
             self.stop()
             self._child = self._started()
-        child = self._child
-        assert child.stdin and child.stdout
+            assert self._child.stdout
+            self._answers = _LineReader(self._child.stdout)
+        child, answers = self._child, self._answers
+        assert child.stdin and answers
         try:
             child.stdin.write(line)
             child.stdin.flush()
         except OSError:
             self.stop()
             return None
-        said = _line_before(deadline, child.stdout)
+        said = answers.next_line(max(0.0, deadline - time.monotonic()))
         if said is None:
             self.stop()
             raise UserError("the process that explains gave no answer in time and was ended.")
@@ -112,11 +116,8 @@ def serve(
     What is refused, and what fails, is answered as {"error": sentence}; the next question is
     answered all the same.
     """
-    questions, answers = sys.stdin.buffer, sys.stdout
-    while select.select([questions], [], [], idle)[0]:
-        line = questions.readline()
-        if not line:
-            return
+    questions, answers = _LineReader(sys.stdin.buffer), sys.stdout
+    while line := questions.next_line(idle):
         try:
             said = answer(json.loads(line))
         except UserError as error:
@@ -126,15 +127,35 @@ def serve(
         print(json.dumps(said), file=answers, flush=True)
 
 
-def _line_before(deadline: float, pipe: IO[bytes]) -> bytes | None:
-    """Return the next line, what there was of it where the pipe closed, None when it is late."""
-    said = b""
-    while not said.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+class _LineReader:
+    """Reads a pipe in a thread, because Windows cannot wait for a pipe with a time limit."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def next_line(self, seconds: float) -> bytes | None:
+        """Return the next line, b'' where the pipe has ended, None when none came in time."""
+        try:
+            return self._lines.get(timeout=seconds)
+        except queue.Empty:
             return None
-        more = os.read(pipe.fileno(), 65536)
-        if not more:
-            return said
-        said += more
-    return said
+
+    def close(self) -> None:
+        """Close the pipe, whose other end is closed."""
+        self._thread.join()
+        self._pipe.close()
+
+    def _read(self) -> None:
+        # Not `readline`: it holds a lock for which the interpreter would wait at its end.
+        rest, more = b"", b"-"
+        while more:
+            more = os.read(self._pipe.fileno(), 65536)
+            *lines, rest = (rest + more).split(b"\n")
+            for line in lines:
+                self._lines.put(line + b"\n")
+        self._lines.put(rest)  # cut short, or nothing
+        if rest:
+            self._lines.put(b"")

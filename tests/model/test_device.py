@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine import portable
 from engine.errors import UserError
-from engine.model import device as device_module
 from engine.model.device import choose_device
 
 
@@ -24,10 +24,10 @@ def test_auto_precision_is_bfloat16_only_where_the_processor_computes_in_it(monk
         ({"amx_bf16"}, "bfloat16"),
         ({"avx512f"}, "float32"),
     ]:
-        monkeypatch.setattr(device_module, "_cpu_flags", lambda flags=flags: flags)
+        monkeypatch.setattr(portable, "cpu_flags", lambda flags=flags: flags)
         assert choose_device("cpu").precision == expected
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    monkeypatch.setattr(device_module, "_cpu_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr(portable, "cpu_flags", lambda: {"avx512_bf16"})
     assert choose_device("cpu").precision == "float32"
 
 

@@ -1,0 +1,168 @@
+"""Operating-system differences in one place: what POSIX and Windows do in different ways."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO, TypedDict
+
+_NICENESS = 10
+_NEW_PROCESS_GROUP, _BELOW_NORMAL_PRIORITY, _NO_WINDOW = 0x200, 0x4000, 0x0800_0000  # of Windows
+_REPLACE_SECONDS, _REPLACE_PAUSE = 2.0, 0.05
+_FORBIDDEN = set('<>:"/\\|?*')
+_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³"
+}
+
+
+class SessionOptions(TypedDict, total=False):
+    """Keywords of ``subprocess.Popen`` that give a process a session of its own."""
+
+    start_new_session: bool
+    creationflags: int
+
+
+def on_windows() -> bool:
+    """Return whether this is Windows."""
+    return os.name == "nt"
+
+
+def sync_folder(folder: Path) -> None:
+    """Write a folder's entries to disk, so that a rename survives a power failure.
+
+    Windows cannot open a folder; NTFS writes renames to its journal by itself.
+    """
+    if on_windows():
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target``, replacing a file that is there.
+
+    Windows refuses while another process reads ``target``; then it is tried again for a moment.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be renamed.
+    """
+    deadline = time.monotonic() + _REPLACE_SECONDS
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if not on_windows() or time.monotonic() > deadline:
+                raise
+            time.sleep(_REPLACE_PAUSE)
+
+
+def replace_empty_folder(source: Path, target: Path) -> None:
+    """Rename a folder to ``target``, which is absent or an empty folder.
+
+    Raises
+    ------
+    OSError
+        When ``target`` is anything else, or the folder cannot be renamed.
+    """
+    if on_windows() and target.is_dir():
+        target.rmdir()
+    os.replace(source, target)
+
+
+def let_others_read(handle: int) -> None:
+    """Give an open temporary file the usual mode; Windows takes it from the folder."""
+    if not on_windows():
+        os.fchmod(handle, 0o644)
+
+
+def own_session(*, low_priority: bool = False) -> SessionOptions:
+    """Return the ``Popen`` keywords for a process that Ctrl+C in our terminal does not reach.
+
+    ``low_priority`` has an effect on Windows only; elsewhere see `nice_command`.
+    """
+    if not on_windows():
+        return {"start_new_session": True}
+    priority = _BELOW_NORMAL_PRIORITY if low_priority else 0
+    return {"creationflags": _NEW_PROCESS_GROUP | _NO_WINDOW | priority}
+
+
+def nice_command(command: Sequence[str]) -> list[str]:
+    """Return a command that runs at low priority; on Windows `own_session` sets the priority."""
+    return list(command) if on_windows() else ["nice", "-n", str(_NICENESS), *command]
+
+
+def kill_session(process: subprocess.Popen[str]) -> None:
+    """Kill a process that was started with `own_session`, and its children."""
+    if on_windows():
+        subprocess.run(
+            ["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False
+        )
+        process.kill()
+        return
+    with suppress(ProcessLookupError):  # it ended a moment ago
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def parent_has_ended(parent: int) -> bool:
+    """Return whether the process ``parent``, which started this one, has ended.
+
+    Windows does not tell: a process keeps the number of its parent.
+    """
+    return not on_windows() and os.getppid() != parent
+
+
+def available_memory() -> int | None:
+    """Return the bytes of main memory that are free, None where only Linux would know."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            line = next((line for line in file if line.startswith("MemAvailable:")), "")
+        return int(line.split()[1]) * 1024
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def cpu_flags() -> set[str]:
+    """Return the processor's features as Linux names them, an empty set elsewhere."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            line = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return set()
+    return set(line.partition(":")[2].split())
+
+
+def unusable_name(path: str) -> str:
+    """Return the part of a relative path that this system cannot use as a file name, or ''.
+
+    Windows reserves names such as ``nul`` and ``com1`` (with any ending), refuses some
+    characters, and drops a dot or a space at the end.
+    """
+    if not on_windows():
+        return ""
+    return next((part for part in path.split("/") if _unusable_on_windows(part)), "")
+
+
+def _unusable_on_windows(name: str) -> bool:
+    reserved = name.partition(".")[0].rstrip(" ").casefold() in _RESERVED
+    control = any(ord(character) < 32 for character in name)
+    return reserved or control or bool(_FORBIDDEN & set(name)) or name != name.rstrip(". ")
+
+
+def write_utf8(*streams: TextIO | None) -> None:
+    """Make standard output and errors UTF-8 on Windows, whose code page lacks most characters."""
+    for stream in streams or (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if on_windows() and reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
