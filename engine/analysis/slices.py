@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.stats import Z, draw_tail, false_discovery, wilson_interval
+from engine.analysis.stats import Z, permutation_pvalue, wilson_interval
 from engine.errors import UserError
 from engine.runs.predictions import Predictions
 
@@ -150,7 +150,11 @@ def slices_of(
 ) -> list[Slice]:
     """Return the same of labels, losses and errors, arrays of shape (n,)."""
     found = [made for cut in cut_by for made in _of_cut(y_true, losses, wrong, class_names, cut)]
-    adjusted = false_discovery(np.array([made.p for made in found]))
+    if not found:
+        return []
+    from scipy.stats import false_discovery_control  # Benjamini and Hochberg's; slow to import
+
+    adjusted = false_discovery_control([made.p for made in found])
     marked = [
         Slice(**{**vars(made), "p_adjusted": float(p)})
         for made, p in zip(found, adjusted, strict=True)
@@ -204,7 +208,7 @@ def _of_group(
     counted = np.maximum(n, 1)
     mean = total / counted
     error = np.sqrt(np.maximum(squares / counted - mean**2, 0) / np.maximum(n - 1, 1))
-    p = draw_tail(mean, counted, losses)
+    p = permutation_pvalue(mean, counted, losses)
     for b in np.flatnonzero(enough).tolist():
         rest = float((losses.sum() - total[b]) / (size - n[b]))
         inside = losses[bin_of == b]

@@ -1,4 +1,4 @@
-"""How likely chance alone makes it: draws without replacement, shares, and many looks at once."""
+"""P-values of a subset's mean and confidence intervals of a share."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ import numpy as np
 Z = 1.959964  # of a 95 % interval
 
 
-def false_discovery(p: np.ndarray) -> np.ndarray:
-    """Return Benjamini and Hochberg's adjusted p-values, float64 array of shape (n,)."""
-    order = np.argsort(p)[::-1]
-    n = len(p)
-    scaled = p[order] * n / np.arange(n, 0, -1)
-    adjusted = np.empty(n)
-    adjusted[order] = np.minimum.accumulate(np.minimum(scaled, 1.0))
-    return adjusted
+def permutation_pvalue(mean: np.ndarray, n: np.ndarray, all_values: np.ndarray) -> np.ndarray:
+    """Return the probability that ``n`` values drawn without replacement have at least this mean.
 
-
-def draw_tail(mean: np.ndarray, n: np.ndarray, all_values: np.ndarray) -> np.ndarray:
-    """Return the chance that ``n`` values drawn blindly from all have at least this mean.
-
-    The permutation distribution is matched in mean, variance and skewness by a Pearson type III
-    (a shifted gamma) distribution: losses are so skewed that a normal one would call chance what
-    it is not. Mielke and Berry (2007), Permutation Methods.
+    The permutation distribution is approximated by a Pearson type III (shifted gamma)
+    distribution of the same mean, variance and skewness. Losses are skewed, so that a normal
+    approximation would give p-values that are far too small.
 
     Parameters
     ----------
-    mean, n : arrays of shape (m,), of each draw without replacement
+    mean, n : arrays of shape (m,)
+        Mean and size of each subset.
     all_values : float64 array of shape (n_all,)
+        The values from which the subsets are drawn.
+
+    Returns
+    -------
+    float64 array of shape (m,)
+        One-sided p-values; 1 where a subset cannot differ from the whole.
+
+    References
+    ----------
+    Mielke and Berry, Permutation Methods: A Distance Function Approach, 2nd edition, 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> losses = np.array([0.1, 0.2, 0.1, 0.3, 2.0, 1.5, 0.2, 0.1])
+    >>> permutation_pvalue(np.array([1.75]), np.array([2]), losses).round(2)
+    array([0.03])
     """
     from scipy.special import gammaincc, ndtr
 
@@ -50,9 +58,18 @@ def draw_tail(mean: np.ndarray, n: np.ndarray, all_values: np.ndarray) -> np.nda
 
 
 def wilson_interval(errors: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share, which is never empty.
+    """Return the 95 % confidence interval of the share ``errors / n``.
 
-    Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    References
+    ----------
+    Wilson, Probable inference, the law of succession, and statistical inference, Journal of the
+    American Statistical Association 22, 1927.
+
+    Examples
+    --------
+    >>> lower, upper = wilson_interval(0, 20)
+    >>> round(lower, 3), round(upper, 3)
+    (0.0, 0.161)
     """
     rate, z2 = errors / n, Z**2
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)

@@ -7,13 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import binomtest, false_discovery_control
+from scipy.stats import binomtest
 
 from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
-from engine.analysis.stats import draw_tail, false_discovery, wilson_interval
+from engine.analysis.stats import permutation_pvalue, wilson_interval
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
@@ -124,24 +122,32 @@ def test_the_chance_of_a_draw_is_that_of_many_real_draws(size):
     means = np.array([rng.permutation(values)[:size].mean() for _ in range(20_000)])
     for q in (0.5, 0.9, 0.99, 0.999):
         at = np.quantile(means, q)
-        found = draw_tail(np.array([at]), np.array([size]), values)[0]
+        found = permutation_pvalue(np.array([at]), np.array([size]), values)[0]
         assert 0.75 * (1 - q) < found < 2.5 * (1 - q)  # a normal one is 30 times off at size 20
 
 
 def test_the_chance_of_a_draw_at_its_ends():
-    even = draw_tail(np.array([1.0, 0.5]), np.array([3, 3]), np.ones(9))
+    even = permutation_pvalue(np.array([1.0, 0.5]), np.array([3, 3]), np.ones(9))
     assert even.tolist() == [1, 1]
-    assert draw_tail(np.array([2.0]), np.array([4]), np.array([0.0, 1, 2, 5])).tolist() == [1]
-    symmetric = draw_tail(np.array([0.0]), np.array([5]), np.linspace(-1, 1, 11))
+    assert permutation_pvalue(
+        np.array([2.0]), np.array([4]), np.array([0.0, 1, 2, 5])
+    ).tolist() == [1]
+    symmetric = permutation_pvalue(np.array([0.0]), np.array([5]), np.linspace(-1, 1, 11))
     assert symmetric == pytest.approx([0.5])
 
 
-@settings(max_examples=50)
-@given(st.lists(st.floats(0, 1), max_size=40))
-def test_the_correction_is_scipys(p):
-    found = false_discovery(np.array(p))
-    expected = false_discovery_control(p) if p else []
-    assert found == pytest.approx(np.array(expected), abs=1e-12)
+def test_p_values_are_adjusted_as_benjamini_and_hochberg_do():
+    rng = np.random.default_rng(2)
+    cut_by = cuts(pd.DataFrame({name: rng.normal(size=600) for name in "abc"}))
+    p = {}
+    for found in slices(predicted(rng.random(600) < 0.2), cut_by):
+        p[found.p] = found.p_adjusted, [*p.get(found.p, (0, []))[1], found]
+    count = sum(len(same) for _, same in p.values())
+    assert count > 20
+    at_most = {each: sum(len(p[other][1]) for other in p if other <= each) for each in p}
+    for each, (adjusted, _) in p.items():
+        larger = [other * count / at_most[other] for other in p if other >= each]
+        assert adjusted == pytest.approx(min(1, *larger))  # equation 1 of their paper
 
 
 @pytest.mark.parametrize(("errors", "n"), [(0, 20), (3, 20), (20, 20), (57, 1000)])
