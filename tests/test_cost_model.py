@@ -1,4 +1,4 @@
-"""The cost model: its table in ARCHITECTURE.md is what the constants give."""
+"""The cost model: its table in BENCHMARKS.md is what the constants give."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.benchmarks.cost_model import MACHINES, limits, pass_seconds, table, t
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_table_in_architecture_is_what_the_constants_give():
-    assert table() in (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+def test_the_table_in_benchmarks_is_what_the_constants_give():
+    assert table() in (ROOT / "BENCHMARKS.md").read_text("utf-8")
 
 
 def test_a_pass_takes_as_long_as_what_holds_it():

@@ -1,10 +1,10 @@
-"""What a fit costs, from measured constants: the table in ARCHITECTURE.md."""
+"""What a fit costs, from measured constants: the table in BENCHMARKS.md."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Measured on 2 cores of an Intel Xeon with AMX; see ARCHITECTURE.md.
+# Measured on 2 cores of an Intel Xeon with AMX; see BENCHMARKS.md.
 JPEG_BYTES = 39_000
 DECODED_A_SECOND = 1_000  # images a thread, decode and resize
 WIDTH = 1_280  # MobileNetV2
@@ -64,7 +64,7 @@ def told(seconds: float) -> str:
 
 
 def table() -> str:
-    """Return the table of ARCHITECTURE.md."""
+    """Return the table of BENCHMARKS.md."""
     head = ("images", "on", "read", "written", "VGG16 PFLOP", *GFLOP)
     lines = [head, ["---"] * len(head)]
     for n, name in ((25e3, "25 thousand"), (1e6, "1 million"), (1e9, "1 billion")):
