@@ -4,9 +4,12 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 DEMO ?= demo
 
-.PHONY: demo test lint format bench soak clean
+.PHONY: help demo test lint format bench soak clean
 
-demo: $(VENV)/.run-ready
+help: ## list these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.run-ready ## draw images, fit on them, and open the dashboard
 	$(PY) -m engine demo $(DEMO) --fit
 	$(PY) -m engine report latest
 	$(PY) -m engine submit latest
@@ -14,25 +17,25 @@ demo: $(VENV)/.run-ready
 		$(PY) -m engine dashboard; \
 	else echo "Look further: $(PY) -m engine dashboard"; fi
 
-test: $(VENV)/.test-ready lint
+test: $(VENV)/.test-ready lint ## everything that a change must pass
 	$(PY) -m pytest
 
-lint: $(VENV)/.test-ready
+lint: $(VENV)/.test-ready ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-format: $(VENV)/.test-ready
+format: $(VENV)/.test-ready ## let ruff correct and format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/.bench-ready
+bench: $(VENV)/.bench-ready ## measure everything and write BENCHMARKS.md
 	$(PY) -m tests.benchmarks
 
-soak: $(VENV)/.test-ready
+soak: $(VENV)/.test-ready ## 20 people use the dashboard at once while a fit runs
 	$(PY) -m tests.faults.soak 20 120
 
-clean:
+clean: ## remove the caches of the tools
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
