@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +18,12 @@ from engine.runs.run import Run
 
 COMPONENTS = 50  # of PCA, that t-SNE starts from
 ITERATIONS = 750
+_EXAGGERATED = 250  # of them: clusters move apart before they take their shape
+_REPORT_EVERY = 10  # iterations
+_INTERPOLATE_FROM = 5_000  # images: below, a tree is faster than interpolation on a grid
 _EXTRA, _ROUNDS, _SAMPLE = 10, 6, 5_000  # of the subspace iteration, see pca
 _PERPLEXITY = 30.0
 _SAY_SECONDS = 0.5
-_ITERATION = re.compile(r"Iteration (\d+)")
 
 Progress = Callable[[str, int, int], None]
 
@@ -86,20 +85,38 @@ def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) ->
     References
     ----------
     van der Maaten, Accelerating t-SNE using tree-based algorithms, JMLR 15, 2014.
+    Linderman et al., Fast interpolation-based t-SNE, Nature Methods 16, 2019.
+    Poličar, Stražar & Zupan, openTSNE, Journal of Statistical Software 109(3), 2024.
     """
-    from sklearn.manifold import TSNE
-
     n = len(points)
     if n < 5:  # too few to have neighbourhoods
         return np.asarray(points[:, :2], dtype=np.float32)
-    model = TSNE(
-        perplexity=min(_PERPLEXITY, (n - 1) / 3), init="pca", max_iter=ITERATIONS,
-        random_state=seed, verbose=2,
-    )  # fmt: skip
     if not np.ptp(points, axis=0).any():  # all the same: nothing to lay out
         return np.zeros((n, 2), dtype=np.float32)
-    with contextlib.redirect_stdout(_Counted(progress)):  # it says how far it is in print alone
-        return np.asarray(model.fit_transform(points), dtype=np.float32)
+    try:
+        from openTSNE import TSNE
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"--method tsne needs {error.name}, of which this system has no ready-made package; "
+            "`pip install openTSNE` builds it with a C++ compiler."
+        ) from error
+    done = 0
+
+    def report(*_: object) -> None:
+        nonlocal done
+        done += _REPORT_EVERY
+        if progress:
+            progress("tsne", done, ITERATIONS)
+
+    if progress:
+        progress("tsne", 0, ITERATIONS)
+    model = TSNE(
+        perplexity=min(_PERPLEXITY, (n - 1) / 3), initialization="pca", random_state=seed,
+        early_exaggeration_iter=_EXAGGERATED, n_iter=ITERATIONS - _EXAGGERATED,
+        negative_gradient_method="bh" if n < _INTERPOLATE_FROM else "fft",
+        n_jobs=-1, callbacks=report, callbacks_every_iters=_REPORT_EVERY,
+    )  # fmt: skip
+    return np.asarray(model.fit(points), dtype=np.float32)
 
 
 def save_pca(run: Run, features: Features, seed: int = 0) -> None:
@@ -152,15 +169,3 @@ def _known(run: Run, features: Features) -> tuple[pd.DataFrame, torch.Tensor]:
     images = run.images
     known = images[images["sha256"].isin(features.row_of.keys())]
     return known, features.values[[features.row_of[name] for name in known["sha256"]]]
-
-
-class _Counted(io.TextIOBase):
-    """Reads from what t-SNE prints which iteration it has reached."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress = progress
-
-    def write(self, text: str) -> int:
-        if self.progress and (found := _ITERATION.search(text)):
-            self.progress("tsne", int(found[1]), ITERATIONS)
-        return len(text)

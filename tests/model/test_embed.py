@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
-from sklearn.manifold import trustworthiness
+from sklearn.manifold import TSNE, trustworthiness
 
 from engine.errors import UserError
 from engine.model import embed as embed_module
@@ -49,16 +50,31 @@ def test_pca_of_less_than_is_asked_for(shape):
     np.testing.assert_allclose(kept, distances, atol=1e-4)
 
 
-def test_tsne_keeps_neighbours_counts_its_rounds_and_repeats(monkeypatch):
+@pytest.mark.parametrize("interpolate_from", [5_000, 0])
+def test_tsne_keeps_neighbours_counts_its_rounds_and_repeats(monkeypatch, interpolate_from):
     monkeypatch.setattr(embed_module, "ITERATIONS", 300)
+    monkeypatch.setattr(embed_module, "_INTERPOLATE_FROM", interpolate_from)
     points = pca(grouped(150), 20)
     told: list[tuple[str, int, int]] = []
     found = tsne(points, progress=lambda *said: told.append(said))
     assert trustworthiness(points, found, n_neighbors=8) > 0.9
     chance = np.random.default_rng(0).permutation(found)
     assert trustworthiness(points, chance, n_neighbors=8) < 0.6
-    assert told[-1][0] == "tsne" and told[-1][1:] == (300, 300)
+    assert told == [("tsne", done, 300) for done in range(0, 301, 10)]
     np.testing.assert_array_equal(tsne(points), found)
+
+
+def test_tsne_keeps_neighbours_as_well_as_scikit_learns():
+    points = pca(grouped(600), 20)
+    theirs = TSNE(perplexity=30, init="pca", max_iter=750, random_state=0).fit_transform(points)
+    ours, bound = (trustworthiness(points, each, n_neighbors=15) for each in (tsne(points), theirs))
+    assert ours > bound - 0.005
+
+
+def test_tsne_without_its_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openTSNE", None)
+    with pytest.raises(UserError, match="--method tsne needs openTSNE.*pip install openTSNE"):
+        tsne(pca(grouped(50), 20))
 
 
 @pytest.mark.parametrize("points", [np.zeros((40, 5)), np.eye(3, 5), np.zeros((1, 5))])
