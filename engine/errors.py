@@ -1,4 +1,4 @@
-"""The one exception a user meets: input that cannot be used, said in one sentence."""
+"""The exception for input that cannot be used, with a one-sentence message for the user."""
 
 
 class UserError(Exception):
@@ -10,10 +10,10 @@ class UserError(Exception):
 
 
 class Echo(UserError):
-    """A refusal that the first of many processes says for all of them."""
+    """An error that the first of several processes reports for all of them."""
 
 
 def first_ten(names: list[str]) -> str:
-    """Join names for a message: the first ten, then how many more there are."""
+    """Join names for a message: the first ten, then the number of further names."""
     shown = ", ".join(repr(name) for name in names[:10])
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10:,} more"

@@ -1,1 +1,1 @@
-"""The way out: the checked submission file, and Kaggle."""
+"""Submission files: composing, checking and writing them, and sending them to Kaggle."""

@@ -1,4 +1,4 @@
-"""Several runs become one: a blend, kept as a run, that is clipped and handed in like any other."""
+"""Blends several runs into one new run with weighted mean probabilities."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from engine.runs.run import Run, create_run
 
 @dataclass(frozen=True, eq=False)
 class PreparedBlend:
-    """Runs whose blend is worked out, but not yet kept.
+    """Several runs and the weights of their blend, before the blend is saved.
 
     Attributes
     ----------
-    runs : the members
-    split : of the predictions that the weights were chosen on, folds or valid
-    joined : those predictions, of the images that all members predicted
+    runs : the runs in the blend
+    split : the split on whose predictions the weights were chosen, folds or valid
+    joined : those predictions, for the images that all runs predicted
     found : weights and gain
     """
 
@@ -32,7 +32,7 @@ class PreparedBlend:
     found: Blend
 
     def summary(self) -> dict[str, Any]:
-        """Return members, weights, log losses and the gain as plain values."""
+        """Return the runs, weights, log losses and the gain as plain values."""
         found = self.found
         return {
             "members": [
@@ -58,39 +58,39 @@ def prepare_blend(
     seed: int = 0,
     load: Callable[[Run, str], Predictions] = Run.predictions,
 ) -> PreparedBlend:
-    """Choose the weights of a blend, and say what it gains; nothing is written.
+    """Choose the weights of a blend and measure its gain; nothing is written.
 
     The weights are chosen on out-of-fold predictions where all runs have them, else on the
     validation set.
 
     Parameters
     ----------
-    load : a run and the name of a split to its predictions
+    load : function that returns the predictions of a run for the named split
 
     Raises
     ------
     UserError
-        With fewer than two runs or one twice, where classes or images do not match.
+        If there are fewer than two runs, a run is given twice, or classes or images differ.
     """
     names = [run.name for run in runs]
     if len(names) < 2:
-        raise UserError("a blend needs two or more runs; `python -m engine runs` lists them.")
+        raise UserError("a blend needs two or more runs; `second-look runs` lists them.")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"a blend takes each run once, not {first_ten(repeated)} again.")
+        raise UserError(f"a blend needs different runs; name {first_ten(repeated)} only once.")
     split = "folds" if all(run.labelled_split == "folds" for run in runs) else "valid"
     joined = join([load(run, split) for run in runs])
     return PreparedBlend(tuple(runs), split, joined, blend(joined, seed))
 
 
 def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
-    """Keep a blend as a run: blended predictions of every split that all members have.
+    """Save a blend as a run, with blended predictions for each split that all its runs predicted.
 
-    Images, quarantine and class shares are the first member's. There is no model in it.
+    Images, quarantine and class shares come from the first run. The new run has no model.
 
     Raises
     ------
     UserError
-        When some members have test predictions and others do not, or of other images.
+        If only some of the runs have test predictions, or their test images differ.
     """
     runs, weights = prepared.runs, prepared.found.weights
     first = runs[0]
@@ -106,12 +106,12 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
     }
     config = first.config
     summary = prepared.summary()
-    taken = {key: config.get(key) for key in ("data", "root", "class_names", "positive")}
+    inherited = {key: config.get(key) for key in ("data", "root", "class_names", "positive")}
     images, quarantine = first.images, first.quarantine
     run = create_run(
         "blend",
         {
-            **taken,
+            **inherited,
             "name": name,
             "n": {
                 "train": int((images["split"] == "train").sum()),
@@ -132,12 +132,12 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
 
 
 def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
-    """Return the test predictions of all runs, row by row the same images; none where none is.
+    """Return the test predictions of all runs with equal rows, or an empty list without any.
 
     Raises
     ------
     UserError
-        When the test sets differ, by id or by content.
+        If the test sets differ in ids or in the images' content.
     """
     having = [run for run in runs if run.predictions_path("test").is_file()]
     if not having:
@@ -145,15 +145,15 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
     if len(having) < len(runs):
         lacking = [run.name for run in runs if run not in having]
         raise UserError(
-            f"{first_ten(lacking)} has no test predictions, {having[0].name} has; make them with "
-            "`predict`, or leave that run out."
+            f"{first_ten(lacking)} has no test predictions, but {having[0].name} has; make them "
+            "with `second-look predict`, or leave that run out."
         )
     tables = [run.predictions("test") for run in runs]
     first, contents = tables[0], _contents(runs[0])
     for run, table in zip(runs[1:], tables[1:], strict=True):
         if table.class_names != first.class_names:
             raise UserError(
-                f"the test predictions of {run.name} know other classes; predict again."
+                f"the test predictions of {run.name} have other classes; predict again."
             )
         if not table.ids.equals(first.ids):
             ids = sorted(set(table.ids.to_pylist()) ^ set(first.ids.to_pylist()))

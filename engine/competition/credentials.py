@@ -1,4 +1,4 @@
-"""Where Kaggle's client would find credentials, and how they are kept out of every text."""
+"""Finds the credentials that Kaggle's client would use, and removes them from every text."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import os
 import re
 from pathlib import Path
 
-_SHORTEST = 4  # a shorter secret is none, and its characters would be blanked all over a text
+_SHORTEST = 4  # shorter values are not secrets; removing them would damage ordinary text
 _PATTERNS = (
     re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"),
-    re.compile(r"(?<=\?)[^\s'\")>]+"),  # the query of a signed address
+    re.compile(r"(?<=\?)[^\s'\")>]+"),  # the query of a signed URL
 )
 
 
 def has_credentials() -> bool:
-    """Tell whether Kaggle's client would find credentials; it is not imported for this."""
+    """Return whether Kaggle's client would find credentials, without importing the client."""
     return bool(_tokens()) or {"username", "key"} <= _legacy().keys()
 
 
 def config_folder() -> Path | None:
-    """Return the client's own folder, None where it would make one."""
+    """Return the client's configuration folder, or None if the client would have to create it."""
     if chosen := os.environ.get("KAGGLE_CONFIG_DIR"):
         return Path(chosen)
     xdg = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
@@ -28,7 +28,7 @@ def config_folder() -> Path | None:
 
 
 def scrub(text: str) -> str:
-    """Return the text without credentials, in whatever form they came into it.
+    """Return the text without any credentials.
 
     >>> scrub("401 for url https://x/y?sig=abc with Bearer abcdef")
     '401 for url https://x/y?… with …'
@@ -48,7 +48,7 @@ def _home() -> Path:
 
 
 def _tokens() -> list[str]:
-    """Return the access tokens that the client would try, and what its own login left behind."""
+    """Return the access tokens that the client would try, and the refresh token of its login."""
     given = os.environ.get("KAGGLE_API_TOKEN", "")
     found = [_read(Path(given)) if given and _is_file(Path(given)) else given]
     found += [_read(_home() / name) for name in ("access_token", "access_token.txt")]
@@ -87,5 +87,5 @@ def _read(path: Path) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a token is no path: too long, or with a zero byte
+    except (OSError, ValueError):  # not a path: too long, or contains a zero byte
         return False

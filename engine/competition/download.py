@@ -1,4 +1,4 @@
-"""A competition's files: fetched beside their place, checked, and only then put there."""
+"""Downloads a competition's files into a temporary folder and moves them once they are checked."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ from engine.errors import UserError, first_ten
 from engine.runs.files import locked
 
 _LIST_SECONDS, _STALLED_SECONDS = 60.0, 120.0
-_MARKER = ".kaggle-partial"  # the client's own note beside a file that is not complete
+_MARKER = ".kaggle-partial"  # suffix of the client's marker beside an incomplete file
 
 
 @dataclass(frozen=True)
 class Download:
-    """What was downloaded: ``files`` are (name, bytes), ``kept`` those that were there before."""
+    """The result of a download.
+
+    Attributes
+    ----------
+    files : (name, bytes) of each file
+    kept : names of the files that were there already
+    """
 
     competition: str
     folder: Path
@@ -32,7 +38,7 @@ class Download:
     kept: tuple[str, ...]
 
     def summary(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the result as plain values."""
         return {
             "competition": self.competition,
             "folder": str(self.folder),
@@ -51,23 +57,24 @@ def download(
 ) -> Download:
     """Download all files of a competition into a folder.
 
-    Files arrive in a hidden folder beside it. Once every one has the size that Kaggle lists and
-    every zip is whole, they take their place; what was fetched whole before a failure is kept
-    there for the next time. A file that is there already with its right size stays as it is.
+    Files are first downloaded into a hidden folder beside it. Once every file has the size that
+    Kaggle lists and every zip is intact, they are moved into place. After a failure, the complete
+    files stay in the hidden folder for the next attempt. A file that is already in place with the
+    right size is not downloaded again.
 
     Parameters
     ----------
     to
-        The folder, by default one with the competition's name.
+        The target folder; by default a folder with the competition's name.
     progress
-        Called with bytes so far and in all.
+        Called with the bytes downloaded so far and in total.
     seconds
-        How long nothing may arrive.
+        Longest time without new data before the download is given up.
 
     Raises
     ------
     UserError
-        When Kaggle refuses, a file arrives damaged, or another file is in its place.
+        If Kaggle refuses, a file arrives damaged, or a different file is already in its place.
     """
     name = competition_name(competition)
     folder = (Path(name) if to is None else to.expanduser()).absolute()
@@ -102,7 +109,9 @@ def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, 
         parts = PurePosixPath(file["name"]).parts
         inside = parts and not set(parts) & {"..", "/"} and not parts[0].startswith("~")
         if not inside or set(file["name"]) & set("\\:\0\n"):
-            raise UserError(f"{competition} lists {file['name']!r}, which would leave its folder.")
+            raise UserError(
+                f"{competition} lists {file['name']!r}, which would be written outside the folder."
+            )
         if part := portable.unusable_name(file["name"]):
             raise UserError(
                 f"{competition} lists {file['name']!r}, and {part!r} cannot be a file name on "
@@ -110,7 +119,7 @@ def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, 
             )
     names = {file["name"].casefold() for file in listed}
     if len(names) < len(listed):
-        raise UserError(f"{competition} lists two files of the same name.")
+        raise UserError(f"{competition} lists two files with the same name.")
     return {file["name"]: file["bytes"] for file in listed}
 
 
@@ -119,8 +128,8 @@ def _there_before(folder: Path, wanted: dict[str, int]) -> list[str]:
     other = [f for f in there if not _is_whole(folder / f, wanted[f])]
     if other:
         raise UserError(
-            f"{folder} already has {first_ten(other)}, and not as Kaggle lists it; move it away "
-            "or choose another folder with --to."
+            f"{folder} already has {first_ten(other)}, but with another size than on Kaggle; move "
+            "it away or choose another folder with --to."
         )
     return there
 
@@ -132,11 +141,11 @@ def _fetch(
     progress: Callable[[int, int], None],
     seconds: float,
 ) -> None:
-    """Fetch what is not yet whole in the staging folder; damaged files do not stay there."""
+    """Download the missing files into the staging folder, and delete the damaged ones there."""
     whole, part = staging / "whole", staging / "part"
     shutil.rmtree(part, ignore_errors=True)
     for old in [path for path in whole.rglob("*") if path.is_file()]:
-        if old.relative_to(whole).as_posix() not in wanted:  # of a listing that has changed
+        if old.relative_to(whole).as_posix() not in wanted:  # no longer in Kaggle's list
             old.unlink()
     total = sum(wanted.values())
     names = [file for file in wanted if not _is_whole(whole / file, wanted[file])]
@@ -152,8 +161,8 @@ def _fetch(
     free = shutil.disk_usage(staging.parent).free
     if total - before > free:
         raise UserError(
-            f"{staging.parent} has {free:,} bytes free and {total - before:,} are needed; make "
-            "room or choose another folder with --to."
+            f"{staging.parent} has {free:,} bytes free but {total - before:,} are needed; free "
+            "some space or choose another folder with --to."
         )
     refusal: UserError | None = None
     try:
@@ -176,14 +185,14 @@ def _fetch(
         raise refusal
     if damaged:
         raise UserError(
-            f"{competition}: {first_ten(damaged)} arrived damaged or not whole, and nothing was "
-            "put in its place; start it again, what arrived whole is kept."
+            f"{competition}: {first_ten(damaged)} arrived damaged or incomplete, so nothing was "
+            "moved into place; start the download again, the complete files are kept."
         )
     progress(total, total)
 
 
 def _arrived_file(folder: Path, file: str, size: int) -> Path | None:
-    """Return the one file in a folder; where Kaggle packed it, what was in the zip."""
+    """Return the one file in a folder; if Kaggle sent it as a zip, its unpacked content."""
     files = [f for f in folder.glob("*") if f.is_file() and not f.name.endswith(_MARKER)]
     if len(files) != 1:
         return None
@@ -203,7 +212,7 @@ def _arrived_file(folder: Path, file: str, size: int) -> Path | None:
 
 
 def _is_whole(path: Path, size: int) -> bool:
-    """Tell whether a file has its size and, as a zip, all its members have their checksum."""
+    """Return whether a file has the given size and, if it is a zip, has no damaged member."""
     if not path.is_file() or path.stat().st_size != size:
         return False
     if path.suffix.lower() != ".zip":
@@ -235,7 +244,7 @@ def _bytes_in(folder: Path) -> int:
     for path in folder.rglob("*"):
         try:
             count += path.stat().st_size if path.is_file() else 0
-        except OSError:  # it was renamed a moment ago
+        except OSError:  # renamed between listing and reading
             continue
     return count
 

@@ -1,6 +1,6 @@
-"""Kaggle's official client at arm's length: a child process, a hard time limit, one answer.
+"""Calls Kaggle's official client in a child process with a time limit.
 
-The client is imported by :mod:`engine.competition.kaggle_worker` alone, which runs as that child.
+Only :mod:`engine.competition.kaggle_worker`, which runs as that child, imports the client.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ NOT_INSTALLED = (
     'python -m pip install "kaggle~=2.2.4" six'
 )
 NO_CREDENTIALS = (
-    "There are no Kaggle credentials; create a token at https://www.kaggle.com/settings/api and "
+    "No Kaggle credentials were found; create a token at https://www.kaggle.com/settings/api and "
     "save it as ~/.kaggle/access_token, or set KAGGLE_API_TOKEN."
 )
 
 _ROOT = Path(__file__).resolve().parents[2]
 _POLL = 0.2
-_GRACE = 5.0  # the worker ends itself that much later than it would be ended
+_GRACE = 5.0  # seconds after which a worker that was not stopped stops itself
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:competitions|c)/([^/?#]+).*")
 _LIMIT = re.compile(r"\b(limit|maximum|per day|daily|remaining|allowance|quota)", re.IGNORECASE)
@@ -43,7 +43,7 @@ _TWICE = " Start it again later: it looks for this submission first and sends no
 
 
 def competition_name(text: str) -> str:
-    """Return a competition's name, from its address too.
+    """Return a competition's name, given its name or its address.
 
     >>> competition_name("https://www.kaggle.com/competitions/dogs-vs-cats/data")
     'dogs-vs-cats'
@@ -51,13 +51,13 @@ def competition_name(text: str) -> str:
     Raises
     ------
     UserError
-        When it is no name.
+        If the text is neither.
     """
     address = _ADDRESS.fullmatch(text.strip())
     name = address[1] if address else text.strip()
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"{text!r} is no competition's name; take the last part of its address, as in "
+            f"{text!r} is not the name of a competition; use the last part of its address, as in "
             "https://www.kaggle.com/competitions/NAME."
         )
     return name
@@ -71,21 +71,21 @@ def ask(
     arrived: Callable[[], int] | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
-    """Have the worker do one thing and return its answer.
+    """Send one request to the worker and return its answer.
 
     Parameters
     ----------
     action
         files, download, submit or wait.
     seconds
-        How long it may take; with ``arrived``, how long nothing may arrive.
+        Time limit; with ``arrived``, the longest time without new data.
     arrived
-        Called a few times a second, returns how many bytes there are so far.
+        Returns the number of bytes received so far; called a few times a second.
 
     Raises
     ------
     UserError
-        When it fails, with one sentence on what to do; credentials are never part of it.
+        If the request fails. The message says what to do and contains no credentials.
     """
     if not has_credentials():
         raise UserError(NO_CREDENTIALS)
@@ -105,9 +105,9 @@ def ask(
 
 
 def _run(request: str, spare: str, seconds: float, arrived: Callable[[], int] | None) -> str | None:
-    """Return what the worker wrote, None when it took too long."""
+    """Return the worker's output, or None if it took too long."""
     environment = {k: v for k, v in os.environ.items() if k not in ("VERBOSE", "VERBOSE_OUTPUT")}
-    if config_folder() is None:  # the client would make one in the home folder
+    if config_folder() is None:  # otherwise the client creates one in the home folder
         environment["KAGGLE_CONFIG_DIR"] = spare
     child = subprocess.Popen(
         [sys.executable, "-m", "engine.competition.kaggle_worker"],
@@ -143,17 +143,17 @@ def _run(request: str, spare: str, seconds: float, arrived: Callable[[], int] | 
 
 
 def _too_late(action: str, seconds: float, bytes_count: bool) -> str:
-    what = "sent nothing" if bytes_count else "did not answer"
-    said = f"Kaggle {what} for {seconds:g} seconds and was given up"
+    problem = "sent nothing" if bytes_count else "did not answer"
+    failure = f"Kaggle {problem} for {seconds:g} seconds, so the request was stopped"
     if action == "submit":
-        return f"{said}; the submission may have arrived.{_TWICE}"
-    return f"{said}; check the network and start it again."
+        return f"{failure}; the submission may have arrived.{_TWICE}"
+    return f"{failure}; check the network and start it again."
 
 
 def _sentence(action: str, competition: str, answer: dict[str, Any]) -> str:
     text = " ".join(scrub(str(answer.get("text") or "")).split())[:200]
     kind, status = answer.get("kind"), answer.get("status")
-    said = f" ({text})" if text else ""
+    details = f" ({text})" if text else ""
     if kind == "http":
         return _http(action, competition, int(status or 0), text, answer.get("again"))
     if kind == "not-installed":
@@ -163,36 +163,36 @@ def _sentence(action: str, competition: str, answer: dict[str, Any]) -> str:
     if kind in ("limit", "total"):
         return _no_more(competition, kind == "total", "")
     if kind == "upload":
-        return f"Kaggle did not take the file{said}; nothing was submitted, so start it again."
+        return f"Kaggle did not accept the file{details}; nothing was submitted, so start it again."
     if kind == "connection":
         again = _TWICE if action == "submit" else " Check the network and start it again."
-        return f"The connection to Kaggle failed{said}.{again}"
-    return f"Kaggle's client failed{said}; nothing here was changed, so start it again."
+        return f"The connection to Kaggle failed{details}.{again}"
+    return f"Kaggle's client failed{details}; no file was changed, so start it again."
 
 
 def _http(action: str, competition: str, status: int, text: str, again: Any) -> str:
     page = f"https://www.kaggle.com/competitions/{competition}"
-    said = f": {text}" if text else ""
+    details = f": {text}" if text else ""
     if status == 401:
         return _refused_credentials()
     if status in (400, 403) and action == "submit" and _LIMIT.search(text):
-        return _no_more(competition, False, said)
+        return _no_more(competition, False, details)
     if status == 403 and _RULES.search(text):
-        return f"{competition} wants its rules accepted first; do so at {page}/rules, then again."
+        return f"accept the rules of {competition} at {page}/rules, then start it again."
     if status == 403:
         return (
-            f"Kaggle does not let you into {competition} (403{said}); check its name, and join it "
+            f"Kaggle denies access to {competition} (403{details}); check its name, and join it "
             f"at {page}."
         )
     if status == 404:
-        return f"Kaggle knows no competition {competition!r} (404); its name is in its address."
+        return f"Kaggle has no competition {competition!r} (404); copy the name from its address."
     if status == 429:
         waiting = f"{again} seconds" if str(again or "").isdigit() else "some minutes"
-        return f"Kaggle asks to slow down (429); wait {waiting} and start it again."
+        return f"Kaggle received too many requests (429); wait {waiting} and start it again."
     if status >= 500:
-        twice = _TWICE if action == "submit" else " Start it again in some minutes."
-        return f"Kaggle has a problem of its own ({status}{said}).{twice}"
-    return f"Kaggle refused ({status}{said}); {page} may say why."
+        twice = _TWICE if action == "submit" else " Start it again in a few minutes."
+        return f"Kaggle has an internal error ({status}{details}).{twice}"
+    return f"Kaggle refused ({status}{details}); see {page} for the reason."
 
 
 def _refused_credentials() -> str:
@@ -202,10 +202,10 @@ def _refused_credentials() -> str:
     )
 
 
-def _no_more(competition: str, for_good: bool, said: str) -> str:
+def _no_more(competition: str, for_good: bool, details: str) -> str:
     if for_good:
-        return f"{competition} takes no further submission from you: its total limit is reached."
+        return f"you have reached the total number of submissions for {competition}."
     return (
-        f"{competition} takes no more submissions from you today{said}; the count starts again at "
-        "midnight UTC."
+        f"you have reached today's number of submissions for {competition}{details}; try again "
+        "after midnight UTC."
     )

@@ -1,8 +1,8 @@
-"""The only module that imports Kaggle's client: one JSON request in, one JSON result out.
+"""The only module that imports Kaggle's client: it answers one JSON request with one JSON result.
 
-Run as ``python -m engine.competition.kaggle_worker``. It holds standard output for the result;
-whatever the client prints goes to standard error. It ends with whoever started it, and at the
-latest after the request's ``limit`` in seconds, however long a server keeps silent.
+Run it as ``python -m engine.competition.kaggle_worker``. Only the result goes to standard output;
+what the client prints goes to standard error. The process stops when its parent process stops, and
+at the latest after the request's ``limit`` in seconds, even if the server does not answer.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from engine import portable
 
 MAX_FILES = 2_000
 _PAGE = 200
-_LOOKS, _PAUSE = 3, 2.0  # a submission just made may take a moment to be listed
+_LOOKS, _PAUSE = 3, 2.0  # a new submission may appear in the list only after a moment
 _FIRST_POLL, _LAST_POLL = 2.0, 15.0
 
 
 class Failed(Exception):
-    """What went wrong, as the parent wants to know it: a kind, and what there is to say."""
+    """A failure as reported to the parent process: its kind and a text."""
 
     def __init__(self, kind: str, text: str = "", **more: Any) -> None:
         super().__init__(text)
@@ -62,13 +62,13 @@ def _end_in_time(limit: float | None) -> None:
 
 
 def _client() -> Any:
-    """Import the client, which looks for credentials at once, and with a token asks Kaggle."""
+    """Import the client, which reads the credentials and checks a token with Kaggle."""
     try:
         import kaggle
 
         api: Any = kaggle.api
         if not getattr(api, "_authenticated", False):
-            api.authenticate()  # again, for the reason, which the import swallows
+            api.authenticate()  # repeated, since the import hides the reason of a failure
     except ModuleNotFoundError as error:
         raise Failed("not-installed", error.name or "") from error
     except SystemExit as error:
@@ -98,7 +98,7 @@ def _download(api: Any, competition: str, names: list[str], folder: str) -> dict
 
 
 def _submit(api: Any, competition: str, file: str, message: str, tag: str) -> dict[str, Any]:
-    """Send a file unless a submission with this tag is there, and never twice."""
+    """Send a file once, unless a submission with this tag exists already."""
     limits = api.competition_get_submission_limits(competition)
     if found := _tagged(api, competition, tag):
         return {**found, "new": False}
@@ -114,7 +114,7 @@ def _submit(api: Any, competition: str, file: str, message: str, tag: str) -> di
         if answer.ref:
             return {"ref": int(answer.ref), "status": "pending", "new": True}
         failed = Failed("upload", str(answer.message or ""))
-    # Kaggle may have taken the submission although its answer was lost.
+    # Kaggle may have accepted the submission although its answer was lost.
     for look in range(_LOOKS):
         if look:
             time.sleep(_PAUSE)
@@ -128,7 +128,7 @@ def _submit(api: Any, competition: str, file: str, message: str, tag: str) -> di
 
 
 def _wait(api: Any, competition: str, ref: int, wait: float) -> dict[str, Any]:
-    """Ask for a submission until it is scored or the time is over."""
+    """Request a submission's status until it is scored or the time limit is reached."""
     until, pause = time.monotonic() + wait, _FIRST_POLL
     while True:
         found: dict[str, Any] | None = None
@@ -147,7 +147,7 @@ def _wait(api: Any, competition: str, ref: int, wait: float) -> dict[str, Any]:
 
 
 def _tagged(api: Any, competition: str, tag: str) -> dict[str, Any] | None:
-    """Return the submission with this tag; one that could not be scored does not count."""
+    """Return the submission with this tag, ignoring submissions that Kaggle could not score."""
     made = [s for s in _submissions(api, competition) if tag in s["description"]]
     return next((s for s in made if s["status"] != "error"), None)
 
@@ -172,20 +172,20 @@ def _failure(error: Exception) -> Failed:
     from urllib3.exceptions import HTTPError
 
     response = getattr(error, "response", None)
-    if response is not None:  # a response of 4xx is false, so its truth says nothing
+    if response is not None:  # a 4xx response is falsy, so compare with None
         again = response.headers.get("Retry-After")
-        return Failed("http", _said(response), status=response.status_code, again=again)
+        return Failed("http", _message(response), status=response.status_code, again=again)
     broken = isinstance(error, RequestException | HTTPError | ConnectionError | TimeoutError)
     return Failed("connection" if broken else "other", f"{type(error).__name__}: {error}")
 
 
-def _said(response: Any) -> str:
-    """Return Kaggle's own words, '' where the body is a page and no answer."""
+def _message(response: Any) -> str:
+    """Return the message in Kaggle's answer, or '' if the body is an HTML page."""
     try:
-        said = response.json()
+        answer = response.json()
     except ValueError:
         return ""
-    return str(said.get("message") or "") if isinstance(said, dict) else ""
+    return str(answer.get("message") or "") if isinstance(answer, dict) else ""
 
 
 _ACTIONS: dict[str, Callable[..., dict[str, Any]]]

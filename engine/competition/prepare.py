@@ -1,4 +1,4 @@
-"""A finished run and two bounds become a checked submission, the same for every caller."""
+"""Composes and checks the submission of a finished run, the same way for every caller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLE_NAMES = ("sample_submission.csv", "sampleSubmission.csv")
 
 
 def find_sample(run: Run) -> Path | None:
-    """Return the competition's sample file beside the run's images, if there is one."""
+    """Return the path of the sample file beside the run's images, or None."""
     folders = (run.data_root, Path(run.config["data"]))
     return next((f / n for f in folders for n in SAMPLE_NAMES if (f / n).is_file()), None)
 
@@ -26,19 +26,19 @@ def prepare_submission(
     sample: Path | None = None,
     predictions: Predictions | None = None,
 ) -> Submission:
-    """Check what would be handed in: the run's test predictions within these bounds.
+    """Compose a submission from a run's test predictions and clip bounds, and check it.
 
     Parameters
     ----------
     sample
-        The competition's sample file; by default the one beside the images.
+        The competition's sample file; by default the file beside the images.
     predictions
-        The run's test predictions, where they are read already.
+        The run's test predictions, if they have been read already.
 
     Raises
     ------
     UserError
-        When the run has no test predictions, or the bounds or the sample cannot be used.
+        If the run has no test predictions, or the bounds or the sample file cannot be used.
     """
     quarantine = run.quarantine
     lost = quarantine[quarantine["split"] == "test"]
@@ -54,13 +54,13 @@ def prepare_submission(
 
 
 def base_rate(run: Run) -> np.ndarray:
-    """Return the class shares among the training images, float64 (n_classes,)."""
+    """Return the share of each class among the training images, float64 (n_classes,)."""
     counts = run.config.get("train_counts", {})
     shares = np.array([counts.get(name, 0) for name in run.class_names], dtype=np.float64)
     return shares / shares.sum() if shares.sum() else np.full(len(shares), 1 / len(shares))
 
 
 def positive_index(run: Run) -> int | None:
-    """Return the column of the positive class, None for the default (the second of two)."""
+    """Return the column of the positive class, or None for the default (the second of two)."""
     positive = run.config.get("positive")
     return None if positive is None else run.class_names.index(positive)

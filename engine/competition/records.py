@@ -1,4 +1,4 @@
-"""Submissions on disk: each a CSV and the record of how it came about, none ever overwritten."""
+"""Submissions on disk: each is a CSV file with a JSON record, and none is ever overwritten."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def write_submission(
 ) -> Path:
     """Write ``<UTC time>.csv`` and its record ``.json`` into ``folder``, and a copy at ``out``.
 
-    An earlier submission is never overwritten: the second of a second is called ``...-2``.
+    An earlier submission is never overwritten: a second one in the same second ends in ``-2``.
 
     Returns
     -------
     Path
-        The CSV in ``folder``.
+        The path of the CSV in ``folder``.
 
     Raises
     ------
     UserError
-        When a check failed, or a file cannot be written.
+        If a check failed or a file cannot be written.
     """
     require(submission)
     content = to_csv(submission)
@@ -61,12 +61,12 @@ def write_submission(
 
 
 def record_sent(file: Path, kaggle: dict[str, Any]) -> None:
-    """Replace what the record of a submission says of Kaggle: ref, status, score and the like.
+    """Replace the Kaggle entry (ref, status, score and so on) in a submission's record.
 
     Raises
     ------
     UserError
-        When the record is missing, damaged, or cannot be written.
+        If the record is missing, damaged, or cannot be written.
     """
     path = file.with_suffix(".json")
     with locked(file.parent / ".lock"):
@@ -76,7 +76,7 @@ def record_sent(file: Path, kaggle: dict[str, Any]) -> None:
 def list_submissions(folder: Path) -> list[dict[str, Any]]:
     """Return the records of all submissions, newest first.
 
-    One whose record is missing or damaged is ``{"file": ..., "reason": ...}``.
+    A submission whose record is missing or damaged is ``{"file": ..., "reason": ...}``.
     """
     stems = {file.stem for file in folder.glob("*.csv")} | {f.stem for f in folder.glob("*.json")}
     records = []

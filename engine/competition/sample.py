@@ -1,4 +1,4 @@
-"""What the sample file asks for: which class a column and which image a row stand for."""
+"""Reads a sample file: which class each column stands for and which image each row stands for."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import pyarrow.compute as pc
 from engine.errors import UserError, first_ten
 from engine.runs.prediction_table import names_and_stems, read_csv_text
 
-NONE, AMBIGUOUS = -1, -2  # in place of an image's position
+NONE, AMBIGUOUS = -1, -2  # instead of an image's position
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the columns of the file mean.
+    """The meaning of a submission file's columns.
 
     Attributes
     ----------
-    header : names of all columns, the id's first
-    kind : what a value is: a class's probability, or the likeliest class by name or by index
-    classes : one a value column; None where it cannot be told
-    fits : whether every value column has its meaning
-    message : the meaning, or what is wrong, in a sentence
+    header : names of all columns, the id first
+    kind : the kind of value: a class's probability, or the most likely class by name or by index
+    classes : class index of each value column; None where it is unknown
+    fits : whether the meaning of every value column is known
+    message : the meaning, or the problem, in one sentence
     """
 
     header: tuple[str, ...]
@@ -44,18 +44,18 @@ def read_sample(sample: Path) -> tuple[tuple[str, ...], list[pa.StringArray]]:
     Raises
     ------
     UserError
-        When the sample cannot be read, has no rows or no second column.
+        If the sample cannot be read, has no rows or no second column.
     """
     header, columns = read_csv_text(sample, first=2)
     if len(header) < 2:
-        raise UserError(f"{sample} needs a second column, after a comma, for the values.")
+        raise UserError(f"{sample} has one column; add a second one, after a comma, for values.")
     if len(columns[0]) == 0:
         raise UserError(f"{sample} has no rows after its header.")
     return tuple(header), columns
 
 
 def plain_form(classes: Sequence[str], positive: int) -> Form:
-    """Return the form of a file without a sample: ``id,label``, or ``id`` and every class."""
+    """Return the form of a file without a sample: ``id,label``, or ``id`` and all classes."""
     if len(classes) == 2:
         return _one_probability(("id", "label"), classes, positive)
     return _one_a_class(("id", *classes), classes, tuple(range(len(classes))))
@@ -68,13 +68,14 @@ def sample_form(
     classes: Sequence[str],
     positive: int,
 ) -> Form:
-    """Return the form of a file like the sample; ``source`` names it in the messages.
+    """Return the form of a file like the sample.
 
-    One value column means P(positive), or P(class) when its name holds that of one class. It
-    means the predicted class, by name, when the sample's values are class names or, with more
-    than two classes, blank; and with more than two classes and whole numbers in the sample, by
-    index among the sorted names (by name where all names are whole numbers). Several value
-    columns hold one probability each, matched to the classes by name.
+    A single value column holds P(class) if its name contains the name of one class, else
+    P(positive). It holds the predicted class by name if the sample's values are class names or,
+    with more than two classes, empty. With more than two classes and whole numbers in the sample,
+    it holds the index of the class among the sorted names (or the name, if all class names are
+    whole numbers). Several value columns each hold one probability and are matched to the classes
+    by name. ``source`` names the file in messages.
     """
     if len(header) > 2:
         return _several_columns(source, header, classes)
@@ -85,15 +86,15 @@ def sample_form(
         return _one_probability(header, classes, positive if named is None else named)
     whole = all(map(_is_whole, values))
     if values <= set(classes) or (whole and all(map(_is_whole, classes))):
-        message = f"{header[1]} is the likeliest class by its name: {', '.join(classes)}."
+        message = f"{header[1]} is the name of the most likely class: {', '.join(classes)}."
         return Form(header, "name", (0,), True, message)
     if whole:
         names = ", ".join(f"{index} is {name}" for index, name in enumerate(classes))
-        message = f"{header[1]} is the number of the likeliest class, names sorted: {names}."
+        message = f"{header[1]} is the index of the most likely class, names sorted: {names}."
         return Form(header, "index", (0,), True, message)
     message = (
-        f"{source} has one value column, {header[1]!r}, which cannot hold {len(classes)} classes' "
-        "probabilities; a sample with one column a class is needed."
+        f"{source} has one value column, {header[1]!r}, which cannot hold the probabilities of "
+        f"{len(classes)} classes; use a sample with one column per class."
         if numeric
         else f"{source} holds {first_ten(sorted(values - set(classes)))} in column {header[1]!r}, "
         f"which is neither a number nor one of the classes {first_ten(list(classes))}."
@@ -104,8 +105,8 @@ def sample_form(
 def match_images(wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringArray) -> np.ndarray:
     """Return the position of each wanted id's image, ``NONE`` or ``AMBIGUOUS``, (n_rows,).
 
-    An image belongs to an id when its own id is that text, else its file name, else its stem,
-    each only when one image fits.
+    An id is compared with the images' ids, then with their file names, then with their file names
+    without extension; it matches only if exactly one image fits.
     """
     rows = _positions(wanted, ids)
     if (rows != NONE).all():
@@ -119,7 +120,7 @@ def match_images(wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringAr
 
 
 def natural_order(ids: pa.StringArray) -> np.ndarray:
-    """Return the positions that sort the ids, numbers within them by value, int64 (n,)."""
+    """Return the positions that sort the ids, comparing numbers in them by value, int64 (n,)."""
     width = pc.max(pc.utf8_length(ids)).as_py() or 0
     keys = pa.array(list(map(natural_key(width), ids.to_pylist())), pa.string())
     table = pa.table({"key": keys, "id": ids})
@@ -140,7 +141,7 @@ def _several_columns(source: str, header: tuple[str, ...], classes: Sequence[str
     if not strange and not absent and len(found) == len(classes):
         return _one_a_class(header, classes, tuple(found))
     parts = [
-        f"columns that are no class: {first_ten(strange)}" if strange else "",
+        f"columns that are not a class: {first_ten(strange)}" if strange else "",
         f"no column for class {first_ten(absent)}" if absent else "",
         "two columns for one class" if not strange and not absent else "",
     ]
@@ -158,12 +159,12 @@ def _one_a_class(
     header: tuple[str, ...], classes: Sequence[str], found: tuple[int | None, ...]
 ) -> Form:
     named = ", ".join(classes)
-    message = f"Each class has its column of probabilities: {named}."
+    message = f"Each class has one column of probabilities: {named}."
     return Form(header, "probability", found, True, message)
 
 
 def _class_called(text: str, classes: Sequence[str]) -> int | None:
-    """Return the class of this name, or the only one of it but for case and spaces around."""
+    """Return the class with this name, or the only one that differs in case or outer spaces."""
     if text in classes:
         return classes.index(text)
     alike = [i for i, name in enumerate(classes) if _plain(name) == _plain(text)]
@@ -171,7 +172,7 @@ def _class_called(text: str, classes: Sequence[str]) -> int | None:
 
 
 def _class_in(column: str, classes: Sequence[str]) -> int | None:
-    """Return the only class whose words stand in the column's name: 'is_dog', 'P(dog)', 'Dog'."""
+    """Return the only class whose name is part of the column's: 'is_dog', 'P(dog)', 'Dog'."""
     words = [_words(name) for name in classes]
     found = [i for i, name in enumerate(words) if name.strip() and name in _words(column)]
     widest = [i for i in found if not any(words[i] in words[j] for j in found if j != i)]
@@ -200,7 +201,7 @@ def _is_whole(text: str) -> bool:
 
 def _positions(texts: pa.StringArray, keys: pa.StringArray) -> np.ndarray:
     encoded = keys.dictionary_encode()
-    codes = np.asarray(encoded.indices)  # 0, 1, 2, ... in the order in which keys first appear
+    codes = np.asarray(encoded.indices)  # 0, 1, 2, ... in order of first appearance
     count = np.bincount(codes, minlength=len(encoded.dictionary))
     first = np.empty(len(count), dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]

@@ -1,4 +1,4 @@
-"""A submission's way to Kaggle and its score's way back, kept in the submission's record."""
+"""Sends submissions to Kaggle, waits for their scores and stores both in the record."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _WAIT_GRACE = 30.0
 
 
 def check_sending(competition: str, message: str, flagged: list[str], accepted: bool) -> str:
-    """Return the competition's name; refuse what can be known to fail before a file is written.
+    """Return the competition's name after checking what can be checked before a file is written.
 
     Parameters
     ----------
     flagged
         Ids of the test images that cannot be read.
     accepted
-        Whether the person accepts that they get the base rate.
+        Whether the user accepts that these images get the base rate.
 
     Raises
     ------
     UserError
-        On no name, no message or one too long, or flagged images that are not accepted.
+        If the name or the message is invalid, or flagged images are not accepted.
     """
     name = competition_name(competition)
     if not message.strip() or len(message) > MAX_MESSAGE:
-        raise UserError(f"--message needs 1 to {MAX_MESSAGE} characters that say what is sent.")
+        raise UserError(f"--message needs 1 to {MAX_MESSAGE} characters that describe the file.")
     if flagged and not accepted:
         raise UserError(
             f"{len(flagged):,} test images cannot be read and would be sent with the base rate: "
-            f"{first_ten(flagged)}; look at them, then add --accept-quarantined."
+            f"{first_ten(flagged)}; check them, then add --accept-quarantined."
         )
     return name
 
@@ -54,33 +54,34 @@ def send_submission(
     *,
     seconds: float = SEND_SECONDS,
 ) -> dict[str, Any]:
-    """Send a submission file of this run and record its ref; the same content is sent only once.
+    """Send a run's submission file once and record its ref; a file sent before is not sent again.
 
-    The message goes with a tag of the run's name and the content's checksum. Kaggle's list is
-    searched for the tag before and, where no answer came, after sending.
+    The message is extended by a tag with the run's name and the file's checksum. Kaggle's list of
+    submissions is searched for the tag before sending and, if no answer came, again afterwards.
 
     Parameters
     ----------
     file
         The CSV as :func:`engine.competition.records.write_submission` returned it.
     seconds
-        How long it may take.
+        Time limit.
 
     Returns
     -------
     dict
-        competition, ref, status (pending, complete, error), score, message, sent (UTC time), new
-        (False when it was there already), valid_log_loss (at the submission's bounds, or None).
+        competition, ref, status (pending, complete, error), score, message, sent (UTC time),
+        new (False if it had been sent before), valid_log_loss (at the submission's bounds, or
+        None).
 
     Raises
     ------
     UserError
-        When it was not sent, or may not have been; the sentence says which.
+        If it was not sent, or may not have been; the message says which.
     """
     name = competition_name(competition)
     record = read_json(file.with_suffix(".json"))
     if sha256_of(file) != record.get("sha256"):
-        raise UserError(f"{file} is not what was checked; write the submission again.")
+        raise UserError(f"{file} has changed since it was checked; write the submission again.")
     tag = f"[{run.name} {record['sha256'][:12]}]"
     with locked(run.folder / "submissions" / ".send.lock"):
         answer = ask(
@@ -106,17 +107,17 @@ def send_submission(
 
 
 def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
-    """Wait for the score of a submission that was sent, at most so long, and record it.
+    """Wait at most ``seconds`` for the score of a submission that was sent, and record it.
 
     Returns
     -------
     dict
-        As :func:`send_submission`; status is still pending when the time was over.
+        As for :func:`send_submission`; status stays pending if there is no score in time.
 
     Raises
     ------
     UserError
-        When Kaggle could not score it, which is recorded, or could not be asked.
+        If Kaggle could not score it, which is recorded, or did not answer.
     """
     kept: dict[str, Any] = read_json(file.with_suffix(".json")).get("kaggle") or {}
     if not kept.get("ref"):
@@ -138,13 +139,13 @@ def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
 
 
 def sent_submissions() -> list[dict[str, Any]]:
-    """Return every submission of every run that was sent, newest first.
+    """Return every submission that was sent, of all runs, newest first.
 
     Returns
     -------
     list of dict
         run, file, lower, upper, competition, ref, status, sent, valid_log_loss, score, and gap:
-        the public score minus the validation log loss at the same bounds; None where not known.
+        the public score minus the validation log loss at the same bounds; None where unknown.
     """
     sent = []
     for run in list_runs():

@@ -1,4 +1,4 @@
-"""Probabilities and a sample file in, one checked CSV for the competition out."""
+"""Turns probabilities and a sample file into one checked CSV for the competition."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLOCK_VALUES = 200_000
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of the file, kept or not, in a sentence; ``ids`` are the first ten concerned."""
+    """One check of the file: whether it passed, a sentence, and the first ten ids concerned."""
 
     name: str
     passed: bool
@@ -42,15 +42,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Submission:
-    """What would be handed in, and whether it may be.
+    """The content of a submission file and the results of its checks.
 
     Attributes
     ----------
-    header : names of all columns, the id's first
+    header : names of all columns, the id first
     ids : string array of shape (n_rows,), in the order of the file
-    values : one such array a column after the id; '' where a row has no value
+    values : one string array per column after the id; '' where a row has no value
     checks : in the order in which they are shown
-    flagged : ids whose image cannot be read, so that they got the base rate
+    flagged : ids of unreadable images, which got the base rate
     lower, upper : the clip bounds on P(positive)
     """
 
@@ -64,7 +64,7 @@ class Submission:
 
     @property
     def ok(self) -> bool:
-        """Tell whether every check passed."""
+        """Return whether every check passed."""
         return all(check.passed for check in self.checks)
 
 
@@ -78,10 +78,10 @@ def check_submission(
     base_rate: np.ndarray,
     positive: int | None = None,
 ) -> Submission:
-    """Compose the submission and record every check, passed or failed; nothing is written.
+    """Compose the submission and record the result of every check; nothing is written.
 
-    With a sample file, its header, ids and order are kept; :func:`sample_form` tells what its
-    columns mean and :func:`match_images` which image an id does. Without a sample the file is
+    With a sample file, its header, ids and order are kept; :func:`sample_form` interprets its
+    columns and :func:`match_images` finds each id's image. Without a sample the file is
     ``id,label``, or ``id,<class>,...`` for more than two classes, in natural order of the ids.
 
     Parameters
@@ -89,35 +89,39 @@ def check_submission(
     lower, upper : bounds on P(positive), see :mod:`engine.analysis.clipping`
     sample : the competition's sample file, if there is one
     quarantined : (id, path) of each test image that could not be read
-    base_rate : float array of shape (n_classes,), the class shares in training, which
-        quarantined images get
+    base_rate : float array of shape (n_classes,), the class shares in training, used for
+        quarantined images
     positive : index of the positive class; the last by default
 
     Raises
     ------
     UserError
-        When the sample cannot be read, has no rows or no second column.
+        If the sample cannot be read, has no rows or no second column.
     """
     classes = predictions.class_names
     positive = len(classes) - 1 if positive is None else positive
-    lost = list(dict.fromkeys(quarantined))
-    images = pa.concat_arrays([predictions.ids, pa.array([id for id, _ in lost], pa.string())])
+    unreadable = list(dict.fromkeys(quarantined))
+    images = pa.concat_arrays(
+        [predictions.ids, pa.array([id for id, _ in unreadable], pa.string())]
+    )
     if sample is None:
         rows = natural_order(images)  # (n_rows,) position of each row's image
         wanted = images.take(pa.array(rows))
         form = plain_form(classes, positive)
     else:
         header, columns = read_sample(sample)
-        lost_paths = pa.array([path for _, path in lost], pa.string())
-        rows = match_images(columns[0], images, pa.concat_arrays([predictions.paths, lost_paths]))
+        unreadable_paths = pa.array([path for _, path in unreadable], pa.string())
+        rows = match_images(
+            columns[0], images, pa.concat_arrays([predictions.paths, unreadable_paths])
+        )
         wanted = columns[0]
         form = sample_form(str(sample), header, columns, classes, positive)
     source = "The submission" if sample is None else str(sample)
 
     n, p = len(predictions), predictions.probabilities
-    usable = (p.min(axis=1) >= 0) & (p.max(axis=1) <= 1)  # (n,), NaN is neither
-    # A row below 0 has no image, one from n on is a lost image's.
-    own = np.append(usable, np.zeros(len(lost) + 2, dtype=bool))[rows]  # (n_rows,)
+    usable = (p.min(axis=1) >= 0) & (p.max(axis=1) <= 1)  # (n,), False for NaN
+    # A negative row has no image; rows from n on are unreadable images.
+    own = np.append(usable, np.zeros(len(unreadable) + 2, dtype=bool))[rows]  # (n_rows,)
     blank = ~own & (rows < n)
 
     def written(at: slice) -> tuple[list[pa.StringArray], np.ndarray]:
@@ -157,12 +161,12 @@ def check_submission(
 
 
 def require(submission: Submission) -> None:
-    """Pass a submission that may be handed in.
+    """Raise the first failed check of a submission as an error.
 
     Raises
     ------
     UserError
-        With the sentence of the first check that failed.
+        If a check failed; the message is that check's sentence.
     """
     for check in submission.checks:
         if not check.passed:
@@ -179,7 +183,7 @@ def to_csv(submission: Submission) -> bytes:
     for block in table.to_batches():
         lines = pc.binary_join_element_wise(*map(_quoted, block.columns), ",")
         lines = pc.binary_join_element_wise(lines, "", "\n")
-        content.write(lines.buffers()[2])  # one after the other, as they stand in the file
+        content.write(lines.buffers()[2])  # the value buffer: all lines, joined
     return content.getvalue()
 
 
@@ -221,15 +225,15 @@ def _ids_check(
     extra = np.flatnonzero(uses[: len(predictions)] == 0)
     shared = (rows >= 0) & (np.append(uses, [0, 0])[rows] > 1)
     repeated = []
-    if shared.any() or (rows < 0).any():  # an id there twice has its image twice, or none
+    if shared.any() or (rows < 0).any():  # possible only if an id is repeated
         counts = pc.value_counts(wanted)
         repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
     problems = {
-        "ids there more than once": repeated,
+        "repeated ids": repeated,
         "ids without a prediction": ids(rows == NONE),
-        "ids that fit more than one image": ids(rows == AMBIGUOUS),
-        "ids that mean the same image": [] if repeated else ids(shared),
-        "no row for the predicted ids": predictions.ids.take(pa.array(extra)).to_pylist(),
+        "ids that match more than one image": ids(rows == AMBIGUOUS),
+        "ids that match the same image": [] if repeated else ids(shared),
+        "no row for predicted ids": predictions.ids.take(pa.array(extra)).to_pylist(),
     }
     parts = [f"{what} {first_ten(names)}" for what, names in problems.items() if names]
     if not parts:
@@ -261,7 +265,7 @@ def _bounds_check(
 
 
 def _missing_check(flagged: Sequence[str]) -> Check:
-    """Say which rows hold the base rate; it passes, for the person to acknowledge."""
+    """Report which rows hold the base rate; the check passes, and the user must confirm it."""
     message = "Every test image could be read."
     if flagged:
         message = (

@@ -1,4 +1,4 @@
-"""What a row says: probabilities clipped and written without losing digits, or a class."""
+"""Writes the values of a row: clipped probabilities without loss of digits, or a class."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from engine.analysis.clipping import clip_probabilities
 from engine.competition.sample import Form
 
 _MIN_DECIMALS, _SIGNIFICANT = 5, 6
-_POWERS = np.array([10**k for k in range(19)])  # all that int64 holds
-_LONGEST, _TIE = 10**12, 1e-3  # a product below the one is exact to within a tenth of the other
+_POWERS = np.array([10**k for k in range(19)])  # all powers of ten that fit int64
+_LONGEST, _TIE = 10**12, 1e-3  # the error of products below _LONGEST is less than _TIE / 10
 
 
 def written_values(
     form: Form, classes: Sequence[str], p: np.ndarray, lower: float, upper: float, positive: int
 ) -> tuple[list[pa.StringArray], np.ndarray]:
-    """Return one text an image and value column, and which images' texts pass a bound.
+    """Return the text of each image and value column, and which texts lie outside the bounds.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def written_values(
 
     Returns
     -------
-    texts : one string array of shape (n_images,) a value column; null where it has no meaning
-    past : bool array of shape (n_images,), which should be False throughout
+    texts : one string array of shape (n_images,) per value column; null where it is unknown
+    past : bool array of shape (n_images,), expected to be False everywhere
     """
     n = len(p)
     if form.kind == "probability":
@@ -42,7 +42,7 @@ def written_values(
             bounds.append((_complement(upper), _complement(lower)) if turned else (lower, upper))
             column = clipped[:, index or 0]
             columns.append(column.clip(*bounds[-1]) if turned else column)
-        # All at once: to call each step for each of a thousand columns takes far longer.
+        # One call for all columns: a call for each of a thousand columns takes far longer.
         values, (lows, highs) = np.concatenate(columns), np.repeat(np.array(bounds).T, n, axis=1)
         texts = _fixed_point(values, lows, highs)
         passes = _past_bounds(texts, values, lows, highs).reshape(len(form.classes), n)
@@ -59,10 +59,10 @@ def written_values(
 
 
 def _fixed_point(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> pa.StringArray:
-    """Write probabilities with six significant digits of both p and 1 - p, and no exponent.
+    """Format probabilities with six significant digits of p and of 1 - p, without an exponent.
 
-    At least five decimals, no further zeros at the end; rounding so is monotone. A value that
-    would round past a bound is written in full, so that it reads back exactly.
+    At least five decimals and no trailing zeros after them; this rounding is monotone. A value
+    that rounding would move outside a bound is written in full, so that it reads back exactly.
     """
     decimals = _decimals(values)
     one = _POWERS[np.minimum(decimals, len(_POWERS) - 1)]
@@ -71,7 +71,7 @@ def _fixed_point(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> pa
     digits = pa.array(one + whole).cast(pa.string())  # a 1, then the decimals
     texts = pc.ascii_rtrim(pc.binary_replace_slice(digits, 0, 1, "0."), "0")
     texts = pc.ascii_rpad(texts, len("0.") + _MIN_DECIMALS, "0")
-    # Those too near a tie for the product to tell, too long for it, or 1: few, or few different.
+    # Values too close to a tie, too long for this arithmetic, or 1: few distinct values.
     tie = np.abs(np.abs(scaled - whole) - 0.5) < _TIE
     left = tie | (whole >= np.minimum(one, _LONGEST)) | (decimals >= len(_POWERS))
     texts = _rewritten(texts, values, left, _rounded)
@@ -79,7 +79,7 @@ def _fixed_point(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> pa
 
 
 def _decimals(values: np.ndarray) -> np.ndarray:
-    near = np.minimum(values, 1 - values)  # distance to the nearer end, which the log loss feels
+    near = np.minimum(values, 1 - values)  # distance to 0 or 1, which determines the log loss
     scale = np.log10(near, where=near > 0, out=np.zeros_like(near))
     return np.asarray((_SIGNIFICANT - 1 - np.floor(scale)).astype(np.int64))
 
@@ -90,7 +90,7 @@ def _rewritten(
     which: np.ndarray,
     write: Callable[[np.ndarray], list[str]],
 ) -> pa.StringArray:
-    """Replace the texts where ``which`` is True; equal values are written once."""
+    """Replace the texts where ``which`` is True; each distinct value is formatted only once."""
     unique, where = np.unique(values[which], return_inverse=True)
     written = pa.array(write(unique), pa.string()).take(pa.array(where))
     return pc.replace_with_mask(texts, pa.array(which), written)
@@ -111,11 +111,11 @@ def _in_full(values: np.ndarray) -> list[str]:
 def _past_bounds(
     texts: pa.StringArray, values: np.ndarray, lower: np.ndarray, upper: np.ndarray
 ) -> np.ndarray:
-    """Tell which texts read back beyond a bound that the value itself keeps, bool (n,)."""
+    """Return which texts read back outside a bound that the value itself keeps, bool (n,)."""
     written = np.asarray(texts.cast(pa.float64()))
     below, above = (written < lower) & (values >= lower), (written > upper) & (values <= upper)
     return np.asarray(below | above)
 
 
 def _complement(bound: float) -> float:
-    return float(1 - Decimal(repr(float(bound))))  # 1 - 0.975 as a person writes it: 0.025
+    return float(1 - Decimal(repr(float(bound))))  # decimal arithmetic: 1 - 0.975 is 0.025

@@ -208,7 +208,7 @@ def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) 
     strange = pc.and_(pc.is_null(indices), pc.is_valid(labels))
     if pc.any(strange).as_py():
         names = pc.unique(pc.filter(labels, strange)).to_pylist()
-        raise UserError(f"{source}: labels that are no class: {first_ten(names)}.")
+        raise UserError(f"{source}: labels that are not a class: {first_ten(names)}.")
     return np.asarray(pc.fill_null(indices, UNKNOWN), dtype=np.int64)
 
 

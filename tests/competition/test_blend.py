@@ -132,7 +132,7 @@ def test_what_does_not_go_together_is_refused(tmp_path):
     first = member(tmp_path, 1, 1)
     with pytest.raises(UserError, match="two or more runs"):
         prepare_blend([first])
-    with pytest.raises(UserError, match=f"each run once, not '{first.name}'"):
+    with pytest.raises(UserError, match=f"different runs; name '{first.name}' only once"):
         prepare_blend([first, first])
     other = member(tmp_path, 1, 2, test=[*(str(i) for i in range(29)), "fremd"])
     with pytest.raises(UserError, match="differ in ids '29', 'fremd'"):

@@ -175,7 +175,7 @@ def test_a_file_in_the_way_is_never_overwritten(kaggle: StandIn, tmp_path: Path)
 @pytest.mark.parametrize("name", ["../outside.csv", "/etc/passwd", "a\\b.csv", "~/x.csv"])
 def test_a_listed_name_never_leaves_the_folder(kaggle: StandIn, tmp_path: Path, name: str) -> None:
     kaggle.files = {name: b"x"}
-    assert "would leave its folder" in said(download, COMPETITION, tmp_path / "redux")
+    assert "would be written outside the folder" in said(download, COMPETITION, tmp_path / "redux")
     assert "file" not in kaggle.calls and not (tmp_path / "redux").exists()
 
 
@@ -185,11 +185,11 @@ def test_a_listed_name_never_leaves_the_folder(kaggle: StandIn, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (RULES, f"rules accepted first; do so at .*/{COMPETITION}/rules"),
+        (RULES, f"accept the rules of .* at .*/{COMPETITION}/rules"),
         ((403, "Permission 'competitions.get' was denied"), "check its name, and join it"),
-        ((404, "Not found"), "knows no competition"),
+        ((404, "Not found"), "has no competition"),
         ((429, "Too many requests"), "wait 7 seconds"),
-        ((500, f"Internal error near {TOKEN}"), r"problem of its own \(500: Internal error near …"),
+        ((500, f"Internal error near {TOKEN}"), r"an internal error \(500: Internal error near …"),
         ("drop", "connection to Kaggle failed"),
     ],
 )
@@ -369,11 +369,11 @@ def test_a_submission_cut_off_by_the_time_limit_is_found_the_next_time(
 @pytest.mark.parametrize(
     ("call", "fault", "words"),
     [
-        ("GetSubmissionLimits", RULES, "rules accepted first"),
-        ("CreateSubmission", LIMIT, "no more submissions from you today: You have reached"),
-        ("CreateSubmission", (500, "oops"), "problem of its own .* sends nothing twice"),
+        ("GetSubmissionLimits", RULES, "accept the rules"),
+        ("CreateSubmission", LIMIT, "today's number of submissions .*: You have reached"),
+        ("CreateSubmission", (500, "oops"), "an internal error .* sends nothing twice"),
         ("CreateSubmission", "drop", "connection to Kaggle failed .* nothing twice"),
-        ("upload", (400, "no such upload"), "did not take the file .* nothing was submitted"),
+        ("upload", (400, "no such upload"), "did not accept the file .* nothing was submitted"),
     ],
 )
 def test_a_refused_submission_is_one_sentence_and_no_record(
@@ -389,7 +389,7 @@ def test_a_refused_submission_is_one_sentence_and_no_record(
 def test_the_daily_limit_is_known_before_anything_is_uploaded(kaggle: StandIn, run: Run) -> None:
     kaggle.limits = {"numToday": 5, "numTotal": 9, "numAllowedNow": 0}
     text = said(send_submission, run, written(run), COMPETITION, "sixth")
-    assert "no more submissions from you today" in text
+    assert "today's number of submissions" in text
     assert kaggle.uploaded == {} and "StartSubmissionUpload" not in kaggle.calls
 
 
@@ -420,17 +420,19 @@ def test_a_score_that_does_not_come_in_time_leaves_it_pending(kaggle: StandIn, r
 def test_a_file_changed_since_it_was_checked_is_not_sent(kaggle: StandIn, run: Run) -> None:
     file = written(run)
     file.write_bytes(file.read_bytes() + b"7,0.5\n")
-    assert "not what was checked" in said(send_submission, run, file, COMPETITION, "first")
+    assert "has changed since it was checked" in said(
+        send_submission, run, file, COMPETITION, "first"
+    )
     assert kaggle.calls == []
 
 
 @pytest.mark.parametrize(
     ("competition", "message", "flagged", "words"),
     [
-        ("../x", "m", [], "no competition's name"),
+        ("../x", "m", [], "not the name of a competition"),
         ("redux", " ", [], "--message needs"),
         ("redux", "m" * 301, [], "--message needs"),
-        ("redux", "m", ["17"], "'17'; look at them, then add --accept-quarantined"),
+        ("redux", "m", ["17"], "'17'; check them, then add --accept-quarantined"),
     ],
 )
 def test_what_can_be_known_before_is_refused_before(

@@ -183,7 +183,7 @@ def test_classes_that_are_numbers_are_written_by_name(sample):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("id,label\n1,0.5\n", "cannot hold 3 classes' probabilities"),
+        ("id,label\n1,0.5\n", "cannot hold the probabilities of 3 classes"),
         ("id,label\n1,Cat\n", "holds 'Cat' in column 'label'"),
     ],
 )
@@ -208,10 +208,10 @@ def test_two_columns_of_two_classes_add_up(sample):
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("id,bird,cat,fish", "columns that are no class: 'fish' and no column for class 'dog'"),
+        ("id,bird,cat,fish", "columns that are not a class: 'fish' and no column for class 'dog'"),
         ("id,bird,cat", "no column for class 'dog'"),
         ("id,bird,cat,dog,Dog", "two columns for one class"),
-        ("id,bird,cat,dog,Usage", "columns that are no class: 'Usage'"),
+        ("id,bird,cat,dog,Usage", "columns that are not a class: 'Usage'"),
     ],
 )
 def test_columns_that_match_no_class_are_named(sample, header, said):

@@ -84,8 +84,7 @@ def test_missing_extra_and_duplicate_ids_are_named(sample):
     found = submission.checks[1]
     assert failed(submission) == ["rows", "ids"] and found.ids == ("1", "5", "2")
     assert found.message == (
-        f"{path} has ids there more than once '1'; ids without a prediction '5'; "
-        "no row for the predicted ids '2'."
+        f"{path} has repeated ids '1'; ids without a prediction '5'; no row for predicted ids '2'."
     )
 
 

@@ -76,7 +76,7 @@ def test_a_pending_score_is_looked_for_on_request(
 def test_a_refusal_is_said_on_the_page(kaggle: StandIn, make_run) -> None:
     kaggle.faults["GetSubmissionLimits"] = (403, "accept the rules ![x](http://evil.invalid)")
     app = send(opened(make_run(n_test=5)))
-    assert len(app.error) == 1 and "rules accepted first" in html.unescape(app.error[0].value)
+    assert len(app.error) == 1 and "accept the rules of" in html.unescape(app.error[0].value)
     kaggle.faults["GetSubmissionLimits"] = (403, "![x](http://evil.invalid)<b>")
     app = send(app)
     assert "evil.invalid" in seen(app)

@@ -170,7 +170,7 @@ def test_rows_that_do_not_add_up_are_refused(table):
         ("id,a,b\n1,1.0001,0\n", "outside [0, 1] for ids '1'"),
         ("id,a,b\n1,1e999,0\n", "outside [0, 1] for ids '1'"),
         ("id,label,p\n1,a,-0.1\n2,b,0.5\n", "outside [0, 1] for ids '1'"),
-        ("id,label,p_a,p_b\n1,c,0.5,0.5\n", "labels that are no class: 'c'"),
+        ("id,label,p_a,p_b\n1,c,0.5,0.5\n", "labels that are not a class: 'c'"),
     ],
 )
 def test_whatever_is_wrong_is_named(table, content, said):

@@ -188,7 +188,7 @@ def test_missing_ids_are_refused():
 def test_labels_become_indices():
     labels = pa.array(["dog", None, "cat"], pa.string())
     assert label_indices(labels, ["cat", "dog"], source="p").tolist() == [1, UNKNOWN, 0]
-    with pytest.raises(UserError, match="p: labels that are no class: 'owl'"):
+    with pytest.raises(UserError, match="p: labels that are not a class: 'owl'"):
         label_indices(pa.array(["owl", "cat", "owl"]), ["cat", "dog"], source="p")
 
 
