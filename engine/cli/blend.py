@@ -1,4 +1,4 @@
-"""`blend`: several runs become one that costs less than each of them, if it does."""
+"""`blend`: combine several runs into one run with weighted mean probabilities."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from engine.runs.run import open_run
 
 RunNames = Annotated[
     list[str],
-    typer.Argument(metavar="RUN RUN [RUN …]", help="Two runs or more.", show_default=False),
+    typer.Argument(metavar="RUN RUN [RUN …]", help="Two or more runs.", show_default=False),
 ]
 
 
 def blend(
     runs: RunNames,
-    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    name: Annotated[str | None, typer.Option(help="Display name.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Blend several runs into one, with the weights that cost least, and keep it as a run.
+    """Blend several runs with the weights of lowest log loss, and save the blend as a run.
 
-    The weights are chosen on out-of-fold predictions where all runs have them, else on the
-    validation set; what the blend gains over the best of them is cross-validated.
+    The weights are chosen on out-of-fold predictions if all runs have them, else on the
+    validation set; the gain over the best single run is cross-validated.
     """
     from engine.competition.blend import keep_blend, prepare_blend
 
@@ -44,7 +44,7 @@ def _draw(value: dict[str, Any]) -> None:
         table.add_row(name, f"{member['weight']:.3f}", f"{member['log_loss']:.4f}")
     out.print(table)
     low, high = value["gain_interval"]
-    verdict = "it pays" if value["pays"] else "it costs" if high < 0 else "within the noise"
+    verdict = "better" if value["pays"] else "worse" if high < 0 else "no clear difference"
     out.print(
         f"log loss of the blend [bold]{value['cross_validated_log_loss']:.4f}[/], cross-validated "
         f"on {value['n']:,} images"
@@ -53,4 +53,4 @@ def _draw(value: dict[str, Any]) -> None:
         f"gain over the best run {value['gain']:+.4f}, 95 % {low:+.4f} to {high:+.4f}: {verdict}"
     )
     out.print(Text.assemble(("run ", "dim"), (value["run"], "bold")))
-    out.print(Text(f"Next: python -m engine clip {value['run']}"), style="dim")
+    out.print(Text(f"Next: second-look clip {value['run']}"), style="dim")

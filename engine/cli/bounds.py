@@ -1,4 +1,4 @@
-"""`bounds`: which correction of the probabilities can be trusted, also on a harder test set."""
+"""`bounds`: compare corrections of the probabilities, also for a harder test set."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def bounds(
         float | None,
         typer.Option(
             metavar="POINTS",
-            help="Points of accuracy by which the test set may be worse; learned from the scores "
-            "of this run's submissions where there are some, else 0.",
+            help="Assumed drop in test accuracy (percentage points); by default estimated from the "
+            "scores of this run's submissions, or 0 without scores.",
         ),
     ] = None,
     on: On = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare no correction, clipping, temperature and others, each on images it has not seen.
+    """Compare no correction, clipping, temperature and others on images they were not fitted on.
 
-    The choice itself is cross-validated, and one recommendation says when it is a toss-up.
+    The choice itself is cross-validated; the recommendation says if no clear winner exists.
     """
     opened = open_run(run)
     value = {"run": opened.name, **trusted(opened, worse, on.value if on else None)}
@@ -36,12 +36,12 @@ def bounds(
 
 
 def trusted(run: Run, points: float | None = None, split: str | None = None) -> dict[str, Any]:
-    """Return what the command's JSON holds.
+    """Return the content of the command's JSON.
 
     Raises
     ------
     UserError
-        When the images have no labels or are too few, or ``points`` is impossible.
+        If there are no or too few labelled images, or ``points`` is out of range.
     """
     from engine.analysis.recommendation import compare_corrections
     from engine.analysis.shift import learned_points, worse_loss
@@ -97,14 +97,12 @@ def _draw(value: dict[str, Any]) -> None:
     if worse["learned"] is not None:
         out.print(learned_sentence(worse["learned"], len(worse["scores"])))
     if worse["points"] == 0:
-        out.print(
-            "--worse 0.5 shows what half a point less on the test set would cost", style="dim"
-        )
+        out.print("--worse 0.5 shows the effect of a test accuracy half a point lower", style="dim")
         return
     best = worse["best_symmetric"]
     out.print(
-        f"if the test set is {worse['points']:.3g} points worse: log loss {worse['raw']:.5f} "
+        f"if test accuracy is {worse['points']:.3g} points lower: log loss {worse['raw']:.5f} "
         f"without clipping, {worse['at_chosen']:.5f} at the run's bounds, {best['log_loss']:.5f} "
-        f"at {best['lower']:.4g} to {best['upper']:.6g}, the best; if it is not worse, those cost "
-        f"{best['cost_if_not_worse']:+.5f}"
+        f"at {best['lower']:.4g} to {best['upper']:.6g}, the best bounds; without the drop, those "
+        f"change the log loss by {best['cost_if_not_worse']:+.5f}"
     )

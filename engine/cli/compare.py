@@ -1,4 +1,4 @@
-"""`compare`: which of two runs is better, and which images one fixes or breaks."""
+"""`compare`: which of two runs is better, and which images they predict differently."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ from engine.runs.run import Run, open_run
 
 _SHOWN = 10
 
-OtherName = Annotated[
-    str, typer.Argument(metavar="OTHER", help="The run that it is compared with.")
-]
+OtherName = Annotated[str, typer.Argument(metavar="OTHER", help="The run to compare with.")]
 
 
 def compare(run: RunName, other: OtherName, as_json: AsJson = False) -> None:
     """Compare two runs on the labelled images that both predicted.
 
-    Differences are RUN minus OTHER, with paired bootstrap intervals. Fixed images are those that
-    only RUN gets right, broken ones those that only OTHER does.
+    Differences are RUN minus OTHER, with paired bootstrap intervals. Fixed images are classified
+    correctly only by RUN, broken images only by OTHER.
     """
     first, second = open_run(run), open_run(other)
     found = compared(first, second)
@@ -52,8 +50,8 @@ def _draw(value: dict[str, Any]) -> None:
     out.print(table)
     fixed, broken = len(value["fixed"]), len(value["broken"])
     out.print(
-        f"both right {value['both_right']:,}   fixed [bold]{fixed:,}[/]   "
-        f"broken [bold]{broken:,}[/]   both wrong {value['both_wrong']:,}"
+        f"both correct {value['both_right']:,}   fixed [bold]{fixed:,}[/]   "
+        f"broken [bold]{broken:,}[/]   both incorrect {value['both_wrong']:,}"
     )
     kappa = value["kappa"]
     test = "exact" if value["mcnemar"]["exact"] else "chi-square"

@@ -1,4 +1,4 @@
-"""Results as a person reads them in a terminal; names from files are shown as literal text."""
+"""Prints results for people in a terminal; names from files are shown as literal text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 
 def demo(value: dict[str, Any]) -> None:
-    """Print what was drawn."""
+    """Print the counts of drawn images."""
     out = console()
     out.print(f"{value['train']:,} train and {value['test']:,} test images in", end=" ")
     out.print(literal(value["folder"]))
@@ -18,20 +18,22 @@ def demo(value: dict[str, Any]) -> None:
     for kind, count in value["planted"].items():
         table.add_row(kind, f"{count:,}")
     out.print(table)
-    out.print(Text("What is wrong with which image is in planted.csv."), style="dim")
+    out.print(
+        Text("planted.csv lists the difficult images and what is wrong with each."), style="dim"
+    )
 
 
 def download(value: dict[str, Any]) -> None:
-    """Print what was downloaded, and where to."""
+    """Print the downloaded files and their folder."""
     out = console()
     table = columns("file", "bytes")
     for file in value["files"]:
         table.add_row(literal(file["name"]), f"{file['bytes']:,}")
     out.print(table)
     if value["kept"]:
-        out.print(f"{len(value['kept']):,} of them were there already", style="dim")
+        out.print(f"{len(value['kept']):,} of them existed already", style="dim")
     out.print(literal(value["folder"]), style="bold", soft_wrap=True)
-    out.print(literal(f"Next: python -m engine fit {value['folder']}"), style="dim")
+    out.print(literal(f"Next: second-look fit {value['folder']}"), style="dim")
 
 
 def fit(value: dict[str, Any]) -> None:
@@ -72,26 +74,26 @@ def fit(value: dict[str, Any]) -> None:
         out.print(literal(f"{path}: {note}"), style="yellow")
     for group in value.get("duplicates", [])[:5]:
         out.print(literal(f"identical: {', '.join(group['paths'][:4])}"), style="yellow")
-    out.print(Text(f"Next: python -m engine report {value['run']}"), style="dim")
+    out.print(Text(f"Next: second-look report {value['run']}"), style="dim")
 
 
 def _corrected(out: Console, made: dict[str, int], change: dict[str, Any] | None) -> None:
     out.print(f"by verdicts {made['relabelled']:,} relabelled, {made['dropped']:,} left out")
     if change is None:
-        out.print("no earlier run without verdicts to compare with; fit one the same way")
+        out.print("no run without verdicts to compare with; run the same fit without --verdicts")
         return
     low, high = change["interval"]
-    said = "better" if low > 0 else "worse" if high < 0 else "too close to call: zero lies inside"
+    result = "better" if low > 0 else "worse" if high < 0 else "no clear difference"
     out.print(
         f"on {change['n']:,} images with one fixed set of labels: log loss "
         f"{change['log_loss_before']:.4f} → [bold]{change['log_loss_after']:.4f}[/], gain "
-        f"{change['difference']:+.4f}, 95 % {low:+.4f} to {high:+.4f} ({said})"
+        f"{change['difference']:+.4f}, 95 % {low:+.4f} to {high:+.4f} ({result})"
     )
     out.print(literal(f"against run {change['against']}, {change['split']}"), style="dim")
 
 
 def predict(value: dict[str, Any]) -> None:
-    """Print what was predicted."""
+    """Print the counts and scores of new predictions."""
     out = console()
     out.print(
         f"{value['n']:,} predicted, {value['quarantined']:,} quarantined, "
@@ -103,7 +105,7 @@ def predict(value: dict[str, Any]) -> None:
 
 
 def report(value: dict[str, Any]) -> None:
-    """Print metrics, matrix and categories."""
+    """Print the metrics, the confusion matrix and the categories."""
     out = console()
     names = value["class_names"]
     out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   n = {value['n']:,}"))
@@ -139,7 +141,7 @@ def report(value: dict[str, Any]) -> None:
 
 
 def clip(value: dict[str, Any]) -> None:
-    """Print what the bounds do."""
+    """Print the effect of the bounds."""
     out = console()
     before, after = value["log_loss_before"], value["log_loss_after"]
     out.print(
@@ -148,12 +150,13 @@ def clip(value: dict[str, Any]) -> None:
     )
     touched, cost = value["touched"], value["wrong_cost"]
     out.print(
-        f"touched: {touched['below']:,} below, {touched['above']:,} above, of {touched['of']:,}"
+        f"predictions changed by clipping: {touched['below']:,} below, {touched['above']:,} above, "
+        f"of {touched['of']:,}"
     )
     if cost["log_loss"] is not None:
         out.print(
-            f"one confidently wrong image of {cost['n']:,} costs {cost['log_loss']:.6f} at "
-            "these bounds"
+            f"one confident error among {cost['n']:,} images adds {cost['log_loss']:.6f} to the "
+            "log loss at these bounds"
         )
     table = columns("best on this validation set", "lower", "upper", "log loss")
     for kind in ("symmetric", "independent"):
@@ -166,14 +169,14 @@ def clip(value: dict[str, Any]) -> None:
     gain_low, gain_high = value["gain_interval"]
     out.print(f"best symmetric bound, 95 % bootstrap interval: {low:.5f} to {high:.5f}")
     if value["best_symmetric"]["lower"] == 0:
-        out.print("on this validation set, no symmetric bounds beat leaving it as it is")
+        out.print("on this validation set, no symmetric bounds are better than no clipping")
         return
-    verdict = "clipping pays" if gain_low > 0 else "too close to call: zero lies inside"
+    verdict = "better" if gain_low > 0 else "no clear difference: zero lies inside"
     out.print(f"gain over no clipping: {gain_low:+.5f} to {gain_high:+.5f} ({verdict})")
 
 
 def submit(value: dict[str, Any]) -> None:
-    """Print the checks and where the file is."""
+    """Print the checks and the path of the file."""
     out = console()
     for check in value["checks"]:
         mark = "[green]passed[/]" if check["passed"] else "[red]failed[/]"
@@ -185,10 +188,10 @@ def submit(value: dict[str, Any]) -> None:
 
 
 def _sent(out: Console, sent: dict[str, Any]) -> None:
-    was = "sent" if sent["new"] else "was there already, not sent again"
+    was = "sent" if sent["new"] else "had been sent before, not sent again"
     out.print(literal(f"Kaggle: {sent['competition']}, submission {sent['ref']} {was}"))
     if sent["score"] is None:
-        out.print("not scored yet; the same command again looks for the score", style="dim")
+        out.print("not scored yet; run the same command again to check the score", style="dim")
         return
     expected = sent["valid_log_loss"]
     beside = ""
@@ -201,7 +204,7 @@ def runs(value: list[dict[str, Any]]) -> None:
     """Print the table of runs."""
     out = console()
     if not value:
-        out.print("No runs yet; start with: python -m engine demo demo --fit")
+        out.print("No runs yet; start with: second-look demo demo --fit")
         return
     table = columns("run", "name", "status", "accuracy", "log loss")
     for line in value:
@@ -213,7 +216,7 @@ def runs(value: list[dict[str, Any]]) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text on one line, without control characters, whatever a file was named."""
+    """Return a text on one line without control characters."""
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
@@ -230,12 +233,12 @@ def _images(out: Console, title: str, images: list[dict[str, Any]]) -> None:
 
 
 def console() -> Console:
-    """Return where results are printed."""
+    """Return the console that prints results."""
     return Console(highlight=False)
 
 
 def columns(*titles: str) -> Table:
-    """Return an empty table; its first column is text, the others are figures as a rule."""
+    """Return an empty table whose first column is text and whose other columns hold figures."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
     for index, title in enumerate(titles):
         number = index > 0 and title not in ("true", "predicted", "name", "status")
@@ -244,7 +247,7 @@ def columns(*titles: str) -> Table:
 
 
 def literal(text: str) -> Text:
-    """Return a text that is no markup."""
+    """Return text that is not interpreted as markup."""
     return Text(plain(text))
 
 

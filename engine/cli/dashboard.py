@@ -1,4 +1,4 @@
-"""`dashboard`: serve the page from any folder, with the project's own Streamlit settings."""
+"""`dashboard`: serve the dashboard from any folder, with the project's Streamlit settings."""
 
 from __future__ import annotations
 
@@ -31,22 +31,24 @@ _STOP_SECONDS = 10.0
 def dashboard(
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="By default the first free one from 8501; 0: any."),
+        typer.Option(
+            min=0, max=65535, help="Port; by default the first free one from 8501; 0 for any."
+        ),
     ] = None,
     browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
+        bool, typer.Option("--browser/--no-browser", help="Open the dashboard in a browser.")
     ] = True,
 ) -> None:
-    """Serve the dashboard for the workspace of this folder until Ctrl+C.
+    """Serve the dashboard for the current folder's workspace until Ctrl+C is pressed.
 
-    It has the settings of .streamlit/config.toml; environment variables such as
+    The settings come from .streamlit/config.toml; environment variables such as
     STREAMLIT_SERVER_ALLOWED_HOSTS take precedence.
     """
     environment = {**streamlit_environment(settings()), **os.environ}
     address = environment["STREAMLIT_SERVER_ADDRESS"]
     port = free_port(address, port)
     host = "127.0.0.1" if address in ("0.0.0.0", "::") else address
-    # Without -P, a folder named `engine` or `dashboard` where it is started would be imported.
+    # Without -P, a folder `engine` or `dashboard` in the current folder would be imported.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
     environment["STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE"] = "true"
     server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
@@ -54,7 +56,7 @@ def dashboard(
     try:
         if _wait_until_ready(server, host, port):
             url = f"http://{host}:{port}"
-            print(f"The dashboard: {url} (Ctrl+C stops it)", flush=True)
+            print(f"Dashboard: {url} (press Ctrl+C to stop)", flush=True)
             if browser and _has_display():
                 webbrowser.open(url)
         code = server.wait()
@@ -62,28 +64,32 @@ def dashboard(
         _stop(server)
         return
     if code > 0:
-        raise UserError(f"the dashboard ended with exit code {code}; what Streamlit says is above.")
+        raise UserError(
+            f"the dashboard ended with exit code {code}; see Streamlit's message above."
+        )
 
 
 def settings() -> dict[str, Any]:
-    """Return the Streamlit settings: those of the checkout, or the wheel's copy of them.
+    """Return the Streamlit settings, from the checkout or from the copy in the wheel.
 
     Raises
     ------
     UserError
-        When the file is missing.
+        If the file is missing.
     """
     for folder in (APP.parent, APP.parents[1]):
         with suppress(FileNotFoundError):
             return tomllib.loads((folder / ".streamlit" / "config.toml").read_text("utf-8"))
-    raise UserError(f"{APP.parents[1] / '.streamlit/config.toml'} is missing; install again.")
+    raise UserError(
+        f"{APP.parents[1] / '.streamlit/config.toml'} is missing; install Second Look again."
+    )
 
 
 def streamlit_environment(values: dict[str, Any]) -> dict[str, str]:
     """Return settings as the environment variables that Streamlit reads.
 
-    Streamlit itself looks for the file in the folder where it is started, so that another folder
-    would mean other settings.
+    Streamlit would look for the file in the current folder, so the settings would depend on that
+    folder.
     """
     return {
         "STREAMLIT_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", "_".join(keys)).upper(): _text(
@@ -110,12 +116,12 @@ def _text(keys: tuple[str, ...], value: Any) -> str:
 
 
 def free_port(address: str, port: int | None = None) -> int:
-    """Return a port that nothing listens on: the given one, or the first free one from 8501.
+    """Return a free port: the given one, or the first free one from 8501.
 
     Raises
     ------
     UserError
-        When it is taken.
+        If the port is in use.
     """
     for candidate in range(FIRST_PORT, FIRST_PORT + _PORTS) if port is None else (port,):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -129,7 +135,7 @@ def free_port(address: str, port: int | None = None) -> int:
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], host: str, port: int) -> bool:
-    """Wait until the page answers; return False when the server ended before."""
+    """Wait until the dashboard answers; return False if the server stopped first."""
     while server.poll() is None:
         with suppress(OSError, HTTPException):
             connection = HTTPConnection(host, port, timeout=5)
@@ -144,14 +150,14 @@ def _wait_until_ready(server: subprocess.Popen[bytes], host: str, port: int) -> 
 
 
 def _has_display() -> bool:
-    """Tell whether a browser has somewhere to open; else one may open in the terminal."""
+    """Return whether a graphical browser can open, rather than one in the terminal."""
     if sys.platform in ("darwin", "win32"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """Ask the server to stop, which Ctrl+C in a terminal already did, and wait for it."""
+    """Stop the server, unless Ctrl+C did so already, and wait until it has stopped."""
     server.terminate()
     try:
         server.wait(_STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""The command `embed`: a two-dimensional map of a run's images."""
+"""`embed`: compute a two-dimensional map of a run's images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.runs.run import open_run
 
 
 class Method(StrEnum):
-    """How features become two coordinates."""
+    """The projection from features to two coordinates."""
 
     pca = "pca"
     tsne = "tsne"
@@ -27,13 +27,13 @@ class Method(StrEnum):
 
 def embed(
     run: RunName,
-    method: Annotated[Method, typer.Option(help="At once, or neighbours kept together.")] = (
-        Method.pca
-    ),
+    method: Annotated[
+        Method, typer.Option(help="pca is instant; tsne keeps similar images together.")
+    ] = (Method.pca),
     as_json: AsJson = False,
 ) -> None:
-    """Map all images of a run to two dimensions, by their features; the Map page shows it."""
-    # Threads that wait must not spin: on a busy machine t-SNE took ten times as long.
+    """Map all images of a run to two dimensions by their features, for the Map page."""
+    # Waiting threads must not spin: on a busy machine t-SNE took ten times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from engine.model.embed import embed as embed_run
     from engine.runs.maps import load_map

@@ -1,4 +1,4 @@
-"""How a command ends: an exit code, and one line about what went wrong."""
+"""Exit codes, and the one-line error message of a failed command."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from engine.runs.run import Cancelled
 
 
 def exit_code(app: typer.Typer) -> int:
-    """Run a command line to its end: 0 done, 1 refused or failed, 2 usage, 130 interrupted.
+    """Run the command line; return 0 done, 1 refused or failed, 2 usage error, 130 interrupted.
 
-    Whatever goes wrong is one line on stderr, without a traceback.
+    Every error is one line on stderr, without a traceback.
     """
     try:
         code = int(app(standalone_mode=False) or 0)
-        if code == 130:  # what Typer makes of an interruption
+        if code == 130:  # Typer's exit code for an interruption
             raise KeyboardInterrupt
         return code
     except (UserError, Cancelled) as error:
@@ -29,7 +29,7 @@ def exit_code(app: typer.Typer) -> int:
             print(f"Error: {console.plain(str(error))}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        print("Interrupted; start it again to go on.", file=sys.stderr)
+        print("Interrupted; run the same command again to continue.", file=sys.stderr)
         return 130
     except typer.Exit as done:
         return int(done.exit_code)
@@ -38,7 +38,7 @@ def exit_code(app: typer.Typer) -> int:
         return 1
     except Exception as error:
         show = getattr(error, "show", None)
-        if show is not None:  # a usage error, which knows how to say itself
+        if show is not None:  # a usage error prints its own message
             show()
             return int(getattr(error, "exit_code", 2))
         if os.environ.get("SECONDLOOK_TRACEBACK"):
@@ -46,21 +46,21 @@ def exit_code(app: typer.Typer) -> int:
         reason = str(error).strip().splitlines()
         print(
             f"Error: {type(error).__name__}: {console.plain(reason[0]) if reason else ''} "
-            "(SECONDLOOK_TRACEBACK=1 shows where).",
+            "(set SECONDLOOK_TRACEBACK=1 for the traceback).",
             file=sys.stderr,
         )
         return 1
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once.
+    """End the process immediately.
 
-    Python's own way out takes PyTorch apart, in 0.4 s; and in one of torchrun's many, where a
-    thread of gloo may still hold a tensor, it ends in an abort.
+    Python's normal shutdown spends 0.4 s on unloading PyTorch. Under torchrun, where a gloo thread
+    may still hold a tensor, it can abort.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # nobody reads it any more, or the disk is full
+        except OSError:  # the reader is gone, or the disk is full
             code = code or 1
     os._exit(code)

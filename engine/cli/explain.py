@@ -1,4 +1,4 @@
-"""The command `explain`: heat maps and the nearest training images of one image."""
+"""`explain`: heat maps and nearest training images of one image."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ def explain(
         str, typer.Argument(metavar="ID", help="The image's id, such as [bold]cat.12[/].")
     ] = "",
     split: Annotated[
-        str | None, typer.Option(help="Where to look for it: valid, train or test; all three.")
+        str | None,
+        typer.Option(help="Split of the image: valid, train or test; by default all three."),
     ] = None,
     serve: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show why: what in an image spoke for a class, and the training images most like it.
+    """Show the areas of an image that are evidence for a class, and similar training images.
 
-    Writes a heat map (Grad-CAM) over the image for the predicted and for the true class, and
-    lists the nearest training images in feature space. For convolutional backbones.
+    Writes a heat map (Grad-CAM) for the predicted and for the true class, and lists the nearest
+    training images in feature space. Requires a convolutional backbone.
     """
     if serve:
         _serve()
@@ -58,16 +59,16 @@ def explain(
 
 
 def draw(found: dict[str, Any]) -> None:
-    """Print an explanation for people."""
+    """Print an explanation."""
     out = Console(highlight=False)
-    said = [f"predicted {found['predicted']}"] + [f"true {found['true']}"] * bool(found["true"])
-    out.print(_text(f"{found['id']} ({found['split']}): {', '.join(said)}"), style="bold")
+    classes = [f"predicted {found['predicted']}"] + [f"true {found['true']}"] * bool(found["true"])
+    out.print(_text(f"{found['id']} ({found['split']}): {', '.join(classes)}"), style="bold")
     for each in found["maps"]:
         name = f"{each['class']} ({' and '.join(each['roles'])})"
         if each["blank"]:
-            out.print(_text(f"Nothing in the image spoke for {name}."))
+            out.print(_text(f"No area of the image is evidence for {name}."))
         else:
-            out.print(_text(f"What spoke for {name}: {each['over']}"), soft_wrap=True)
+            out.print(_text(f"Evidence for {name}: {each['over']}"), soft_wrap=True)
     if found["note"]:
         out.print(_text(found["note"]), style="yellow")
         return
@@ -91,12 +92,12 @@ def _serve() -> None:
     def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         name, id, split = (question.get(key) for key in ("run", "id", "split"))
         if not isinstance(name, str) or not isinstance(id, str):
-            raise UserError("a question has a run and an id.")
+            raise UserError("a request needs a run and an id.")
         if name not in opened:
-            opened.clear()  # one network at a time
+            opened.clear()  # keep one network in memory
             opened[name] = Explainer(open_run(name))
         found = opened[name].explain(id, split if isinstance(split, str) else None)
-        if found["note"]:  # what is missing may be there when it is asked again
+        if found["note"]:  # do not cache: what is missing may exist at the next request
             opened.clear()
         return found
 

@@ -1,4 +1,4 @@
-"""The command line; it parses and prints, and decides nothing."""
+"""The command line: parses arguments, calls the engine and prints the results."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from engine.runs.progress import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
 
 app = typer.Typer(
-    help="Fine-tune an image classifier, look again at what it gets wrong, hand in the submission."
-    "\n\nStart with [bold]demo[/], or with [bold]fit[/] on your own images; runs are kept in "
-    "$SECONDLOOK_HOME, else ./workspace.",
+    help="Fine-tune an image classifier, review its errors, write the submission."
+    "\n\nStart with [bold]demo[/], or with [bold]fit[/] on your own images. Runs are stored in "
+    "$SECONDLOOK_HOME, by default ./workspace.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,20 +57,22 @@ def _common(
         ),
     ] = False,
 ) -> None:
-    """Take the options that belong to no command."""
+    """Handle the options that belong to no command."""
 
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to draw; made if missing.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder for the images; created if missing.")
+    ],
     train: Annotated[int, typer.Option(help="Labelled images.")] = 1200,
     test: Annotated[int, typer.Option(help="Unlabelled images.")] = 300,
-    seed: Annotated[int, typer.Option(help="Another seed draws other images.")] = 0,
-    fit: Annotated[bool, typer.Option("--fit", help="Then fit a small network on them.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the drawings.")] = 0,
+    fit: Annotated[bool, typer.Option("--fit", help="Also fit a small network on them.")] = False,
     into: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw cats and dogs in Kaggle's layout, some of them with known faults (planted.csv)."""
+    """Draw cats and dogs in Kaggle's layout, some with known difficulties (planted.csv)."""
     from engine.data.demo import demo_options, draw_demo
 
     run = open_run(into) if into else None
@@ -94,12 +96,14 @@ def demo(
 @app.command()
 def download(
     competition: Annotated[
-        str, typer.Argument(metavar="COMPETITION", help="Its name, the end of its address.")
+        str, typer.Argument(metavar="COMPETITION", help="The last part of its address.")
     ],
-    to: Annotated[Path | None, typer.Option(help="Where to; ./COMPETITION by default.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Target folder; by default ./COMPETITION.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Download a competition's files from Kaggle, checked; all of them or none."""
+    """Download and check all files of a Kaggle competition, or none."""
     from engine.competition.download import download as download_files
 
     with downloading() as progress:
@@ -110,7 +114,7 @@ def download(
 @app.command()
 @fit_options
 def fit(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="The labelled images, see above.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The labelled images; see above.")],
     *,
     into: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
@@ -118,11 +122,11 @@ def fit(
 ) -> None:
     """Fine-tune a classifier and predict the valid and test images.
 
-    DATA is a Kaggle folder (train/cat.0.jpg, test/1.jpg), an ImageFolder (train/cat/x.jpg, and
-    valid/, test/ where there are any), a folder of class folders, a CSV with path,label[,split],
+    DATA is a Kaggle folder (train/cat.0.jpg, test/1.jpg), an ImageFolder (train/cat/x.jpg and
+    optionally valid/ and test/), a folder of class folders, a CSV with path,label[,split],
     or a folder with train.zip and test.zip. Nothing in it is moved or changed.
 
-    Started again after an interruption with the same choices, it goes on where it was.
+    After an interruption, the same command continues the fit.
     """
     _fit(FitOptions(data, **options), open_run(into) if into else None, as_json)
 
@@ -131,11 +135,11 @@ def fit(
 def predict(
     run: RunName,
     data: Annotated[
-        Path | None, typer.Option(help="New images; by default the run's own test images.")
+        Path | None, typer.Option(help="Folder of new images; by default the run's test images.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict images with a fitted run, from the cache where it can."""
+    """Predict images with a fitted run, using cached features where possible."""
     from engine.model.predict import predict as predict_images
 
     with watching() as watcher:
@@ -147,13 +151,13 @@ def predict(
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet table.")],
     images: Annotated[Path, typer.Option(help="The folder of the images.")],
-    name: Annotated[str | None, typer.Option(help="A text to know the run by.")] = None,
+    name: Annotated[str | None, typer.Option(help="Display name.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a run from predictions made elsewhere.
+    """Create a run from the predictions of another tool.
 
-    The table has id or path, label (empty for test images), and one column a class, or one
-    column with P(positive).
+    The table needs the columns id or path, label (empty for test images), and one probability
+    column per class, or a single one with P(positive).
     """
     from engine.data.import_predictions import import_run
 
@@ -166,10 +170,10 @@ def import_(
 @app.command()
 def report(
     run: RunName,
-    n: Annotated[int, typer.Option(min=1, help="Images of each category.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the random ones.")] = 0,
+    n: Annotated[int, typer.Option(min=1, help="Number of images per category.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random categories.")] = 0,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write it as one page to hand on.")
+        Path | None, typer.Option(metavar="FILE", help="Also write the report as one HTML file.")
     ] = None,
     on: On = None,
     as_json: AsJson = False,
@@ -192,7 +196,7 @@ def report(
 def clip(
     run: RunName, lower: Lower = None, upper: Upper = None, on: On = None, as_json: AsJson = False
 ) -> None:
-    """Show what clip bounds do to the log loss, and where the best ones lie."""
+    """Show the effect of clip bounds on the log loss, and the best bounds."""
     from engine.analysis.report import clip_report
     from engine.competition.prepare import positive_index
 
@@ -211,7 +215,7 @@ app.command()(submit)
 
 @app.command()
 def runs(as_json: AsJson = False) -> None:
-    """List what there is."""
+    """List all runs."""
     lines = []
     for run in list_runs():
         try:

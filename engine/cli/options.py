@@ -1,4 +1,4 @@
-"""Option types that several commands share: what may be chosen, and how `--help` says it."""
+"""Options that several commands share: their types, choices and help texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.runs.fit_options import FIT_OPTIONS, FitOption
 
 
 class Labelled(StrEnum):
-    """Which labelled images are looked at."""
+    """The split of the labelled images."""
 
     folds = "folds"
     valid = "valid"
@@ -23,12 +23,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, n
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's name, its beginning, or [bold]latest[/].")
 ]
-Lower = Annotated[float | None, typer.Option(help="Lower bound on P(positive); the run's, 0.025.")]
-Upper = Annotated[float | None, typer.Option(help="Upper bound on P(positive); the run's, 0.975.")]
+Lower = Annotated[
+    float | None, typer.Option(help="Lower bound on P(positive); by default the run's, or 0.025.")
+]
+Upper = Annotated[
+    float | None, typer.Option(help="Upper bound on P(positive); by default the run's, or 0.975.")
+]
 On = Annotated[
     Labelled | None,
     typer.Option(
-        help="All labelled images out of fold, or the held-out ones; folds where there are any."
+        help="folds: all labelled images (cross-validated); valid: the validation images. "
+        "By default folds if the run has them."
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Progress for a person who is watching: bars and epoch lines on stderr, or nothing."""
+"""Progress bars and epoch lines on stderr, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TITLES = {
     "draw": "Drawing",
     "list": "Reading the images",
     "decode": "Checking the images",
-    "features": "Passing through the network",
-    "tsne": "Laying out neighbours",
+    "features": "Extracting features",
+    "tsne": "Computing the map",
     "train": "Training",
     "predict": "Predicting",
-    "measure": "Measuring the images",
+    "measure": "Measuring image properties",
 }
 
 
@@ -42,14 +42,14 @@ class _Speed(ProgressColumn):
 
 
 class Watcher:
-    """Shows stages and epochs; every method may be handed on as a callback."""
+    """Shows stages and epochs; its methods are used as callbacks."""
 
     def __init__(self, bars: Progress | None) -> None:
         self._bars = bars
         self._tasks: dict[str, Any] = {}
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Show ``done`` of ``total`` images of a stage."""
+        """Show that ``done`` of ``total`` images of a stage are finished."""
         if not self._bars or stage == "predict":
             return
         if stage not in self._tasks:
@@ -57,7 +57,7 @@ class Watcher:
         self._bars.update(self._tasks[stage], completed=done, total=total)
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Show one epoch's line."""
+        """Show the metrics of one epoch."""
         if self._bars:
             self._bars.console.print(
                 f"epoch {line['epoch']:>3}/{line['epochs']}"
@@ -71,9 +71,9 @@ class Watcher:
 
 @contextmanager
 def watching() -> Iterator[Watcher]:
-    """Yield a watcher; it draws only on a terminal.
+    """Yield a watcher, which draws only on a terminal.
 
-    Meanwhile nothing that a C library prints (libjpeg warns so) reaches the terminal.
+    Output of C libraries, such as libjpeg's warnings, is suppressed meanwhile.
     """
     with _quiet_libraries() as stderr:
         if not (stderr.isatty() and is_first()):
@@ -92,7 +92,7 @@ def watching() -> Iterator[Watcher]:
 
 @contextmanager
 def downloading() -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback for bytes so far and in all; a bar is drawn only on a terminal."""
+    """Yield a callback that takes bytes so far and in total; it draws a bar only on a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -110,7 +110,7 @@ def downloading() -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Show on a terminal that something goes on."""
+    """Show a spinner with this text on a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -120,7 +120,7 @@ def waiting(what: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet_libraries() -> Iterator[TextIO]:
-    """Point file descriptor 2 at nothing, and Python's stderr at where it pointed before."""
+    """Redirect file descriptor 2 to nothing, and keep Python's stderr on the terminal."""
     before = sys.stderr
     try:
         sys.stderr.flush()

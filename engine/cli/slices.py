@@ -1,4 +1,4 @@
-"""`slices`: where a run fails, by what can be measured on its images."""
+"""`slices`: where a run makes more errors, by measurable properties of its images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SHOWN = 12
 
 
 def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
-    """Show the log loss and errors of dark, blurred, small, narrow … images, the worst first.
+    """List the log loss and errors of dark, blurred, small, narrow … images, highest loss first.
 
-    Images are cut into fifths by brightness, contrast, sharpness, pixels, aspect and bytes, and
-    by the cause that verdicts name; p-values are corrected for many looks. Of more than 25,000
-    images, as many are drawn.
+    Images are divided into fifths by brightness, contrast, sharpness, pixels, aspect and bytes,
+    and by the cause given in verdicts; p-values are corrected for multiple testing. Of more than
+    25,000 images, a random sample of 25,000 is used.
     """
     opened = open_run(run)
     with watching() as watcher:
@@ -30,9 +30,9 @@ def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
 
 
 def sliced(run: Run, split: str | None = None, progress: Any = None) -> tuple[list[Any], int, int]:
-    """Return the slices of a run, the worst first, and of how many images of how many.
+    """Return the slices of a run, the number of images used, and the number of all images.
 
-    Images not yet measured are measured.
+    Measures the images that have not been measured yet.
     """
     from engine.analysis.slices import cuts
     from engine.analysis.slices import slices as sliced_by
@@ -53,9 +53,9 @@ def _draw(value: dict[str, Any], found: list[Any]) -> None:
     drawn = f"   {value['n']:,} of {value['of']:,} images, drawn at random"
     out.print(f"run [bold]{value['run']}[/]" + (drawn if value["n"] < value["of"] else ""))
     if not found:
-        out.print("There are too few images, or too little is known of them, to slice.")
+        out.print("Too few images, or too few known properties, to form slices.")
         return
-    table = console.columns("slice", "n", "wrong", "log loss", "at least", "rest", "p")
+    table = console.columns("slice", "n", "incorrect", "log loss", "at least", "rest", "p")
     for column in table.columns[1:]:
         column.no_wrap = True
     for one in found[:_SHOWN]:
@@ -67,7 +67,7 @@ def _draw(value: dict[str, Any], found: list[Any]) -> None:
     out.print(table)
     marked = sum(one.stands_out for one in found)
     out.print(
-        f"{marked:,} of {len(found):,} slices stand out beyond what so many looks find by chance"
+        f"{marked:,} of {len(found):,} slices significant after correction for multiple testing"
         if marked
-        else f"none of {len(found):,} slices stands out beyond what so many looks find by chance"
+        else f"none of {len(found):,} slices significant after correction for multiple testing"
     )

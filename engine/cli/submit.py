@@ -1,4 +1,4 @@
-"""`submit`: the checked file, and with --send the hand-in."""
+"""`submit`: write the checked submission file and, with --send, send it to Kaggle."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ def submit(
     lower: Lower = None,
     upper: Upper = None,
     sample: Annotated[
-        Path | None, typer.Option(help="The competition's sample file; else the one in DATA.")
+        Path | None, typer.Option(help="The competition's sample file; by default the one in DATA.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the file here.")] = None,
     send: Annotated[
         str | None, typer.Option(metavar="COMPETITION", help="Then send it to Kaggle.")
     ] = None,
-    message: Annotated[str | None, typer.Option(help="With --send: what it is.")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="With --send: description of the submission.")
+    ] = None,
     accept_quarantined: Annotated[
-        bool, typer.Option(help="With --send: unreadable images get the base rate.")
+        bool, typer.Option(help="With --send: accept the base rate for unreadable images.")
     ] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="With --send: seconds to wait for the score.")
     ] = 300.0,
     as_json: AsJson = False,
 ) -> None:
-    """Write the checked submission file and, with --send, hand it in.
+    """Write the checked submission file and, with --send, send it to Kaggle.
 
-    Sent again, the same file is found at Kaggle by its checksum and not sent twice.
+    The same file is recognised by its checksum and never sent twice.
     """
     from engine.competition.prepare import prepare_submission
     from engine.competition.records import write_submission
@@ -76,6 +78,6 @@ def submit(
 
 
 def chosen_bounds(run: Run, lower: float | None, upper: float | None) -> tuple[float, float]:
-    """Return the bounds that were given, and the run's own where they were not."""
+    """Return the given bounds, completed by the run's own."""
     kept = run.bounds
     return kept[0] if lower is None else lower, kept[1] if upper is None else upper

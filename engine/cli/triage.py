@@ -1,4 +1,4 @@
-"""The command `triage`: the labels of a run that one should look at again."""
+"""`triage`: list the labels of a run that should be checked."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from engine.runs.run import open_run
 
 def triage(
     run: RunName,
-    n: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50,
+    n: Annotated[int, typer.Option(min=1, help="Number of suspects to show.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List suspected wrong labels, odd images, near-duplicates and leaks, each with its reason.
 
-    Confident learning on out-of-fold predictions, neighbours in feature space and how unlike all
-    others an image is, joined in one ranking. The Errors page shows it under Suspects.
+    Combines confident learning on out-of-fold predictions, neighbours in feature space and
+    atypicality in one ranking. The Errors page shows it under Suspects.
     """
     import os
 
@@ -48,7 +48,7 @@ def _draw(value: dict[str, Any]) -> None:
         f"run [bold]{value['run']}[/]: {value['n']:,} suspects" + f" ({counts})" * bool(counts)
     )
     for place, row in enumerate(value["suspects"], 1):
-        told = f"{place:>3}  {row['path']}  {row['label']}"
-        told += f" → {row['suggested']}" if row["suggested"] else ""
-        out.print(console.literal(told), soft_wrap=True)
+        line = f"{place:>3}  {row['path']}  {row['label']}"
+        line += f" → {row['suggested']}" if row["suggested"] else ""
+        out.print(console.literal(line), soft_wrap=True)
         out.print(console.literal(f"     {row['kind']}. {row['reason']}"), style="dim")

@@ -1,4 +1,4 @@
-"""The commands `verdict` and `verdicts`: what a person says about an image's label."""
+"""`verdict` and `verdicts`: record and list what a person decided about an image's label."""
 
 from __future__ import annotations
 
@@ -17,48 +17,53 @@ from engine.runs.verdicts import CAUSES, VERDICTS, WRONG, Verdict
 
 def verdict(
     run: RunName,
-    id: Annotated[str, typer.Argument(metavar="ID", help="Of a labelled image, as in `report`.")],
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of a labelled image, as in `report`.")
+    ],
     verdict: Annotated[
         str | None, typer.Argument(metavar="VERDICT", help=f"{', '.join(VERDICTS)}.")
     ] = None,
     class_: Annotated[
-        str | None, typer.Option("--class", metavar="C", help=f"With {WRONG}: the right class.")
+        str | None, typer.Option("--class", metavar="C", help=f"With {WRONG}: the correct class.")
     ] = None,
     cause: Annotated[
-        str | None, typer.Option(metavar="X", help=f"Why it is hard: {', '.join(CAUSES)}.")
+        str | None,
+        typer.Option(metavar="X", help=f"Why the image is difficult: {', '.join(CAUSES)}."),
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Take the last word back.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Undo the last verdict on this image.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is true of an image's label; kept beside the data, never in it.
+    """Record whether an image's label is correct; the data folder is not changed.
 
-    A verdict belongs to the image's content and serves every run. `fit --verdicts` uses them.
+    A verdict applies to the image's content in every run. `fit --verdicts` uses the verdicts.
     """
     from engine.runs.verdicts import amended, load_verdicts, say, take_back
 
     if undo and (verdict or class_ or cause):
-        raise typer.BadParameter("--undo takes no verdict with it.")
+        raise typer.BadParameter("use --undo without a verdict.")
     opened = open_run(run)
     image, label = _image(opened, id)
     before = load_verdicts().get(image.sha256)
     if undo:
         if take_back(image.sha256) is None:
-            raise UserError(f"{id!r} has no verdict to take back.")
+            raise UserError(f"{id!r} has no verdict to undo.")
     else:
         if not (verdict or class_ or cause):
             raise typer.BadParameter("give a VERDICT, --class or --cause.")
         names = opened.class_names
         if class_ is not None and class_ not in names:
-            raise UserError(f"--class {class_!r} is none of {', '.join(names[:10])}.")
+            raise UserError(f"--class {class_!r} is unknown; choose from {', '.join(names[:10])}.")
         others = [name for name in names if name != label]
         say(amended(before, image, others, verdict or "", class_ or "", cause or ""))
     now = load_verdicts().get(image.sha256)
     value = {"id": id, "path": image.path, "verdict": asdict(now) if now else None}
-    print(json.dumps(value)) if as_json else _said(value)
+    print(json.dumps(value)) if as_json else _draw(value)
 
 
 def verdicts(as_json: AsJson = False) -> None:
-    """List the verdicts that stand."""
+    """List the current verdicts."""
     from engine.runs.verdicts import load_verdicts
 
     standing = [asdict(one) for one in load_verdicts().values()]
@@ -71,24 +76,24 @@ def verdicts(as_json: AsJson = False) -> None:
     for one in standing:
         cells = (one[key] for key in ("path", "verdict", "label", "cause", "reviewer", "time"))
         table.add_row(*map(console.literal, cells))
-    console.console().print(table if standing else "No verdicts yet; give them in Errors.")
+    console.console().print(table if standing else "No verdicts yet; add them on the Errors page.")
 
 
 def _image(run: Run, id: str) -> tuple[Verdict, str]:
-    """Return a blank verdict on a labelled image, and its label."""
+    """Return an empty verdict for a labelled image, and the image's label."""
     images = run.images
     rows = images[(images["id"] == id) & images["label"].notna()]
     if rows.empty:
-        raise UserError(f"{id!r} is no labelled image of run {run.name}.")
+        raise UserError(f"{id!r} is not a labelled image of run {run.name}.")
     row = rows.iloc[0]
     return Verdict(row["sha256"], "", path=row["path"]), row["label"]
 
 
-def _said(value: dict[str, Any]) -> None:
+def _draw(value: dict[str, Any]) -> None:
     now = value["verdict"]
     words = "no verdict" if now is None else now["verdict"]
     if now and now["label"]:
-        words += f", truly {now['label']}"
+        words += f", correct label {now['label']}"
     if now and now["cause"]:
         words += f", {now['cause']}"
     console.console().print(console.literal(f"{value['path']}: {words}"), soft_wrap=True)

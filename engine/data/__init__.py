@@ -1,1 +1,1 @@
-"""Images in, one table out."""
+"""Reads images and labels into one table, and draws the demo images."""

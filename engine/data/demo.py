@@ -1,4 +1,4 @@
-"""Draws the demo images: cats and dogs in Kaggle's layout, with known planted difficulties."""
+"""Draws the demo images: cats and dogs in Kaggle's layout, some of them difficult on purpose."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from engine.data.drawing.workers import draw_all
 from engine.errors import UserError
 from engine.runs.fit_options import FitOptions
 
-FORMAT_VERSION = 2  # raise it when the drawings change: an older demo is then not taken as the same
+FORMAT_VERSION = 2  # increase when the drawings change, so that older demos are drawn again
 
-# How many of each 100 images are planted; which ones is drawn once a hundred.
+# Number of planted images in each 100; their positions are drawn anew for each 100.
 _PLANTED_TRAIN = {
     "occlusion": 2,
     "wrong-label": 2,
@@ -49,7 +49,7 @@ _MINIMUM_TRAIN = 20
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What a demo folder holds; ``planted`` counts the planted images by kind."""
+    """The content of a demo folder; ``planted`` counts the planted images by kind."""
 
     folder: Path
     train: int
@@ -77,29 +77,29 @@ def draw_demo(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> DemoSummary:
-    """Draw a labelled and an unlabelled set of cats and dogs into ``folder``, whole or not at all.
+    """Draw a labelled and an unlabelled set of cats and dogs into ``folder``, or nothing at all.
 
     The folder gets ``train/cat.0.jpg``, ``train/dog.0.jpg``, ..., ``test/1.jpg``, ...,
     ``sample_submission.csv``, ``planted.csv`` (path, kind, detail) and ``demo.json``. The same
-    seed draws the same bytes; an image does not depend on how many others there are, except that
-    a near-duplicate needs its training image. The same demo asked for again is left as it is.
+    seed draws the same bytes, and an image does not depend on the number of the others, except that
+    a near-duplicate needs its training image. An existing folder with the same demo is unchanged.
 
     Parameters
     ----------
     train : number of labelled images, at least 20, half of them cats
     test : number of unlabelled images, at least 1
-    progress : called with (images done, images in all) now and then
+    progress : called repeatedly with (images done, images in total)
 
     Raises
     ------
     UserError
-        On too few images, a negative seed, a folder that holds something else, or a disk that
-        cannot be written.
+        If there are too few images, the seed is negative, the folder holds something else, or
+        the disk cannot be written.
     """
     if train < _MINIMUM_TRAIN:
-        raise UserError(f"--train {train} is too few: ask for {_MINIMUM_TRAIN} images or more.")
+        raise UserError(f"--train {train} is too few: choose {_MINIMUM_TRAIN} or more.")
     if test < 1:
-        raise UserError(f"--test {test} is too few: ask for 1 image or more.")
+        raise UserError(f"--test {test} is too few: choose 1 or more.")
     if seed < 0:
         raise UserError(f"--seed {seed} is negative: choose 0 or more.")
     images = _plan(train, test, seed)
@@ -127,7 +127,7 @@ def draw_demo(
     return summary
 
 
-# --- the plan: which image holds what ---------------------------------------------------------
+# --- the plan: the content of each image ---------------------------------------------------------
 
 
 def _plan(train: int, test: int, seed: int) -> list[DemoImage]:
@@ -153,7 +153,7 @@ def _plan(train: int, test: int, seed: int) -> list[DemoImage]:
 
 
 def _kinds(seed: int, split: int, count: int, planted: dict[str, int]) -> list[str]:
-    """Return the kind of each image, "" for a plain one, the same for any ``count``."""
+    """Return the kind of each image, "" for a plain one; independent of ``count``."""
     hundred = [kind for kind, times in planted.items() for _ in range(times)]
     hundred += [""] * (100 - len(hundred))
     kinds: list[str] = []
@@ -169,7 +169,7 @@ def _plain_near(images: list[DemoImage], number: int) -> DemoImage:
 
 
 def _detail(image: DemoImage, seed: int) -> str:
-    """Say in words what a planted image truly shows."""
+    """Describe what a planted image shows."""
     if image.source is not None:
         return image.source.path
     if image.kind == "both-animals":
@@ -186,7 +186,7 @@ def _detail(image: DemoImage, seed: int) -> str:
 
 @contextmanager
 def _whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside ``target`` that takes its name once the block ends well."""
+    """Yield a hidden folder beside ``target`` that is renamed to it if the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{target.name}.tmp-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A run from predictions made elsewhere: their table, joined with the images they speak of."""
+"""Makes a run from the predictions of another tool and the folder of their images."""
 
 from __future__ import annotations
 
@@ -26,20 +26,23 @@ def import_run(
 ) -> Run:
     """Make a run from a table of predictions and the folder of their images.
 
-    Rows with a label become the validation set, rows without become the test set. An image is
-    found by its path in the folder, else by its file name, else by its stem, where only one fits.
+    Rows with a label become the validation set, rows without a label the test set. An image is
+    looked up by its path in the folder, then by its file name, then by its file name without
+    extension, each only if exactly one image matches.
 
     Raises
     ------
     UserError
-        When the table cannot be used, or none of its images is in the folder.
+        If the table cannot be used, or none of its images is in the folder.
     """
     predictions = read_predictions_table(file).predictions
     listing = all_images(images)
     paths = _paths(predictions, listing.images["path"].tolist())
     if not any(paths):
         ids = predictions.ids[:10].to_pylist()
-        raise UserError(f"{images} holds none of the images in {file}, such as {first_ten(ids)}.")
+        raise UserError(
+            f"{images} contains none of the images that {file} names, such as {first_ten(ids)}."
+        )
     shown = [path or old for path, old in zip(paths, predictions.paths.to_pylist(), strict=True)]
     predictions = replace(predictions, paths=pa.array(shown, pa.string()))
     split = np.where(predictions.y_true == UNKNOWN, "test", "valid")
@@ -95,7 +98,7 @@ def import_run(
 
 
 def _paths(predictions: Predictions, there: list[str]) -> list[str | None]:
-    """Return for each prediction the image it speaks of, None where there is not just one."""
+    """Return the path of each prediction's image, None where not exactly one image matches."""
     keys: tuple[Callable[[str], str], ...] = (
         str,
         lambda path: PurePosixPath(path).name,

@@ -1,4 +1,4 @@
-"""A data set as the verdicts say it is: relabelled, and without images of no single class."""
+"""Applies the verdicts to a data set: corrects labels and leaves out images without one class."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from engine.runs.verdicts import applied, load_verdicts
 
 @dataclass(frozen=True)
 class Corrections:
-    """How many labelled images verdicts changed: given another label, or left out."""
+    """The number of images whose label the verdicts changed, and of those they left out."""
 
     relabelled: int
     dropped: int
 
 
 def corrected(dataset: Dataset) -> tuple[Dataset, Corrections]:
-    """Apply the standing verdicts to the labelled images; the split stays as it is.
+    """Apply the current verdicts to the labelled images; the split is unchanged.
 
-    Wrong labels become the class they were said to be, "both" and "neither" are left out of train
-    and valid, "hard" and "fine" change nothing. Test images are not touched.
+    Wrong labels become the class named in the verdict; "both" and "neither" are left out of train
+    and valid; "hard" and "fine" change nothing. Test images are unchanged.
     """
     images = dataset.images
     labelled = (images["split"] != "test").to_numpy()

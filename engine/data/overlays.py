@@ -1,4 +1,4 @@
-"""A heat map as a see-through image that lies over the image it explains."""
+"""Draws a heat map as a transparent image that covers the image it explains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from engine.data.thumbnails import LARGE_SIDE, make_thumbnail, thumbnail_size
 
 _LONG_SIDE = 640
-_OUTSIDE = (10, 8, 14, 130)  # what the network did not see is dimmed
+_OUTSIDE = (10, 8, 14, 130)  # dims the area outside the network's input
 _OUTLINE = (255, 255, 255, 210)
 _RAMP = np.array(  # from cold to hot: red, green, blue, opacity
     [
@@ -27,22 +27,22 @@ _RAMP = np.array(  # from cold to hot: red, green, blue, opacity
 def overlay(
     heat: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> bytes:
-    """Draw a heat map where it belongs in the image; what was not seen is dimmed.
+    """Draw a heat map at its position in the image; the area outside the network's input is dimmed.
 
     Parameters
     ----------
-    heat : float array of shape (h, w), at least 0; its own highest value is the hottest
+    heat : float array of shape (h, w), at least 0; its maximum gets the hottest colour
     size : width and height of the upright image
-    box : left, top, right and bottom of what the network saw, in shares of the image
+    box : left, top, right and bottom of the network's input, as fractions of the image
 
     Returns
     -------
     bytes
-        A PNG with transparency, in the proportions of the image as it is shown large.
+        A PNG with transparency, with the aspect ratio of the enlarged image.
     """
     shown = thumbnail_size(size, LARGE_SIDE)
     scale = min(1.0, LARGE_SIDE / min(size))
-    # A long strip is shown cut in the middle: shares of the whole become shares of the cut.
+    # A long strip is shown cropped to its middle: convert fractions of the whole to the crop.
     cut = [side * scale / out for side, out in zip(size, shown, strict=True)]
     left, top, right, bottom = (
         0.5 + (share - 0.5) * cut[axis % 2] for axis, share in enumerate(box)
@@ -60,12 +60,12 @@ def overlay(
 
 
 def laid_over(content: bytes, drawn: bytes) -> bytes:
-    """Return an image with an overlay upon it, as PNG.
+    """Return an image with an overlay on top, as PNG.
 
     Raises
     ------
     Unreadable
-        When the image cannot be decoded.
+        If the image cannot be decoded.
     """
     with Image.open(io.BytesIO(make_thumbnail(content, LARGE_SIDE))) as image:
         base = image.convert("RGBA")
@@ -77,7 +77,7 @@ def laid_over(content: bytes, drawn: bytes) -> bytes:
 
 
 def _coloured(heat: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """Enlarge a map smoothly and colour it: RGBA."""
+    """Enlarge a map smoothly and return it coloured, as RGBA."""
     hottest = float(heat.max())
     scaled = (heat / hottest if hottest > 0 else heat).astype(np.float32)
     large = Image.fromarray(scaled).resize(size, Image.Resampling.BICUBIC)

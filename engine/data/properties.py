@@ -1,4 +1,4 @@
-"""What can be measured on an image without a model: brightness, contrast, sharpness, sizes."""
+"""Measures images without a model: brightness, contrast, sharpness and sizes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.verdicts import load_verdicts
 
 MEASURED = ("brightness", "contrast", "sharpness")
-SIDE = 224  # pixels of the shorter side on which is measured
-MOST = 25_000  # images of a table that are looked at
-_AT_ONCE = 2048  # images between two writes, which is what a killed process loses
+SIDE = 224  # length in pixels of the shorter side of the measured copy
+MOST = 25_000  # most images of a table that are measured
+_AT_ONCE = 2048  # images between two writes; a killed process loses at most this many
 
 Progress = Callable[[str, int, int], None]
 
@@ -34,20 +34,21 @@ Progress = Callable[[str, int, int], None]
 def image_properties(
     run: Run, split: str, ids: pa.StringArray, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Return what is known of images, one row an id, in their order.
+    """Return the properties of images, one row per id, in the order of the ids.
 
     Columns: brightness, contrast and sharpness (see :func:`measure`), pixels (their number),
-    aspect (width over height), bytes, and cause, as the verdicts name it; nan or None where
-    unknown. What was not measured before is measured now, in threads, and kept by content.
+    aspect (width over height), bytes, and the cause given in verdicts; nan or None where unknown.
+    Images that were not measured before are measured now, in threads; results are cached by
+    content.
 
     Parameters
     ----------
-    split : valid, or folds, which are the images of train and valid
+    split : valid, or folds for the images of train and valid
 
     Raises
     ------
     UserError
-        When the images table is damaged or the cache cannot be written.
+        If the images table is damaged or the cache cannot be written.
     """
     facts = facts_of(run, split, ids)
     measure_all(run.data_root, facts, unmeasured(facts), progress)
@@ -55,19 +56,19 @@ def image_properties(
 
 
 def looked_at(n: int) -> np.ndarray:
-    """Return which of n images to look at, ascending: all, or 25,000 drawn from a seed."""
+    """Return the positions of the images to measure, ascending: all, or a random 25,000 of n."""
     if n <= MOST:
         return np.arange(n)
     return np.sort(np.random.default_rng(0).choice(n, MOST, replace=False))
 
 
 def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
-    """Return path, sha256, pixels, aspect and bytes of images by their ids, in their order.
+    """Return path, sha256, pixels, aspect and bytes of the images with these ids, in their order.
 
     Raises
     ------
     UserError
-        When the images table is damaged.
+        If the images table is damaged.
     """
     images = run.images
     if not {"split", "id", "path", "sha256", "width", "height", "bytes"} <= {*images}:
@@ -80,7 +81,7 @@ def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
 
 
 def facts_in(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the same of rows of the images table."""
+    """Return the same columns from rows of the images table."""
     width, height = found["width"].astype(float), found["height"].astype(float)
     return found[["path", "sha256"]].assign(
         pixels=width * height,
@@ -90,14 +91,14 @@ def facts_in(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def unmeasured(facts: pd.DataFrame) -> set[str]:
-    """Return the sha256 of those images that were never measured."""
+    """Return the sha256 of the images that have not been measured."""
     wanted = pa.array(facts["sha256"].dropna().unique(), pa.string())
     known = pc.is_in(wanted, _kept()["sha256"].combine_chunks())
     return set(wanted.filter(pc.invert(known)).to_pylist())
 
 
 def with_measures(facts: pd.DataFrame) -> pd.DataFrame:
-    """Add to the facts what was measured, and the causes that verdicts name; drop the keys."""
+    """Add the measurements and the causes given in verdicts to the facts, and drop the keys."""
     kept = _kept()
     at = pc.index_in(pa.array(facts["sha256"], pa.string()), kept["sha256"].combine_chunks())
     causes = {sha256: said.cause for sha256, said in load_verdicts().items() if said.cause}
@@ -110,9 +111,9 @@ def with_measures(facts: pd.DataFrame) -> pd.DataFrame:
 def measure_all(
     root: Path, facts: pd.DataFrame, wanted: set[str], progress: Progress | None = None
 ) -> None:
-    """Measure the images of these checksums, and keep each part as soon as it is done.
+    """Measure the images with these checksums, and save each part when it is finished.
 
-    An image that is gone, has changed or cannot be decoded stays without measures.
+    An image that is missing, changed or cannot be decoded gets no measurements.
     """
     todo = facts[facts["sha256"].isin(list(wanted))].drop_duplicates("sha256")
     files = list(zip(todo["path"], todo["sha256"], strict=True))
@@ -129,29 +130,29 @@ def measure_all(
 
 
 def properties_path() -> Path:
-    """Return where the measures are kept, for all runs together."""
+    """Return the path of the measurements, shared by all runs."""
     return workspace() / "cache" / "properties" / "measured.parquet"
 
 
 def measure(content: bytes) -> tuple[float, float, float]:
-    """Measure one image on a grey copy whose shorter side has 224 pixels at most.
+    """Measure one image on a grey copy whose shorter side has at most 224 pixels.
 
     Returns
     -------
     brightness : mean grey level, 0 (black) to 1 (white)
     contrast : standard deviation of the grey levels, 0 to 0.5
-    sharpness : variance of the Laplacian of the grey levels; low is blurred. Pech-Pacheco and
-        others (2000), Diatom autofocusing in brightfield microscopy.
+    sharpness : variance of the Laplacian of the grey levels; low for blurred images.
+        Pech-Pacheco and others (2000), Diatom autofocusing in brightfield microscopy.
 
     Raises
     ------
     Unreadable
-        When the image cannot be decoded.
+        If the image cannot be decoded.
     """
     try:
         with opened(content) as image:
             if is_plain(image):
-                image.draft("L", (SIDE, SIDE))  # decode no finer than needed
+                image.draft("L", (SIDE, SIDE))  # decode at the smallest sufficient size
             grey = image if is_plain(image) and image.mode == "L" else rgb(image).convert("L")
             scale = min(1.0, SIDE / min(grey.size))
             width, height = (min(4 * SIDE, max(1, round(side * scale))) for side in grey.size)
@@ -159,7 +160,7 @@ def measure(content: bytes) -> tuple[float, float, float]:
             levels = np.asarray(small, dtype=np.float32) / np.float32(255)  # (height, width)
     except Unreadable:
         raise
-    except Exception as error:  # Pillow's plug-ins raise whatever damaged pixels provoke
+    except Exception as error:  # Pillow's plug-ins raise many kinds of errors on damaged pixels
         raise Unreadable(reason_of(error)) from error
     return float(levels.mean()), float(levels.std()), _sharpness(levels)
 
@@ -175,7 +176,7 @@ def _sharpness(levels: np.ndarray) -> float:
 def _measured(root: Path, path: str, sha256: str) -> tuple[str, float, float, float] | None:
     try:
         content = (root / path).read_bytes()
-        if hashlib.sha256(content).hexdigest() != sha256:  # it was changed since
+        if hashlib.sha256(content).hexdigest() != sha256:  # changed since the run
             return None
         return sha256, *measure(content)
     except (OSError, ValueError, Unreadable):
@@ -188,12 +189,12 @@ def _kept() -> pa.Table:
         if table.schema.equals(_SCHEMA):
             return table
     except (OSError, pa.ArrowException):
-        pass  # missing or damaged: measured again
+        pass  # missing or damaged: measure again
     return _SCHEMA.empty_table()
 
 
 def _keep(rows: Sequence[tuple[str, float, float, float] | None]) -> None:
-    """Add to the cache, together with what another process has added meanwhile."""
+    """Add rows to the cache without losing those that another process added in the meantime."""
     made = [dict(zip(_SCHEMA.names, row, strict=True)) for row in rows if row is not None]
     added = pa.Table.from_pylist(made, _SCHEMA)
     path = properties_path()

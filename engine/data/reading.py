@@ -1,4 +1,4 @@
-"""Every file read once: checksum, size and header, or the reason why it cannot be used."""
+"""Reads every file once: checksum, size and header, or the reason why it cannot be used."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from engine.data.formats import Unreadable
 from engine.data.headers import note_of, upright_size
 
-_AHEAD = 8  # parts of 16 images that are read before they are looked at
+_AHEAD = 8  # parts of 16 images that are read in advance
 Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note
 
 
 def read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, Read | str]]:
-    """Read files in order; yield each path with what was found, or with the reason it is bad."""
+    """Read files in order; yield each path with its facts, or with the reason it is unusable."""
 
     def read(path: str) -> tuple[bytes, str] | str:
         try:
@@ -28,7 +28,7 @@ def read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, Read | str]]:
         except OSError as error:
             return f"cannot be read ({error.strerror})"
         except ValueError:
-            return "its name is not UTF-8, or holds a null byte; rename it"
+            return "its name is not UTF-8 or contains a null byte; rename it"
         return content, hashlib.sha256(content).hexdigest()
 
     def seen(path: str, found: tuple[bytes, str] | str) -> Read | str:
@@ -44,7 +44,7 @@ def read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, Read | str]]:
     def read_some(some: list[str]) -> list[tuple[bytes, str] | str]:
         return [read(path) for path in some]
 
-    # Threads wait for the disk and compute checksums; headers, which hold Python's lock, do not.
+    # Threads read and compute checksums; headers are parsed here, since that holds the GIL.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         parts = [paths[start : start + 16] for start in range(0, len(paths), 16)]
         waiting = deque(pool.submit(read_some, part) for part in parts[:_AHEAD])
@@ -56,9 +56,9 @@ def read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, Read | str]]:
 
 
 def _open_file(path: str, flags: int) -> int:
-    """Open a regular file alone; a pipe or a device would hang or never end."""
+    """Open a regular file only; reading a pipe or a device could block or never end."""
     handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(0, "it is no file")
+        raise OSError(0, "it is not a regular file")
     return handle

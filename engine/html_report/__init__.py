@@ -1,1 +1,1 @@
-"""A run as one page to hand on: a single HTML file without scripts that asks nothing of the net."""
+"""A run's report as a single HTML file without scripts or network access."""

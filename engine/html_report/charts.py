@@ -1,4 +1,4 @@
-"""What the page draws: the tinted matrix, the clip curve, intervals as dots on a line."""
+"""Charts of the page: the shaded confusion matrix, the clip curve and interval plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.html_report.text import text
 
 
 def matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Return the confusion matrix, rows true; wrong cells are tinted by their share of the row."""
+    """Return the confusion matrix, rows true; errors are shaded by their share of the row."""
     head = "".join(f"<th><span>{text(name)}</span></th>" for name in names)
     rows = []
     for true, row in enumerate(counts):
@@ -33,7 +33,7 @@ def matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
 
 
 def clip_curve(found: dict[str, Any]) -> str:
-    """Return the log loss against symmetric bounds, with the best and the chosen ones."""
+    """Return the log loss against symmetric bounds, with the best and the chosen bounds marked."""
     bounds: list[float] = [point["bound"] for point in found["curve"]]
     losses: list[float] = [point["log_loss"] for point in found["curve"]]
     before: float = found["log_loss_before"]
@@ -78,7 +78,7 @@ def clip_curve(found: dict[str, Any]) -> str:
 
 
 def interval(found: Slice, most: float) -> str:
-    """Return a dot with its interval, and a tick where the rest lies, on a line from 0 to most."""
+    """Return a dot with its interval and a tick for the rest, on a line from 0 to ``most``."""
     value, low, high, rest = places(found, most)
     return (
         f'<span class="line"><i class="band" style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
@@ -88,13 +88,13 @@ def interval(found: Slice, most: float) -> str:
 
 
 def places(found: Slice, most: float) -> list[float]:
-    """Return where log loss, both ends of its interval and the rest lie, in percent of most."""
+    """Return the log loss, the ends of its interval and the rest in percent of ``most``."""
     values = (found.log_loss, *found.log_loss_interval, found.rest)
     return [100 * min(max(value / most, 0.0), 1.0) for value in values]
 
 
 def scale_of(found: Sequence[Slice]) -> float:
-    """Return the end of a scale for slices, one digit; wide intervals may reach beyond it."""
+    """Return the end of the scale for slices, one digit; wide intervals may extend beyond it."""
     most = max(max(s.rest, s.log_loss, min(s.log_loss_interval[1], 2 * s.log_loss)) for s in found)
     if most <= 0:
         return 1.0

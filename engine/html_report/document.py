@@ -1,4 +1,4 @@
-"""The page itself, section by section, from plain values and thumbnails."""
+"""Composes the page, section by section, from plain values and thumbnails."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from engine.html_report.text import share, table, text
 MATRIX_UP_TO, CLASSES_SHOWN, SLICES_SHOWN = 12, 8, 10
 _STYLE = Path(__file__).with_name("style.css")
 _CATEGORIES = {
-    "most-incorrect": ("Most confident incorrect", "Surest first: predicted {}, but wrong"),
-    "most-uncertain": ("Most uncertain", "The closest calls"),
-    "random-incorrect": ("Random incorrect", "Drawn from all mistakes"),
-    "most-correct": ("Most confident correct", "Surest first: predicted {}, and right"),
-    "random-correct": ("Random correct", "Drawn from all that is right"),
+    "most-incorrect": (
+        "Most confident incorrect",
+        "Incorrectly predicted {}, most confident first",
+    ),
+    "most-uncertain": ("Most uncertain", "Smallest margin first"),
+    "random-incorrect": ("Random incorrect", "Random sample of all incorrect images"),
+    "most-correct": ("Most confident correct", "Correctly predicted {}, most confident first"),
+    "random-correct": ("Random correct", "Random sample of all correct images"),
 }
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the page shows.
+    """The content of the page.
 
     Attributes
     ----------
-    run, title, facts : the run's name, what a person called it, and further facts, name to value
-    report, clip : as `report` and `clip` return them
-    slices : the worst first, None where the images could not be measured
-    thumbnails : path to JPEG bytes; an image without one is shown as lost
-    measured : how many images the slices are of, None for all
+    run, title, facts : the run's name, its display name, and further facts by name
+    report, clip : the values of `report` and `clip`
+    slices : highest loss first, None if the images could not be measured
+    thumbnails : JPEG bytes by path; an image without a thumbnail is shown as unreadable
+    measured : number of images in the slices, None for all
     """
 
     run: str
@@ -62,8 +65,8 @@ def document(page: Page) -> str:
         _slices(page.slices, page.measured),
         _category(page, "most-correct"),
         _category(page, "random-correct"),
-        f"<footer>Run {text(page.run)}. Intervals hold in 95 % of the cases in which the images "
-        "are drawn again; log losses are natural. This file asks nothing of the network.</footer>",
+        f"<footer>Run {text(page.run)}. Intervals are 95 % bootstrap intervals; log losses use the "
+        "natural logarithm. This file makes no network requests.</footer>",
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -78,7 +81,7 @@ def document(page: Page) -> str:
 
 
 def classes_shown(report: dict[str, Any]) -> list[str]:
-    """Return the classes whose images are shown: all of a few, else those with most errors."""
+    """Return the classes whose images are shown: all if few, else those with the most errors."""
     names: list[str] = report["class_names"]
     if len(names) <= CLASSES_SHOWN:
         return names
@@ -90,7 +93,7 @@ def classes_shown(report: dict[str, Any]) -> list[str]:
 
 
 def shown_images(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return every image that the page will show; one may come more than once."""
+    """Return every image that the page shows; an image may occur more than once."""
     found: list[dict[str, Any]] = []
     for images in report["categories"].values():
         if isinstance(images, dict):
@@ -108,8 +111,8 @@ def _figures(report: dict[str, Any]) -> str:
     cells = [
         ("Log loss", f"{report['log_loss']:.4f}", f"95 %: {l_low:.4f} to {l_high:.4f}"),
         ("Accuracy", share(report["accuracy"]), f"95 %: {share(a_low)} to {share(a_high)}"),
-        ("Wrong", f"{wrong:,}", f"of {report['n']:,} labelled images"),
-        ("Calibration error", share(report["expected_calibration_error"]), "0 % is honest"),
+        ("Incorrect", f"{wrong:,}", f"of {report['n']:,} labelled images"),
+        ("Calibration error", share(report["expected_calibration_error"]), "lower is better"),
     ]
     return '<section class="figures">' + "".join(
         f"<div><span>{name}</span><strong>{value}</strong><small>{note}</small></div>"
@@ -130,7 +133,7 @@ def _confusion(report: dict[str, Any]) -> str:
             ),
             "pairs",
         )
-    return f"<section><h2>Which class is taken for which</h2>{drawn}</section>"
+    return f"<section><h2>Confusion matrix</h2>{drawn}</section>"
 
 
 def _clip(found: dict[str, Any]) -> str:
@@ -142,14 +145,14 @@ def _clip(found: dict[str, Any]) -> str:
         rows.append((word, *_pair(found[kind]), f"{found[kind]['log_loss']:.5f}"))
     low, high = found["gain_interval"]
     if found["best_symmetric"]["lower"] == 0:
-        said = "No symmetric bounds beat leaving the probabilities as they are."
+        sentence = "No symmetric bounds are better than no clipping."
     else:
-        said = f"The best symmetric bounds gain {low:+.5f} to {high:+.5f} in 95 % of the cases"
-        said += "." if low > 0 else ", which includes zero: too close to call."
+        sentence = f"Gain of the best symmetric bounds: 95 % interval {low:+.5f} to {high:+.5f}"
+        sentence += "." if low > 0 else ", which includes zero: no clear difference."
     return (
         f"<section><h2>Clip bounds</h2>{charts.clip_curve(found)}"
         f"{table(('bounds', 'lower', 'upper', 'log loss'), rows)}"
-        f"<p class=quiet>{said}</p></section>"
+        f"<p class=quiet>{sentence}</p></section>"
     )
 
 
@@ -160,7 +163,7 @@ def _slices(found: Sequence[Slice] | None, measured: int | None) -> str:
     most = charts.scale_of(shown)
     rows = [
         (
-            text(described(s)) + (' <b class="mark">stands out</b>' if s.stands_out else ""),
+            text(described(s)) + (' <b class="mark">significant</b>' if s.stands_out else ""),
             f"{s.n:,}",
             f"{s.error_rate:.1%} <small>{_range(s.error_interval)}</small>",
             f"{s.log_loss:.4f}",
@@ -169,14 +172,20 @@ def _slices(found: Sequence[Slice] | None, measured: int | None) -> str:
         for s in shown
     ]
     marked = sum(s.stands_out for s in found)
-    said = f"{marked:,} of {len(found):,} slices stand out" if marked else (
-        f"None of {len(found):,} slices stands out"
+    summary = f"{marked:,} of {len(found):,} slices are significant" if marked else (
+        f"None of {len(found):,} slices is significant"
     )  # fmt: skip
-    drawn = f" Seen on {measured:,} images drawn at random." if measured else ""
-    head = ("slice", "images", "wrong", "log loss", f"<span class=scale>0<i>{most:g}</i></span>")
+    drawn = f" Measured on a random sample of {measured:,} images." if measured else ""
+    head = (
+        "slice",
+        "images",
+        "incorrect",
+        "log loss",
+        f"<span class=scale>0<i>{most:g}</i></span>",
+    )
     return (
-        f"<section><h2>Where it fails</h2><p class=quiet>{said} beyond what so many looks find by "
-        "chance. The dot is the slice's log loss with its interval, the tick that of the other "
+        f"<section><h2>Weak slices</h2><p class=quiet>{summary} after correction for multiple "
+        "testing. The dot is the slice's log loss with its interval, the tick that of the other "
         f"images.{drawn}</p>{table(head, rows, 'slices')}</section>"
     )
 
@@ -206,16 +215,16 @@ def _tile(page: Page, shown: dict[str, Any]) -> str:
     source = f"data:image/jpeg;base64,{b64encode(jpeg).decode('ascii')}" if jpeg else ""
     image = f'<img src="{source}" alt="">' if jpeg else "<span>cannot be read</span>"
     right = shown["label"] == shown["predicted"]
-    told = text(shown["label"]) if right else (
+    label = text(shown["label"]) if right else (
         f"{text(shown['label'])} → <b>{text(shown['predicted'])}</b>"
     )  # fmt: skip
-    mark = "✓ right" if right else "✕ wrong"
+    mark = "✓ correct" if right else "✕ incorrect"
     p = shown["probabilities"][shown["predicted"]]
-    said = ">0.999" if 0.9995 <= p < 1 else f"{p:.3f}"
+    shown_p = ">0.999" if 0.9995 <= p < 1 else f"{p:.3f}"
     return (
         f'<figure class="{"right" if right else "wrong"}"><div>{image}<em>{mark}</em></div>'
-        f"<figcaption><span>{told}</span><small>{text(shown['id'])}</small>"
-        f"<small class=wraps>p {text(said)} · loss {shown['log_loss']:.3f}</small>"
+        f"<figcaption><span>{label}</span><small>{text(shown['id'])}</small>"
+        f"<small class=wraps>p {text(shown_p)} · loss {shown['log_loss']:.3f}</small>"
         "</figcaption></figure>"
     )
 

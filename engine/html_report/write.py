@@ -1,4 +1,4 @@
-"""`report --html`: a run as one self-contained page, with its images in it."""
+"""`report --html`: write a run's report as one self-contained HTML file with its images."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Progress = Callable[[str, int, int], None]
 def write_page(
     run: Run, split: str, report: dict[str, Any], file: Path, progress: Progress | None = None
 ) -> Path:
-    """Write a run's page, whole or not at all.
+    """Write a run's page completely or not at all.
 
     Parameters
     ----------
-    split : of the predictions that the report is about
-    report : as `report` returns it
+    split : the split of the reported predictions
+    report : the value returned by `report`
 
     Raises
     ------
     UserError
-        When the predictions cannot be used, or the file cannot be written.
+        If the predictions cannot be used, or the file cannot be written.
     """
     from engine.analysis.slices import cuts, slices
 
@@ -62,7 +62,7 @@ def write_page(
 
 
 def _thumbnails(run: Run, report: dict[str, Any]) -> dict[str, bytes]:
-    """Return path to thumbnail for the images that the page shows."""
+    """Return the thumbnails of the images on the page, by path."""
     images, root = run.images, run.data_root
     sums = dict(zip(images["path"], images["sha256"], strict=True))
     paths = sorted({image["path"] for image in shown_images(report)} & set(sums))

@@ -83,7 +83,10 @@ class FitOptions:
     backbone: Annotated[str, FitOption("Network", "Any torchvision classifier.")] = "vgg16"
     weights: Annotated[
         str,
-        FitOption("Initial weights", "default (torchvision's), none, or a weights file."),
+        FitOption(
+            "Initial weights",
+            "default (torchvision's), none (random initialisation), or a weights file.",
+        ),
     ] = "default"
     train: Annotated[
         str,
@@ -113,7 +116,7 @@ class FitOptions:
         int | None,
         FitOption(
             "Image size",
-            "Side of the square that the network sees, in pixels; the weights' own.",
+            "Side of the square that the network sees, in pixels; by default that of the weights.",
             least=32,
             most=1024,
         ),
@@ -122,7 +125,8 @@ class FitOptions:
         int | None,
         FitOption(
             "Validation images",
-            "Labelled images held out to score the fit; 2,000, or 20 % of fewer than 10,000.",
+            "Labelled images held out to score the fit; by default 2,000, or 20 % of fewer than "
+            "10,000.",
         ),
     ] = None
     sample: Annotated[
@@ -135,14 +139,14 @@ class FitOptions:
         int | None,
         FitOption(
             "Folds",
-            "Also predict all labelled images out of fold, by this number of heads.",
+            "Also predict all labelled images out of fold, with one head per fold.",
             least=2,
             most=20,
         ),
     ] = None
     verdicts: Annotated[
         bool,
-        FitOption("Verdicts", "Change or leave out labels as the verdicts say.", on_page=False),
+        FitOption("Verdicts", "Apply the verdicts: correct or leave out labels.", on_page=False),
     ] = False
     device: Annotated[
         str,

@@ -342,7 +342,9 @@ def test_an_unforeseen_failure_is_one_line_too(monkeypatch, capsys):
     monkeypatch.setattr(command_line, "list_runs", fail)
     code, out, err = said(monkeypatch, capsys, "runs")
     assert (code, out) == (1, "")
-    assert err == ("Error: RuntimeError: first line �[31m (SECONDLOOK_TRACEBACK=1 shows where).\n")
+    assert err == (
+        "Error: RuntimeError: first line �[31m (set SECONDLOOK_TRACEBACK=1 for the traceback).\n"
+    )
     monkeypatch.setenv("SECONDLOOK_TRACEBACK", "1")
     assert "Traceback" in said(monkeypatch, capsys, "runs")[2]
 
@@ -372,7 +374,7 @@ def test_interrupted_from_the_keyboard_it_exits_with_130_and_goes_on_later(tmp_p
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (130, "")
-    assert err == "Interrupted; start it again to go on.\n"
+    assert err == "Interrupted; run the same command again to continue.\n"
     (status,) = home.glob("runs/*/status.json")
     assert json.loads(status.read_text())["state"] == "cancelled"
     assert list(home.glob("cache/features/*/*.safetensors"))  # what was computed is kept

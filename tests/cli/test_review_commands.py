@@ -54,7 +54,7 @@ def test_a_verdict_is_said_amended_listed_and_taken_back(say):
     second = document(say("verdict", "RUN", "cat.3", "--cause", "scale", "--json"))["verdict"]
     assert (second["label"], second["cause"]) == ("dog", "scale")
     assert document(say("verdicts", "--json")) == [second]
-    assert "truly dog, scale" in say("verdict", "RUN", "cat.3", "--cause", "scale")[1]
+    assert "correct label dog, scale" in say("verdict", "RUN", "cat.3", "--cause", "scale")[1]
     for _ in range(3):
         said = document(say("verdict", "RUN", "cat.3", "--undo", "--json"))
     assert said["verdict"] is None and document(say("verdicts", "--json")) == []

@@ -473,7 +473,7 @@ def test_the_commands_send_and_download(
     answer = json.loads(sent[1])["kaggle"]
     assert (answer["ref"], answer["score"], answer["new"]) == (1000, 0.06174, True)
     again = engine(*send)
-    assert "was there already" in again[1] and "public score 0.06174" in again[1]
+    assert "had been sent before" in again[1] and "public score 0.06174" in again[1]
     kaggle.faults["ListDataFiles"] = RULES
     refused = engine("download", COMPETITION, "--to", str(tmp_path / "other"), "--json")
     assert refused[:2] == (1, "") and refused[2].count("\n") == 1 and "rules" in refused[2]

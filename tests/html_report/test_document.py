@@ -92,7 +92,7 @@ def test_its_figures_and_images_are_the_reports(tmp_path):
     assert {base64.b64decode(source.split(",")[1]) for source in read.sources} == expected
     for image in images:
         assert image["id"] in read.text and f"loss {image['log_loss']:.3f}" in read.text
-    assert "Where it fails" in read.text and "slices" in read.text
+    assert "Weak slices" in read.text and "slices" in read.text
     assert len(page) < 2_000_000
 
 

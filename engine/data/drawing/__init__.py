@@ -1,1 +1,1 @@
-"""Draws one demo image: what stands in it, what stands around it, what spoils it."""
+"""Draws a demo image: the animal, its surroundings and its difficulties."""

@@ -1,4 +1,4 @@
-"""Cats and dogs: the same body and coats, and a head of their own."""
+"""Draws cats and dogs, which share body and coats and differ in the head."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.data.drawing.colours import COATS, DARK, EYES, PALE, PINK, Colour, m
 
 
 def draw_animal(brush: Brush, animal: str) -> None:
-    """Draw a ``cat`` or a ``dog`` with the brush: the body, then the head before it."""
+    """Draw a ``cat`` or a ``dog`` with the brush: first the body, then the head."""
     _bust(brush)
     (_cat if animal == "cat" else _dog)(brush)
 

@@ -1,4 +1,4 @@
-"""The brush: shapes given in head units, drawn onto a canvas by the pose of a head."""
+"""Draws shapes given in head units onto a canvas, as placed by the pose of a head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.data.drawing.colours import Colour
 
 @dataclass
 class Pose:
-    """Where a head sits: head units (radius 1, y down, z towards the viewer) to canvas pixels."""
+    """Position of a head: maps head units (radius 1, y down, z to the viewer) to canvas pixels."""
 
     x: float
     y: float
@@ -21,7 +21,7 @@ class Pose:
     yaw: float = 0.0
     pitch: float = 0.0
     flip: int = 1
-    tilt: float = 0.0  # perspective: how much larger the right side is
+    tilt: float = 0.0  # perspective: relative enlargement of the right side
     bend: float = 0.0
     stretch: float = 1.0
 
@@ -49,7 +49,7 @@ class Brush:
     _circle: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keep the circle that every blob is made from."""
+        """Store the circle from which blobs are made."""
         turn = np.linspace(0, 2 * np.pi, 28, endpoint=False)
         self._circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
 
@@ -96,11 +96,11 @@ class Brush:
 def random_pose(
     rng: np.random.Generator, size: tuple[int, int], across: float = 0.5, wander: float = 0.12
 ) -> Pose:
-    """Put a head near ``across`` (a share of the width) on a canvas of this size in pixels."""
+    """Return a random pose near ``across`` (a share of the width) on a canvas of this size."""
     width, height = size
     return Pose(
         x=width * (across + rng.uniform(-wander, wander)),
-        y=height * rng.uniform(0.44, 0.6),  # below the middle: ears need room
+        y=height * rng.uniform(0.44, 0.6),  # below the middle, to leave room for the ears
         radius=min(size) * rng.uniform(0.26, 0.38),
         angle=float(np.clip(rng.normal(0, 0.22), -0.6, 0.6)),
         yaw=float(rng.uniform(-0.5, 0.5)),

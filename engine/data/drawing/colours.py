@@ -1,4 +1,4 @@
-"""Colours: those that animals share, and ways to find others."""
+"""Colours shared by the animals, and functions that derive other colours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 Colour = tuple[int, int, int]
 
-# Coats and eyes are shared, so that no colour tells a cat from a dog.
+# Cats and dogs share coat and eye colours, so that colour does not reveal the class.
 COATS: tuple[Colour, ...] = (
     (222, 146, 76),
     (62, 56, 58),
@@ -49,13 +49,13 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def soft(rng: np.random.Generator) -> Colour:
-    """Return a muted colour, as walls and cloth have."""
+    """Return a muted colour, for walls and cloth."""
     grey = rng.uniform(70, 215)
     red, green, blue = (int(np.clip(grey + rng.normal(0, 28), 0, 255)) for _ in range(3))
     return red, green, blue
 
 
 def vivid(rng: np.random.Generator) -> Colour:
-    """Return a bright colour, as toys and flowers have."""
+    """Return a bright colour, for toys and flowers."""
     red, green, blue = (int(value) for value in rng.permutation([208, rng.uniform(70, 190), 66]))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The camera, and the difficulties that are planted: blur, darkness, deformation, recropping."""
+"""Camera effects and planted difficulties: blur, darkness, deformation, recropping."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from engine.data.drawing.brush import Pose
 
 
 def deform(pose: Pose, rng: np.random.Generator) -> None:
-    """Bend, stretch and turn an animal as it is seldom seen."""
+    """Bend, stretch and rotate an animal into a rare pose."""
     pose.bend = float(rng.choice([-1, 1]) * rng.uniform(0.32, 0.45))
     pose.stretch = float(rng.choice([0.68, 1.42]))
     pose.angle += float(rng.choice([0, np.pi / 2, np.pi]))
 
 
 def photographed(image: Image.Image, rng: np.random.Generator, kind: str) -> Image.Image:
-    """Light the image unevenly, add grain, and spoil it where that is planted."""
+    """Light the image unevenly, add grain, and apply the planted difficulty."""
     width, height = image.size
     corners = Image.fromarray(rng.integers(165, 256, (2, 2), dtype=np.uint8))
     light = np.asarray(corners.resize((width // 2, height // 2), Image.Resampling.BILINEAR))
@@ -40,7 +40,7 @@ def photographed(image: Image.Image, rng: np.random.Generator, kind: str) -> Ima
 
 
 def recropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Return a near-duplicate: a little cut off, a little lighter or darker."""
+    """Return a near-duplicate: slightly cropped and slightly lighter or darker."""
     left, top, right, bottom = rng.uniform(0.005, 0.03, 4)
     width, height = image.size
     box = (left * width, top * height, (1 - right) * width, (1 - bottom) * height)

@@ -1,4 +1,4 @@
-"""One demo planned: its animals, its surroundings and its light, as the bytes of a JPEG."""
+"""Plans a demo image (animals, surroundings, light) and renders it as JPEG bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRAIN, TEST, CHOICES = 0, 1, 2  # second word of every seed
 
 @dataclass(frozen=True)
 class DemoImage:
-    """One image to draw: its file, its seed, and what is planted in it."""
+    """One image to draw: its file, its seed and its planted difficulty."""
 
     path: str
     split: int
@@ -31,13 +31,13 @@ class DemoImage:
 
 
 def occluder_of(planned: DemoImage, seed: int) -> str:
-    """Return what stands before the animal where the planned is an occlusion."""
+    """Return what covers the animal in an image with a planted occlusion."""
     choice = np.random.default_rng([seed, CHOICES, planned.split, planned.number, 1])
     return OCCLUDERS[int(choice.integers(len(OCCLUDERS)))]
 
 
 def image_jpeg(planned: DemoImage, seed: int) -> bytes:
-    """Draw the image and return its file, the same for the same seed."""
+    """Draw the image and return the bytes of its file; the same seed gives the same bytes."""
     shown, quality = planned.source or planned, 78 if planned.source else 88
     rng = np.random.default_rng([seed, shown.split, shown.number])
     image = draw_image(rng, shown.animal, shown.kind, occluder_of(shown, seed))
@@ -50,7 +50,7 @@ def image_jpeg(planned: DemoImage, seed: int) -> bytes:
 
 
 def draw_image(rng: np.random.Generator, animal: str, kind: str, occluder: str) -> Image.Image:
-    """Draw one planned: backdrop, animals, what stands before them, light, camera."""
+    """Draw an image: backdrop, animals, occluder, light and camera."""
     width, height = (int(size * rng.uniform(0.92, 1.06)) for size in (500, 375))
     if rng.random() < 0.18:
         width, height = height, width

@@ -1,4 +1,4 @@
-"""What is around an animal: the scene behind it, things beside it and things before it."""
+"""Draws an animal's surroundings: the scene behind it, and things beside and in front of it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from PIL import Image, ImageDraw, ImageFilter
 from engine.data.drawing.brush import Brush, Pose, smooth
 from engine.data.drawing.colours import DARK, PALE, Colour, mix, shade, soft, vivid
 
-SCALE = 2  # everything sharp is drawn at twice the size and reduced
+SCALE = 2  # sharp shapes are drawn at this multiple of the size, then reduced
 OCCLUDERS = ("a cushion", "a curtain", "leaves", "a fence")
 
 
 def backdrop(
     rng: np.random.Generator, width: int, height: int, clutter: Colour | None
 ) -> Image.Image:
-    """Paint a scene small and enlarge it, so that it lies out of focus by a varying amount."""
+    """Paint a scene small and enlarge it, so that it is out of focus by a varying amount."""
     coarse = 1.2 if clutter else float(rng.choice([1.2, 2, 3]))
     size = (int(width / coarse), int(height / coarse))
     corners = np.asarray([[soft(rng), soft(rng)], [soft(rng), soft(rng)]], dtype=np.uint8)
@@ -39,7 +39,7 @@ def litter(
     colours: tuple[Colour, ...],
     largest: float,
 ) -> None:
-    """Strew triangles, balls and sticks of the given colours."""
+    """Scatter triangles, balls and sticks of the given colours."""
     width, height = size
     for number in range(count):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
@@ -58,7 +58,7 @@ def litter(
 
 
 def still_life(draw: ImageDraw.ImageDraw, rng: np.random.Generator, size: tuple[int, int]) -> None:
-    """Put a potted plant, a ball and a mug where the animal would be."""
+    """Put a potted plant, a ball and a mug in the animal's place."""
     reach = min(size) * 0.2
     brush = Brush(
         draw, Pose(size[0] * rng.uniform(0.35, 0.65), size[1] * 0.55, reach), rng, PALE, PALE
@@ -80,7 +80,7 @@ def still_life(draw: ImageDraw.ImageDraw, rng: np.random.Generator, size: tuple[
 
 
 def occlude(brush: Brush, thing: str) -> None:
-    """Cover about half of the face and more with one of :data:`OCCLUDERS`."""
+    """Cover at least about half of the face with one of :data:`OCCLUDERS`."""
     rng, pose = brush.rng, brush.pose
     colour = soft(rng)
     front = Brush(brush.canvas, Pose(pose.x, pose.y, pose.radius), rng, colour, colour)

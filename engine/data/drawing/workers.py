@@ -1,4 +1,4 @@
-"""Draws many images at once, in processes of their own."""
+"""Draws many images in parallel, in child processes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def draw_all(
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Draw all images into ``folder``; ``progress`` hears (images done, images in all)."""
+    """Draw all images into ``folder``; ``progress`` gets (images done, images in total)."""
     batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-    # Spawned, not forked: the caller may run threads, and a fresh process imports only this module.
+    # Spawn instead of fork: the caller may run threads, and a new process imports little.
     pool = ProcessPoolExecutor(
         min(os.cpu_count() or 1, len(batches), 32), get_context("spawn"), _leave_interrupts
     )
@@ -37,7 +37,7 @@ def draw_all(
 
 
 def _leave_interrupts() -> None:
-    """Let the parent answer Ctrl-C, so that a worker prints no traceback."""
+    """Leave Ctrl-C to the parent, so that a worker prints no traceback."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
