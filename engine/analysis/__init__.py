@@ -1,1 +1,1 @@
-"""Pure functions on predictions: metrics, the five categories, clip bounds; no disk, no torch."""
+"""Pure functions on predictions, such as metrics, categories and clipping; no disk, no torch."""

@@ -1,4 +1,4 @@
-"""A blend of runs: weights that cost least on labelled images, and what the blend gains."""
+"""Blends runs: chooses weights that minimise the log loss, and measures the blend's gain."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from engine.runs.predictions import Predictions
 FOLDS = 5
 _GAP = 1e-7
 _STEPS = 100
-_FIRST = 50_000  # images that lead close to the weights at a fraction of the cost
+_FIRST = 50_000  # images of a first, faster optimisation that gives starting weights
 
 
 @dataclass(frozen=True, eq=False)
 class Blend:
-    """Weights of several runs, and how good their blend is.
+    """The weights of several runs and the quality of their blend.
 
     Attributes
     ----------
     weights : float64 array of shape (n_runs,), not negative, sum 1
     singles : float64 array of shape (n_runs,), log loss of each run on the shared images
-    best : the run with the lowest of them
+    best : index of the run with the lowest log loss
     in_sample : log loss of the blend on the images that its weights were chosen on
     cross_validated : log loss with weights chosen on other images
     gain : log loss of the best run minus ``cross_validated``, with 95 % interval; above 0 the
@@ -44,15 +44,15 @@ class Blend:
 
     @property
     def pays(self) -> bool:
-        """Tell whether the gain is beyond noise."""
+        """Return whether the gain's 95 % interval lies above 0."""
         return self.gain[1] > 0
 
 
 def blend(joined: Joined, seed: int = 0) -> Blend:
-    """Choose weights for the runs of a join, and say by cross-validation what that gains.
+    """Choose weights for joined runs, and cross-validate the gain of the blend.
 
-    The best run is chosen on all images, the weights on four fifths at a time, so that the gain
-    is rather too small than too large.
+    The best run is chosen on all images but the weights on four fifths at a time, so that the gain
+    is underestimated rather than overestimated.
     """
     y = joined.tables[0].y_true
     p = np.column_stack([true_class_probability(y, t.probabilities) for t in joined.tables])
@@ -78,16 +78,17 @@ def blend(joined: Joined, seed: int = 0) -> Blend:
 
 
 def blend_weights(p: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-    """Return the weights of the mixture that costs least, float64 array of shape (n_runs,).
+    """Return the mixture weights with the lowest log loss, float64 array of shape (n_runs,).
 
-    The log loss is convex in the weights. Newton's steps within the simplex (each a quadratic
-    solved by its active set) are halved until they help; they end when the largest mean ratio of
-    a run's to the mixture's probability, which bounds what is still to gain, is 1 within 1e-7.
+    The log loss is convex in the weights. Each Newton step within the simplex (a quadratic problem
+    solved by its active set) is halved until the log loss falls. The steps end when the largest
+    mean ratio of a run's probability to the mixture's, which bounds the remaining gain, is 1
+    within 1e-7.
 
     Parameters
     ----------
-    p : float64 array of shape (n, n_runs), what each run gives to the true class
-    start : weights near by, which spare steps; all the same by default
+    p : float64 array of shape (n, n_runs), probability of the true class in each run
+    start : weights to start from, close ones save steps; equal weights by default
 
     References
     ----------
@@ -110,11 +111,11 @@ def blend_weights(p: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
 
 
 def blended(tables: Sequence[Predictions], weights: np.ndarray) -> Predictions:
-    """Return the weighted mean of the runs' probabilities; ids and paths are the first one's.
+    """Return the weighted mean of the runs' probabilities, with the ids and paths of the first run.
 
     Parameters
     ----------
-    tables : one a run, row by row the same images and the same classes
+    tables : one table per run, with the same images in the same rows and the same classes
     """
     first = tables[0]
     mean = sum(w * t.probabilities for w, t in zip(weights.tolist(), tables, strict=True))
@@ -125,7 +126,7 @@ def blended(tables: Sequence[Predictions], weights: np.ndarray) -> Predictions:
 def _step(
     p: np.ndarray, weights: np.ndarray, gradient: np.ndarray, hessian: np.ndarray
 ) -> np.ndarray:
-    """Return better weights: Newton's, or between them and the old ones, or EM's."""
+    """Return better weights: a Newton step, a part of it, or an EM step."""
     before = np.log(p @ weights).mean()
     towards = _quadratic(weights, gradient, hessian) - weights
     slope = float(gradient @ towards)
@@ -139,7 +140,7 @@ def _step(
 
 
 def _quadratic(weights: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """Minimise the quadratic model of the log loss on the simplex, by exact coordinate pairs."""
+    """Minimise the quadratic model of the log loss on the simplex, by exact pairwise steps."""
     w = weights.copy()
     slope = -gradient.copy()  # of the model at w
     for _ in range(1000):

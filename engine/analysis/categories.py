@@ -1,4 +1,4 @@
-"""The five categories: which images to look at, and in which order."""
+"""The five categories of images to look at, and the order within each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def category_rows(
     class_index: int | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return every row of a category in the order in which to look at it.
+    """Return all rows of a category in the order in which they are shown.
 
     ``random-correct`` and ``random-incorrect`` are a seeded shuffle of *all* their rows.
     ``most-correct`` and ``most-incorrect`` begin with the highest probability of the predicted
@@ -37,7 +37,7 @@ def category_rows(
     category : one of ``CATEGORIES``
     y_true : int array of shape (n,)
     probabilities : float64 array of shape (n, n_classes)
-    class_index : keeps the rows predicted as this class, in the same order; None keeps all
+    class_index : restricts the result to rows predicted as this class; None means all classes
     seed : of the shuffle; the same seed gives the same order on every machine
 
     Returns
@@ -47,10 +47,10 @@ def category_rows(
     Raises
     ------
     ValueError
-        When the category or the class does not exist.
+        If the category or the class does not exist.
     """
     if category not in CATEGORIES:
-        raise ValueError(f"category {category!r} is none of {', '.join(CATEGORIES)}")
+        raise ValueError(f"category {category!r} is not one of {', '.join(CATEGORIES)}")
     if class_index is not None:
         checked_class(class_index, probabilities.shape[1])
     y_pred = likeliest(probabilities)
@@ -70,7 +70,7 @@ def category_rows(
 
 
 def margin(probabilities: np.ndarray) -> np.ndarray:
-    """Return the difference of the two largest probabilities: 0 is undecided, 1 is certain.
+    """Return the difference of the two largest probabilities: 0 for a tie, 1 for certainty.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def margin(probabilities: np.ndarray) -> np.ndarray:
     if n_classes == 2:
         return np.asarray(np.abs(probabilities[:, 1] - probabilities[:, 0]))
     result = np.empty(n)
-    for start in range(0, n, _ROWS_AT_ONCE):  # in blocks: partition copies what it is given
+    for start in range(0, n, _ROWS_AT_ONCE):  # in blocks, because np.partition copies its input
         rows = slice(start, start + _ROWS_AT_ONCE)
         top = np.partition(probabilities[rows], n_classes - 2, axis=1)[:, -2:]  # (rows, 2)
         result[rows] = top[:, 1] - top[:, 0]

@@ -1,4 +1,4 @@
-"""Log loss by the cause that people name for hard images."""
+"""Log loss by the cause that reviewers give for difficult images."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class CauseLoss:
 
 
 def loss_by_cause(losses: np.ndarray, causes: Sequence[str]) -> list[CauseLoss]:
-    """Return the mean log loss by cause, the dearest first; images without a cause come last.
+    """Return the mean log loss by cause, highest first; images without a cause come last.
 
     Parameters
     ----------
     losses : float array of shape (n,); nan, for images without a label, is left out
-    causes : of each image, '' for none
+    causes : the cause of each image, '' for none
 
     Returns
     -------
-    list, empty where no labelled image has a cause
+    list, empty if no labelled image has a cause
     """
     names, known = np.asarray(causes, dtype=str), ~np.isnan(losses)
     found = []

@@ -1,4 +1,4 @@
-"""Clip bounds: what they do to the probabilities, and what they cost."""
+"""Clips probabilities to bounds, and computes the log loss as a function of the bounds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TwoClassClipLoss:
     Attributes
     ----------
     n, n_classes : images and classes
-    sampled_rows : None, as nothing is estimated
+    sampled_rows : None, because nothing is estimated
     positives, negatives : the images by true class, sorted by P(positive)
     """
 
@@ -55,14 +55,14 @@ class TwoClassClipLoss:
 class ManyClassClipLoss:
     """The log loss of three or more classes as a function of the bounds.
 
-    Each row is renormalised after clipping, so that no few sums answer for all rows. ``at`` is
-    exact and passes over every probability. ``estimate`` answers from rows sorted beforehand: all
-    of them, or a seeded sample in a large table, shifted so that it is exact without clipping.
+    Each row is renormalised after clipping, so the log loss is no sum of a few values. ``at`` is
+    exact and uses every probability. ``estimate`` uses rows sorted beforehand: all rows, or a
+    seeded sample of a large table, shifted so that the result is exact without clipping.
 
     Attributes
     ----------
     n, n_classes : images and classes
-    sampled_rows : how many rows ``estimate`` looks at, None when all
+    sampled_rows : number of rows that ``estimate`` uses, None for all
     """
 
     n: int
@@ -101,12 +101,12 @@ class ManyClassClipLoss:
         return np.array([self.per_row(*pair).mean() + self.shift for pair in pairs])
 
     def per_row(self, lower: float, upper: float) -> np.ndarray:
-        """Return the loss of each row that ``estimate`` looks at, in their order."""
+        """Return the loss of each row that ``estimate`` uses, in their order."""
         return cost_of(np.clip(self.true, lower, upper) / self.rows.clipped_sums(lower, upper))
 
 
 class ClipLoss(Protocol):
-    """The log loss as a function of the bounds; of images as they are, or as they may be."""
+    """The log loss as a function of the bounds, for given labels or for expected labels."""
 
     @property
     def n_classes(self) -> int:
@@ -114,7 +114,7 @@ class ClipLoss(Protocol):
 
     @property
     def sampled_rows(self) -> int | None:
-        """Return how many rows ``estimate`` looks at, None when all."""
+        """Return the number of rows that ``estimate`` uses, None for all."""
 
     def at(self, lower: float, upper: float) -> float:
         """Return the log loss at these bounds."""
@@ -124,12 +124,12 @@ class ClipLoss(Protocol):
 
 
 def check_bounds(lower: float, upper: float) -> None:
-    """Accept 0 <= lower < upper <= 1.
+    """Raise an error unless 0 <= lower < upper <= 1.
 
     Raises
     ------
     UserError
-        On anything else; the sentence names the option.
+        If the bounds are invalid; the message names the option.
     """
     for option, value in (("--lower", lower), ("--upper", upper)):
         if not 0 <= value <= 1:
@@ -141,17 +141,17 @@ def check_bounds(lower: float, upper: float) -> None:
 def clip_probabilities(
     probabilities: np.ndarray, lower: float, upper: float, positive: int | None = None
 ) -> np.ndarray:
-    """Limit the probabilities to the bounds.
+    """Return the probabilities clipped to the bounds.
 
-    Two classes: P(positive) is limited and the other is one minus it; a row within the bounds
-    stays as it is. More classes: every probability is limited, then the row is divided by its
-    sum, which can carry a probability out of the bounds again.
+    With two classes, P(positive) is clipped and the other probability is 1 minus it; a row within
+    the bounds is unchanged. With more classes, every probability is clipped and the row is divided
+    by its sum, which can move a probability outside the bounds again.
 
     Parameters
     ----------
     probabilities : float64 array of shape (n, n_classes)
     lower, upper : 0 <= lower < upper <= 1
-    positive : the second of two unless named; more classes have none
+    positive : index of the positive one of two classes, by default the second
 
     Returns
     -------
@@ -162,7 +162,7 @@ def clip_probabilities(
     UserError
         Unless 0 <= lower < upper <= 1.
     ValueError
-        When ``positive`` is none of two classes.
+        If ``positive`` is not one of two classes.
     """
     check_bounds(lower, upper)
     clipped = np.clip(np.asarray(probabilities, dtype=np.float64), lower, upper)
@@ -183,14 +183,14 @@ def clipped_log_loss(
     upper: float,
     positive: int | None = None,
 ) -> float:
-    """Return the log loss of :func:`clip_probabilities`, never holding a second table.
+    """Return the log loss after :func:`clip_probabilities`, without a second table in memory.
 
     Raises
     ------
     UserError
         Unless 0 <= lower < upper <= 1.
     ValueError
-        When there are no images, or a label is unknown.
+        If there are no images, or a label is unknown.
     """
     check_bounds(lower, upper)
     losses = [
@@ -205,15 +205,15 @@ def clipped_log_loss(
 def clip_loss(
     y_true: np.ndarray, probabilities: np.ndarray, positive: int | None = None, *, seed: int = 0
 ) -> ClipLoss:
-    """Prepare the log loss as a function of the bounds, for live dragging and for the curve.
+    """Return the log loss as a function of the bounds that is fast to evaluate repeatedly.
 
-    Two classes: sorted once, then microseconds for any bounds. More classes: see
+    With two classes, images are sorted once and each evaluation takes microseconds; else see
     :class:`ManyClassClipLoss`; the sample has at most 50,000 rows and 8,000,000 probabilities.
 
     Raises
     ------
     ValueError
-        When there are no images, or a label is unknown.
+        If there are no images, or a label is unknown.
     """
     if probabilities.shape[1] > 2:
         return ManyClassClipLoss.of(y_true, probabilities, seed, _SAMPLED_ROWS)
@@ -227,9 +227,9 @@ def clip_loss(
 def touched(
     probabilities: np.ndarray, lower: float, upper: float, positive: int | None = None
 ) -> tuple[int, int]:
-    """Count the predictions strictly below ``lower`` and strictly above ``upper``.
+    """Count the predictions below ``lower`` and above ``upper``, which clipping changes.
 
-    Two classes: by P(positive). More: rows with any such probability.
+    With two classes P(positive) counts, with more classes any probability of the row.
 
     Raises
     ------
@@ -245,17 +245,18 @@ def touched(
 
 
 def wrong_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
-    """Return what one confidently wrong image adds to the mean log loss over ``n`` images.
+    """Return the amount that one confident error adds to the mean log loss of ``n`` images.
 
-    Its true class lies at the bound: the worse of -log(lower) and -log(1 - upper) for two
-    classes. For more, one wrong class lies at ``upper`` and all others at ``lower``, renormalised.
+    The probability of its true class lies at the bound: the larger of -log(lower) and
+    -log(1 - upper) for two classes. For more classes, one incorrect class lies at ``upper`` and all
+    others at ``lower``, renormalised.
 
     Raises
     ------
     UserError
         Unless 0 <= lower < upper <= 1.
     ValueError
-        When ``n`` is below 1.
+        If ``n`` is below 1.
     """
     check_bounds(lower, upper)
     if n < 1:
@@ -265,12 +266,12 @@ def wrong_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
 
 
 def validation_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return what each image costs, float64 array of shape (n,) and never empty.
+    """Return the log loss of each image, float64 array of shape (n,) and never empty.
 
     Raises
     ------
     ValueError
-        When there are no images, or a label is unknown.
+        If there are no images, or a label is unknown.
     """
     if len(y_true) == 0:
         raise ValueError("clip bounds need at least one labelled image")
@@ -278,7 +279,7 @@ def validation_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarr
 
 
 def positive_column(positive: int | None) -> int:
-    """Return which of two columns is the positive class: the second unless named."""
+    """Return the column of the positive class: the second of two unless given."""
     return 1 if positive is None else checked_class(positive, 2)
 
 

@@ -1,4 +1,4 @@
-"""What a refit changed, on one fixed set of labels that both runs are scored by."""
+"""Measures the effect of a refit with edited labels, on one fixed set of labels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Change:
 
     Attributes
     ----------
-    n : images that both runs predicted and that have a label in the fixed set
-    excluded : images of the earlier run that do not
-    log_loss_before, log_loss_after : under the fixed labels
-    difference, low, high : before less after, above 0 is better, and its paired 95 % interval
+    n : number of images that both runs predicted and that have a fixed label
+    excluded : number of the earlier run's images without a fixed label
+    log_loss_before, log_loss_after : the log losses with the fixed labels
+    difference, low, high : before minus after, above 0 is better, and its paired 95 % interval
     """
 
     n: int
@@ -35,7 +35,7 @@ class Change:
     high: float
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures by name, the interval as a pair."""
+        """Return the figures as plain values, the interval as a pair."""
         values = asdict(self)
         values["interval"] = [values.pop("low"), values.pop("high")]
         return values
@@ -44,10 +44,10 @@ class Change:
 def change_on_fixed_labels(
     before: Predictions, after: Predictions, labels: np.ndarray, seed: int = 0
 ) -> Change | None:
-    """Score two runs by the same labels of the same images and pair the losses.
+    """Score two runs by the same labels of the same images, and compare their losses in pairs.
 
-    Neither run's own labels count, and an image that one of the two left out counts for neither:
-    removing images, or changing labels, cannot by itself look like progress.
+    The labels of the runs are ignored, and an image that only one run predicted is left out. So
+    removing images or changing labels cannot improve the result by itself.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def change_on_fixed_labels(
 
     Returns
     -------
-    None where no image is left, or the two know different classes
+    None if no image remains or the runs have different classes
     """
     if before.class_names != after.class_names:
         return None

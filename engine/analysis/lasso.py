@@ -1,4 +1,4 @@
-"""Which points of a map lie within a polygon."""
+"""Finds the points of a map that lie within a polygon."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """Tell which points lie within a closed polygon, by the even-odd rule.
+    """Return which points lie within a closed polygon, by the even-odd rule.
 
-    A ray from the point to the right crosses the outline an odd number of times where the point
-    lies inside; a polygon that crosses itself has holes by this rule. On the outline itself
-    either answer may come. A point that is not a number lies nowhere.
+    A ray from a point to the right crosses the outline an odd number of times if the point lies
+    inside; so a self-intersecting polygon has holes. For points on the outline the result may be
+    either. A point with a NaN coordinate is outside.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """
     x, y = points[:, 0], points[:, 1]
     within = np.zeros(len(points), dtype=bool)
-    # Only what lies within the polygon's box can lie within the polygon.
+    # Only points within the polygon's bounding box can lie within the polygon.
     (left, bottom), (right, top) = polygon.min(axis=0), polygon.max(axis=0)
     near = np.flatnonzero((x >= left) & (x <= right) & (y >= bottom) & (y <= top))
     x, y = x[near], y[near]

@@ -1,4 +1,4 @@
-"""Numbers about predictions: log loss, accuracy, confusion, and how sure they are."""
+"""Metrics of predictions: log loss, accuracy, confusion matrix, and their intervals."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _CURVE_POINTS = 500
 
 
 def true_class_probability(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the probability given to the true class, float64 array of shape (n,).
+    """Return the probability of the true class, float64 array of shape (n,).
 
     Raises
     ------
     ValueError
-        When a label is unknown (-1) or is no column of ``probabilities``.
+        If a label is unknown (-1) or not a column of ``probabilities``.
     """
     labels = checked_labels(y_true, probabilities.shape[1])
     return np.asarray(probabilities[np.arange(len(labels)), labels], dtype=np.float64)
 
 
 def per_sample_log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return what each image costs: -log of its true class's probability (natural logarithm).
+    """Return the log loss of each image: -log of its true class's probability (natural logarithm).
 
-    0 is certain and right; the probability is clipped at the epsilon of float64, as scikit-learn
-    does, so that no image costs more than 36.04.
+    0 means certain and correct. The probability is clipped at the epsilon of float64, as in
+    scikit-learn, so that no loss exceeds 36.04.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ def per_sample_log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> np.nda
     Raises
     ------
     ValueError
-        When a label is unknown (-1) or is no column of ``probabilities``.
+        If a label is unknown (-1) or not a column of ``probabilities``.
     """
     return cost_of(true_class_probability(y_true, probabilities))
 
 
 def cost_of(p: np.ndarray) -> np.ndarray:
-    """Return what an image costs whose true class got probability ``p``, in the same shape."""
+    """Return the log loss for a probability ``p`` of the true class, in the same shape."""
     return np.asarray(-np.log(np.clip(p, EPSILON, 1 - EPSILON)))
 
 
@@ -59,7 +59,7 @@ def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        When there are no images, or a label is unknown.
+        If there are no images, or a label is unknown.
 
     Examples
     --------
@@ -70,12 +70,12 @@ def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the share of images whose likeliest class is the true one; higher is better.
+    """Return the share of images whose most likely class is the true one; higher is better.
 
     Raises
     ------
     ValueError
-        When there are no images, or a label is unknown.
+        If there are no images, or a label is unknown.
     """
     labels = checked_labels(y_true, probabilities.shape[1])
     return _mean(likeliest(probabilities) == labels, "accuracy")
@@ -91,7 +91,7 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> 
     Raises
     ------
     ValueError
-        When a class lies outside ``n_classes``.
+        If a class lies outside ``n_classes``.
     """
     cells = checked_labels(y_true, n_classes) * n_classes + checked_labels(y_pred, n_classes)
     counts = np.bincount(cells, minlength=n_classes**2)
@@ -104,7 +104,7 @@ def precision_recall(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     two float64 arrays of shape (n_classes,)
-        nan where undefined: a class never predicted has no precision, one never seen no recall.
+        nan where undefined: precision of a class never predicted, recall of a class without images.
     """
     right = np.diag(matrix).astype(np.float64)
     undefined = np.full(len(right), np.nan)
@@ -119,16 +119,16 @@ def mean_interval(
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean of per-image values.
 
-    0/1 values (hits) need no draws: the mean of a resample is binomial, so its exact quantiles
-    are returned. Other values are resampled up to 20,000 images. Beyond that the normal
-    approximation takes over: by the central limit theorem it differs from the bootstrap by less
-    than the noise of 2,000 draws, which would cost n_resamples * n random numbers; its ends are
-    held within the smallest and largest value, where every resampled mean lies.
+    For 0/1 values (hits) nothing is drawn: the mean of a resample is binomial, so the exact
+    quantiles are returned. Other values are resampled for up to 20,000 images. For more images the
+    normal approximation is used: by the central limit theorem it differs from the bootstrap by less
+    than the noise of 2,000 draws, which would need n_resamples * n random numbers. Its ends are
+    limited to the smallest and largest value, since every resampled mean lies between them.
 
     Raises
     ------
     ValueError
-        When there are no values, one is not finite, or ``confidence`` is not between 0 and 1.
+        If there are no values, one is not finite, or ``confidence`` is not between 0 and 1.
     """
     v = np.asarray(values, dtype=np.float64)
     n = len(v)
@@ -153,17 +153,17 @@ def mean_interval(
 
 
 def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of the total log loss carried by the worst k images.
+    """Return the share of the total log loss that comes from the k highest-loss images.
 
     Returns
     -------
-    counts : int64 array of shape (m,), k from 1 to n; at most about 500 of them, dense at first
+    counts : int64 array of shape (m,), k from 1 to n; at most about 500 values, dense at the start
     share : float64 array of shape (m,), each exact, rising to 1
 
     Raises
     ------
     ValueError
-        When a loss is negative or not finite.
+        If a loss is negative or not finite.
     """
     worst_first = np.sort(np.asarray(losses, dtype=np.float64))[::-1]
     n = len(worst_first)
@@ -181,9 +181,9 @@ def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def most_confused(matrix: np.ndarray, k: int = 10) -> list[tuple[int, int, int]]:
-    """Return the ``k`` fullest cells off the diagonal as (true, predicted, count).
+    """Return the ``k`` largest off-diagonal cells as (true, predicted, count).
 
-    Fullest first, ties by (true, predicted); empty cells are left out.
+    Largest first, ties by (true, predicted); empty cells are left out.
     """
     wrong = np.array(matrix)
     np.fill_diagonal(wrong, 0)
@@ -194,15 +194,15 @@ def most_confused(matrix: np.ndarray, k: int = 10) -> list[tuple[int, int, int]]
 
 
 def checked_class(index: int, n_classes: int) -> int:
-    """Return ``index``.
+    """Return ``index`` if it is a class.
 
     Raises
     ------
     ValueError
-        When it is no class.
+        If it is not a class.
     """
     if not 0 <= index < n_classes:
-        raise ValueError(f"class {index} is none of the {n_classes} classes")
+        raise ValueError(f"class {index} is not one of the {n_classes} classes")
     return index
 
 
@@ -212,7 +212,7 @@ def checked_labels(labels: np.ndarray, n_classes: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        When one is no class, as an unknown label (-1) is none.
+        If a value is not a class, such as the unknown label (-1).
     """
     y = np.asarray(labels, dtype=np.int64)
     if len(y):
@@ -228,8 +228,8 @@ def _mean(values: np.ndarray, name: str) -> float:
 
 
 def _binomial_quantile(q: float, n: int, p: float) -> int:
-    """Return the least number of hits out of ``n`` that is reached with probability ``q``."""
-    # Importing scipy.special for this would take a fifth of a second of every start.
+    """Return the ``q`` quantile of the number of hits among ``n``."""
+    # Not scipy.special: its import would add a fifth of a second to every start.
     hits = np.arange(n)
     steps = np.log((n - hits) / (hits + 1)) + np.log(p / (1 - p))  # log of pmf(k + 1) / pmf(k)
     log_pmf = np.concatenate([[0.0], np.cumsum(steps)])

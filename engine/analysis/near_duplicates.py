@@ -1,4 +1,4 @@
-"""Which images are nearly the same, and folds that keep those together."""
+"""Finds nearly identical images, and assigns folds that keep such images together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SIMILARITY = 0.85  # see near_identical
+SIMILARITY = 0.85  # least cosine of nearly identical images, see near_identical
 _DIRECTIONS, _BLOCK, _PAIRS = 64, 512, 8192
 _SAMPLED, _ALIKE = 1000, 0.01
 _ROUNDING = 1e-4
@@ -15,17 +15,17 @@ _ROUNDING = 1e-4
 def near_identical(
     features: np.ndarray, sha256: Sequence[str], threshold: float = SIMILARITY
 ) -> np.ndarray:
-    """Group images that are byte-identical or nearly the same.
+    """Group images that are byte-identical or nearly identical.
 
-    Two images are nearly the same when the cosine of their features, less the mean of all, is
-    at least ``threshold``; groups are the connected components, so that a chain is one group.
-    Of 1.6 million pairs of different photographs of cats and dogs the most similar reached 0.79
-    on MobileNetV2's features (SqueezeNet's: two pairs above 0.85); the same photograph with its
-    border cropped, mirrored, brighter, turned by two degrees or saved at JPEG quality 40 stayed
-    above 0.85 in 19 of 20 cases or close to it. A pair joined in error only shares a fold.
+    Two images are nearly identical if the cosine of their centred features is at least
+    ``threshold``; groups are connected components, so a chain of such pairs is one group.
+    Among 1.6 million pairs of different photographs of cats and dogs the highest cosine was 0.79
+    with MobileNetV2's features (with SqueezeNet's, two pairs were above 0.85). A photograph and its
+    copy with a cropped border, mirrored, brighter, rotated by two degrees or saved at JPEG quality
+    40 reached 0.85 or nearly so in 19 of 20 cases. A pair grouped by mistake only shares a fold.
 
-    Features that find one pair in a hundred alike, as those of an untrained network, cannot tell
-    images apart; then only byte-identical ones are grouped.
+    If features rate one pair in a hundred as similar, as those of an untrained network do, they
+    cannot distinguish images; then only byte-identical images are grouped.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def near_identical(
     Raises
     ------
     ValueError
-        When the lengths differ or a feature is not finite.
+        If the lengths differ or a feature is not finite.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -58,7 +58,7 @@ def near_identical(
     length = np.linalg.norm(x, axis=1)
     scale = float(length.max())
     x /= np.maximum(length, np.float32(1e-12))[:, None]
-    x[length <= 1e-6 * scale] = 0  # says nothing, and is like no other
+    x[length <= 1e-6 * scale] = 0  # no information: not similar to any other row
     pairs = _similar(x, threshold) if _telling(x, threshold) else np.empty((0, 2), np.int64)
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(x), len(x)))
     _, group = connected_components(graph, directed=False)
@@ -66,12 +66,12 @@ def near_identical(
 
 
 def assign_folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
-    """Deal images into ``k`` folds: a group stays whole, each class is spread evenly.
+    """Assign images to ``k`` folds; groups stay together and each class is spread evenly.
 
-    Groups of several images come first, the largest before the others, each to the fold that
-    has fewest of its classes; single images then level the folds, in an order drawn by
-    ``seed``. It does what scikit-learn's ``StratifiedGroupKFold`` does, which takes 9 s for
-    25,000 images.
+    Groups of several images are assigned first, the largest first, each to the fold with the
+    fewest images of its classes; single images then balance the folds, in an order drawn from
+    ``seed``. scikit-learn's ``StratifiedGroupKFold`` does the same but takes 9 s for 25,000
+    images.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def assign_folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int = 0) 
     Raises
     ------
     ValueError
-        When there are fewer groups than folds.
+        If there are fewer groups than folds.
     """
     size = np.bincount(groups)
     if np.count_nonzero(size) < k:
@@ -114,7 +114,7 @@ def _level(
     counts: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """Give each single image to the fold with fewest of its class, then with fewest at all."""
+    """Assign each single image to the fold with the fewest of its class, then fewest in total."""
     by_class = counts.T.tolist()
     total = counts.sum(axis=1).tolist()
     for row in rng.permutation(singles).tolist():
@@ -126,9 +126,9 @@ def _level(
 
 
 def _telling(x: np.ndarray, threshold: float) -> bool:
-    """Tell whether unit features of shape (n, width) keep most images apart.
+    """Return whether unit features of shape (n, width) distinguish most images.
 
-    In a small set, half as many pairs as images may be alike.
+    In a small set, the number of similar pairs may reach half the number of images.
     """
     rows = np.random.default_rng(0).permutation(len(x))[:_SAMPLED]
     some = x[rows]
@@ -138,10 +138,10 @@ def _telling(x: np.ndarray, threshold: float) -> bool:
 
 
 def _similar(x: np.ndarray, threshold: float) -> np.ndarray:
-    """Return every pair of unit rows with a cosine of at least ``threshold``, int64 (m, 2).
+    """Return all pairs of unit rows with a cosine of at least ``threshold``, int64 (m, 2).
 
-    Rows projected on orthonormal directions are never farther apart than they are, so that
-    what is too far apart in a few directions need not be looked at in all.
+    Projection on orthonormal directions never increases distances, so pairs that are too far apart
+    in a few directions need no comparison in all directions.
     """
     low = _projected(x)
     half = np.square(low).sum(axis=1, keepdims=True) / 2
@@ -168,7 +168,7 @@ def _exact(x: np.ndarray, i: np.ndarray, j: np.ndarray, threshold: float) -> np.
 
 
 def _projected(x: np.ndarray) -> np.ndarray:
-    """Return rows on about the directions of greatest variance, orthonormal: (n, directions)."""
+    """Return rows projected on orthonormal directions of large variance: (n, directions)."""
     width = min(_DIRECTIONS, *x.shape)
     some = x[np.random.default_rng(0).permutation(len(x))[: 2 * _SAMPLED]]
     directions = np.random.default_rng(0).standard_normal((x.shape[1], width), dtype=np.float32)

@@ -1,10 +1,10 @@
-"""The images most like an image: nearest rows in feature space, by cosine distance."""
+"""Finds the most similar images: nearest rows in feature space, by cosine distance."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_BLOCK_NUMBERS = 16_000_000  # compared at once: 64 MB in float32
+_BLOCK_NUMBERS = 16_000_000  # numbers in a block: 64 MB in float32
 
 
 def nearest(
@@ -16,17 +16,17 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest rows of ``features`` to each query, nearest first.
 
-    The cosine distance is 1 - cos: 0 for the same direction, 1 for none in common, 2 for the
-    opposite one. Equal distances come in the order of the rows; a row of zeros has distance 1
-    to everything.
+    The cosine distance is 1 - cos: 0 for the same direction, 1 for orthogonal and 2 for opposite
+    directions. Equal distances are ordered by row; a row of zeros has distance 1 to every
+    row.
 
     Parameters
     ----------
     queries : (m, width) and features : (n, width)
-        Floating-point numbers of any precision; compared in float32, a block at a time, so that
+        Floating-point numbers of any precision, compared in float32, block by block, so that
         memory does not grow with m times n.
     itself : int array of shape (m,)
-        The row of ``features`` that is the query's own image and must not count, -1 for none.
+        The row of ``features`` with the query's own image, which is excluded; -1 for none.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def nearest(
     Raises
     ------
     ValueError
-        When k is less than 1 or the widths differ.
+        If k is less than 1 or the widths differ.
     """
     if k < 1 or queries.shape[1] != features.shape[1]:
         raise ValueError(f"k is {k}; widths are {queries.shape[1]} and {features.shape[1]}")
@@ -61,7 +61,7 @@ def nearest(
 
 
 def _smallest(far: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k smallest of each row of (m, n), ties by position: positions and values."""
+    """Return positions and values of the k smallest entries of each row, ties by position."""
     edge = np.partition(far, k - 1, axis=1)[:, k - 1 : k]  # (m, 1), the k-th smallest
     rows = np.empty((len(far), k), dtype=np.int64)
     for i, (line, limit) in enumerate(zip(far, edge, strict=True)):

@@ -1,4 +1,4 @@
-"""Two sets of predictions on the same images: the mean difference and how sure it is."""
+"""Compares two sets of predictions for the same images by a paired bootstrap."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from engine.analysis.metrics import mean_interval
 def paired_difference(
     a_losses: np.ndarray, b_losses: np.ndarray, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Return the mean of ``a_losses - b_losses`` and its 95 % interval by paired bootstrap.
+    """Return the mean of ``a_losses - b_losses`` and its 95 % paired bootstrap interval.
 
-    Above 0: b costs less. Images are resampled, never the two columns apart, so what makes a
-    image dear to both drops out. Any per-image value will do: losses, or hits as 0 and 1.
-    Beyond 20,000 images the normal approximation takes over, see
+    A positive value means that b has the lower loss. Images are resampled with both values, so
+    variation common to both cancels. Any per-image value can be used: losses, or hits as 0 and 1.
+    Beyond 20,000 images the normal approximation is used, see
     :func:`~engine.analysis.metrics.mean_interval`.
 
     Parameters
     ----------
-    a_losses, b_losses : arrays of shape (n,), row i of both being the same image
+    a_losses, b_losses : arrays of shape (n,), with the same image at the same position
 
     Returns
     -------
@@ -28,7 +28,7 @@ def paired_difference(
     Raises
     ------
     ValueError
-        When the two differ in length, are empty, or hold a value that is not finite.
+        If the two differ in length, are empty, or hold a value that is not finite.
 
     Examples
     --------

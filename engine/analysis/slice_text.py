@@ -1,4 +1,4 @@
-"""What a slice is called, for people: `Brightness 10% to 32%, true cat`."""
+"""Names of slices for people, such as `Brightness 10% to 32%, true cat`."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _VALUES: dict[str, Callable[[float], str]] = {
 
 
 def described(found: Slice) -> str:
-    """Return the words for a slice, with its class."""
+    """Return the name of a slice, including its class."""
     return words(found.trait, found.low, found.high, found.name) + (
         f", true {found.true}" if found.true is not None else ""
     )
 
 
 def cut_words(cut: Cut, bin: int) -> str:
-    """Return the words for one bin of a cut."""
+    """Return the name of one bin of a cut."""
     if cut.names:
         return words(cut.trait, None, None, cut.names[bin])
     return words(cut.trait, float(cut.low[bin]), float(cut.high[bin]), "")
 
 
 def words(trait: str, low: float | None, high: float | None, name: str) -> str:
-    """Return what a bin is called: its name, or its property and both ends."""
+    """Return the name of a bin: its own name, or its property and both ends."""
     title = _TITLES.get(trait, trait)
     if low is None or high is None:
         return f"{title}: {name}"

@@ -1,4 +1,4 @@
-"""Where a run fails: log loss and errors by image property, corrected for many looks."""
+"""Finds weak slices: log loss and errors by image property, corrected for multiple testing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from engine.runs.predictions import Predictions
 
 BINS = 5
 ALPHA = 0.05
-_FEWEST, _FEWEST_NAMED = 20, 5  # images in a slice; fewer say nothing
+_FEWEST, _FEWEST_NAMED = 20, 5  # least number of images in a slice
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """The images cut into bins by one property.
+    """A division of the images into bins by one property.
 
     Attributes
     ----------
     trait : the property's name
     bin_of : int array of shape (n,), -1 where the property is unknown
-    low, high : ends of each bin, both among its images; empty for a property that has names
-    names : of each bin, for a property that has names
+    low, high : smallest and largest value in each bin; empty for a property with names
+    names : name of each bin, for a property with names
     """
 
     trait: str
@@ -45,21 +45,21 @@ class Cut:
 
 @dataclass(frozen=True)
 class Slice:
-    """Images that have something in common.
+    """A group of images with a common property.
 
     Attributes
     ----------
-    trait, bin : which bin of which property; see :class:`Cut`
-    true : only images of this class, None for all
-    low, high : ends of the bin, both among its images; None where it has a name
-    name : of the bin, '' where it has ends
-    n, errors : images, and wrong ones
+    trait, bin : the property and the bin, see :class:`Cut`
+    true : the class of the images, None for all classes
+    low, high : smallest and largest value in the bin; None if it has a name
+    name : of the bin, '' if it has ends
+    n, errors : number of images and of incorrect images
     error_rate, error_interval : with Wilson's 95 % interval
-    log_loss, log_loss_interval : with a normal 95 % interval, held within what occurs
+    log_loss, log_loss_interval : with a normal 95 % interval, limited to the range of the losses
     rest : log loss of the other images (of that class)
-    excess : by how much the log loss of all images would fall, were the slice like its rest
-    p : chance that as many images drawn blindly (of that class) cost as much
-    p_adjusted : least share of false alarms among all slices marked with it
+    excess : decrease of the log loss of all images if the slice had the log loss of the rest
+    p : probability that as many images drawn at random (of that class) have so high a log loss
+    p_adjusted : p adjusted by Benjamini and Hochberg for all slices
     """
 
     trait: str
@@ -81,7 +81,7 @@ class Slice:
 
     @property
     def stands_out(self) -> bool:
-        """Tell whether it is worse than its rest beyond what many looks find by chance."""
+        """Return whether the slice is significantly worse than the rest after the adjustment."""
         return self.p_adjusted <= ALPHA
 
     def summary(self) -> dict[str, Any]:
@@ -97,14 +97,14 @@ class Slice:
 
 
 def cuts(properties: pd.DataFrame) -> list[Cut]:
-    """Cut images by each property: numbers into fifths, names by name.
+    """Divide images by each property: numbers into fifths, names by name.
 
-    Equal values stay together, so that there may be fewer than five bins; a property that does
-    not vary makes no cut.
+    Equal values stay together, so there may be fewer than five bins; a constant property is left
+    out.
 
     Parameters
     ----------
-    properties : one row an image; numbers (nan: unknown) or names (None: unknown)
+    properties : one row per image; numbers (nan: unknown) or names (None: unknown)
     """
     made = []
     for name in properties.columns:
@@ -119,17 +119,17 @@ def cuts(properties: pd.DataFrame) -> list[Cut]:
 
 
 def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
-    """Return every slice of at least 20 images (5 for names, as of causes), the worst first.
+    """Return all slices of at least 20 images (5 for named bins), the weakest first.
 
-    A slice is a bin of a property, or one within a true class; the latter is compared with the
-    rest of its class, so that a class that is hard as a whole makes none of its slices stand out.
-    First come the slices that stand out, then the others; among them those first whose excess is
-    largest. Adjusted p-values are Benjamini and Hochberg's (1995).
+    A slice is a bin of a property, or the part of a bin with one true class. The latter is compared
+    with the rest of its class, so that a difficult class alone makes no slice significant.
+    Significant slices come first; both parts are sorted by excess, largest first. P-values are
+    adjusted by the method of Benjamini and Hochberg (1995).
 
     Raises
     ------
     UserError
-        When there are no images, or not all of them have a label.
+        If there are no images, or some have no label.
     """
     if not predictions.labelled:
         raise UserError(
@@ -148,7 +148,7 @@ def slices_of(
     class_names: Sequence[str],
     cut_by: list[Cut],
 ) -> list[Slice]:
-    """Return the same of labels, losses and errors, arrays of shape (n,)."""
+    """Return the slices for given labels, losses and errors, arrays of shape (n,)."""
     found = [made for cut in cut_by for made in _of_cut(y_true, losses, wrong, class_names, cut)]
     if not found:
         return []
@@ -166,7 +166,7 @@ def _by_number(name: str, values: np.ndarray) -> Cut:
     known = np.isfinite(values)
     if not known.any():
         return Cut(name, np.full(len(values), -1), np.empty(0), np.empty(0))
-    place = pd.Series(values[known]).rank().to_numpy() - 0.5  # equal values share the mean place
+    place = pd.Series(values[known]).rank().to_numpy() - 0.5  # equal values share their mean rank
     bin_of = np.full(len(values), -1)
     bin_of[known] = (BINS * place / len(place)).astype(np.int64)
     filled, bin_of[known] = np.unique(bin_of[known], return_inverse=True)
@@ -183,7 +183,7 @@ def _by_name(name: str, values: pd.Series) -> Cut:
 def _of_cut(
     y: np.ndarray, losses: np.ndarray, wrong: np.ndarray, names: Sequence[str], cut: Cut
 ) -> Iterator[Slice]:
-    """Yield the slices of a cut: of all images, then of each class."""
+    """Yield the slices of a cut, first for all images, then for each class."""
     known = cut.bin_of >= 0
     yield from _of_group(cut, None, np.flatnonzero(known), losses, wrong)
     for index, name in enumerate(names):

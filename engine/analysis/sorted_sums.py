@@ -1,4 +1,4 @@
-"""Sums over clipped probabilities from tables sorted once, so that new bounds cost little."""
+"""Sums over clipped probabilities from sorted tables, fast to repeat for new bounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class SortedLosses:
-    """The images of one true class, by P(positive), and the running sum of their losses."""
+    """The images of one true class, sorted by P(positive), and the running sum of their losses."""
 
     p: np.ndarray  # (m,)
     running: np.ndarray  # (m + 1,)
@@ -23,7 +23,7 @@ class SortedLosses:
     def total(
         self, lower: np.ndarray, upper: np.ndarray, at_lower: np.ndarray, at_upper: np.ndarray
     ) -> np.ndarray:
-        """Return the sum of the losses at bounds where a clipped image costs ``at_...``."""
+        """Return the sum of the losses if a clipped image has the loss ``at_...``."""
         below = self.p.searchsorted(lower, side="left")
         upto = self.p.searchsorted(upper, side="right")
         between = self.running[upto] - self.running[below]
@@ -32,7 +32,7 @@ class SortedLosses:
 
 @dataclass(frozen=True, eq=False)
 class SortedRows:
-    """Rows of probabilities, each sorted by itself, and the running sum of each."""
+    """Rows of probabilities, each sorted, and the running sum of each row."""
 
     ascending: np.ndarray  # (m, n_classes)
     running: np.ndarray  # (m, n_classes + 1)
@@ -47,10 +47,10 @@ class SortedRows:
         return cls(ascending, running)
 
     def clipped_sums(self, lower: float, upper: float) -> np.ndarray:
-        """Return the sum of each row once its probabilities are limited to the bounds, (m,)."""
+        """Return the sum of each row after clipping its probabilities to the bounds, (m,)."""
         m, k = self.ascending.shape
         below = _count_smaller(self.ascending, lower)
-        if upper >= 0.5:  # at most one of a row's probabilities lies above
+        if upper >= 0.5:  # at most one probability of a row lies above
             upto = k - (self.ascending[:, -1] > upper)
         else:
             upto = _count_smaller(self.ascending, float(np.nextafter(upper, 1)))
@@ -60,7 +60,7 @@ class SortedRows:
 
 
 def _count_smaller(ascending: np.ndarray, value: float) -> np.ndarray:
-    """Return how many of each sorted row (m, k) are smaller than ``value``: bisection, (m,)."""
+    """Return the number of values below ``value`` in each sorted row (m, k), by bisection, (m,)."""
     m, k = ascending.shape
     first = np.arange(m) * k
     count = np.zeros(m, dtype=np.int64)

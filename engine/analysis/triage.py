@@ -1,4 +1,4 @@
-"""Which labels to look at again: several signs of a wrong one, each made a rank, joined."""
+"""Ranks images whose label should be checked by combining several signs of label errors."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from engine.runs.triage import COLUMNS
 
 LABEL, ODD, DUPLICATE, LEAK = KINDS = ("label", "both-or-neither", "near-duplicate", "leak")
 K_NEIGHBOURS = 10
-_ALIKE = 0.1  # a distance at which a neighbour's vote is half that of an identical image
+_ALIKE = 0.1  # distance at which a neighbour has half the weight of an identical image
 _DIRECTIONS = 16
-_ODD_IS_RARE = 0.5  # in powers of ten: most images unlike the others are good all the same
-_NEIGHBOURS_WEIGH = 0.5  # they agree on many images; the head tells more finely
-_LABEL_FIRST = 1.0  # as much again where another class is suggested, which explains more
+_ODD_IS_RARE = 0.5  # in powers of ten: most atypical images have correct labels
+_NEIGHBOURS_WEIGH = 0.5  # neighbours give equal votes to many images; the head is finer
+_LABEL_FIRST = 1.0  # added weight if another class is suggested
 _KEPT_AT_LEAST, _KEPT_SHARE = 100, 0.02
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of n labelled images.
+    """The inputs of the ranking for n labelled images.
 
     Attributes
     ----------
     labels : int array of shape (n,)
     probabilities : float64 array of shape (n, n_classes), out of fold
-    neighbours : int array of shape (n, k), the rows nearest in feature space, without itself
+    neighbours : int array of shape (n, k), the nearest other rows in feature space
     distances : float array of shape (n, k), their cosine distances
     atypical : float array of shape (n,), see :func:`atypicality`
     class_names : index = class
@@ -45,12 +45,12 @@ class Evidence:
 
     @property
     def own(self) -> np.ndarray:
-        """Return the out-of-fold probability of the given label, (n,)."""
+        """Return the out-of-fold probability of each image's label, (n,)."""
         return np.asarray(self.probabilities[np.arange(len(self.labels)), self.labels])
 
     @property
     def votes(self) -> np.ndarray:
-        """Return the share of the neighbours' votes for each class, nearer ones counting more."""
+        """Return each class's share of the neighbours' votes, weighted by closeness."""
         weight = 1 / (self.distances + _ALIKE)
         cells = np.arange(len(self.labels))[:, None] * len(self.class_names)
         cells = cells + self.labels[self.neighbours]
@@ -60,7 +60,7 @@ class Evidence:
 
 
 def label_quality(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return cleanlab's score of each label, 0 to 1, float64 (n,); low is suspicious.
+    """Return cleanlab's score of each label, 0 to 1, float64 (n,); low values are suspicious.
 
     Northcutt, Jiang, Chuang: Confident Learning (JAIR 2021); the normalised margin.
     """
@@ -71,7 +71,7 @@ def label_quality(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def label_issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return which labels confident learning holds for wrong, bool (n,)."""
+    """Return which labels confident learning considers wrong, bool (n,)."""
     if len(np.unique(labels)) < 2:
         return np.zeros(len(labels), dtype=bool)
     from cleanlab.filter import find_label_issues
@@ -80,10 +80,10 @@ def label_issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def atypicality(features: np.ndarray, directions: int = _DIRECTIONS) -> np.ndarray:
-    """Return how much of each image lies outside what varies among all, 0 to 1, (n,).
+    """Return how much of each image's features lies outside the main directions, 0 to 1, (n,).
 
-    What the directions of greatest variance leave over of the centred features, all scaled to
-    length 1: an image of another kind than all others scores high.
+    This is the length of the centred unit features after removing the directions of greatest
+    variance: an image of a different kind than the others has a high value.
     """
     x = features - features.mean(axis=0)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
@@ -96,12 +96,12 @@ def atypicality(features: np.ndarray, directions: int = _DIRECTIONS) -> np.ndarr
 
 
 def joined(*signs: np.ndarray, weights: Sequence[float] = ()) -> np.ndarray:
-    """Return how unlikely it is by chance to stand so high in several rankings at once, (n,).
+    """Return how unlikely an image's positions in several rankings are by chance, (n,).
 
-    Each sign becomes the share of images that stand at least as high; Fisher's method joins
-    the shares, so that one strong sign lifts an image, and so do several weak ones. The result
-    is -log10 of the joint p-value that would hold for independent signs; high is suspicious.
-    With weights, a gamma distribution of the same mean and variance gives the p-value.
+    Each sign becomes the share of images with at least this value, and Fisher's method combines
+    the shares, so that one strong sign or several weak ones raise an image. The result is -log10
+    of the joint p-value for independent signs; high values are suspicious. With weights, a gamma
+    distribution with the same mean and variance gives the p-value.
     """
     w = np.array(weights or [1.0] * len(signs))
     n = len(signs[0])
@@ -113,7 +113,7 @@ def joined(*signs: np.ndarray, weights: Sequence[float] = ()) -> np.ndarray:
 
 
 def label_score(evidence: Evidence) -> np.ndarray:
-    """Return how suspicious each label is, by confident learning and by the neighbours, (n,)."""
+    """Return how suspicious each label is by confident learning and by its neighbours, (n,)."""
     rows = np.arange(len(evidence.labels))
     against = 1 - evidence.votes[rows, evidence.labels]
     quality = label_quality(evidence.labels, evidence.probabilities)
@@ -121,17 +121,17 @@ def label_score(evidence: Evidence) -> np.ndarray:
 
 
 def odd_score(evidence: Evidence) -> np.ndarray:
-    """Return how likely each image shows both classes or none, by three signs, (n,).
+    """Return how likely each image shows both classes or none, from three signs, (n,).
 
-    Its distance to its nearest neighbours (the out-of-distribution score of cleanlab falls as
-    this grows), its atypicality, and what its label costs.
+    The signs are the distance to its nearest neighbours (as in cleanlab's out-of-distribution
+    score), its atypicality, and its log loss.
     """
     signs = evidence.distances.mean(axis=1), evidence.atypical, -evidence.own
     return joined(*signs) - _ODD_IS_RARE
 
 
 def suspects(images: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
-    """Rank the labelled images that are suspected, with the reason in words.
+    """Rank the suspected images, with the reason in words.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def suspects(images: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
 
     Returns
     -------
-    table of ``COLUMNS``, most suspicious first; one row an image, 100 or 2 % of all
+    table of ``COLUMNS``, most suspicious first; one row per image, 100 or 2 % of all images
     """
     label, odd = label_score(evidence), odd_score(evidence)
     issue = label_issues(evidence.labels, evidence.probabilities)
@@ -171,18 +171,18 @@ def suspects(images: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
 def repeated(
     images: pd.DataFrame, groups: np.ndarray, features: np.ndarray, threshold: float
 ) -> pd.DataFrame:
-    """Report images that lie twice, in two splits (a leak) or under two labels.
+    """Report near-duplicates, leaks (one image in two splits) and contradicting labels.
 
     Parameters
     ----------
     images : id, path, split, label (null where unknown), sha256 of m images
-    groups : int array of shape (m,), which of them are nearly the same
+    groups : int array of shape (m,), the group of nearly identical images of each image
     features : float32 array of shape (m, width)
-    threshold : least cosine of two centred rows that counts as nearly the same
+    threshold : least cosine of two centred rows of nearly identical images
 
     Returns
     -------
-    table of ``COLUMNS``, one row a group, about its labelled image, held-out ones first
+    table of ``COLUMNS``, one row per group for its labelled image, validation images first
     """
     rows: list[dict[str, object]] = []
     many = np.flatnonzero(np.bincount(groups) > 1)
@@ -211,7 +211,7 @@ def repeated(
 
 
 def _runs(members: np.ndarray, groups: np.ndarray) -> Sequence[list[int]]:
-    """Return the members, sorted by group, a list for each group."""
+    """Return one list of members per group; ``members`` are sorted by group."""
     edges = np.flatnonzero(np.diff(groups[members])) + 1
     return [part.tolist() for part in np.split(members, edges) if len(part)]
 
@@ -226,7 +226,7 @@ def _twice(images: pd.DataFrame, about: int, mates: list[tuple[float, int]]) -> 
     other = images.iloc[first]
     leak = any(images["split"].iat[mate] != row["split"] for _, mate in mates)
     same = "the same file as" if row["sha256"] == other["sha256"] else "nearly the same as"
-    called = f", called {other['label']} there" if _differ(row["label"], other["label"]) else ""
+    called = f", labelled {other['label']} there" if _differ(row["label"], other["label"]) else ""
     more = f" and {len(mates) - 1} more" if len(mates) > 1 else ""
     return {
         **{key: row[key] for key in ("id", "path", "split", "label", "sha256")},
@@ -245,16 +245,16 @@ def _mislabelled(evidence: Evidence, row: int, suggested: str, issue: bool) -> s
     near = evidence.labels[evidence.neighbours[row]]
     count = int((near == evidence.class_names.index(suggested)).sum())
     given = evidence.class_names[evidence.labels[row]]
-    learnt = "; confident learning says so too" if issue else ""
+    learnt = "; confident learning agrees" if issue else ""
     return (
-        f"{count} of its {len(near)} nearest images are {suggested}; a model that has not seen "
-        f"it gives {given} {evidence.own[row]:.3f}{learnt}."
+        f"{count} of its {len(near)} nearest images are {suggested}; out-of-fold P({given}) = "
+        f"{evidence.own[row]:.3f}{learnt}."
     )
 
 
 def _strange(evidence: Evidence, row: int, far: float) -> str:
     given = evidence.class_names[evidence.labels[row]]
     return (
-        f"Less like its nearest images than {min(far, 99.9):.1f} % are like theirs; a model "
-        f"that has not seen it gives {given} {evidence.own[row]:.3f}: both classes, or neither?"
+        f"Less similar to its nearest images than {min(far, 99.9):.1f} % of the images to theirs; "
+        f"out-of-fold P({given}) = {evidence.own[row]:.3f}: both classes, or neither?"
     )

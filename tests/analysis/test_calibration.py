@@ -49,7 +49,7 @@ def test_reliability_agrees_with_scikit_learn_and_carries_the_calibration_error(
 
 def test_unknown_labels_and_no_images_have_no_calibration() -> None:
     for metric in (expected_calibration_error, reliability_curve):
-        with pytest.raises(ValueError, match="class -1 is none of the 2"):
+        with pytest.raises(ValueError, match="class -1 is not one of the 2"):
             metric(np.array([0, -1]), np.full((2, 2), 0.5))
     nothing = np.empty(0, dtype=int), np.empty((0, 2))
     with pytest.raises(ValueError, match="at least one image"):

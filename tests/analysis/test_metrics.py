@@ -88,9 +88,9 @@ def test_a_label_that_is_no_class_is_named_and_never_read_as_the_last_column() -
     for label in (-1, 2):
         y_true = np.array([0, label])
         for metric in (log_loss, accuracy):
-            with pytest.raises(ValueError, match=f"class {label} is none of the 2"):
+            with pytest.raises(ValueError, match=f"class {label} is not one of the 2"):
                 metric(y_true, probabilities)
-        with pytest.raises(ValueError, match=f"class {label} is none of the 2"):
+        with pytest.raises(ValueError, match=f"class {label} is not one of the 2"):
             confusion_matrix(y_true, np.array([0, 0]), 2)
 
 

@@ -178,7 +178,7 @@ def test_images_that_lie_twice():
     assert sorted(found.index) == ["b", "d"]  # f and g: one split, one label
     assert found.loc["b", "kind"] == LEAK and found.loc["d", "kind"] == DUPLICATE
     assert found.loc["b", "reason"] == "In valid, the same file as a.jpg in train and 1 more."
-    assert "nearly the same as e.jpg in train, called dog there" in found.loc["d", "reason"]
+    assert "nearly the same as e.jpg in train, labelled dog there" in found.loc["d", "reason"]
     assert repeated(images, np.arange(8), features, 0.85).empty
     assert repeated(images.assign(label=None), groups, features, 0.85).empty
 

@@ -264,7 +264,7 @@ def test_bad_images_are_quarantined_with_their_reasons(tmp_path):
     for path, (_, reason) in bad.items():
         assert reason in found[path]
     assert "No such file" in found["train/dog.32.jpg"]
-    assert found["train/dog.33.jpg"] == "cannot be read (it is no file)"
+    assert found["train/dog.33.jpg"] == "cannot be read (it is not a regular file)"
     assert "UTF-8" in found[r"train/dog\udcff.34.jpg"]
     assert len(found) == len(bad) + 3
     assert list(dataset.quarantine.columns) == module.QUARANTINE_COLUMNS
