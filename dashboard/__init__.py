@@ -1,1 +1,1 @@
-"""The dashboard: pages on what a run left on disk. It imports no torch and keeps no truth."""
+"""The dashboard: pages that show the runs on disk. It imports no torch and stores no state."""

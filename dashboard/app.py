@@ -1,6 +1,6 @@
-"""The frame around every page: settings, navigation and the run picker.
+"""Entry point of the dashboard: routes and navigation.
 
-`streamlit run` finds ``app`` in here and serves it; each rerun executes this same file as a script.
+`streamlit run` finds and serves ``app`` in this file; each rerun executes the file as a script.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# `streamlit run dashboard/app.py` puts dashboard/ on the path; `engine` lies beside it.
+# `streamlit run dashboard/app.py` puts dashboard/ on the path; `engine` needs its parent folder.
 if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, root)
 
@@ -30,7 +30,7 @@ PAGES = {  # folder in views/: its icon
 }
 
 if __name__ == "__main__":
-    # The default page answers at / alone; a hidden one in its place keeps /overview a good link.
+    # The default page has only the address /; a hidden one keeps /overview a valid address.
     home = st.Page(shell.home, title="Home", default=True, visibility="hidden")
     pages = [
         st.Page(

@@ -1,4 +1,4 @@
-"""Who may come in and what they may read: hosts, origins, headers, data folders."""
+"""Access control: allowed hosts and origins, response headers and readable folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOTS = "SECONDLOOK_ROOTS"
 
 
 def guards() -> list[Middleware]:
-    """Return what stands before every request, HTTP and websocket alike."""
+    """Return the middleware that checks every request, HTTP and websocket."""
     hosts = config.get_option("server.allowedHosts") or ["*"]
     return [
         Middleware(SecureHeaders, headers=headers()),
@@ -35,7 +35,7 @@ def guards() -> list[Middleware]:
 
 
 class SameOrigin:
-    """Refuses a request that a page of another origin makes in the person's browser."""
+    """Rejects requests that a page of another origin sends from the user's browser."""
 
     def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
         self.app, self.allowed = app, set(allowed)
@@ -49,14 +49,16 @@ class SameOrigin:
                 if scope["type"] == "websocket":
                     await send({"type": "websocket.close", "code": 1008})
                     return
-                refusal = PlainTextResponse("Another origin is not served.", status_code=403)
+                refusal = PlainTextResponse(
+                    "Requests of other origins are refused.", status_code=403
+                )
                 await refusal(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
 class SecureHeaders:
-    """Adds the headers that keep a page to itself to every answer."""
+    """Adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         self.app, self.headers = app, headers
@@ -71,10 +73,10 @@ class SecureHeaders:
 
 
 def headers() -> dict[str, str]:
-    """Return the headers: nothing from elsewhere, in no frame, no referrer, no guessed types."""
+    """Return the headers: no foreign content, no frames, no referrer, no type guessing."""
     policy = {
         "default-src": "'self'",
-        # Components of our own are imported from blobs.
+        # The scripts of our components are loaded from blobs.
         "script-src": f"'self' blob: {_inline_scripts()}",
         "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data: blob:",
@@ -96,7 +98,7 @@ def headers() -> dict[str, str]:
 
 
 def _inline_scripts() -> str:
-    """Name the scripts within Streamlit's own page by their checksum; no other one runs."""
+    """Return the checksums of the scripts in Streamlit's page; no other inline script may run."""
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     digests = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts)
@@ -104,16 +106,16 @@ def _inline_scripts() -> str:
 
 
 def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
-    """Refuse a path, or paths found within it, that lie outside ``$SECONDLOOK_ROOTS``.
+    """Raise an error for a path, or a path within it, that lies outside ``$SECONDLOOK_ROOTS``.
 
-    The variable lists folders, separated like ``$PATH``; links and ``..`` are followed first, and
-    the workspace is always allowed. Where it is not set, everything that this user can read may
-    be named, which suits a server on 127.0.0.1.
+    The variable lists folders, separated like ``$PATH``; links and ``..`` are resolved first, and
+    the workspace is always allowed. If it is not set, every path that the user can read is
+    allowed, which suits a server on 127.0.0.1.
 
     Raises
     ------
     UserError
-        When the path, or the first of those within it, lies outside.
+        If the path or a path within it lies outside.
     """
     if not (listed := os.environ.get(ROOTS)):
         return
@@ -121,7 +123,7 @@ def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
     roots = [os.path.realpath(folder) for folder in (*folders, workspace())]
     where = f"lies outside the folders that may be read here (${ROOTS})"
     if not _inside(path, roots):
-        raise UserError(f"{path} {where}; name one of those.")
+        raise UserError(f"{path} {where}; choose one inside.")
     for found in within:
         if not _inside(found, roots):
             raise UserError(f"{path} was not read: {found} {where}.")
@@ -130,6 +132,6 @@ def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
 def _inside(path: Path, roots: list[str]) -> bool:
     try:
         real = os.path.realpath(path)
-    except (OSError, ValueError):  # a name may hold a null byte
+    except (OSError, ValueError):  # a name may contain a null byte
         return False
     return any(os.path.commonpath([real, root]) == root for root in roots)

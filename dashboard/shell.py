@@ -1,4 +1,4 @@
-"""What stands around every page: settings, styles, the run picker, errors in one sentence."""
+"""The frame around every page: settings, styles, the run picker and error messages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dashboard.shared.browser_sync import note_redraw, widget_key
 from dashboard.shared.escape import literal
 from engine.errors import UserError
 
-# Tabular figures everywhere; a calm width; no jump when the scroll bar comes.
-# A Material icon here would be fetched from another host.
+# Tabular figures everywhere; a limited width; no shift when the scroll bar appears.
+# A Material icon here would be loaded from another host.
 _PAGE, _ARRIVED = "shown_page", "just_arrived"
 _ICON = Path(__file__).with_name("icon.svg")
 _STYLE = """<style>
@@ -65,7 +65,7 @@ def show(pages: Sequence[Page]) -> None:
 
 @contextmanager
 def show_user_errors() -> Iterator[None]:
-    """Show a user error as its sentence; for the page, and for each fragment that runs alone."""
+    """Show a user error as its sentence; used for the page and for fragments that run alone."""
     try:
         yield
     except UserError as error:
@@ -73,12 +73,12 @@ def show_user_errors() -> Iterator[None]:
 
 
 def home() -> None:
-    """Go on to the Overview."""
+    """Open the Overview page."""
     st.switch_page("views/overview/page.py", query_params=st.query_params.to_dict())
 
 
 def pick_run() -> None:
-    """Show the run picker, when there is a finished run to pick."""
+    """Show the run picker if there is a finished run."""
     runs = [run for run in tables.summaries() if run.state == "done"]
     names = [run.name for run in runs]
     if select_run(names) is None:
@@ -98,7 +98,7 @@ def pick_run() -> None:
 
 
 def just_arrived() -> bool:
-    """Tell, once, whether the person has come from another page."""
+    """Return, once, whether the user has come from another page."""
     return bool(st.session_state.pop(_ARRIVED, False))
 
 
@@ -115,7 +115,7 @@ def _run_picked() -> None:
 
 @st.cache_resource
 def _settle() -> bool:
-    """Take what the first run created out of the garbage collector's rounds, once a process."""
+    """Exclude objects of the first run from garbage collection, once per process."""
     gc.collect()
     gc.freeze()
     return True

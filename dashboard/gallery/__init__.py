@@ -1,1 +1,1 @@
-"""Image tiles and the large viewer."""
+"""Image tiles and the viewer for a single image."""

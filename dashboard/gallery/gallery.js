@@ -1,7 +1,7 @@
 const SHAPES = {
   incorrect: "M1.5 1.5l7 7M8.5 1.5l-7 7", correct: "M1 5.5l3 3 5-7", unlabelled: "M1 5h8",
 };
-const WORDS = { incorrect: "wrong", correct: "right", unlabelled: "no label" };
+const WORDS = { incorrect: "incorrect", correct: "correct", unlabelled: "no label" };
 
 function mark(outcome) {
   const box = element("span", "mark");
@@ -27,7 +27,7 @@ function tileOf(tile, decoded) {
   button.title = tile.id;
   const labels = tile.outcome === "unlabelled" ? `predicted ${tile.predicted}`
     : `true ${tile.true}, predicted ${tile.predicted}, loss ${tile.loss}`;
-  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.outcome]}, ${labels}, ${tile.pName} ${tile.p}${tile.verdict ? `, said to be: ${tile.verdict}` : ""}`);
+  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.outcome]}, ${labels}, ${tile.pName} ${tile.p}${tile.verdict ? `, verdict: ${tile.verdict}` : ""}`);
   const frame = element("div", "frame");
   if (tile.src) {
     const image = decoded ?? element("img");
@@ -94,7 +94,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   function turn(step) {
     if (data.turns[step < 0 ? 0 : 1]) {
-      // The next page is here already as a rule: it is shown at once, and the server is told.
+      // The next page is usually prefetched: show it at once, and notify the server.
       const known = step > 0 && grid.shown.page === data.page
         && window.secondLookPrefetched?.get(data.following);
       if (known) {
@@ -134,7 +134,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     event.preventDefault();
   };
 
-  // The viewer tells which image was looked at last; focus goes back to it.
+  // The viewer reports the image shown last; return the focus to it.
   const closed = (event) => {
     if (!focusOn(event.detail)) grid.wanted = event.detail;
     else grid.wanted = undefined;

@@ -1,4 +1,4 @@
-"""A grid of images that works from the keyboard."""
+"""A grid of images with keyboard control."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def gallery(
     following: str = "",
     strip: bool = False,
 ) -> None:
-    """Show images with what there is to say about each.
+    """Show a grid of images with their labels, predictions and figures.
 
     Parameters
     ----------
-    tiles : id, src, true, predicted, outcome (correct, incorrect, unlabelled), p and loss, all
-        text; verdict, what a person said of the label, '' for nothing
-    key : name of the widget; ``opened`` reads the id there under ``open``
-    turned : reads -1 or 1 there under ``turn``, from the buttons below or Page up and down
-    turns : words on the buttons to the page before and after, '' where there is none
-    page, following : what this page and the next one are called; for the prefetch
-    strip : one row only
+    tiles : id, src, true, predicted, outcome (correct, incorrect, unlabelled), p and loss, all as
+        text; verdict, the verdict on the label as text, or ''
+    key : name of the widget; the callback ``opened`` reads the id there under ``open``
+    turned : callback of the page buttons and Page up and down; reads -1 or 1 there under ``turn``
+    turns : labels of the buttons for the previous and next page, '' without such a page
+    page, following : names of this page and the next one, used by the prefetch
+    strip : whether to show only one row
     """
     _gallery(
         key=key,

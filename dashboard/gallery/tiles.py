@@ -1,4 +1,4 @@
-"""Rows of a table to what the components show: words and figures, all of it plain text."""
+"""Converts rows of a table into plain text for the gallery and the viewer."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
 
 
 def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
-    """Return what the large view shows of the image at place ``at`` of ``order``."""
+    """Return the viewer's data for the image at position ``at`` of ``order``."""
     row = int(order[at])
     words, names = _words(table, row), table.predictions.class_names
     fact = tables.facts(table, order[at : at + 1]).to_pylist()[0]
     path = table.predictions.paths[row].as_py()
     titles = {
-        "incorrect": f"Wrong: {words['true']}, predicted {words['predicted']}",
-        "correct": f"Right: {words['true']}",
+        "incorrect": f"Incorrect: {words['true']}, predicted {words['predicted']}",
+        "correct": f"Correct: {words['true']}",
         "unlabelled": f"No label, predicted {words['predicted']}",
     }
     return {
@@ -60,7 +60,7 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
 
 
 def images_of(table: Table, chosen: np.ndarray) -> list[ImageFile]:
-    """Return where the images of the chosen rows lie; nowhere, unless the run has read them."""
+    """Return the files of the chosen rows, without a path if the run has not read the image."""
     root, sums = tables.data_root(table), tables.facts(table, chosen)["sha256"].to_pylist()
     paths = table.predictions.paths.take(chosen).to_pylist()
     files = zip(paths, sums, strict=True)
@@ -70,14 +70,14 @@ def images_of(table: Table, chosen: np.ndarray) -> list[ImageFile]:
 
 
 def probability(p: float) -> str:
-    """Three digits; what is not certain reads neither 0.000 nor 1.000."""
+    """Format a probability with three digits; only exact 0 and 1 read 0.000 and 1.000."""
     if 0 < p < 0.0005:
         return "<0.001"
     return ">0.999" if 0.9995 <= p < 1 else f"{p:.3f}"
 
 
 def _exact(p: float) -> str:
-    """Return four digits, and what is below a thousandth as 6.0·10⁻⁸."""
+    """Format a probability with four digits, or as 6.0·10⁻⁸ below a thousandth."""
     if not 0 < p < 0.001:
         return f"{p:.4f}"
     digits, exponent = f"{p:.1e}".split("e-")

@@ -12,9 +12,9 @@ function barOf({ name, p, width, role }) {
   return bar;
 }
 
-const PATIENCE = 1000; // milliseconds until an image that did not come is asked for again
+const PATIENCE = 1000; // milliseconds until a missing image is requested again
 
-// What a person says of the label: a button and a key each; the server keeps it at once.
+// Verdicts on the label, each with a button and a key; the server saves them at once.
 function review(dialog, data, send) {
   const box = dialog.querySelector(".review");
   const now = data.review;
@@ -42,8 +42,8 @@ function review(dialog, data, send) {
     return made;
   };
   const to = element("select", "to");
-  to.setAttribute("aria-label", "The right class");
-  to.append(new Option("Truly …", ""), ...now.others.map((name) => new Option(name, name)));
+  to.setAttribute("aria-label", "Correct class");
+  to.append(new Option("Correct label: …", ""), ...now.others.map((name) => new Option(name, name)));
   to.value = now.label;
   to.hidden = now.others.length < 2 || now.verdict !== WRONG;
   to.onchange = () => { if (to.value) say({ verdict: WRONG, label: to.value }); };
@@ -53,7 +53,7 @@ function review(dialog, data, send) {
     to.focus();
   };
   const judged = VERDICTS.map(([key, verdict, text]) => button(
-    key, verdict === WRONG && now.label ? `Truly ${now.label}` : text,
+    key, verdict === WRONG && now.label ? `Correct label: ${now.label}` : text,
     now.verdict === verdict, verdict === WRONG ? wrong : () => say({ verdict }),
   ));
   const undo = button("u", "Undo", undefined, () => say({ undo: true }));
@@ -61,10 +61,10 @@ function review(dialog, data, send) {
   const causes = CAUSES.map((cause, i) => button(
     String(i + 1), cause.replace("-", " "), now.cause === cause, () => say({ cause })));
   if (now.reason) box.append(element("p", "reason", now.reason));
-  box.append(element("h3", "", "The label"), group("Verdict", ...judged, undo), to,
-    element("h3", "", "What makes it hard"), group("Cause", ...causes),
+  box.append(element("h3", "", "Label"), group("Verdict", ...judged, undo), to,
+    element("h3", "", "Cause of difficulty"), group("Cause", ...causes),
     element("p", "line", now.line));
-  if (focused) { // else the keys would be lost with the button that was rebuilt
+  if (focused) { // otherwise the rebuilt button would lose the focus and the keys
     (box.querySelector(`[data-key="${focused}"]:enabled`) ?? dialog.querySelector(".close")).focus();
   }
 }
@@ -103,18 +103,18 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     const id = dialog.image?.[to];
     if (typeof id !== "string" || id === dialog.image.id) return;
     const now = performance.now();
-    if (id === dialog.wanted && now < dialog.until) return; // a key held down asks once
+    if (id === dialog.wanted && now < dialog.until) return; // a key held down sends one request
     [dialog.wanted, dialog.until] = [id, now + PATIENCE];
     setTriggerValue("open", id);
   }
-  function say(message) { // with all that the server may not have received yet
+  function say(message) { // includes all messages that the server may not have received
     const { lastMessage } = dialog.image, sent = dialog.messages ?? [];
     const n = Math.max(Date.now(), lastMessage + 1, (sent.at(-1)?.n ?? 0) + 1);
     dialog.messages = [...sent.filter((one) => one.n > lastMessage), { ...message, n }];
     setStateValue("messages", dialog.messages);
   }
 
-  function shows(id) { // what stands beside this view, such as the explanation, follows it
+  function shows(id) { // notifies other components, such as the explanation
     window.secondLookViewer = { dialog, id };
     window.dispatchEvent(new Event("second-look-viewer"));
   }
@@ -127,7 +127,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     shows(undefined);
     return;
   }
-  // An image that was asked for just before the dialog was closed stays away.
+  // Ignore an image that was requested just before the dialog was closed.
   if (dialog.leaving !== undefined) return;
   dialog.image = data;
   dialog.wanted = undefined;

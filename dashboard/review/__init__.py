@@ -1,1 +1,1 @@
-"""Verdicts on labels: the panel and its data."""
+"""Reviewing labels: verdicts, suspects and the reviewer's name."""

@@ -1,4 +1,4 @@
-"""The cache of suspected labels: what `triage` found in a run."""
+"""Caches a run's suspected labels, the result of `triage`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ NEVER: Stamp = (0, 0)
 
 
 def triage_stamp(name: str) -> Stamp:
-    """Return what changes when suspects are looked for, ``NEVER`` before that."""
+    """Return a value that changes when the list of suspects changes, ``NEVER`` without a list."""
     return stamp_of(triage_path(open_run(name)))
 
 
 def reasons(name: str) -> dict[str, list[str]]:
-    """Return why images of a run are suspected, by id."""
+    """Return the reasons why images of a run are suspected, by id."""
     return _reasons(name, triage_stamp(name))
 
 

@@ -1,4 +1,4 @@
-"""Verdicts on labels: kept at once, cached, and told for the rows of a table."""
+"""Saves and caches verdicts, and returns them for the rows of a table."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from engine.runs.verdicts import (
 
 
 def standing() -> dict[str, Verdict]:
-    """Return the standing verdicts by sha256."""
+    """Return the current verdicts by sha256."""
     return _standing(stamp())
 
 
 def stamp() -> Stamp:
-    """Return what changes with every verdict."""
+    """Return a value that changes with every verdict."""
     return stamp_of(verdicts_path())
 
 
 def verdict_texts(table: Table, chosen: np.ndarray) -> list[str]:
-    """Return the verdicts on the labels of the chosen rows in words, '' where there is none."""
+    """Return the verdicts on the chosen rows as text, '' for a row without a verdict."""
     verdicts = standing()
     if not verdicts:
         return [""] * len(chosen)
@@ -46,7 +46,7 @@ def verdict_texts(table: Table, chosen: np.ndarray) -> list[str]:
 
 
 def review_of(table: Table, row: int) -> dict[str, Any] | None:
-    """Return what the viewer needs for a verdict, None for an image that has no label."""
+    """Return the viewer's data for a verdict, or None for an image without a label."""
     sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
     label = int(table.predictions.y_true[row])
     if not sha256 or label == UNKNOWN:
@@ -63,7 +63,7 @@ def review_of(table: Table, row: int) -> dict[str, Any] | None:
 
 
 def keep_verdicts(table: Table, widget: str) -> None:
-    """Keep, or take back, the verdicts that the viewer sent (its callback)."""
+    """Save or undo the verdicts that the viewer sent (callback)."""
     for message in browser_sync.new_messages(widget):
         row = tables.row_of(table, str(message.get("id", "")))
         if row is not None:
@@ -76,7 +76,7 @@ def _keep(table: Table, row: int, message: dict[str, Any]) -> None:
     fact = tables.facts(table, np.array([row])).to_pylist()[0]
     label = int(table.predictions.y_true[row])
     if not fact["sha256"] or label < 0:
-        raise UserError("this image has no label to judge.")
+        raise UserError("this image has no label to review.")
     image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=reviewer())
     if message.get("undo"):
         take_back(image.sha256, image.reviewer)
@@ -84,7 +84,7 @@ def _keep(table: Table, row: int, message: dict[str, Any]) -> None:
     others = _other_classes(table, label)
     verdict, right, cause = (str(message.get(key, "")) for key in ("verdict", "label", "cause"))
     if right and right not in others:
-        raise UserError(f"{right!r} is no other class of this run.")
+        raise UserError(f"{right!r} is not another class of this run.")
     say(amended(standing().get(image.sha256), image, others, verdict, right, cause))
 
 
@@ -93,7 +93,7 @@ def _other_classes(table: Table, label: int) -> list[str]:
 
 
 def _text(verdict: Verdict) -> str:
-    return f"truly {verdict.label}" if verdict.verdict == WRONG else verdict.verdict
+    return f"correct label: {verdict.label}" if verdict.verdict == WRONG else verdict.verdict
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -1,1 +1,1 @@
-"""Which run, split and images are shown: the address, filters, rows, slices and areas."""
+"""The selected run, split and images: address, filters, rows, slices and map areas."""

@@ -1,6 +1,6 @@
-"""The filters of images, one table: a new filter is a row here and a widget on the Errors page.
+"""The table of image filters: a new filter is one row here and one widget on the Errors page.
 
-A filter's value is the text in the address; "" leaves every image, so resetting removes it.
+A filter's value is its text in the address; "" keeps every image, so it also resets the filter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
 
 @dataclass(frozen=True)
 class Widget:
-    """How a filter's widget is set and read: value to what the widget holds, and back."""
+    """Conversion between a filter's value and its widget's value."""
 
     shows: Callable[[str], Any]
     says: Callable[[Any], str]
@@ -33,16 +33,16 @@ class Widget:
 
 @dataclass(frozen=True)
 class Filter:
-    """One way to narrow the images.
+    """One filter of the images.
 
     Attributes
     ----------
     parameter : its name in the address
-    parse : text of the address and class names to the value, "" where the text is not valid
-    keep : table and value to the rows it keeps, bool array of shape (n,)
-    sentence : table and value to the words that tell it, plain text
-    widget : None where something else than a widget on the Errors page sets it
-    stamp : what its rows depend on besides the table and the value
+    parse : function from the address's text and the class names to the value, "" if invalid
+    keep : function from table and value to the rows it keeps, bool array of shape (n,)
+    sentence : function from table and value to the description, as plain text
+    widget : None if the filter has no widget on the Errors page
+    stamp : further values on which its rows depend
     """
 
     parameter: str
@@ -54,7 +54,7 @@ class Filter:
 
     @property
     def key(self) -> str:
-        """Return the name of its widget."""
+        """Return the key of the filter's widget."""
         return f"filter_{self.parameter}"
 
 

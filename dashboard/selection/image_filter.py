@@ -1,6 +1,6 @@
-"""Which images are shown: the category, the filters, the page and the large image.
+"""The images to show: category, filters, page and the enlarged image.
 
-All of it stands in the address of the Errors page; other pages make such a link.
+The address of the Errors page contains all of these; other pages create links to it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _LAST = "last_filter"
 
 @dataclass(frozen=True)
 class ImageFilter:
-    """What the Errors page shows.
+    """The content of the Errors page.
 
     Attributes
     ----------
-    show : one of the five categories, ``ALL``: every image, highest loss first, or one of
-        ``REVIEWS``: suspected labels, or images with a verdict
-    where : values of the filters by parameter, see `filters.FILTERS`; "" is left out
+    show : one of the five categories, ``ALL`` for every image by descending loss, or one of
+        ``REVIEWS`` for suspected labels or reviewed images
+    where : values of the filters by parameter, see `filters.FILTERS`; "" is omitted
     seed : of the shuffle
     page : from 1
-    image : id of the one shown large, None for none
+    image : id of the enlarged image, or None
     """
 
     show: str = ALL
@@ -42,31 +42,31 @@ class ImageFilter:
     image: str | None = None
 
     def __post_init__(self) -> None:
-        """Leave out what does not narrow."""
+        """Omit filters that keep every image."""
         narrowing = {name: value for name, value in self.where.items() if value}
         object.__setattr__(self, "where", narrowing)
 
     def fits(self, class_names: Sequence[str]) -> bool:
-        """Tell whether all values are valid for these classes."""
+        """Return whether all values are valid for these classes."""
         return all(
             BY_PARAMETER[name].parse(value, class_names) == value
             for name, value in self.where.items()
         )
 
     def parameters(self) -> dict[str, str]:
-        """Return the address; what is usual is left out."""
+        """Return the parameters of the address; defaults are omitted."""
         pairs = {
             "show": "" if self.show == ALL else self.show,
             **self.where,
             "seed": str(self.seed) if self.seed else "",
             "page": str(self.page) if self.page > 1 else "",
-            "picture": self.image or "",  # as links that people have say it
+            "picture": self.image or "",  # the name in existing links
         }
         return {name: value for name, value in pairs.items() if value}
 
 
 def read_filter(class_names: Sequence[str]) -> ImageFilter:
-    """Return what the address says; what is not valid is left out."""
+    """Return the filter from the address; invalid values are ignored."""
     asked = st.query_params
     show = asked.get("show")
     return ImageFilter(
@@ -82,30 +82,30 @@ def read_filter(class_names: Sequence[str]) -> ImageFilter:
 
 
 def write_filter(new: ImageFilter) -> None:
-    """Show other images from now on."""
+    """Write a new filter to the address."""
     note_change()
     keep_filter(new)
     st.query_params.from_dict({**standing_parameters(), **new.parameters()})
 
 
 def keep_filter(current: ImageFilter) -> None:
-    """Remember the filter in this session."""
+    """Store the filter in this session."""
     st.session_state[_LAST] = current
 
 
 def last_filter() -> ImageFilter | None:
-    """Return the filter that this session had last, None for none."""
+    """Return the last filter of this session, or None."""
     last: ImageFilter | None = st.session_state.get(_LAST)
     return last
 
 
 def forget_filter() -> None:
-    """Begin unfiltered, as another run does."""
+    """Remove the stored filter, because another run was selected."""
     st.session_state.pop(_LAST, None)
 
 
 def open_errors(new: ImageFilter) -> NoReturn:
-    """Go to the Errors page with a filter."""
+    """Open the Errors page with a filter."""
     keep_filter(new)
     parameters = {**standing_parameters(), **new.parameters()}
     st.switch_page("views/errors/page.py", query_params=parameters)

@@ -1,4 +1,4 @@
-"""An area drawn on a map, short enough for the address bar."""
+"""An area drawn on a map, in a short form for the address."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 
 from engine.runs.maps import METHODS
 
-GRID = 4095  # side of the square of a map, in steps; a corner takes twice three hex digits
-EDGE = 8  # steps between that square's outline and the outermost image
+GRID = 4095  # side of the map's square in steps; a corner has two times three hex digits
+EDGE = 8  # distance in steps between the square's border and the outermost image
 MOST_CORNERS = 40
 _TEXT = re.compile(rf"({'|'.join(METHODS)})\.((?:[0-9a-f]{{6}}){{3,{MOST_CORNERS}}})")
 
 
 @dataclass(frozen=True)
 class Lasso:
-    """A polygon on the map of a method; corners are (x, y) from 0 to ``GRID``."""
+    """A polygon on the map of a method; corners are (x, y), from 0 to ``GRID``."""
 
     method: str
     corners: tuple[tuple[int, int], ...]
 
     @property
     def text(self) -> str:
-        """Return it as the address has it."""
+        """Return the area as text for the address."""
         return f"{self.method}." + "".join(f"{x:03x}{y:03x}" for x, y in self.corners)
 
 
 def read_lasso(text: str) -> Lasso | None:
-    """Read what :attr:`Lasso.text` wrote, None where it is something else."""
+    """Return the area from the text of :attr:`Lasso.text`, or None if it is invalid."""
     found = _TEXT.fullmatch(text)
     if not found:
         return None
@@ -37,7 +37,7 @@ def read_lasso(text: str) -> Lasso | None:
 
 
 def lasso_of(method: str, corners: object) -> Lasso | None:
-    """Return the polygon that a browser sent, None where it sent something else."""
+    """Return the area from the polygon that the browser sent, or None if it is invalid."""
     if not isinstance(corners, Sequence) or not 3 <= len(corners) <= MOST_CORNERS:
         return None
     points = []

@@ -1,4 +1,4 @@
-"""Where the images of a run lie on its maps, and which lie within an area."""
+"""The coordinates of a run's images on its maps, and the images within an area."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Key = tuple[str, str, int]  # run, method, time of the file
 
 @dataclass(frozen=True, eq=False)
 class MapCoordinates:
-    """A map, in the order of its file; arrays are read-only.
+    """The coordinates of a map in the order of its file; arrays are read-only.
 
     Attributes
     ----------
-    key : what the caches go by
+    key : key of the caches
     ids : pyarrow string array of shape (n,)
     split : int8 array of shape (n,), index in ``SPLITS``
-    xy : float64 array of shape (n, 2), from ``EDGE`` to ``GRID - EDGE``, so that an area can lie
-        around all of them; y upwards, both axes on one scale
+    xy : float64 array of shape (n, 2), from ``EDGE`` to ``GRID - EDGE``, so that an area can
+        surround all images; y upwards, both axes on one scale
     """
 
     key: Key
@@ -44,21 +44,21 @@ def map_coordinates(name: str, method: str) -> MapCoordinates:
     Raises
     ------
     UserError
-        When there is none, or it is damaged.
+        If there is no map, or it is damaged.
     """
     run = open_run(name)
     path = map_path(run, method)
     try:
         return _map_coordinates((run.name, method, path.stat().st_mtime_ns))
     except OSError:
-        load_map(run, method)  # refuses in its own words
+        load_map(run, method)  # raises a specific error
         raise
 
 
 def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarray:
-    """Tell which images of a table of predictions lie within an area, bool of shape (n,).
+    """Return which images of a table of predictions lie within an area, bool of shape (n,).
 
-    ``split`` names the table: "folds" holds images of both train and valid.
+    ``split`` names the table: "folds" contains images of train and valid.
     """
     found = map_coordinates(name, area.method)
     hit = inside(found.xy, np.array(area.corners, dtype=np.float64))
@@ -67,7 +67,7 @@ def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarra
     elif split in OUT_OF_FOLD:
         hit &= found.split != SPLITS.index("test")
     else:
-        raise UserError(f"predictions of {split} are on no map.")
+        raise UserError(f"no map contains the images of {split}.")
     chosen = found.ids.filter(pa.array(hit))
     return np.asarray(pc.is_in(ids, value_set=chosen), dtype=bool)
 

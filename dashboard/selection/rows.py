@@ -1,4 +1,4 @@
-"""Which rows of a table a filter shows, and in which order; cached like the tables."""
+"""The rows of a table that a filter keeps, in the order to show them; cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.analysis.categories import category_rows
 
 
 def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
-    """Return the rows of a filter in the order in which to show them, int64, read-only."""
+    """Return the rows that a filter keeps, in the order to show them, int64, read-only."""
     where = tuple(image_filter.where.items())
     seed = image_filter.seed if image_filter.show.startswith("random") else 0
     stamps = tuple(BY_PARAMETER[name].stamp() for name, _ in where)

@@ -1,8 +1,8 @@
-"""The selected run: what the address says, and the run picker that is set to it.
+"""The selected run, which the address determines, and the run picker.
 
-The address is the truth: a widget's callback writes the address, and every run of a page reads it
-and sets its widgets to it. (Widgets bound to the address cannot share it with parameters that code
-writes: a write sends the server's copy, which lacks what bound widgets changed.)
+A widget's callback writes the address, and every run of a page reads the address and sets its
+widgets to it. (Streamlit's widgets bound to the address cannot be combined with parameters that
+code writes: such a write sends the server's copy, without recent changes of bound widgets.)
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _SELECTED = "selected_run"
 
 
 def run_name() -> str | None:
-    """Return the name of the selected run, or None when there is no finished run."""
+    """Return the name of the selected run, or None if there is no finished run."""
     selected: str | None = st.session_state.get(_SELECTED)
     return selected
 
 
 def select_run(names: Sequence[str]) -> str | None:
-    """Return the selected run, newest unless the address or this session says otherwise.
+    """Return the selected run, by default the newest one.
 
-    The address is completed, so that a copied link means the same run tomorrow.
+    The run is added to the address, so that a copied link always opens the same run.
     """
     if not names:
         st.session_state[_SELECTED] = None
@@ -42,7 +42,7 @@ def select_run(names: Sequence[str]) -> str | None:
 
 
 def run_picked() -> None:
-    """Take over what the run picker says (a callback)."""
+    """Select the run of the run picker (callback)."""
     selected = st.session_state[widget_key(RUN_WIDGET)]
     note_change()
     st.session_state[_SELECTED] = selected

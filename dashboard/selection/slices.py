@@ -1,4 +1,4 @@
-"""The caches of the slices: images measured, cut and judged, once for each state of the disk."""
+"""Caches the slices of a table, and measures its images when needed."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ from engine.errors import UserError
 from engine.runs.run import open_run
 from engine.runs.verdicts import verdicts_path
 
-_HERE_UP_TO = 100  # images that are measured while the page waits; more are a child's work
+_HERE_UP_TO = 100  # images that the page measures itself; more are measured in a child process
 
-Stamps = tuple[Stamp, Stamp]  # of the measures and of the verdicts
+Stamps = tuple[Stamp, Stamp]  # of the measurements and of the verdicts
 
 
 @dataclass(frozen=True)
 class Measuring:
-    """Images are being measured: how many are, of how many."""
+    """Progress of measuring the images: the number done and the total."""
 
     done: int
     total: int
 
 
 def slice_address(found: Slice) -> str:
-    """Return the name of a slice's bin for the address."""
+    """Return the address text of a slice's bin."""
     return f"{found.trait}:{found.name or found.bin}"
 
 
 def find_slices(table: Table) -> list[Slice] | Measuring:
-    """Return the slices of a table, the worst first, or how far the measuring is."""
+    """Return the slices of a table, weakest first, or the progress of the measurement."""
     waiting = _measured(table.key)
     return waiting or _found(table.key, stamp())
 
 
 def sample_text(table: Table) -> str:
-    """Say of how many images the slices are, '' for all."""
+    """Return the size of the sample behind the slices as text, '' if all images are used."""
     n = len(properties.looked_at(len(table)))
-    return f"{n:,} images drawn at random" if n < len(table) else ""
+    return f"{n:,} randomly chosen images" if n < len(table) else ""
 
 
 def slice_text(table: Table, text: str) -> str:
-    """Return what a slice is called for people, as text."""
+    """Return the name of a slice as text."""
     cut, chosen = _bin(table.key, text)
     sample = sample_text(table)
     return cut_words(cut, chosen) + (f", among {sample}" if sample else "")
 
 
 def within(table: Table, text: str) -> np.ndarray:
-    """Tell which images of a table lie in a slice, bool of shape (n,).
+    """Return which images of a table lie in a slice, bool of shape (n,).
 
     Raises
     ------
     UserError
-        When there is no such slice, or the images are not measured yet.
+        If there is no such slice, or the images are not measured yet.
     """
     cut, chosen = _bin(table.key, text)
     inside = np.zeros(len(table), dtype=bool)
@@ -71,15 +71,15 @@ def within(table: Table, text: str) -> np.ndarray:
 
 
 def stamp() -> Stamps:
-    """Return what changes when images are measured or a verdict is said."""
+    """Return a value that changes with new measurements and verdicts."""
     return stamp_of(properties.properties_path()), stamp_of(verdicts_path())
 
 
 def _bin(key: Key, text: str) -> tuple[Cut, int]:
     if waiting := _measured(key):
         raise UserError(
-            f"the images are being measured, {waiting.done:,} of {waiting.total:,}; look again "
-            "in a moment."
+            f"the images are being measured, {waiting.done:,} of {waiting.total:,}; try again in "
+            "a moment."
         )
     trait, _, name = text.partition(":")
     for cut in _cuts(key, stamp()):
@@ -88,11 +88,11 @@ def _bin(key: Key, text: str) -> tuple[Cut, int]:
                 return cut, cut.names.index(name)
             if name.isdigit() and int(name) < len(cut.low):
                 return cut, int(name)
-    raise UserError(f"there is no slice {text!r} of this run; clear the filter.")
+    raise UserError(f"this run has no slice {text!r}; clear the filter.")
 
 
 def _measured(key: Key) -> Measuring | None:
-    """See to it that the images are measured; None once they are, or cannot be."""
+    """Start measuring the images if needed; return None when it is finished or impossible."""
     missing = len(_missing(key, stamp()))
     if not missing:
         return None
@@ -117,7 +117,7 @@ def _missing(key: Key, now: Stamps) -> set[str]:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _here(key: Key) -> bool:
-    """Measure once; what cannot be measured now is not tried again at every look."""
+    """Measure once; images that cannot be measured are not tried again in every rerun."""
     facts = _facts(key)
     root = open_run(key[0]).data_root
     properties.measure_all(root, facts, properties.unmeasured(facts))

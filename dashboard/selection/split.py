@@ -1,4 +1,4 @@
-"""Which labelled images a page is about: those held out, or all of them out of fold."""
+"""The selected labelled images: validation images, or all of them with out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SELECTED = "selected_split"
 
 
 def labelled(name: str) -> Table:
-    """Return the labelled predictions that the person looks at."""
+    """Return the selected labelled predictions."""
     return tables.table(name, selected_split(open_run(name).labelled_split))
 
 
 def selected_split(largest: str) -> str:
-    """Return which labelled images are looked at, "valid" or "folds".
+    """Return the selected split, "valid" or "folds", and set the switch to it.
 
-    ``largest`` names the larger table of the run; where it is "folds", the address or this session
-    may say otherwise, and the switch is set.
+    ``largest`` names the larger table of the run. If it is "folds", the address or this session
+    may select "valid" instead.
     """
     if largest == "valid":
         return largest
@@ -38,12 +38,12 @@ def selected_split(largest: str) -> str:
 
 
 def switch(name: str) -> None:
-    """Let the person choose, where a run has both."""
+    """Show a switch between the two splits if the run has both."""
     if open_run(name).labelled_split == "valid":
         return
     titles = {
         split: f"{title} ({len(tables.table(name, split)):,})"
-        for split, title in (("valid", "Held out"), ("folds", "All, out of fold"))
+        for split, title in (("valid", "Validation"), ("folds", "All labelled (cross-validated)"))
     }
     st.segmented_control(
         "Labelled images", list(titles), format_func=titles.__getitem__, required=True,
@@ -52,7 +52,7 @@ def switch(name: str) -> None:
 
 
 def standing_parameters() -> dict[str, str]:
-    """Return what every address says: the run, and which images, unless it is all."""
+    """Return the parameters of every address: the run, and the split unless it is the default."""
     on = {_SPLIT: "valid"} if st.query_params.get(_SPLIT) == "valid" else {}
     return {RUN: run_name() or "", **on}
 
@@ -66,7 +66,7 @@ def _switched() -> None:
 
 
 def _write(selected: str) -> None:
-    """Write the split into the address; all images are understood."""
+    """Write the split to the address; the default is omitted."""
     if selected == "valid" and st.query_params.get(_SPLIT) != "valid":
         st.query_params[_SPLIT] = "valid"
     elif selected != "valid" and _SPLIT in st.query_params:

@@ -1,1 +1,1 @@
-"""What several pages use: tables, thumbnails, escaping, small HTML and chart style."""
+"""Code that several pages use: tables, thumbnails, escaping, small HTML and chart style."""

@@ -1,8 +1,9 @@
-"""What a browser sends and what it has received: their messages cross.
+"""Synchronises widget values and messages between browser and server.
 
-A person may be faster than the server. A message that carries several things names one fragment of
-the page, a widget repeats its older value until it has drawn the newer one, and of the triggers
-that a component sends while a script runs the newest alone is kept; none of it may be lost.
+A user may act faster than the server responds. Streamlit then sends several events as one message
+that names only one fragment of the page, repeats a widget's older value until the newer one is
+drawn, and keeps only the newest of a component's triggers while a script runs. This module makes
+sure that no input is lost.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ _CHANGED, _LAST_MESSAGE = "page_changed", "last_message"
 
 
 def set_widget(name: str, value: Any) -> str:
-    """Set a widget, before it is drawn, to what the page shows; return its key.
+    """Set a widget to a value before it is drawn, and return its key.
 
-    Until a browser has drawn what was set, its messages repeat the older value, which Streamlit
-    would take for a choice. So where the two differ the widget gets another key, under which no
-    browser has sent anything yet.
+    Until the browser has drawn the new value, its messages repeat the older one, which Streamlit
+    would treat as a choice. So if the two differ, the widget gets a new key, for which the
+    browser has not sent a value yet.
     """
     if st.session_state.get(widget_key(name), value) != value:
         st.session_state[f"{name}_count"] = st.session_state.get(f"{name}_count", 0) + 1
@@ -28,41 +29,41 @@ def set_widget(name: str, value: Any) -> str:
 
 
 def widget_key(name: str) -> str:
-    """Return the key under which a widget that `set_widget` sets is drawn."""
+    """Return the key of a widget that `set_widget` sets."""
     count = st.session_state.get(f"{name}_count", 0)
     return f"{name}_{count}" if count else name
 
 
 def note_change() -> None:
-    """Note that the page shows something else from now on (for callbacks)."""
+    """Note that a callback changed the content of the page."""
     st.session_state[_CHANGED] = True
 
 
 def note_redraw() -> None:
-    """Note that all that may have changed is being drawn."""
+    """Note that the whole page is being drawn."""
     st.session_state.pop(_CHANGED, None)
 
 
 def rerun_if_changed() -> None:
-    """Draw the whole page where a callback changed it and only a fragment of it is run.
+    """Draw the whole page if a callback changed it but only a fragment is run.
 
-    A browser sends what happens at one moment as one message, which names one fragment alone: the
-    first (``scheduleFlush`` in Streamlit's ``WidgetStateManager.ts``).
+    The browser sends simultaneous events as one message, which names only the first fragment
+    (``scheduleFlush`` in Streamlit's ``WidgetStateManager.ts``).
     """
     if st.session_state.pop(_CHANGED, False):
         st.rerun()
 
 
 def component_value(widget: str, event: str) -> Any:
-    """Return what a component sent with this run, or None."""
+    """Return the value that a component sent with this run, or None."""
     value = st.session_state.get(widget)
     return None if value is None else value.get(event)
 
 
 def new_messages(widget: str) -> list[dict[str, Any]]:
-    """Return the messages of a component that were not received before, oldest first.
+    """Return a component's messages that were not received before, oldest first.
 
-    It numbers its messages under ``n`` and repeats them until `last_message` confirms them.
+    The component numbers its messages under ``n`` and repeats them until they are confirmed.
     """
     sent = component_value(widget, "messages")
     messages = [each for each in sent if isinstance(each, dict)] if isinstance(sent, list) else []
@@ -73,7 +74,7 @@ def new_messages(widget: str) -> list[dict[str, Any]]:
 
 
 def last_message() -> int:
-    """Return the number of the last message received in this session, 0 for none."""
+    """Return the number of the last message received in this session, or 0."""
     number: int = st.session_state.get(_LAST_MESSAGE, 0)
     return number
 

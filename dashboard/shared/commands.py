@@ -1,4 +1,4 @@
-"""The commands of ``python -m engine`` that the page starts, each in a process of its own."""
+"""Starts commands of ``python -m engine`` for the pages, each in its own process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from engine.runs.run import Run
 
 
 def start_fit(options: FitOptions) -> Run:
-    """Queue a fit and start it; returns its run at once.
+    """Queue a fit, start it, and return its run immediately.
 
     Raises
     ------
     UserError
-        When the backbone's name is no name, or the process cannot be started.
+        If the backbone's name is invalid or the process cannot be started.
     """
     options = replace(options, data=options.path.expanduser().absolute())
     run = jobs.queue_fit(options)
@@ -28,8 +28,8 @@ def start_fit(options: FitOptions) -> Run:
 
 
 def start_demo() -> Run:
-    """Start drawing the demo images and fitting them; a demo that is running is returned."""
-    from engine.data.demo import demo_options  # only here: it loads the drawing
+    """Start drawing and fitting the demo images, or return the demo run in progress."""
+    from engine.data.demo import demo_options  # imported here because it loads the drawing code
 
     data = workspace() / "demo"
     for run in jobs.running_jobs():
@@ -41,12 +41,12 @@ def start_demo() -> Run:
 
 
 def start_triage(run: Run) -> None:
-    """Start looking for suspected labels, unless a process does so already."""
+    """Start the search for suspected labels unless it is running."""
     triage.start_triage(run, ["triage", run.name, "--json"])
 
 
 def start_map(run: Run, method: str) -> None:
-    """Start making a map, unless it exists or a process makes it already."""
+    """Start making a map unless it exists or is being made."""
     maps.start_map(run, method, ["embed", run.name, "--method", method, "--json"])
 
 
@@ -56,7 +56,7 @@ def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
     Raises
     ------
     UserError
-        When the process cannot be started.
+        If the process cannot be started.
     """
     try:
         return start_command(["slices", run.name, "--on", split, "--json"])

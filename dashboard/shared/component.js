@@ -1,4 +1,4 @@
-// Stands before the script of every component. Text reaches the page by textContent alone.
+// Prepended to the script of every component. Text is set by textContent only.
 function element(name, className, text) {
   const made = document.createElement(name);
   if (className) made.className = className;

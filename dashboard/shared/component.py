@@ -1,6 +1,6 @@
-"""Registers the dashboard's own widgets: one Python file with a script and a style sheet beside it.
+"""Registers the dashboard's widgets, each a Python file with a script and a style sheet beside it.
 
-Each draws with ``textContent`` only. What all of them need stands in ``component.js``.
+The scripts write text with ``textContent`` only; ``component.js`` contains their shared functions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def registered(file: str, html: str, **constants: Any) -> Any:
 
     Parameters
     ----------
-    constants : values that the script knows under these names
+    constants : values that the script can use under these names
     """
     path = Path(file)
     css = path.with_suffix(".css")

@@ -1,4 +1,4 @@
-"""Strings from strangers, made harmless for widgets that read Markdown or HTML."""
+"""Makes untrusted text safe for widgets that interpret Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def one_line(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return Markdown that shows ``text`` as it is: no link, no image, no tag, no directive."""
+    """Return Markdown that shows ``text`` literally: no link, image, tag or directive."""
     return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};", one_line(text))
 
 
 def literal_html(text: str) -> str:
-    """Return HTML that shows ``text`` as it is."""
+    """Return HTML that shows ``text`` literally."""
     return html.escape(one_line(text), quote=True)

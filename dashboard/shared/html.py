@@ -1,4 +1,4 @@
-"""Small tables and lists of our own for Clip, Submit and Train; all text is escaped."""
+"""Small tables and lists for Clip, Submit and Train; all text is escaped."""
 
 from __future__ import annotations
 
@@ -75,18 +75,18 @@ _STYLE = """<style>
 
 
 def styled(html: str, width: Literal["stretch", "content"] = "stretch") -> None:
-    """Show HTML made by this module and its neighbours."""
+    """Show HTML from this module and from the pages."""
     st.html(_STYLE + html, width=width)
 
 
 def no_run(purpose: str) -> None:
-    """Say that there is no finished run, and where to get one."""
-    st.write(f"There is no finished run yet. Fit one, then {purpose} here.")
+    """Show that there is no finished run, with a link to the Train page."""
+    st.write(f"There is no finished run yet. Fit a model first, then {purpose} here.")
     st.page_link("views/train/page.py", label="Go to Train", icon=":material/model_training:")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a small table; the first column is text, the others are figures."""
+    """Return a small table; the first column holds text, the others figures."""
     titles = "".join(f"<th>{literal_html(title)}</th>" for title in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{literal_html(cell)}</td>" for cell in row) + "</tr>" for row in rows

@@ -1,4 +1,4 @@
-"""How many images a page of the Errors gallery holds, and which they are."""
+"""The pages of the image gallery: their number and their rows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ PER_PAGE = 48
 
 
 def page_count(n: int, per_page: int = PER_PAGE) -> int:
-    """Return how many pages ``n`` images take, at least 1."""
+    """Return the number of pages for ``n`` images, at least 1."""
     return max(1, -(-n // per_page))
 
 
 def page_of(order: np.ndarray, number: int, per_page: int = PER_PAGE) -> np.ndarray:
-    """Return what of ``order`` is on a page, counted from 1."""
+    """Return the part of ``order`` on a page; pages are counted from 1."""
     return order[(number - 1) * per_page : number * per_page]

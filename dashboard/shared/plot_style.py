@@ -1,10 +1,10 @@
-"""Colours and layout that all Plotly figures share; imports no Streamlit."""
+"""Colours and layout of all Plotly figures; imports no Streamlit."""
 
 from __future__ import annotations
 
 import plotly.graph_objects as go
 
-# Readable on the light and on the dark background alike.
+# Readable on light and dark backgrounds.
 ACCENT, CALM, FAINT = "#d4654a", "#8d8880", "rgba(141,136,128,0.28)"
 
 
@@ -24,7 +24,7 @@ def calm(figure: go.Figure, height: int) -> go.Figure:
 
 
 def plain(text: str) -> str:
-    """Return text that Plotly, which reads a few HTML tags, shows as it is."""
+    """Return text that Plotly, which interprets some HTML tags, shows literally."""
     short = text if len(text) <= 40 else text[:39] + "…"
     return (
         short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")

@@ -1,4 +1,4 @@
-"""Stamps of files: what a cache goes by, so that a changed file is read again."""
+"""Stamps of files: cache keys that change when a file changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Stamp = tuple[int, int]  # time and size of a file
 
 
 def stamp_of(path: os.PathLike[str]) -> Stamp:
-    """Return time and size of a file, zeros where there is none."""
+    """Return time and size of a file, or zeros if it does not exist."""
     try:
         found = os.stat(path)
     except OSError:

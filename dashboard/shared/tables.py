@@ -1,4 +1,4 @@
-"""The only caches: disk to read-only tables, keyed on the run's name and its files' times."""
+"""Cached read-only tables of runs, keyed on the run's name and the times of its files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RunSummary:
 
     @property
     def line(self) -> str:
-        """Return name, date, backbone, accuracy and log loss in one line."""
+        """Return name, date, backbone, accuracy and log loss as one line."""
         parts = [
             one_line(self.title) or self.name,
             self.created[:16].replace("T", " "),
@@ -52,16 +52,16 @@ class RunSummary:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Predictions of one split with what every page derives from them; arrays are read-only.
+    """Predictions of one split and values derived from them; arrays are read-only.
 
     Attributes
     ----------
-    key : what the caches go by
+    key : key of the caches
     predictions : rows sorted by id
-    positive : index of the positive class; None with more than two classes and none named
+    positive : index of the positive class; None if more than two classes have none named
     y_pred : int array of shape (n,)
     score : float64 array of shape (n,), P(positive), or the top probability without a positive
-    loss : float64 array of shape (n,), nan where there is no label
+    loss : float64 array of shape (n,), nan without a label
     """
 
     key: Key
@@ -77,22 +77,22 @@ class Table:
 
     @property
     def images(self) -> str:
-        """Return how many images these are, and what they are called."""
+        """Return the number of images and their kind as text."""
         kind = self.key[1] if self.key[1] in ("valid", "test") else "labelled"
         return f"{len(self):,} {kind} images"
 
     @property
     def score_name(self) -> str:
-        """Return what the score is called."""
+        """Return the name of the score."""
         if self.positive is None:
             return "Top probability"
         return f"P({self.predictions.class_names[self.positive]})"
 
     @property
     def score_event(self) -> str:
-        """Return what happens as often as a calibrated score says."""
+        """Return the name of the observed frequency to which a calibrated score corresponds."""
         if self.positive is None:
-            return "share that were right"
+            return "share of correct images"
         return f"share that were {self.predictions.class_names[self.positive]}"
 
 
@@ -107,19 +107,19 @@ def table(name: str, split: str = "valid") -> Table:
     Raises
     ------
     UserError
-        When the run or its predictions do not exist, or are damaged.
+        If the run or its predictions do not exist or are damaged.
     """
     run = open_run(name)
     try:
         info = run.predictions_path(split).stat()
     except OSError:
-        run.predictions(split)  # refuses in its own words
+        run.predictions(split)  # raises a specific error
         raise
     return cached_table((run.name, split, info.st_mtime_ns, info.st_size))
 
 
 def test_table(name: str) -> Table | None:
-    """Return the test predictions of a run, None when it has none."""
+    """Return the test predictions of a run, or None if it has none."""
     return table(name, "test") if open_run(name).predictions_path("test").is_file() else None
 
 
@@ -137,7 +137,7 @@ def facts(table: Table, chosen: np.ndarray) -> pa.Table:
 
 
 def data_root(table: Table) -> Path:
-    """Return the folder that the table's image paths are relative to."""
+    """Return the folder to which the table's image paths are relative."""
     return _root(table.key)
 
 
@@ -179,20 +179,20 @@ def cached_table(key: Key) -> Table:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
-    """Return the images of a split, and where each prediction finds its own (-1: nowhere)."""
+    """Return the images of a split, and the position of each prediction's image (-1 for none)."""
     path = open_run(key[0]).folder / "images.parquet"
     columns = ["id", "sha256", "width", "height", "bytes"]
     try:
         splits = ["train", "valid"] if key[1] in OUT_OF_FOLD else [key[1]]
         found = pq.read_table(path, columns=columns, filters=pc.field("split").isin(splits))
         found = found.sort_by("id") if len(splits) > 1 else found
-        images = found.combine_chunks()  # else every take joins all chunks again
+        images = found.combine_chunks()  # otherwise every take would combine the chunks again
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} is missing or damaged.") from error
     ids, known = cached_table(key).predictions.ids, images["id"].combine_chunks()
-    known = known.cast(pa.string())  # pandas writes large strings, which are never equal
+    known = known.cast(pa.string())  # pandas writes large strings, which never compare equal
     images = images.drop_columns(["id"])
-    if ids.equals(known):  # as it is in the runs that `fit` makes; looking up takes far longer
+    if ids.equals(known):  # true for runs made by `fit`; a lookup takes far longer
         where = np.arange(len(ids))
     else:
         where = np.asarray(pc.fill_null(pc.index_in(ids, known), -1), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Images for the browser as data URIs: made in threads, kept in memory, the next ones ahead."""
+"""Images as data URIs for the browser: made in threads, cached in memory and prefetched."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from engine.runs.files import sha256_of
 _NOW = ThreadPoolExecutor(8, thread_name_prefix="images")
 _AHEAD = ThreadPoolExecutor(1, thread_name_prefix="images-ahead")
 _KEPT_SMALL, _KEPT_LARGE = 3_000, 40  # about 50 MB and 15 MB
-_PAUSE = 0.12  # seconds: what was asked for reaches the browser before work ahead begins
+_PAUSE = 0.12  # seconds before prefetching, so that the requested images are sent first
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """Where an image lies, and its checksum, '' where it was never read."""
+    """The path and checksum of an image, '' if it was never read."""
 
     path: Path
     sha256: str
@@ -41,12 +41,12 @@ def small(images: Sequence[ImageFile]) -> list[str]:
 
 
 def large(image: ImageFile) -> str:
-    """Return the image at screen size, '' when it cannot be read."""
+    """Return the image at screen size, '' if it cannot be read."""
     return _large.get(image) or _make_large(image)
 
 
 def prefetch(pages: Iterable[ImageFile], neighbours: Iterable[ImageFile] = ()) -> None:
-    """Make what will probably be asked for next; returns at once."""
+    """Make images that will probably be requested next, in the background."""
     wanted = [image for image in pages if image not in _small]
     near = [image for image in neighbours if image not in _large]
     if wanted or near:

@@ -1,1 +1,1 @@
-"""One thin file a page: read the state, load, one analysis call, draw."""
+"""The pages, one folder each."""

@@ -185,9 +185,9 @@ def test_the_next_page_is_there_before_it_is_asked_for(serve, open_context):
     )
     assert at_once == want[PER_PAGE : 2 * PER_PAGE]
     page.wait_for_url("**page=2**")
-    expect(page.get_by_role("button", name="Page before")).to_be_visible()
+    expect(page.get_by_role("button", name="Previous page")).to_be_visible()
     assert_shown(page, want[PER_PAGE : 2 * PER_PAGE])
-    page.get_by_role("button", name="Page before").click()
+    page.get_by_role("button", name="Previous page").click()
     page.wait_for_url(lambda url: "page=" not in url)
     assert_shown(page, want[:PER_PAGE])
 
@@ -225,7 +225,7 @@ def test_hostile_names_are_shown_as_they_are(serve, open_context, path):
             expect(
                 page.locator(".st-key-matrix .row").get_by_text(name, exact=True)
             ).to_be_visible()
-        page.get_by_text("9 images set aside").click()
+        page.get_by_text("9 unreadable files").click()
     if path == "errors":
         assert set(shown(page)) <= set(expected(lambda y_true, *_: np.arange(len(y_true))))
         page.locator(".st-key-gallery .tile").first.click()

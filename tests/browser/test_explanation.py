@@ -29,7 +29,7 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     page.keyboard.press("w")
     expect(reasons.locator(".near")).to_have_count(1)
     expect(heat).to_be_visible()
-    reasons.get_by_role("button", name="Image alone").click()
+    reasons.get_by_role("button", name="Hide heat map").click()
     expect(heat).not_to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(dialog.locator(".where")).to_have_text("2 of 60")

@@ -54,7 +54,7 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     wrong, undo = dialog.locator("[data-key=l]"), dialog.locator("[data-key=u]")
     judged(page, 1, lambda: page.keyboard.press("l"))
     expect(wrong).to_have_attribute("aria-pressed", "true")
-    expect(wrong).to_contain_text("Truly")
+    expect(wrong).to_contain_text("Correct label")
     page.keyboard.press("5")
     expect(dialog.locator("[data-key='5']")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("u")

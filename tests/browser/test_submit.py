@@ -90,7 +90,7 @@ def test_from_the_bounds_to_the_file(serve, open_context, tmp_path):
     page.get_by_role("link", name="Submit").first.click()
     button = page.get_by_role("button", name="Write and download the file")
     expect(button).to_be_disabled()
-    page.get_by_text("I know; hand it in so").click()
+    page.get_by_text("I understand, submit anyway").click()
     expect(button).to_be_enabled()
     with page.expect_download() as waiting:
         button.click()
@@ -119,7 +119,7 @@ def start_fit(page: Page, data: Path, network: str, whole: bool, **more: str) ->
     field.fill(str(data))
     field.press("Enter")
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
-    for label, choice in (("Network", network), ("Begin with", "none")):
+    for label, choice in (("Network", network), ("Initial weights", "none")):
         page.wait_for_selector(READY)
         box = page.get_by_role("combobox", name=label)
         box.fill(choice)
@@ -127,7 +127,7 @@ def start_fit(page: Page, data: Path, network: str, whole: bool, **more: str) ->
         page.wait_for_selector(READY)
     if whole:
         page.get_by_text("The whole network", exact=True).click()
-    page.get_by_text("More choices").click()
+    page.get_by_text("More options").click()
     for label, value in more.items():
         number = page.get_by_role("spinbutton", name=label.replace("_", " "))
         number.fill(value)
@@ -144,7 +144,7 @@ def test_a_fit_goes_on_without_its_tab(serve, open_context, tmp_path):
     page = open_context().new_page()
     go(page, server.url + "/train")
     run = start_fit(page, data, "squeezenet1_1", whole=False, Image_size="64")
-    expect(page.get_by_text("Under way")).to_be_visible()
+    expect(page.get_by_role("heading", name="Running")).to_be_visible()
     page.context.close()
 
     until(lambda: run.status["state"] == "done")

@@ -55,8 +55,9 @@ def test_the_figures_are_those_of_the_comparison(pair):
         assert f"{value:.4f}" in said
     assert "The other run is better" in said
     for rows, word in (
-        (found.both_right, "both right"), (found.fixed, "fixed: right here alone"),
-        (found.broken, "broken: right there alone"), (found.both_wrong, "both wrong"),
+        (found.both_right, "Both correct"), (found.fixed, "Fixed: only this run is correct"),
+        (found.broken, "Broken: only the other run is correct"),
+        (found.both_wrong, "Both incorrect"),
     ):  # fmt: skip
         assert f"{len(rows)} {word}" in said
     assert f"kappa {found.kappa:.3f}" in said
@@ -115,8 +116,8 @@ def test_a_gain_within_the_noise_is_said_to_be(make_run):
     first = make_run(n=60, seed=1, name="a")
     second = make_run(n=60, seed=1, name="b")  # the same probabilities
     said = words(opened(first, **{"with": second.name}))
-    assert "The same: both have one log loss" in said
-    assert "alone: a blend gains nothing." in said or "within the noise" in said
+    assert "No difference: both runs have the same log loss" in said
+    assert "blending does not help." in said or "No clear difference" in said
 
 
 def test_alone_or_without_a_run_there_is_one_instruction(make_run, home):
@@ -127,7 +128,7 @@ def test_alone_or_without_a_run_there_is_one_instruction(make_run, home):
     app = opened(run)
     assert not app.exception
     assert [m.value for m in app.markdown] == [
-        "No other run knows the same classes. Fit a second one on the same images."
+        "No other run has the same classes. Fit a second model on the same images."
     ]
     assert not app.button
 

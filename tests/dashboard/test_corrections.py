@@ -45,7 +45,7 @@ def test_all_labelled_images_are_shown_unless_the_address_says_held_out(page, fo
     assert not app.exception
     assert "180" in html(app) + "".join(element.value for element in app.markdown)
     switch = app.segmented_control(key="split_picker")
-    assert switch.options == ["Held out (60)", "All, out of fold (180)"]
+    assert switch.options == ["Validation (60)", "All labelled (cross-validated) (180)"]
     switch.set_value("valid").run()
     assert not app.exception and app.query_params["on"] == "valid"
     shown = html(app) + "".join(element.value for element in app.markdown)
@@ -72,12 +72,12 @@ def test_the_slider_moves_the_suggestion_and_says_what_it_costs(make_run):
     app.slider(key="clip_worse").set_value(1.0).run()
     harder = worse_loss(table.y_true, table.probabilities, 1.0)
     bound, expected = best_symmetric(harder)
-    assert f"expect <b>{expected:.5f}</b> at the suggested {bound:.3g}" in html(app)
+    assert f"expected log loss is <b>{expected:.5f}</b> at the suggested {bound:.3g}" in html(app)
     (suggested,) = [b for b in app.button if b.label.startswith("Use suggested")]
     suggested.click().run()
     assert run.bounds[0] == pytest.approx(bound, rel=5e-3)
     app.slider(key="clip_worse").set_value(0.0).run()
-    assert "On a test set" not in html(app)
+    assert "If test accuracy drops" not in html(app)
 
 
 def test_the_slider_begins_where_the_scores_of_submissions_say(make_run):

@@ -48,7 +48,7 @@ def test_pca_is_shown_at_once_and_tsne_is_started(make_run, no_process):
     assert not app.exception and not app.error
     assert app.get("bidi_component") or "directions" in app.caption[0].value
     assert no_process == ["tsne"]
-    assert any("t-SNE is being laid out" in each.value for each in app.caption)
+    assert any("t-SNE is being computed" in each.value for each in app.caption)
 
 
 def test_tsne_is_shown_by_choice_once_it_is_there(make_run, no_process):
@@ -58,7 +58,7 @@ def test_tsne_is_shown_by_choice_once_it_is_there(make_run, no_process):
     assert "directions" in app.caption[0].value
     app.query_params["by"] = "tsne"
     app.run()
-    assert "Neighbours are alike" in app.caption[0].value
+    assert "Neighbouring points are similar" in app.caption[0].value
 
 
 def test_a_run_that_has_no_map_yet_makes_one(make_run, no_process):
@@ -67,7 +67,7 @@ def test_a_run_that_has_no_map_yet_makes_one(make_run, no_process):
     app = opened("map", run)
     assert not app.exception
     assert no_process == ["pca"]
-    assert any("Laying out the images" in each.value for each in app.caption)
+    assert any("Computing the map" in each.value for each in app.caption)
 
 
 def test_a_map_that_failed_says_why_and_can_be_tried_again(make_run, no_process):

@@ -43,10 +43,10 @@ def test_the_figures_are_those_of_the_run(make_run):
     assert shown["Log loss"] == f"{run.config['valid']['log_loss']:.4f}"
     predictions = run.predictions()
     matrix = confusion_matrix(predictions.y_true, predictions.y_pred, 2)
-    assert shown["Wrong"] == str(matrix.sum() - matrix.trace())
-    assert shown["Set aside"] == "3"
-    assert "Where the log loss comes from" in page_text(app)
-    assert app.expander[0].label == "3 images set aside, with reasons"
+    assert shown["Incorrect"] == str(matrix.sum() - matrix.trace())
+    assert shown["Unreadable files"] == "3"
+    assert "Concentration of the log loss" in page_text(app)
+    assert app.expander[0].label == "3 unreadable files, with reasons"
     assert list(app.expander[0].dataframe[0].value["path"]) == list(run.quarantine["path"])
 
 

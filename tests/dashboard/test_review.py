@@ -63,7 +63,7 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
     assert (kept.verdict, kept.label, kept.path) == ("wrong-label", other, "train/image.3.jpg")
     send(table, id=id, cause="scale")
     assert large(table, id)["cause"] == "scale" and large(table, id)["label"] == other
-    assert tiles.tiles_of(table, np.array([3, 4]))[0]["verdict"] == f"truly {other}"
+    assert tiles.tiles_of(table, np.array([3, 4]))[0]["verdict"] == f"correct label: {other}"
     assert tiles.tiles_of(table, np.array([4]))[0]["verdict"] == ""
     send(table, id=id, undo=True)
     send(table, id=id, undo=True)
@@ -116,7 +116,7 @@ def test_without_a_list_there_is_one_button(make_run):
     make_run(n=40)
     app = errors(show=SUSPECTS)
     assert not app.exception
-    assert "looked for in the background" in app.info[0].value
+    assert "runs in the background" in app.info[0].value
     assert app.button(key="find").label == "Find suspects"
 
 
@@ -182,7 +182,7 @@ def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
     assert not app.exception
     said = next(m.value for m in app.markdown if "With verdicts" in m.value)
     assert "better" in said and "from 0.2000 to 0.1000" in said and "*bold*" not in said
-    assert any("What makes images hard" in head.value for head in app.subheader)
+    assert any("Log loss by cause" in head.value for head in app.subheader)
     by_cause = overview_data.loss_by_causes(table)
     assert [each.cause for each in by_cause] == ["occlusion", ""]
     assert by_cause[0].log_loss == pytest.approx(table.loss[:3].mean())

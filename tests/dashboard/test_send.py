@@ -66,7 +66,7 @@ def test_a_pending_score_is_looked_for_on_request(
     monkeypatch.setattr("dashboard.views.submit.kaggle.WAIT_SECONDS", 0.0)
     kaggle.polls_to_score = 10_000
     app = send(opened(make_run(n_test=5)))
-    assert "without a score so far" in seen(app) and "waiting" in seen(app)
+    assert "has no score yet" in seen(app) and "waiting" in seen(app)
     kaggle.polls_to_score = 0
     app.button(key="submit_look").click().run()
     assert "has the public score 0.06174" in seen(app)
@@ -96,7 +96,7 @@ def test_the_gap_is_that_of_one_competition() -> None:
         return {"competition": competition, "gap": gap}
 
     sent = [entry("a", None), entry("a", 0.01), entry("b", 9.0), entry("a", 0.03)]
-    assert "Over 2 submissions to a" in gap_note(sent)
+    assert "For 2 submissions to a" in gap_note(sent)
     assert "was +0.02000 on average (from +0.01000 to +0.03000)" in gap_note(sent)
-    assert "In one submission" in gap_note(sent[1:3]) and "+0.01000;" in gap_note(sent[1:3])
+    assert "For one submission" in gap_note(sent[1:3]) and "+0.01000;" in gap_note(sent[1:3])
     assert gap_note(sent[:1]) == ""

@@ -88,7 +88,7 @@ def test_another_sample_file_of_the_folder_can_be_chosen(make_run) -> None:
 def test_a_quarantined_test_image_must_be_acknowledged(make_run) -> None:
     run = make_run(n_test=5, quarantined=3)  # the third is a test image
     app = opened(run)
-    assert button(app).disabled and "bad2" in html(app) and "look at this" in html(app)
+    assert button(app).disabled and "bad2" in html(app) and "please confirm" in html(app)
     app.checkbox[0].check().run()
     assert not button(app).disabled
     assert "bad2,0.50000" in app.code[0].value  # 500 of each class in training
@@ -176,7 +176,7 @@ def test_without_test_images(make_run) -> None:
     run = make_run(n_test=0)
     run.predictions_path("test").unlink()
     app = opened(run)
-    assert not app.exception and any("nothing to hand in" in m.value for m in app.markdown)
+    assert not app.exception and any("nothing to submit" in m.value for m in app.markdown)
 
 
 def test_hostile_names_are_text(make_run) -> None:

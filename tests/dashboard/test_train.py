@@ -49,8 +49,8 @@ def test_a_folder_is_told_before_anything_runs(home: Path, tmp_path: Path) -> No
     assert any("4 test images" in c.value for c in app.caption)
     assert said.count("data:image/jpeg") == 21
     assert [e.label for e in app.expander][:2] == [
-        "1 images put aside",
-        "1 images are there twice, in two splits or under two labels",
+        "1 unreadable files",
+        "1 images occur twice, in two splits or with two labels",
     ]
     assert app.dataframe[0].value["path"].tolist() == ["train/cat.99.jpg"]
 
@@ -150,7 +150,7 @@ def test_a_running_fit_shows_where_it_is_and_can_be_cancelled(home: Path) -> Non
         app = opened()
         said = html(app)
         assert "300 of 1,200" in said and "45 images a second" in said and "20 s left" in said
-        assert '<span class="now">Through the network</span>' in said
+        assert '<span class="now">Extracting features</span>' in said
         assert len(app.get("plotly_chart")) == 2
         app.button(key=f"cancel_{run.name}").click().run()
         assert run.cancel_requested and "Stopping" in html(app)

@@ -132,14 +132,14 @@ def test_without_images_the_slices_are_left_out(make_run):
     run = make_run(n=30, images=False)
     app = opened("overview", run)
     assert not app.exception
-    assert "Where it fails" in [s.value for s in app.subheader]
+    assert "Weak slices" in [s.value for s in app.subheader]
 
 
 def test_of_very_many_images_a_sample_is_sliced_and_the_page_says_so(make_run, monkeypatch):
     monkeypatch.setattr(properties, "MOST", 150)
     run = make_run(n=200, seed=7)
     app = opened("overview", run)
-    assert not app.exception and "Seen on 150 images drawn at random" in captions(app)
+    assert not app.exception and "Measured on 150 randomly chosen images" in captions(app)
     table = tables.table(run.name)
     rows = properties.looked_at(200)
     sample = table.predictions.take(rows)

@@ -1,1 +1,1 @@
-"""The Clip page: bounds, corrections and what they do to the log loss."""
+"""The Clip page: bounds, corrections and their effect on the log loss."""

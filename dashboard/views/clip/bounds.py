@@ -1,4 +1,4 @@
-"""The clip bounds of this session: what is dragged now; the run keeps them once let go."""
+"""The clip bounds of this session; the run stores them after each change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RUN, _NOW, _COMPLAINT, _WORSE = "clip_run", "clip_now", "clip_complaint", "clip
 
 
 def take(run: str, bounds: tuple[float, float]) -> None:
-    """Begin with the bounds that the run keeps."""
+    """Load the bounds that the run stores."""
     if st.session_state.get(_RUN) != run:
         st.session_state[LINKED] = symmetric(*bounds)
         st.session_state[_RUN] = run
@@ -30,31 +30,31 @@ def current() -> tuple[float, float, bool]:
 
 
 def points(learned: float) -> float:
-    """Return how many points worse the test set may be, and set the slider to it."""
+    """Return the assumed drop in test accuracy in points, and set the slider to it."""
     st.session_state[POINTS] = chosen = float(st.session_state.get(_WORSE, learned))
     return chosen
 
 
 def points_moved() -> None:
-    """Take over what the slider says (its callback)."""
+    """Store the slider's value (callback)."""
     st.session_state[_WORSE] = st.session_state[POINTS]
 
 
 def complaint() -> str:
-    """Return what was wrong with the bounds last typed, once."""
+    """Return the error in the bounds entered last, once."""
     return str(st.session_state.pop(_COMPLAINT, ""))
 
 
 def moved() -> None:
-    """Take over what the track says (its callback); keep it once it was let go."""
+    """Store the bounds of the track, in the run once it is released (callback)."""
     lower, upper, final = component_value(TRACK, "move")
     _change(float(lower), float(upper), bool(final))
 
 
 def typed(field: str) -> None:
-    """Take over what a field says (its callback).
+    """Store the bound entered in a field (callback).
 
-    While the track is dragged the browser still sends what a field said a moment ago.
+    While the track is dragged, the browser may still send an older value of a field.
     """
     if component_value(TRACK, "move") is not None:
         return
@@ -69,7 +69,7 @@ def typed(field: str) -> None:
 
 
 def linked() -> None:
-    """Make the bounds symmetric by the lower one when they become linked (a callback)."""
+    """Set the upper bound to 1 minus the lower one when they become linked (callback)."""
     lower, upper = st.session_state[_NOW]
     if st.session_state[LINKED] and not symmetric(lower, upper):
         b = lower if lower < 0.5 else round(1 - upper, 12)
@@ -77,13 +77,13 @@ def linked() -> None:
 
 
 def use(lower: float, upper: float, is_linked: bool) -> None:
-    """Take suggested bounds (a callback)."""
+    """Use suggested bounds (callback)."""
     st.session_state[LINKED] = is_linked
     _change(lower, upper, True)
 
 
 def symmetric(lower: float, upper: float) -> bool:
-    """Tell whether both bounds have the same distance from their end."""
+    """Return whether lower = 1 - upper."""
     return abs(lower + upper - 1) < 1e-9
 
 
@@ -91,7 +91,7 @@ def _change(lower: float, upper: float, final: bool) -> None:
     if not 0 <= lower < upper <= 1:
         st.session_state[_COMPLAINT] = (
             f"The lower bound must be smaller than the upper one; {lower:g} and {upper:g} are not, "
-            "so nothing was changed."
+            "so the bounds were not changed."
         )
         return
     st.session_state[_NOW] = (lower, upper)

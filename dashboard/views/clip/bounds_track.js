@@ -1,4 +1,4 @@
-const PATIENCE = 400; // milliseconds until an answer that did not come is no longer waited for
+const PATIENCE = 400; // milliseconds after which a missing answer is no longer awaited
 
 const odds = (p, reach) => Math.min(Math.max(Math.log10(p / (1 - p)), -reach), reach);
 const round = (value) => Number(value.toPrecision(3));
@@ -86,7 +86,7 @@ function build(root) {
     });
   };
 
-  // One question at a time: the next is sent when the last was answered, and only the newest.
+  // One request at a time: the newest value is sent after the previous answer.
   parts.say = (final) => {
     parts.next = [...parts.values, final];
     const now = performance.now();

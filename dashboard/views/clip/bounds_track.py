@@ -1,4 +1,4 @@
-"""Two clip bounds on one track, over the predictions they touch; it reports while dragged."""
+"""A slider with two clip bounds over a histogram of the predictions; it sends every movement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from dashboard.shared.component import registered
 
-HEIGHT = 184  # kept free before the script has drawn, so that nothing jumps
+HEIGHT = 184  # reserved before the script has drawn, to avoid layout shifts
 _bounds_track = registered(__file__, '<div class="bounds"></div>')
 
 
@@ -21,14 +21,14 @@ def bounds_track(
     key: str,
     moved: Callable[[], None],
 ) -> None:
-    """Show the bounds on a scale of log odds, with a histogram on the same scale behind them.
+    """Show the bounds on a logit scale, with a histogram on the same scale behind them.
 
     Parameters
     ----------
     linked : whether the bounds move as [b, 1 - b]
     bars : images in bins of equal width between -reach and reach, in powers of ten of the odds
-    note : what the bars count
-    key : name of the widget; ``moved`` reads [lower, upper, whether it was let go] under ``move``
+    note : description of the bars
+    key : name of the widget; ``moved`` reads [lower, upper, released] there under ``move``
     """
     _bounds_track(
         key=key,

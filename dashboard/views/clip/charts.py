@@ -1,4 +1,4 @@
-"""Figures of the Clip page; imports no Streamlit."""
+"""Charts of the Clip page; imports no Streamlit."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def clip_figure(
     images: str,
     worse: np.ndarray | None = None,
 ) -> go.Figure:
-    """Log loss against symmetric bounds, the chosen ones, the best one and how sure that is.
+    """Draw the log loss against symmetric bounds, with the chosen and the best bounds.
 
     Parameters
     ----------
-    best : the best symmetric bound, 0 for none, and the log loss there
-    chosen, loss : the bounds as they stand, and the log loss there
-    worse : expected log loss at ``bounds`` on a worse test set
+    best : the best symmetric bound, 0 for none, and its log loss
+    chosen, loss : the current bounds and their log loss
+    worse : expected log loss at ``bounds`` with the assumed drop in test accuracy
     """
     low, high = float(min(band.lower.min(), losses.min())), max(before, loss, best[1])
     high = high if worse is None else max(high, 1.1 * float(worse.min()))
@@ -39,7 +39,7 @@ def clip_figure(
     figure = go.Figure()
     _add(figure, band.bounds, np.clip(band.upper, floor, top), None, {"width": 0}, skip=True)
     _add(
-        figure, band.bounds, np.clip(band.lower, floor, top), "drawn again: 95 % lie in the band",
+        figure, band.bounds, np.clip(band.lower, floor, top), "95 % bootstrap interval",
         {"width": 0}, skip=True, fill="tonexty", fillcolor=FAINT,
     )  # fmt: skip
     line = {"color": CALM, "width": 1, "dash": "dot"}
@@ -49,11 +49,11 @@ def clip_figure(
     if worse is not None:
         kept = worse <= top
         line = {"color": ACCENT, "width": 1.5, "dash": "dashdot"}
-        _add(figure, bounds[kept], worse[kept], "on a worse test set", line)
+        _add(figure, bounds[kept], worse[kept], "with the assumed drop", line)
     if band.interval[1] > 0:
         ends = np.clip(band.interval, bounds[0], bounds[-1])
         line = {"color": CALM, "width": 5}
-        _add(figure, ends, np.full(2, floor + 0.02 * (top - floor)), "where the best lies", line)
+        _add(figure, ends, np.full(2, floor + 0.02 * (top - floor)), "interval of the best", line)
     if best[0] > 0:
         figure.add_scatter(
             x=[best[0]], y=[best[1]], mode="markers", name="best",
@@ -75,7 +75,7 @@ def clip_figure(
 
 
 def trust_figure(compared: Comparison) -> go.Figure:
-    """Difference of each correction's log loss to no correction, with its 95 % interval."""
+    """Draw the log loss difference of each correction to no correction, with 95 % intervals."""
     scored = [one for one in compared.scored if one.correction.numbers][::-1]
     difference = np.array([one.difference for one in scored])
     low, high = np.array([one.interval for one in scored]).T
@@ -93,7 +93,7 @@ def trust_figure(compared: Comparison) -> go.Figure:
                 "color": colour, "thickness": 2, "width": 0,
             },
         )  # fmt: skip
-    figure.update_xaxes(title_text="log loss less that without correction", nticks=5)
+    figure.update_xaxes(title_text="log loss minus that without correction", nticks=5)
     figure.update_yaxes(showgrid=False)
     return calm(figure, 56 + 34 * len(scored))
 

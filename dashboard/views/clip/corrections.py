@@ -1,4 +1,4 @@
-"""Caches for what the Clip page says about trust: corrections compared, a harder test set."""
+"""Caches for the Clip page: compared corrections, and the expected loss on a harder test set."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MOST_POINTS, STEP = 3.0, 0.05
 
 @dataclass(frozen=True, eq=False)
 class ShiftedLoss:
-    """The expected log loss on a test set some points worse, and the best bounds for it.
+    """The expected log loss for an assumed drop in test accuracy, and the best bounds for it.
 
     Attributes
     ----------
     losses : at the symmetric bounds of the default curve, float64 array of shape (m,)
-    symmetric : the best symmetric bound and the log loss there
-    independent : the best pair and the log loss there, of two classes
+    symmetric : the best symmetric bound and its log loss
+    independent : the best pair and its log loss, with two classes
     """
 
     loss: WorseLoss
@@ -35,19 +35,19 @@ class ShiftedLoss:
 
 
 def comparison(table: Table) -> Comparison | None:
-    """Return all corrections compared; None where there are too few images."""
+    """Compare all corrections; None if there are too few images."""
     return _comparison(table.key) if len(table) >= 10 else None
 
 
 def harder(table: Table, points: float) -> ShiftedLoss | None:
-    """Return what a test set so many points worse would cost; None where no image is right."""
+    """Return the expected loss for this drop in accuracy, or None if no image is correct."""
     if points == 0 or not (table.y_pred == table.predictions.y_true).any():
         return None
     return _harder(table.key, points)
 
 
 def learned(table: Table) -> tuple[float | None, int]:
-    """Return how many points worse the test set is by the scores so far, and how many they are."""
+    """Return the drop in points estimated from the scores so far, and their number."""
     scores = scored_bounds(open_run(table.key[0]).folder / "submissions")
     if not scores or not (table.y_pred == table.predictions.y_true).any():
         return None, 0

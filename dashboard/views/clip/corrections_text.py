@@ -1,4 +1,4 @@
-"""What the Clip page says about which bounds can be trusted; all text is escaped."""
+"""Texts of the Clip page about corrections; all text is escaped."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dashboard.views.clip.text import short
 from engine.analysis.recommendation import Comparison
 
 PUBLISHED = (
-    "Test sets tend to be harder than the images one has. Solutions published for Kaggle's Dogs "
-    "vs. Cats Redux went from 0.0119 on their own images to 0.0414 on the leaderboard, and from "
-    "0.0062 to 0.030. Here a share of the images that are right become errors, as sure as the "
-    "model is where it is right."
+    "Test sets tend to be harder than one's own images. Published solutions for Kaggle's Dogs vs. "
+    "Cats Redux scored 0.0119 on their own images but 0.0414 on the leaderboard, and 0.0062 but "
+    "0.030. Here a share of the correct images is assumed to become errors with unchanged "
+    "confidence."
 )
 
 
 def recommendation(compared: Comparison) -> str:
-    """Return the one sentence, and what it rests on."""
+    """Return the recommendation and the method behind it."""
     sample = "a sample of " if compared.sampled else ""
     return (
         f'<div class="sl-text"><p>{literal_html(compared.sentence)}</p><p class="sl-dim">Each '
-        f"correction is chosen on four fifths of {sample}{compared.n:,} images and scored on the "
-        "rest, in turn, so that one fitted too closely gains nothing. Intervals hold 95 % of the "
-        "differences when the images are drawn again.</p></div>"
+        f"correction is fitted on four fifths of {sample}{compared.n:,} images and scored on the "
+        "rest, in turn, so that overfitting is not rewarded. The intervals are 95 % bootstrap "
+        "intervals of the differences.</p></div>"
     )
 
 
@@ -55,14 +55,15 @@ def comparison_table(compared: Comparison) -> str:
 
 
 def worse_sentence(points: float, harder: ShiftedLoss, chosen: tuple[float, float]) -> str:
-    """Say what the suggested bounds and the present ones cost if the test set is worse, and not."""
+    """Compare suggested and current bounds for the assumed drop in accuracy and without it."""
     bound, expected = harder.symmetric
     loss, known = harder.loss, harder.loss.known
     price = known.at(bound, 1 - bound) - known.at(0, 1)
     suggested = "without clipping" if bound == 0 else f"at the suggested {short(bound):g}"
     return (
-        f'<div class="sl-text sl-dim" role="status"><p>On a test set {points:g} points worse, '
-        f"expect <b>{expected:.5f}</b> {suggested}, {loss.at(*chosen):.5f} at the present bounds "
-        f"and {loss.at(0, 1):.5f} without any (the dash-dotted curve below). "
-        f"If it is no worse, the suggested bounds change the log loss by {price:+.5f}.</p></div>"
+        f'<div class="sl-text sl-dim" role="status"><p>If test accuracy drops by {points:g} '
+        f"percentage points, the expected log loss is <b>{expected:.5f}</b> {suggested}, "
+        f"{loss.at(*chosen):.5f} at the current bounds and {loss.at(0, 1):.5f} without clipping "
+        f"(dash-dotted curve below). Without a drop, the suggested bounds change the log loss by "
+        f"{price:+.5f}.</p></div>"
     )

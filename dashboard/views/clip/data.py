@@ -1,4 +1,4 @@
-"""The data of the Clip page: what the bounds cost."""
+"""Data of the Clip page: the log loss as a function of the bounds."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _BARS = 72
 
 @dataclass(frozen=True, eq=False)
 class ClipLossCurve:
-    """What bounds cost on a labelled table.
+    """The log loss of a labelled table as a function of the bounds.
 
     Attributes
     ----------
     loss : the log loss as a function of the bounds
-    before : without clipping
+    before : log loss without clipping
     bounds, losses : the curve over symmetric bounds, float64 arrays of shape (m,)
-    symmetric : the best symmetric bound and the log loss there
-    independent : the best pair and the log loss there, of two classes
-    band : how sure that is
+    symmetric : the best symmetric bound and its log loss
+    independent : the best pair and its log loss, with two classes
+    band : bootstrap intervals
     """
 
     loss: ClipLoss
@@ -39,7 +39,7 @@ class ClipLossCurve:
 
 
 def costs(table: Table) -> ClipLossCurve:
-    """Return what bounds cost on a labelled table."""
+    """Return the log loss of a labelled table as a function of the bounds."""
     return _costs(table.key)
 
 
@@ -48,7 +48,7 @@ def bars(table: Table) -> np.ndarray:
     return _bars(table.key)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Working out what bounds cost…")
+@st.cache_resource(max_entries=4, show_spinner="Computing the effect of the bounds…")
 def _costs(key: Key) -> ClipLossCurve:
     known = table(key[0], key[1])
     y_true, p = known.predictions.y_true, known.predictions.probabilities

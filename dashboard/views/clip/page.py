@@ -1,4 +1,4 @@
-"""Clip: two bounds, what they do to the log loss while they are dragged, and the best ones."""
+"""The Clip page: two bounds, their effect on the log loss while dragging, and the best bounds."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def page() -> None:
     name = run_name()
     st.header("Clip", anchor=False)
     if name is None:
-        html.no_run("set its clip bounds")
+        html.no_run("choose clip bounds")
         return
     valid = selection_split.labelled(name)
     if not valid.predictions.labelled:
-        st.info("The valid images of this run have no labels, so bounds have no log loss.")
+        st.info("The validation images of this run have no labels, so there is no log loss.")
         return
     selection_split.switch(name)
     kept.take(name, open_run(name).bounds)
@@ -38,7 +38,7 @@ def page() -> None:
 
 @st.fragment
 def live(valid: Table, test: Table | None, costs: ClipLossCurve) -> None:
-    """Draw all that moves with the bounds; dragging runs nothing but this."""
+    """Draw everything that depends on the bounds; dragging reruns only this fragment."""
     lower, upper, linked = kept.current()
     loss = costs.loss.at(lower, upper)
     touches = [(split, len(t), *_touched(t, lower, upper)) for split, t in _splits(valid, test)]
@@ -63,7 +63,7 @@ def live(valid: Table, test: Table | None, costs: ClipLossCurve) -> None:
     st.space("small")
     curve, told = st.columns([3, 2], gap="large")
     with curve:
-        st.subheader("Where the best bounds lie", anchor=False)
+        st.subheader("Best bounds", anchor=False)
         figure = charts.clip_figure(
             costs.bounds, costs.losses, costs.band,
             before=costs.before, best=costs.symmetric, chosen=(lower, upper), loss=loss,
@@ -72,9 +72,9 @@ def live(valid: Table, test: Table | None, costs: ClipLossCurve) -> None:
         st.plotly_chart(figure, key="clip_curve", config={"displayModeBar": False})
         html.styled(text.trust(costs))
     with told:
-        st.subheader("What the bounds touch", anchor=False)
+        st.subheader("Predictions changed by clipping", anchor=False)
         html.styled(text.touch_table(touches, lower, upper))
-        st.subheader("If the model is surely wrong", anchor=False)
+        st.subheader("Cost of a confident error", anchor=False)
         html.styled(text.wrong_costs(one, n_test, shown.images, loss))
 
 
@@ -88,20 +88,20 @@ def _fields() -> None:
         )
     fields[2].toggle(
         "Linked", key=kept.LINKED, on_change=kept.linked,
-        help="Both bounds at the same distance from their end: [b, 1 − b].",
+        help="Symmetric bounds [b, 1 − b].",
     )  # fmt: skip
     if message := kept.complaint():
         st.warning(message, icon=":material/error:")
 
 
 def _worse(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
-    """Ask how much worse the test set may be, and say what that would cost."""
+    """Ask for the assumed drop in test accuracy, and show its effect."""
     learned, n = corrections.learned(valid)
     most = max(MOST_POINTS, np.ceil(learned or 0))
     points = kept.points(min(STEP * round((learned or 0) / STEP), most))
     asked, told = st.columns([2, 3], gap="large", vertical_alignment="center")
     asked.slider(
-        "If the test set is worse, in points of accuracy", 0.0, float(most), step=STEP,
+        "Assumed drop in test accuracy (percentage points)", 0.0, float(most), step=STEP,
         format="%.2f", key=kept.POINTS, on_change=kept.points_moved,
         help=corrections_text.PUBLISHED,
     )  # fmt: skip
@@ -116,12 +116,12 @@ def _worse(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
 
 @st.fragment
 def trust(valid: Table) -> None:
-    """Compare corrections, each on images that it was not chosen on."""
+    """Compare corrections by cross-validation."""
     with show_user_errors():
-        st.subheader("Which correction can be trusted", anchor=False)
+        st.subheader("Calibration methods, cross-validated", anchor=False)
         compared = corrections.comparison(valid)
         if compared is None:
-            st.caption("Ten labelled images are needed to tell.")
+            st.caption("At least ten labelled images are needed.")
             return
         html.styled(corrections_text.recommendation(compared))
         lower, upper = (text.short(bound) for bound in compared.bounds)
@@ -152,15 +152,15 @@ def _suggestions(costs: ClipLossCurve | ShiftedLoss) -> None:
             st.button(
                 f"Best separate pair: {low:g} and {high:.9g}", on_click=kept.use,
                 args=(low, high, False),
-                help="Each bound on its own. Two numbers fitted to the same images are trusted "
-                "less than one.",
+                help="Two independent bounds. Fitting two numbers to the same images is less "
+                "reliable than fitting one.",
             )  # fmt: skip
-        st.button("Usual: 0.025 and 0.975", on_click=kept.use, args=(0.025, 0.975, True))
+        st.button("Default: 0.025 and 0.975", on_click=kept.use, args=(0.025, 0.975, True))
         st.button("No clipping", on_click=kept.use, args=(0.0, 1.0, True))
 
 
 def _splits(valid: Table, test: Table | None) -> list[tuple[str, Table]]:
-    name = "Valid" if valid.key[1] == "valid" else "Labelled"
+    name = "Validation" if valid.key[1] == "valid" else "Labelled"
     return [(name, valid)] + ([("Test", test)] if test is not None and len(test) else [])
 
 

@@ -1,4 +1,4 @@
-"""What the Compare page shows: the other run, which images, and the large one, in the address."""
+"""The Compare page's address: the other run, the group of images, page and enlarged image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WITH, _SHOW, _PAGE, _IMAGE = "with", "pictures", "page", "picture"
 
 
 def other(names: Sequence[str]) -> str:
-    """Return the other run, the first of these unless the address says otherwise."""
+    """Return the other run from the address, by default the first of these."""
     asked = st.query_params.get(_WITH)
     chosen = asked if asked and asked in names else names[0]
     if asked != chosen:
@@ -25,7 +25,7 @@ def other(names: Sequence[str]) -> str:
 
 
 def part(counts: dict[str, int]) -> str:
-    """Return which images are shown, at first those that are broken or else fixed."""
+    """Return the group of images to show, by default broken, else fixed."""
     asked = st.query_params.get(_SHOW)
     filled = [name for name in ("broken", "fixed", "both-wrong", "both-right") if counts[name]]
     chosen = asked if asked and asked in PARTS else filled[0]
@@ -34,7 +34,7 @@ def part(counts: dict[str, int]) -> str:
 
 
 def page(pages: int, opened: int | None) -> int:
-    """Return the page, from 1, that of the image ``opened`` if any; sets the switch to it."""
+    """Return the page, from 1, or the page of the image ``opened``; set the switch to it."""
     text = st.query_params.get(_PAGE, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
     shown = opened or min(max(number, 1), pages)
@@ -43,34 +43,34 @@ def page(pages: int, opened: int | None) -> int:
 
 
 def image() -> str:
-    """Return the id of the image shown large, '' for none."""
+    """Return the id of the enlarged image, or ''."""
     return str(st.query_params.get(_IMAGE, ""))
 
 
 def other_changed() -> None:
-    """Take over what the picker of the other run says (its callback)."""
+    """Select the other run of the picker (callback)."""
     _write({_WITH: st.session_state[widget_key(OTHER)]})
 
 
 def part_changed() -> None:
-    """Show other images, from their first page (a callback)."""
+    """Show the first page of another group of images (callback)."""
     _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[widget_key(PART)]})
 
 
 def page_changed() -> None:
-    """Turn to the page that the page switch says (its callback)."""
+    """Turn to the page of the page switch (callback)."""
     _turn(int(st.session_state[widget_key(PAGE)]))
 
 
 def page_turned(widget: str, pages: int) -> None:
-    """Turn the page by what the gallery sent (its callback)."""
+    """Turn the page as requested by the gallery (callback)."""
     step = component_value(widget, "turn")
     if step in (-1, 1):
         _turn(min(max(int(st.session_state[widget_key(PAGE)]) + step, 1), pages))
 
 
 def image_opened(widget: str) -> None:
-    """Show the image large whose id a component sent, or none (its callback)."""
+    """Enlarge the image whose id a component sent, or close the viewer (callback)."""
     st.query_params.pop(_IMAGE, None)
     st.query_params[_PAGE] = str(st.session_state[widget_key(PAGE)])
     if opened := component_value(widget, "open"):

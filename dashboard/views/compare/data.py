@@ -1,4 +1,4 @@
-"""The caches of the Compare page: two runs judged on the same images, and their blend."""
+"""Caches of the Compare page: the comparison of two runs on the same images, and their blend."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from engine.runs.run import Run, open_run
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """The comparison with a table of the run, in whose rows the images are told.
+    """The comparison of two runs, as rows of one run's table.
 
     Attributes
     ----------
     table : predictions of the run
     found : the comparison
-    parts : fixed, broken, both-wrong and both-right to rows of ``table``, in the order to show
-    losses : float64 array of shape (n,), what the other run pays for each row, nan where it has
-        not predicted it
+    parts : rows of ``table`` for fixed, broken, both-wrong and both-right, in the order to show
+    losses : float64 array of shape (n,), loss of each row in the other run, nan if the other run
+        has no prediction for it
     """
 
     table: Table
@@ -41,29 +41,29 @@ def compared(name: str, other: str) -> Compared:
     Raises
     ------
     UserError
-        When the two cannot be compared.
+        If the two runs cannot be compared.
     """
     return _compared(labelled(name).key, labelled(other).key)
 
 
 def labelled(name: str) -> Table:
-    """Return the predictions of all labelled images that a run has honest ones of."""
+    """Return a run's predictions for all labelled images, out of fold if available."""
     return tables.table(name, open_run(name).labelled_split)
 
 
 def comparable(name: str, among: list[str]) -> list[str]:
-    """Return those of the runs, in their order, that know the same classes."""
+    """Return those of the runs, in their order, that have the same classes."""
     mine = open_run(name).class_names
     return [other for other in among if other != name and _class_names(other) == mine]
 
 
 def blend(name: str, other: str) -> PreparedBlend:
-    """Return the blend of two runs, worked out and not yet kept.
+    """Return the blend of two runs before it is saved.
 
     Raises
     ------
     UserError
-        When the two cannot be blended.
+        If the two runs cannot be blended.
     """
     return _blend(tuple(labelled(run).key for run in (name, other)))
 

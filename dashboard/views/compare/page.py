@@ -1,4 +1,4 @@
-"""Compare: which of two runs is better, what one fixes or breaks, and what their blend gains."""
+"""The Compare page: the better of two runs, their differences by image, and their blend."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PER_PAGE = 24
 NAMES = {
     "fixed": "Fixed",
     "broken": "Broken",
-    "both-wrong": "Both wrong",
-    "both-right": "Both right",
+    "both-wrong": "Both incorrect",
+    "both-right": "Both correct",
 }
 ABOUT = {
-    "fixed": "This run gets them right, the other does not; those that cost the other most first.",
-    "broken": "The other run gets them right, this one does not; the costliest first.",
-    "both-wrong": "Neither gets them right; the costliest first.",
-    "both-right": "Both get them right; the costliest first.",
+    "fixed": "Correct in this run only, by descending loss in the other run.",
+    "broken": "Correct in the other run only, by descending loss in this run.",
+    "both-wrong": "Incorrect in both runs, by descending loss.",
+    "both-right": "Correct in both runs, by descending loss.",
 }
 
 
@@ -45,7 +45,7 @@ def show() -> None:
     runs = {run.name: run for run in tables.summaries() if run.state == "done"}
     others = data.comparable(name, list(runs))
     if not others:
-        st.write("No other run knows the same classes. Fit a second one on the same images.")
+        st.write("No other run has the same classes. Fit a second model on the same images.")
         st.page_link("views/train/page.py", label="Go to Train", icon=":material/model_training:")
         return
     other = address.other(others)
@@ -60,7 +60,7 @@ def show() -> None:
 
 
 def figures(compared: Compared) -> None:
-    """Show the figures of both, and the table of four."""
+    """Show the metrics of both runs and the table of agreement."""
     found = compared.found
     html.styled(text.verdict(found))
     left, right = st.columns([3, 2], gap="large")
@@ -74,7 +74,7 @@ def figures(compared: Compared) -> None:
 
 @st.fragment
 def galleries(compared: Compared) -> None:
-    """Draw one of the galleries; turning its pages runs nothing but this."""
+    """Draw one of the galleries; turning its pages reruns only this fragment."""
     with show_user_errors():
         counts = {name: len(rows) for name, rows in compared.parts.items()}
         part = address.part(counts)
@@ -103,7 +103,7 @@ def one_gallery(compared: Compared, part: str) -> None:
         key="compared",
         opened=partial(address.image_opened, "compared"),
         turned=partial(address.page_turned, "compared", pages),
-        turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
+        turns=("← Previous page" if number > 1 else "", "Next page →" if number < pages else ""),
     )
     large = None if at is None else large_at(compared, order, at)
     viewer(
@@ -115,7 +115,7 @@ def one_gallery(compared: Compared, part: str) -> None:
 
 
 def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
-    """Return the tiles of chosen rows, each with what it costs in the other run and in this."""
+    """Return the tiles of the chosen rows, with the losses in the other and in this run."""
     made = tiles_of(compared.table, chosen)
     for tile, row in zip(made, chosen.tolist(), strict=True):
         before, now = compared.losses[row], compared.table.loss[row]
@@ -124,22 +124,22 @@ def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
 
 
 def place_of(compared: Compared, order: np.ndarray) -> int | None:
-    """Return where in the order the image lies that the address opens, None for none."""
+    """Return the position of the image in the address within the order, or None."""
     row = tables.row_of(compared.table, name) if (name := address.image()) else None
     found = np.flatnonzero(order == row) if row is not None else np.empty(0)
     return int(found[0]) if len(found) else None
 
 
 def large_at(compared: Compared, order: np.ndarray, at: int) -> dict[str, Any]:
-    """Return what the large view shows of the image at a place of the order."""
+    """Return the viewer's data for the image at a position of the order."""
     large = large_of(compared.table, order, at)
-    large["explainable"] = False  # reasons are asked for on the Errors page
+    large["explainable"] = False  # explanations are shown on the Errors page only
     large["loss"] += f"; in the other run {compared.losses[order[at]]:.3f}"
     return large
 
 
 def blending(name: str, other: str) -> None:
-    """Say what a blend of the two gains, and offer to keep it."""
+    """Show the gain of a blend of the two runs, with a button that saves it."""
     st.subheader("Blend these two", anchor=False)
     prepared = data.blend(name, other)
     html.styled(f'<p class="sl-text">{text.blended(prepared)}</p>')
@@ -147,7 +147,7 @@ def blending(name: str, other: str) -> None:
         title = st.text_input(
             "Name of the blend",
             key=address.NAME,
-            placeholder="A text to know it by",
+            placeholder="Display name (optional)",
             max_chars=200,
             width=420,
         )

@@ -1,4 +1,4 @@
-"""What the Compare page says: figures with intervals, the table of four, and the blend."""
+"""Texts of the Compare page: metrics with intervals, the table of agreement, and the blend."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ STYLE = """<style>
 
 
 def verdict(found: Comparison) -> str:
-    """Say which of the two is better, this run or the other."""
+    """Return a sentence on which of the two runs is better."""
     difference, low, high = found.log_loss_difference
     if found.better is None:
-        said = "A toss-up: these images cannot tell which of the two is better."
+        said = "No clear difference: these images do not show which run is better."
         if difference == 0:
-            said = "The same: both have one log loss on these images."
+            said = "No difference: both runs have the same log loss on these images."
     else:
         which = "This run is better" if found.better == 0 else "The other run is better"
         least = min(abs(low), abs(high))
-        said = f"{which}: its log loss is {abs(difference):.4f} lower, at least {least:.4f} surely."
+        said = (
+            f"{which}: its log loss is {abs(difference):.4f} lower (95 % confidence: at least "
+            f"{least:.4f})."
+        )
     return f'{STYLE}<p class="sl-verdict">{said}</p>'
 
 
 def figures(found: Comparison) -> list[tuple[str, ...]]:
-    """Return measure, this run, other run, difference and interval, rows of a table."""
+    """Return rows of metric, this run, other run, difference and interval."""
     rows = []
     for name, values, difference, form in (
         ("Log loss", found.log_loss, found.log_loss_difference, "{:.4f}"),
@@ -51,34 +54,34 @@ def figures(found: Comparison) -> list[tuple[str, ...]]:
 
 
 def four(found: Comparison) -> str:
-    """Return the table of four: right or wrong here, right or wrong there."""
+    """Return the 2 × 2 table of correct and incorrect images in both runs."""
     cells = (
-        ("", "both right", len(found.both_right)),
-        ("one", "fixed: right here alone", len(found.fixed)),
-        ("bad", "broken: right there alone", len(found.broken)),
-        ("", "both wrong", len(found.both_wrong)),
+        ("", "Both correct", len(found.both_right)),
+        ("one", "Fixed: only this run is correct", len(found.fixed)),
+        ("bad", "Broken: only the other run is correct", len(found.broken)),
+        ("", "Both incorrect", len(found.both_wrong)),
     )
     drawn = [
         f'<div class="{kind}"><b>{n:,}</b><small>{words}</small></div>' for kind, words, n in cells
     ]
     return (
-        '<div class="sl-four"><span></span><span class="top">other run right</span>'
-        '<span class="top">other run wrong</span>'
-        f"<span>this run right</span>{drawn[0]}{drawn[1]}"
-        f"<span>this run wrong</span>{drawn[2]}{drawn[3]}</div>"
+        '<div class="sl-four"><span></span><span class="top">other run correct</span>'
+        '<span class="top">other run incorrect</span>'
+        f"<span>this run correct</span>{drawn[0]}{drawn[1]}"
+        f"<span>this run incorrect</span>{drawn[2]}{drawn[3]}</div>"
     )
 
 
 def chance(found: Comparison) -> str:
-    """Say how far fixed and broken could be chance, how much the two agree, what was left out."""
+    """Return the McNemar test, the agreement of the predictions and the images left out."""
     n = len(found.fixed) + len(found.broken)
     test = "exact binomial" if found.mcnemar_exact else "chi-square with continuity correction"
     p = found.mcnemar_p
-    said = "Both are right on the same images. "
+    said = "Both runs are correct on the same images. "
     if n:
         said = (
-            f"Of {n:,} images that one alone gets right, {len(found.fixed):,} are fixed. By "
-            f"chance a split as uneven comes with p = {p:.3g} (McNemar, {test}). "
+            f"Of {n:,} images that only one run predicts correctly, {len(found.fixed):,} are "
+            f"fixed. A split at least as uneven has p = {p:.3g} by chance (McNemar, {test}). "
         )
     said += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
     said += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
@@ -88,24 +91,24 @@ def chance(found: Comparison) -> str:
 
 
 def blended(prepared: PreparedBlend) -> str:
-    """Say what the blend of this run and the other gains, and how sure that is."""
+    """Return the gain of the blend of both runs with its interval."""
     found = prepared.found
     gain, low, high = found.gain
     best = "this run" if found.best == 0 else "the other run"
     if found.weights.max() > 0.995:
         alone = ("this run", "the other run")[int(found.weights.argmax())]
-        return f"The best mixture is {alone} alone: <b>a blend gains nothing.</b>"
+        return f"The best blend is {alone} alone: <b>blending does not help.</b>"
     weights = f"{found.weights[0]:.0%} of this run and {found.weights[1]:.0%} of the other"
     if found.pays:
-        word = f"takes {gain:.4f} off the log loss of {best}"
-        judged = "The gain is beyond the noise."
+        word = f"lowers the log loss of {best} by {gain:.4f}"
+        judged = "The gain is significant."
     elif high < 0:
-        word = f"costs {-gain:.4f} more than {best} alone"
+        word = f"has a log loss {-gain:.4f} higher than {best} alone"
         judged = f"Keep {best}."
     else:
-        word = f"{'gains' if gain >= 0 else 'loses'} {abs(gain):.4f} against {best}"
-        judged = "That is within the noise: these images cannot tell whether it helps."
+        word = f"changes the log loss of {best} by {-gain:+.4f}"
+        judged = "No clear difference: these images do not show whether blending helps."
     return (
-        f"{weights} is the best mixture. Cross-validated, it {word}, with a log loss of "
+        f"The best blend is {weights}. Cross-validated, it {word}, with a log loss of "
         f"{found.cross_validated:.4f} (95 %: {low:+.4f} to {high:+.4f}). <b>{judged}</b>"
     )

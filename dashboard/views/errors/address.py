@@ -1,4 +1,4 @@
-"""The address of the Errors page, and the widgets that are set to it."""
+"""The address of the Errors page, and the widgets that follow it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOW, PAGE = "filter_show", "filter_page"
 def current_filter(class_names: Sequence[str]) -> ImageFilter:
     """Read the filter from the address and set the widgets to it.
 
-    A person who comes back to the page by the menu finds what they had left.
+    Without an address, the session's last filter is used.
     """
     current = read_filter(class_names)
     if just_arrived() and current == ImageFilter() and (left := last_filter()):
@@ -43,13 +43,13 @@ def current_filter(class_names: Sequence[str]) -> ImageFilter:
 
 
 def set_page(page: int) -> str:
-    """Set the page switch, before it is drawn, to the page that is shown; return its key."""
+    """Set the page switch to the shown page before it is drawn, and return its key."""
     keep_filter(replace(_last(), page=page))
     return set_widget(PAGE, page)
 
 
 def filter_changed() -> None:
-    """Write what the filter's widgets say; the page begins anew (their callback)."""
+    """Write the filter from its widgets to the address and show the first page (callback)."""
     where = dict(_last().where)
     for each in FILTERS:
         if each.widget:
@@ -60,40 +60,40 @@ def filter_changed() -> None:
 
 
 def filter_cleared() -> None:
-    """Reset every filter (a callback)."""
+    """Reset all filters (callback)."""
     _change(where={})
 
 
 def shuffled() -> None:
-    """Show the images in another random order (a callback)."""
+    """Show the images in another random order (callback)."""
     _change(seed=_last().seed + 1)
 
 
 def page_changed() -> None:
-    """Turn to the page that the page switch says (its callback)."""
+    """Turn to the page of the page switch (callback)."""
     _change(page=st.session_state[widget_key(PAGE)])
 
 
 def page_turned(widget: str, pages: int) -> None:
-    """Turn the page by what a component sent (its callback)."""
+    """Turn the page as requested by a component (callback)."""
     step = component_value(widget, "turn")
     if step in (-1, 1):
         _change(page=min(max(_last().page + step, 1), pages))
 
 
 def image_opened(widget: str) -> None:
-    """Show the image large whose id a component sent, or none (its callback)."""
+    """Enlarge the image whose id a component sent, or close the viewer (callback)."""
     _change(page=_last().page, image=component_value(widget, "open") or None)
 
 
 def neighbour_opened(widget: str) -> None:
-    """Show the image large whose id a component sent, whatever the filter says (its callback)."""
+    """Enlarge the image whose id a component sent, regardless of the filter (callback)."""
     if image := component_value(widget, "neighbour"):
         write_filter(ImageFilter(image=image))
 
 
 def _change(**values: Any) -> None:
-    """Replace parts of the filter; the page begins anew unless it is named."""
+    """Change parts of the filter; the page returns to 1 unless it is given."""
     write_filter(replace(_last(), **{"page": 1, "image": None, **values}))
 
 

@@ -1,4 +1,4 @@
-"""The data of the Errors page: the table, and the rows to show, suspects and verdicts included."""
+"""Data of the Errors page: the table and the rows to show, including suspects and verdicts."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from engine.runs.triage import reviewed_split
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """The images that pass the filter, and which of them are shown.
+    """The images that pass the filter, and the part of them that is shown.
 
     Attributes
     ----------
     table : their predictions
     order : int64 array, rows of the table in the order to show them
-    at : place in ``order`` of the image shown large, None for none
-    number, pages : the page shown, from 1, and how many there are
+    at : position in ``order`` of the enlarged image, or None
+    number, pages : the shown page, from 1, and the number of pages
     """
 
     table: Table
@@ -46,21 +46,21 @@ class Gallery:
         return page_of(self.order, number)
 
     def tag(self, number: int) -> str:
-        """Return a name for a page, the same for the same images, '' for an empty one."""
+        """Return a name for a page that depends on its images, '' for an empty page."""
         chosen = self.page(number)
         content = f"{self.table.key} {verdicts.stamp()} {chosen.tolist()}"
         return hashlib.sha256(content.encode()).hexdigest()[:24] if len(chosen) else ""
 
 
 def table_of(name: str, show: str) -> Table:
-    """Return the predictions to show: to review, those of all labelled images where there are."""
+    """Return the predictions to show; for reviews those of all labelled images if available."""
     if show not in REVIEWS:
         return split.labelled(name)
     return tables.table(name, reviewed_split(open_run(name)))
 
 
 def gallery_of(table: Table, image_filter: ImageFilter) -> Gallery:
-    """Return the images that pass a filter; the page is that of the large image, if any."""
+    """Return the images that pass a filter; the page contains the enlarged image, if any."""
     order = rows(table, image_filter)
     row = tables.row_of(table, image_filter.image) if image_filter.image is not None else None
     found = np.flatnonzero(order == row) if row is not None else np.empty(0)
@@ -81,7 +81,7 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
         order = _suspects(table.key, triage_stamp(table.key[0]))
     else:
         order = _reviewed(table)
-    if show == REVIEWED and image_filter.image:  # stays while it is looked at, also after an undo
+    if show == REVIEWED and image_filter.image:  # stays while it is enlarged, even after an undo
         shown = tables.row_of(table, image_filter.image)
         if shown is not None:
             order = np.union1d(order, [shown])
@@ -90,7 +90,7 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _suspects(key: Key, stamp: Stamp) -> np.ndarray:
-    """Return the suspected rows of a table in the order of suspicion."""
+    """Return the suspected rows of a table most suspicious first."""
     if stamp == NEVER:
         return np.empty(0, dtype=np.int64)
     found = triage_table(key[0], stamp)

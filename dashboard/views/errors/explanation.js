@@ -1,5 +1,5 @@
-// Draws into the viewer, which says which image it shows.
-const PATIENCE = 250; // milliseconds until it is asked again whether the answer is there
+// Draws into the viewer, which reports the image it shows.
+const PATIENCE = 250; // milliseconds between requests for the answer
 
 function nearOf(near, open) {
   const button = buttonOf(undefined, () => open(near.id), near.other ? "near other" : "near");
@@ -15,7 +15,7 @@ function nearOf(near, open) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".explanation-host");
-  if (data.state) host.answer = data; // kept when the page around it is drawn anew
+  if (data.state) host.answer = data; // kept when the page is redrawn
   const follow = () => draw();
   window.addEventListener("second-look-viewer", follow);
   draw();
@@ -43,24 +43,24 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const fill = (...parts) => {
       const focused = box.contains(box.getRootNode().activeElement);
       box.replaceChildren(...parts);
-      if (focused) button.focus(); // else no key would reach the view any more
+      if (focused) button.focus(); // otherwise the view would receive no more keys
     };
     if (!host.asked && !box.hidden) fill();
     box.hidden = !host.asked;
     if (!host.asked) return;
     if (!here || here === "looking") {
       if (!box.querySelector(".calm")) {
-        fill(element("h3", "", "Why"), element("p", "calm", "Looking…"));
+        fill(element("h3", "", "Explanation"), element("p", "calm", "Computing…"));
       }
       const ask = () => {
-        host.timer = setTimeout(ask, 4 * PATIENCE); // in case the page was busy with something else
+        host.timer = setTimeout(ask, 4 * PATIENCE); // in case the page was busy
         setTriggerValue("want", viewer.id);
       };
       host.timer = setTimeout(ask, here ? PATIENCE : 0);
       return;
     }
     if (here === "failed") {
-      fill(element("h3", "", "Why"), element("p", "", answer.message));
+      fill(element("h3", "", "Explanation"), element("p", "", answer.message));
       return;
     }
     if (box.shown === answer && box.querySelector(".choice")) {
@@ -80,7 +80,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const choice = nameGroup(element("div", "choice"), "Heat map over the image");
     const legend = element("p", "legend");
     legend.setAttribute("aria-live", "polite");
-    const ways = [...maps, { name: "Image alone", role: "", src: "" }];
+    const ways = [...maps, { name: "Hide heat map", role: "", src: "" }];
     const buttons = ways.map((map, i) => {
       const button = buttonOf(map.name, () => show(i));
       if (map.role) button.append(element("span", "role", ` ${map.role}`));
@@ -93,13 +93,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
       box.heat = src;
       if (src) heat.src = src;
       else heat.removeAttribute("src");
-      if (!role) legend.textContent = "The heat maps are put away.";
+      if (!role) legend.textContent = "The heat map is hidden.";
       else if (src) {
-        legend.textContent = `Warm: what spoke for ${name}. The network saw only the outlined square.`;
-      } else legend.textContent = `Nothing in the image spoke for ${name}.`;
+        legend.textContent = `Warm areas: evidence for ${name}. The network uses only the outlined square.`;
+      } else legend.textContent = `No area of the image is evidence for ${name}.`;
     }
     show(0);
-    fill(element("h3", "", "Why"), choice, legend);
+    fill(element("h3", "", "Explanation"), choice, legend);
     box.append(element("h3", "", "Nearest training images"));
     if (!neighbours.length) {
       box.append(element("p", "", message || "There are none."));
@@ -107,7 +107,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     const row = element("div", "nearest");
     row.append(...neighbours.map((near) => nearOf(near, (id) => setTriggerValue("neighbour", id))));
-    box.append(row, element("p", "", "By cosine distance: 0 is the same direction, 1 unrelated."));
+    box.append(row, element("p", "", "Cosine distance: 0 for the same direction, 1 for unrelated images."));
     if (host.fresh) box.scrollIntoView({ block: "nearest" });
     host.fresh = false;
   }

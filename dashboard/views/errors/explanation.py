@@ -1,4 +1,4 @@
-"""Heat maps of the image shown large, and the training images most like it."""
+"""Heat maps of the enlarged image, and the most similar training images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def explanation(
     wanted: Callable[[], None],
     opened: Callable[[], None],
 ) -> None:
-    """Fill the viewer's place for it, once a person asks there.
+    """Fill the explanation section of the viewer when the user requests it.
 
     Parameters
     ----------
-    data : empty until asked; then id, state (looking, found, failed), maps (name, role, src, ''
-        where there is no evidence for the class), neighbours (id, label, other, distance, src,
+    data : empty until requested; then id, state (looking, found, failed), maps (name, role, src,
+        '' if there is no evidence for the class), neighbours (id, label, other, distance, src,
         known) and message, a sentence to show
-    key : name of the widget; ``wanted`` reads the id of the image asked about there under
-        ``want``, ``opened`` that of a neighbour to open under ``neighbour``
+    key : name of the widget; ``wanted`` reads the id of the image to explain there under ``want``,
+        ``opened`` that of a neighbour to open under ``neighbour``
     """
     _explanation(
         key=key,

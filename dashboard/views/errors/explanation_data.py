@@ -1,6 +1,6 @@
-"""Heat maps and nearest training images of one image, without a wait for anyone.
+"""Heat maps and nearest training images of one image, computed without blocking the page.
 
-A worker process explains; what it found is kept on disk, so that it is asked once an image.
+A worker process computes explanations; results are stored, so that each image is computed once.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from engine.runs.explanations import load_explanation
 from engine.runs.run import OUT_OF_FOLD, open_run
 from engine.runs.worker import Worker
 
-_WAIT = 0.15  # seconds that are waited before the page goes on and asks again
+_WAIT = 0.15  # seconds to wait before the page continues and asks again
 _WORKER = Worker(["explain", "latest", "--serve"])
 _QUEUE = ThreadPoolExecutor(1, thread_name_prefix="explain")
 _waiting: dict[tuple[str, str], Future[dict[str, Any]]] = {}
 
 
 def answer(table: Table, row: int, image: str) -> dict[str, Any]:
-    """Return what the component shows of an image, or that the worker is still looking."""
+    """Return the component's data for an image, or that the worker is still computing."""
     try:
         found = _explained(table, row, image)
     except UserError as error:
@@ -62,7 +62,7 @@ def answer(table: Table, row: int, image: str) -> dict[str, Any]:
 
 
 def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
-    """Return what is known about an image, None while the worker looks for it."""
+    """Return the explanation of an image, or None while the worker computes it."""
     run = open_run(table.key[0])
     sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
     for split in _splits(table):
@@ -71,7 +71,7 @@ def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
     key = (run.name, image)
     if key not in _waiting:
         for other, future in list(_waiting.items()):
-            if future.cancel():  # passed over before its turn came
+            if future.cancel():  # cancelled before it started
                 _waiting.pop(other, None)
         only = None if len(_splits(table)) > 1 else table.key[1]
         question = {"run": run.name, "id": image, "split": only}
@@ -88,7 +88,7 @@ def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
 
 
 def _splits(table: Table) -> tuple[str, ...]:
-    """Return the splits of the images that a table holds."""
+    """Return the splits of the images in a table."""
     return ("valid", "train") if table.key[1] in OUT_OF_FOLD else (table.key[1],)
 
 

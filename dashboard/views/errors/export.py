@@ -1,4 +1,4 @@
-"""The filtered images as CSV."""
+"""The filtered images as a CSV file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FORMULA = "(?s)^([=+\\-@\t\r\n|].*)$"
 def csv_of(table: Table, chosen: np.ndarray) -> bytes:
     """Return id, path, label, predicted, p_<class> and log_loss of the chosen rows, in order.
 
-    Of more than 100 classes, only the predicted one's probability: ``p_predicted``.
+    With more than 100 classes, only the predicted class's probability: ``p_predicted``.
 
-    Text that a spreadsheet would take for a formula begins with an apostrophe.
+    Text that a spreadsheet would interpret as a formula gets a leading apostrophe.
     """
     predictions, at = table.predictions, pa.array(chosen)
     names = pa.array(predictions.class_names, pa.string())

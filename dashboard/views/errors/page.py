@@ -1,4 +1,4 @@
-"""Errors: one gallery of the images that the filter leaves, in the order of the category."""
+"""The Errors page: a gallery of the images that pass the filter, sorted by category."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def show() -> None:
 def page() -> None:
     name = run_name()
     if name is None:
-        st.info("Finish a run first: the Overview page starts the demo.", icon=":material/info:")
+        st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
         return
     image_filter = address.current_filter(split.labelled(name).predictions.class_names)
     table = data.table_of(name, image_filter.show)
@@ -49,12 +49,12 @@ def page() -> None:
     shown = data.gallery_of(table, image_filter)
     above = st.container()
     number, pages = shown.number, shown.pages
-    gallery(  # sent first: decoding its images is what takes the browser longest
+    gallery(  # sent first: decoding its images takes the browser longest
         tiles_of(table, shown.page(number)),
         key="gallery",
         opened=partial(address.image_opened, "gallery"),
         turned=partial(address.page_turned, "gallery", pages),
-        turns=("← Page before" if number > 1 else "", "Next page →" if number < pages else ""),
+        turns=("← Previous page" if number > 1 else "", "Next page →" if number < pages else ""),
         page=shown.tag(number),
         following=shown.tag(number + 1),
     )
@@ -74,7 +74,7 @@ def page() -> None:
 
 
 def filters(table: Table) -> None:
-    """Draw category, classes, range and id, which are set to the filter already."""
+    """Draw the filter widgets, which are already set to the filter."""
     names, changed = table.predictions.class_names, address.filter_changed
     keys = {name: widget_key(BY_PARAMETER[name].key) for name in (TRUE, PREDICTED, SCORE, ID)}
     st.segmented_control(
@@ -94,7 +94,7 @@ def filters(table: Table) -> None:
 
 
 def bar(shown: Gallery, image_filter: ImageFilter) -> None:
-    """Say what is shown and how many that is, beside what can be done with it."""
+    """Show the number of images and their description, with the available actions."""
     table, order = shown.table, shown.order
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         st.markdown(sentence(table, image_filter, len(order)), width="stretch")
@@ -108,14 +108,14 @@ def bar(shown: Gallery, image_filter: ImageFilter) -> None:
         st.download_button(
             "CSV", partial(export.csv_of, table, order), f"{table.key[0]}-{image_filter.show}.csv",
             "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
-            help="The images of this filter, in this order",
+            help="The filtered images, in this order",
         )  # fmt: skip
         key = address.set_page(shown.number)
         st.pagination(shown.pages, key=key, on_change=address.page_changed, max_visible_pages=5)
 
 
 def empty(image_filter: ImageFilter) -> None:
-    """Say that the filter leaves nothing."""
+    """Show that no image passes the filter."""
     if image_filter.where:
         st.info("No image passes this filter.", icon=":material/filter_alt_off:")
     else:
@@ -123,7 +123,7 @@ def empty(image_filter: ImageFilter) -> None:
 
 
 def prefetch_thumbnails(shown: Gallery) -> None:
-    """Make the next page's images, and the neighbours of the large one, before they are asked."""
+    """Prefetch the thumbnails of the next page and the neighbours of the enlarged image."""
     order, at = shown.order, shown.at
     near = order[:0] if at is None else order[[i for i in (at + 1, at - 1) if 0 <= i < len(order)]]
     following = shown.page(shown.number + 1)
@@ -132,7 +132,7 @@ def prefetch_thumbnails(shown: Gallery) -> None:
 
 @st.fragment
 def next_page(shown: Gallery) -> None:
-    """Send the next page once the browser asks for it, which it does when nothing else goes on."""
+    """Send the next page when the browser requests it, which it does when it is idle."""
     browser_sync.rerun_if_changed()
     number = shown.number + 1
     page = shown.tag(number)
@@ -143,8 +143,8 @@ def next_page(shown: Gallery) -> None:
 
 @st.fragment
 def explain(table: Table) -> None:
-    """Answer when the browser asks for an explanation of the image that is shown large."""
-    browser_sync.rerun_if_changed()  # with the neighbour that was opened, for one
+    """Answer the browser's request for an explanation of the enlarged image."""
+    browser_sync.rerun_if_changed()  # for example, a neighbour was opened
     asked = browser_sync.component_value(EXPLANATION, "want")
     row = tables.row_of(table, asked) if isinstance(asked, str) and asked else None
     explanation(

@@ -1,5 +1,5 @@
-// Pages of tiles that were fetched before anyone asked, their images decoded: key to tiles.
-const PAGES = 3, PATIENCE = 200; // milliseconds in which a person does nothing else
+// Prefetched pages of tiles with decoded images, by key.
+const PAGES = 3, PATIENCE = 200; // milliseconds without user input before prefetching
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".prefetch");

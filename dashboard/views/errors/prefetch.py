@@ -1,4 +1,4 @@
-"""The next page of the gallery, fetched while a person looks at this one."""
+"""Sends the next page of the gallery to the browser in advance."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _prefetch = registered(__file__, '<div class="prefetch"></div>')
 def prefetch(
     page: str, tiles: Sequence[dict[str, Any]] | None, *, key: str, wanted: Callable[[], None]
 ) -> None:
-    """Hand a page of tiles to the browser, to be shown when the gallery turns to it.
+    """Send a page of tiles to the browser for use when the gallery turns to it.
 
     Parameters
     ----------
-    page : what the gallery calls that page, '' for none
-    tiles : None until the browser asks; then ``page`` is read under ``want`` at ``key``
+    page : the gallery's name of that page, or ''
+    tiles : None until the browser requests ``page`` at ``key`` under ``want``
     """
     data = {"page": page, "tiles": None if tiles is None else list(tiles)}
     _prefetch(key=key, data=data, height="content", on_want_change=wanted)

@@ -1,4 +1,4 @@
-"""Reviewing labels: suspects are looked for, and a refit uses the verdicts."""
+"""Reviewing labels on the Errors page: the search for suspects, and refits with verdicts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.runs.verdicts import default_reviewer
 
 
 def tools(name: str, show: str) -> None:
-    """Show who reviews, and what can be done with the verdicts, above the images to review."""
+    """Show the reviewer's name and the actions for verdicts above the images."""
     if show not in REVIEWS:
         return
     run = open_run(name)
@@ -27,11 +27,11 @@ def tools(name: str, show: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="review"):
         st.text_input(
             "Reviewer", key=REVIEWER, placeholder=default_reviewer(), width=200,
-            on_change=reviewer_named, help="Kept with each verdict, with the time",
+            on_change=reviewer_named, help="Saved with each verdict, together with the time",
         )  # fmt: skip
         if show == SUSPECTS and triage_stamp(name) != NEVER:
             st.button(
-                "Look for suspects again", icon=":material/refresh:", on_click=_start, args=(run,),
+                "Find suspects again", icon=":material/refresh:", on_click=_start, args=(run,),
                 type="tertiary",
             )  # fmt: skip
         count = len(verdicts.standing())
@@ -39,18 +39,18 @@ def tools(name: str, show: str) -> None:
             st.button(
                 f"Refit with {count:,} verdict{'s' * (count > 1)}", key="refit",
                 icon=":material/model_training:", on_click=_refit, args=(run,),
-                help="Wrong labels are corrected, images of both classes or neither left out; "
-                "the change is measured on one fixed set of labels",
+                help="Corrects wrong labels and leaves out images of both classes or neither; the "
+                "change is measured on one fixed set of labels",
             )  # fmt: skip
     if st.session_state.pop("refit_started", False):
         st.switch_page("views/train/page.py")
 
 
 def empty(name: str, show: str) -> bool:
-    """Say what to do where there is nothing to review yet; False where a filter is the reason."""
+    """Show how to start a review if there is none; return False if a filter is active."""
     if show == REVIEWED and not verdicts.standing():
         st.info(
-            "Open an image and press L, B, N, H or F to say what is true of its label.",
+            "Open an image and press L, B, N, H or F to review its label.",
             icon=":material/rate_review:",
         )
         return True
@@ -64,8 +64,8 @@ def empty(name: str, show: str) -> bool:
     if condition == "failed":
         st.error(literal(message), icon=":material/error:")
     st.info(
-        "Suspected wrong labels, images of both classes or neither, and leaks are looked for in "
-        "the background.",
+        "The search for wrong labels, images of both classes or neither, and leaks runs in the "
+        "background.",
         icon=":material/troubleshoot:",
     )
     st.button("Find suspects", type="primary", key="find", on_click=_start, args=(run,))
@@ -75,13 +75,13 @@ def empty(name: str, show: str) -> bool:
 def _wait(run: Run) -> None:
     if triage_state(run)[0] != "running":
         st.rerun(scope="app")
-    st.info("Looking for suspects…", icon=":material/hourglass_top:")
+    st.info("Searching for suspects…", icon=":material/hourglass_top:")
 
 
 def _start(run: Run) -> None:
     note_change()
     with show_user_errors():
-        triage_path(run).unlink(missing_ok=True)  # what is shown is what is being made
+        triage_path(run).unlink(missing_ok=True)  # so that the old list is not shown
         commands.start_triage(run)
 
 

@@ -1,4 +1,4 @@
-"""What the Errors page says of the images that it shows."""
+"""Texts of the Errors page."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ NAMES = {
     "most-incorrect": "Most confident incorrect",
     "most-uncertain": "Most uncertain",
     SUSPECTS: "Suspects",
-    REVIEWED: "With a verdict",
+    REVIEWED: "Reviewed",
 }
 ORDERS = {
-    ALL: "costliest first",
+    ALL: "highest loss first",
     "random-correct": "in random order",
     "random-incorrect": "in random order",
-    "most-correct": "surest first",
-    "most-incorrect": "surest first",
-    "most-uncertain": "closest call first",
+    "most-correct": "most confident first",
+    "most-incorrect": "most confident first",
+    "most-uncertain": "least confident first",
     SUSPECTS: "most suspicious label first",
     REVIEWED: "in order of id",
 }
 
 
 def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
-    """Return the count and what it counts, as harmless Markdown."""
+    """Return the number of images and the description of the filter as safe Markdown."""
     parts = [
         literal(BY_PARAMETER[name].sentence(table, value))
         for name, value in image_filter.where.items()
     ]
-    told = ", ".join([*parts, ORDERS[image_filter.show]])
-    return f"**{n:,}** of {len(table):,} images: {told}"
+    description = ", ".join([*parts, ORDERS[image_filter.show]])
+    return f"**{n:,}** of {len(table):,} images: {description}"

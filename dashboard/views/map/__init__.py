@@ -1,1 +1,1 @@
-"""The Map page: all images as points, and the area drawn on them."""
+"""The Map page: all images as points, and the area selected on it."""

@@ -1,4 +1,4 @@
-"""What the Map page shows: the layout and the area drawn on it, both in the address."""
+"""The address of the Map page: the method and the selected area."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BY, _AREA, _POINT = "by", "map", "map_point"
 
 
 def method() -> str:
-    """Return the layout that the address names, that of its area, or PCA; set the switch to it."""
+    """Return the method of the address or of its area, by default PCA, and set the switch to it."""
     found = read_lasso(st.query_params.get(_AREA, ""))
     asked = st.query_params.get(_BY) or (found.method if found else "")
     chosen = asked if asked in maps.METHODS else maps.METHODS[0]
@@ -26,14 +26,14 @@ def method() -> str:
 
 
 def method_changed() -> None:
-    """Take over what the switch says (its callback); an area belongs to its own layout."""
+    """Store the method of the switch and clear the area (callback)."""
     st.query_params[_BY] = st.session_state[widget_key(METHOD)]
     note_change()
     st.query_params.pop(_AREA, None)
 
 
 def area() -> str:
-    """Return the area as the address has it, '' for none."""
+    """Return the area's text from the address, or ''."""
     text = st.query_params.get(_AREA, "")
     return text if read_lasso(text) else ""
 
@@ -45,7 +45,7 @@ def lasso(method: str) -> Lasso | None:
 
 
 def area_drawn(method: str) -> None:
-    """Take over the area that was drawn (a callback)."""
+    """Store the selected area (callback)."""
     found = lasso_of(method, component_value("lasso", "question"))
     if found:
         st.query_params[_AREA] = found.text
@@ -53,26 +53,26 @@ def area_drawn(method: str) -> None:
 
 
 def point_clicked() -> None:
-    """Remember which point was clicked (a callback)."""
+    """Store the clicked point (callback)."""
     st.session_state[_POINT] = component_value("point", "question")
     note_change()
 
 
 def clicked() -> Any:
-    """Return the row of the point that was clicked, once; None for none."""
+    """Return the row of the clicked point, once, or None."""
     return st.session_state.pop(_POINT, None)
 
 
 def clear() -> None:
-    """Forget the area (a callback)."""
+    """Clear the area (callback)."""
     st.query_params.pop(_AREA, None)
 
 
 def try_again(run: Run, method: str) -> None:
-    """Start a map that failed once more (a callback)."""
+    """Start a failed map again (callback)."""
     commands.start_map(run, method)
 
 
 def is_row(value: Any, n: int) -> bool:
-    """Tell whether a browser named one of n rows."""
+    """Return whether a value from the browser is one of n rows."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n

@@ -1,4 +1,4 @@
-"""What the map draws: every image's place, class, correctness and loss, packed for a browser."""
+"""Data of the Map page: position, class, correctness and loss of each image, in binary form."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
 from engine.runs.run import open_run
 
-NONE = 0xFFFF  # no label, or no prediction
-DRAWN = 50_000  # points; a browser draws more too slowly
+NONE = 0xFFFF  # no label or no prediction
+DRAWN = 50_000  # maximum number of points that a browser draws quickly
 _SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """The images of a map, of very many a sample; arrays are read-only.
+    """The images of a map, or a sample of very many; arrays are read-only.
 
     Attributes
     ----------
-    coordinates : where they lie
-    label, predicted : uint16 arrays of shape (n,), class indices, ``NONE`` where there is none
-    loss : float32 array of shape (n,), nan where there is none
-    facts : path and sha256 of each, null where unknown
-    packed : the same for the browser
-    total : how many images the map has
+    coordinates : positions of the images
+    label, predicted : uint16 arrays of shape (n,), class indices, ``NONE`` for none
+    loss : float32 array of shape (n,), nan for none
+    facts : path and sha256 of each image, null if unknown
+    packed : the data for the browser
+    total : number of images on the map
     """
 
     coordinates: MapCoordinates
@@ -50,7 +50,7 @@ class Points:
     total: int
 
     def image(self, name: str, row: int) -> ImageFile | None:
-        """Return where the image of a row lies, None where the run has not read it."""
+        """Return the file of the image in a row, or None if the run has not read it."""
         fact = self.facts.slice(row, 1).to_pylist()[0]
         if not fact["path"] or not fact["sha256"]:
             return None
@@ -58,12 +58,12 @@ class Points:
 
 
 def points(name: str, method: str) -> Points:
-    """Return what the map of a run shows.
+    """Return the points of a run's map.
 
     Raises
     ------
     UserError
-        When there is no map, or a file is damaged.
+        If there is no map, or a file is damaged.
     """
     run = open_run(name)
     split = run.labelled_split
@@ -72,7 +72,7 @@ def points(name: str, method: str) -> Points:
 
 
 def first_page(table: Table, rows: np.ndarray) -> list[ImageFile]:
-    """Return the images that Errors will show first of these rows."""
+    """Return the images that the Errors page shows first for these rows."""
     return images_of(table, page_of(rows, 1))
 
 
@@ -108,7 +108,7 @@ def _points(key: tuple[str, str, int], tables: tuple[shared_tables.Key, ...]) ->
 
 
 def _sample(every: MapCoordinates) -> MapCoordinates:
-    """Return all places, or as many as can be drawn, from a seed."""
+    """Return all positions, or a random sample of ``DRAWN`` of them."""
     n = len(every.ids)
     if n <= DRAWN:
         return every
@@ -119,7 +119,7 @@ def _sample(every: MapCoordinates) -> MapCoordinates:
 
 
 def _rows_in(found: MapCoordinates, table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of a map whose images a table predicts, and where it does."""
+    """Return the map's rows that have a prediction in the table, and those predictions' rows."""
     at = pc.index_in(found.ids, value_set=table.predictions.ids)
     known = np.asarray(pc.is_valid(at), dtype=bool)
     is_test = found.split == SPLITS.index("test")
@@ -139,7 +139,7 @@ def _facts(name: str, found: MapCoordinates) -> pa.Table:
     images = images.combine_chunks()
     split = pc.index_in(images["split"], pa.array(SPLITS))
     known = np.full(len(found.ids), -1, dtype=np.int64)
-    for code in range(len(SPLITS)):  # an id may stand in two splits
+    for code in range(len(SPLITS)):  # an id may occur in two splits
         rows = np.flatnonzero(np.asarray(pc.equal(split, code).fill_null(False), dtype=bool))
         mine = np.flatnonzero(found.split == code)
         at = pc.index_in(found.ids.take(pa.array(mine)), images["id"].take(pa.array(rows)))

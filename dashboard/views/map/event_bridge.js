@@ -1,4 +1,4 @@
-// Questions come as events "second-look-ask", answers go out as "second-look-answer".
+// Requests arrive as events "second-look-ask"; answers leave as "second-look-answer".
 export default function ({ data, setTriggerValue }) {
   const { channel, answer } = data;
   const ask = ({ detail }) => {

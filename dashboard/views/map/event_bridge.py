@@ -1,4 +1,4 @@
-"""A wire between a drawing that stays as it is and the part of a page that answers it."""
+"""Passes requests and answers between the map drawing and a fragment of the page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _bridge = registered(__file__, '<div class="event-bridge"></div>')
 def event_bridge(
     channel: str, answer: dict[str, Any], *, key: str, asked: Callable[[], None]
 ) -> None:
-    """Pass on what is asked on a channel in the browser, and the answer to it.
+    """Forward requests of a browser channel to the server, and send back the answers.
 
-    Only what is small goes through here; the drawing itself is sent once.
+    Only small values are sent this way; the drawing itself is sent once.
 
     Parameters
     ----------
-    answer : handed to whoever listens to the channel
-    key : name of the widget; ``asked`` reads the question there under ``question``
+    answer : sent to the listeners of the channel
+    key : name of the widget; ``asked`` reads the request there under ``question``
     """
     _bridge(
         key=key,

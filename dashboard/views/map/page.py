@@ -1,4 +1,4 @@
-"""Map: every image a dot, near those like it; draw around some to see them."""
+"""The Map page: every image is a point near similar images; an area can be selected."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from engine.runs.run import Run, open_run
 FIRST = 6
 NAMES = {"pca": "PCA", "tsne": "t-SNE"}
 ABOUT = {
-    "pca": "The two directions in which the features differ most. Far apart means unlike.",
-    "tsne": "Neighbours are alike; how far groups lie from each other says little.",
+    "pca": "Projection on the two directions of greatest variance. Distant points are dissimilar.",
+    "tsne": "Neighbouring points are similar; distances between groups have little meaning.",
 }
 HELP = (
-    "Each dot is an image. Choose Lasso, or hold Shift, and draw around some to see them here. "
-    "Wheel or two fingers zoom, a drag moves the map, a click opens the image. From the "
-    "keyboard: arrows, + and −, and Enter for all that is in view."
+    "Each point is an image. Select Lasso, or hold Shift, and draw around points to list their "
+    "images. Scroll or pinch to zoom, drag to move, click to open an image. Keyboard: arrow "
+    "keys, + and −, and Enter for all images in view."
 )
 
 
 def show() -> None:
     name = run_name()
     if name is None:
-        st.info("Finish a run first: the Overview page starts the demo.", icon=":material/info:")
+        st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
         return
     run = open_run(name)
     if "head_sha256" not in run.config:
         st.info(
-            "This run was imported or blended, so its images have no features to map. Fit one on "
-            "the Train page.", icon=":material/info:",
+            "This run was imported or blended, so its images have no features. Fit a model on the "
+            "Train page.", icon=":material/info:",
         )  # fmt: skip
         return
     wanted = address.method()
@@ -70,8 +70,8 @@ def show() -> None:
         scatter(points.packed, key="map")
         if len(points.label) < points.total:
             st.caption(
-                f"{len(points.label):,} of {points.total:,} images are drawn, chosen at random; "
-                "what is drawn around finds all of them."
+                f"The map shows a random sample of {len(points.label):,} of {points.total:,} "
+                "images; a selected area includes all images."
             )
         peek(name, points)
     with right:
@@ -79,7 +79,7 @@ def show() -> None:
 
 
 def ensure_map(run: Run, method: str, wanted: str) -> None:
-    """Have a map made that is not there, and say how far it is; PCA first, then t-SNE."""
+    """Make a missing map and show its progress; PCA first, then t-SNE."""
     stand = maps.map_progress(run, method)
     if stand.state == "done":
         return
@@ -95,18 +95,18 @@ def ensure_map(run: Run, method: str, wanted: str) -> None:
 
 
 def _progress(run: Run, method: str, wanted: str) -> None:
-    """Say how far a map is; the page is drawn anew once it is there."""
+    """Show the progress of a map, and redraw the page when it is finished."""
     with show_user_errors():
         stand = maps.map_progress(run, method)
         if stand.state in ("done", "failed"):
             st.rerun()
         if method == "pca":
-            message = "Laying out the images"
+            message = "Computing the map"
         elif wanted == "tsne":
-            message = "t-SNE is being laid out; here is PCA meanwhile"
+            message = "t-SNE is being computed; meanwhile this is PCA"
         else:
-            message = "t-SNE is being laid out as well"
-        unit = {"features": "images through the network", "tsne": "rounds"}.get(stand.stage)
+            message = "t-SNE is being computed as well"
+        unit = {"features": "images", "tsne": "iterations"}.get(stand.stage)
         if unit and stand.total:
             message += f": {stand.done:,} of {stand.total:,} {unit}"
         st.caption(f"{message} …")
@@ -114,7 +114,7 @@ def _progress(run: Run, method: str, wanted: str) -> None:
 
 @st.fragment
 def peek(name: str, points: Points) -> None:
-    """Answer with the image under the pointer; open the one that was clicked, where it is."""
+    """Send the thumbnail of the image under the pointer, and open the clicked image."""
     browser_sync.rerun_if_changed()
     row = browser_sync.component_value("peek", "question")
     answer = {}
@@ -126,7 +126,7 @@ def peek(name: str, points: Points) -> None:
 
 @st.fragment
 def chosen(name: str, method: str) -> None:
-    """Show the costliest of the images that were drawn around, and the way to all of them."""
+    """Show the highest-loss images of the selected area, with a link to all of them."""
     with show_user_errors():
         browser_sync.note_redraw()
         table = split.labelled(name)
@@ -148,7 +148,7 @@ def chosen(name: str, method: str) -> None:
 
 
 def area_images(table: Table, area: Lasso) -> None:
-    """Show the first images of an area, and how many there are."""
+    """Show the number of images in an area and the first of them."""
     in_area = ImageFilter(where={AREA: area.text})
     rows = selection_rows.rows(table, in_area)
     st.markdown(area_text(table, rows))
@@ -165,20 +165,20 @@ def area_images(table: Table, area: Lasso) -> None:
 
 
 def area_text(table: Table, rows: np.ndarray) -> str:
-    """Return how many images an area holds, as Markdown."""
-    message = f"**{len(rows):,}** of {len(table):,} images with a held-out prediction"
+    """Return the number of images in an area as Markdown."""
+    message = f"**{len(rows):,}** of {len(table):,} images with a label and a prediction"
     if not (table.predictions.labelled and len(rows)):
         return f"{message}."
     wrong = int((table.predictions.y_true[rows] != table.y_pred[rows]).sum())
-    return f"{message}, **{wrong:,}** of them wrong. The costliest first:"
+    return f"{message}, **{wrong:,}** of them incorrect. Highest loss first:"
 
 
 def open_point(table: Table, points: Points, row: int) -> None:
-    """Open an image large on the Errors page, or say why it is not there."""
+    """Open an image on the Errors page, or show why it is not there."""
     id = points.coordinates.ids[row].as_py()
     at = tables.row_of(table, id)
     if at is None or np.isnan(points.loss[row]):
-        st.toast(literal(f"{id} has no held-out prediction, so Errors does not list it."))
+        st.toast(literal(f"{id} has no label or no prediction, so Errors does not list it."))
         return
     open_errors(ImageFilter(image=id))
 

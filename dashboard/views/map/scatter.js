@@ -3,7 +3,7 @@ const LOSS_STEPS = 16, NEAR = 12, REST = 90; // pixels; milliseconds of rest
 const CLASSES_LISTED = 12;
 const LIGHT = ["#3f74b0", "#c7911f", "#2f8a5b", "#8a4fa3", "#3aa3b5", "#7a6a55", "#c45a94", "#6b8e23"];
 const DARK = ["#7fb0e6", "#e8c25a", "#74cf9d", "#c79be0", "#7fd6e4", "#c3b299", "#eb9cc6", "#b5d36b"];
-const HOW = { class: "Class", correctness: "Right or wrong", loss: "Loss" };
+const HOW = { class: "Class", correctness: "Correct or incorrect", loss: "Loss" };
 
 function unpacked(text, Kind) {
   return new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -31,14 +31,14 @@ function build(root, data) {
   const loss = unpacked(data.loss, Float32Array);
   const ids = data.ids.split("\u001f");
   const incorrect = (i) => label[i] !== NONE && predicted[i] !== NONE && label[i] !== predicted[i];
-  const kept = (window.secondLookMap ??= { by: "class", hidden: [] }); // as this person left it
+  const kept = (window.secondLookMap ??= { by: "class", hidden: [] }); // settings of this user
 
   const bar = element("div", "bar"), frame = element("div", "frame"), legend = element("div", "legend");
   const canvas = element("canvas"), over = element("canvas", "over"), tip = element("div", "tip");
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", `Map of ${n} images. Arrow keys move, plus and minus zoom, `
-    + "0 shows all, Enter shows the images in view, L draws around some with the pointer.");
+    + "0 shows all, Enter shows the images in view, L starts the lasso.");
   tip.hidden = true;
   frame.append(canvas, over, tip);
   root.replaceChildren(bar, frame, legend);
@@ -49,7 +49,7 @@ function build(root, data) {
   let lassoing = false, outline = null, corners = [], hovered = -1, rest = 0;
   const seen = new Map(); // thumbnails by row
 
-  // --- what a point looks like
+  // --- appearance of the points
 
   function dress([text, primary, background]) {
     if ([text, primary, background].join() === [ink, accent, paper].join()) return draw();
@@ -70,7 +70,7 @@ function build(root, data) {
   const faint = () => blend(kept.by === "class" ? 0.26 : 0.15, ink, paper);
 
   function paint() {
-    // A look is a colour and whether a ring goes round it; a point keeps the number of its look.
+    // A look is a colour and a symbol; each point stores the index of its look.
     const looks = [], at = new Map();
     const look = (colour, ring) => {
       const key = colour + ring;
@@ -113,7 +113,7 @@ function build(root, data) {
     return Math.min(rest * view.zoom ** 0.28, 7);
   }
   function stamped() {
-    // One small image a look, drawn once a size.
+    // One small image per look, drawn once per size.
     const r = Math.max(1, Math.round(radius() * ratio * 2) / 2);
     if (sprites.r === r) return;
     sprites.r = r;
@@ -150,7 +150,7 @@ function build(root, data) {
     });
   }
 
-  // --- where it lies
+  // --- positions
 
   const scale = () => base * view.zoom;
   const toX = (x) => (x - view.x) * scale() + size[0] / 2;
@@ -224,7 +224,7 @@ function build(root, data) {
     draw();
   }
 
-  // --- what a person does
+  // --- user input
 
   const ask = (channel, question) => window.dispatchEvent(
     new CustomEvent("second-look-ask", { detail: { channel, question } }),
@@ -265,7 +265,7 @@ function build(root, data) {
     if (loss[i] >= 0) words.push(`loss ${loss[i].toFixed(3)}`);
     const shot = element("span", "shot"), about = element("span", "about");
     about.append(element("b", "", ids[i]), element("span", incorrect(i) ? "incorrect" : "", words.join(", ")),
-      element("span", "", predicted[i] === NONE ? `${data.splits[split[i]]}, no prediction kept`
+      element("span", "", predicted[i] === NONE ? `${data.splits[split[i]]}, no prediction`
         : data.splits[split[i]]));
     tip.replaceChildren(shot, about);
     showImage(i);
@@ -389,7 +389,7 @@ function build(root, data) {
   const lens = element("div", "group");
   lens.append(action("+", "Zoom in", () => zoom(1.6)), action("−", "Zoom out", () => zoom(1 / 1.6)),
     action("Reset", "Show the whole map", reset));
-  const look = action("Show what is in view", "Show the images that are in view", inView);
+  const look = action("Show images in view", "Show the images in view", inView);
   look.className = "alone";
   bar.append(
     group("Colour by", HOW, kept.by, (key) => { kept.by = key; paint(); }), tools, lens, look,
@@ -407,15 +407,15 @@ function build(root, data) {
       data.names.slice(0, CLASSES_LISTED).forEach((name, i) => entries.push(dot(colours[i], "", name)));
       const more = data.names.length - CLASSES_LISTED;
       if (more > 0) entries.push(element("span", "entry", `and ${more} more`));
-      entries.push(dot("transparent", "ring", "wrong"));
+      entries.push(dot("transparent", "ring", "incorrect"));
     } else if (kept.by === "correctness") {
-      entries.push(dot(accent, "cross", "wrong"), dot(blend(0.55, ink, paper), "", "right"));
+      entries.push(dot(accent, "cross", "incorrect"), dot(blend(0.55, ink, paper), "", "correct"));
     } else {
       const ramp = element("span", "entry");
       const line = element("i", "ramp");
       line.style.background = `linear-gradient(90deg, ${lossColour(0)}, ${lossColour(LOSS_STEPS - 1)})`;
       ramp.append(element("span", "", "loss 0.001"), line, element("span", "", "4"));
-      entries.push(ramp, dot("transparent", "ring", "wrong"));
+      entries.push(ramp, dot("transparent", "ring", "incorrect"));
     }
     const none = kept.by === "class" ? "no label" : "no prediction";
     const missing = kept.by === "class" ? label : predicted;
@@ -477,7 +477,7 @@ function build(root, data) {
     };
   }
   function extent() {
-    // The longer side of a map fills the grid, the shorter one lies in its middle.
+    // The longer side of a map fills the grid, the shorter one is centred.
     const reach = [0, 0];
     for (let i = 0; i < 2 * n; i += 1) {
       reach[i % 2] = Math.max(reach[i % 2], Math.abs(2 * xy[i] - GRID));
@@ -488,7 +488,7 @@ function build(root, data) {
   return { dress, follow };
 }
 
-// Ramer, Douglas and Peucker: leave out the corners that change the outline least.
+// Ramer, Douglas and Peucker: remove the corners that change the outline least.
 function simpler(line, most) {
   let kept = line;
   for (let tolerance = 2; kept.length > most; tolerance *= 1.5) kept = thinned(line, tolerance);

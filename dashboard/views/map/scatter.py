@@ -1,4 +1,4 @@
-"""Every image a dot on a canvas: zoom, drag, look at one, draw around some."""
+"""Draws every image as a point on a canvas, with zoom, dragging, previews and a lasso."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _scatter = registered(
 def scatter(packed: dict[str, Any], *, key: str) -> None:
     """Show a map.
 
-    It asks through event bridges: the thumbnail of the row under the pointer on the channel
-    ``peek`` (answered by row and src), rows of an area on ``lasso`` (a list of [x, y] on the grid;
-    the answer's corners are drawn), the row of an image to open on ``point``.
+    The script sends requests through event bridges: the thumbnail of the row under the pointer on
+    the channel ``peek`` (answered by row and src), an area on ``lasso`` (a list of [x, y] on the
+    grid; the corners of the answer are drawn), and the row of an image to open on ``point``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tables to Plotly figures; imports no Streamlit."""
+"""Charts of the Overview page; imports no Streamlit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.analysis.causes import CauseLoss
 
 
 def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Figure:
-    """Right and wrong images by probability, above one another, each on its own scale."""
+    """Draw correct and incorrect images by probability, each on its own scale."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16)
     centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     width = np.diff(histogram.edges)
@@ -25,14 +25,14 @@ def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Fig
             hovertemplate=f"%{{x:.2f}}: %{{y:,}} {word}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(bars, row=row, col=1)
-        few = {"dtick": 1} if counts.max(initial=0) <= 4 else {"nticks": 4}  # no half images
+        few = {"dtick": 1} if counts.max(initial=0) <= 4 else {"nticks": 4}  # integer ticks only
         figure.update_yaxes(title_text=word, row=row, col=1, rangemode="tozero", **few)
     figure.update_xaxes(title_text=plain(score_name), row=2, col=1, range=[0, 1])
     return calm(figure, 300)
 
 
 def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> go.Figure:
-    """Predicted probability against what happened; on the diagonal it is to be believed."""
+    """Draw predicted probability against observed frequency, with the diagonal as reference."""
     size = 7 + 13 * np.sqrt(curve.counts / max(int(curve.counts.max(initial=1)), 1))
     figure = go.Figure()
     figure.add_scatter(
@@ -43,7 +43,7 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
         x=curve.mean_predicted, y=curve.fraction_correct, mode="lines+markers",
         line={"color": ACCENT, "width": 1.5}, customdata=curve.counts,
         marker={"size": size, "color": ACCENT, "opacity": 0.9, "line": {"width": 0}},
-        hovertemplate="said %{x:.3f}, was %{y:.3f}, %{customdata:,} images<extra></extra>",
+        hovertemplate="predicted %{x:.3f}, was %{y:.3f}, %{customdata:,} images<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text=plain(score_name), range=[-0.03, 1.03])
     figure.update_yaxes(title_text=plain(what), range=[-0.05, 1.05], nticks=6)
@@ -51,14 +51,14 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
 
 
 def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
-    """Share of the total log loss carried by the worst k images, k on a log scale."""
+    """Draw the share of the total log loss from the k highest-loss images, k on a log scale."""
     figure = go.Figure()
     figure.add_scatter(
         x=counts, y=share, mode="lines", line={"color": ACCENT, "width": 2}, fill="tozeroy",
         fillcolor="rgba(212,101,74,0.12)",
-        hovertemplate="the worst %{x:,}: %{y:.1%}<extra></extra>",
+        hovertemplate="%{x:,} highest-loss images: %{y:.1%}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(title_text="worst images", type="log", dtick=1, tickformat=",d")
+    figure.update_xaxes(title_text="highest-loss images", type="log", dtick=1, tickformat=",d")
     figure.update_yaxes(
         title_text="share of the log loss", tickformat=".0%", range=[0, 1.04], nticks=6
     )
@@ -66,7 +66,7 @@ def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
 
 
 def causes_figure(causes: Sequence[CauseLoss]) -> go.Figure:
-    """Mean log loss by cause with its interval, the dearest at the top; no cause is faint."""
+    """Draw the mean log loss by cause with intervals, highest at the top; no cause is faint."""
     rows = list(reversed(causes))
     names = [f"{plain(each.cause or 'no cause')} ({each.n:,})" for each in rows]
     means = np.array([each.log_loss for each in rows])

@@ -1,4 +1,4 @@
-"""The data of the Overview page: its figures, its charts, and the quarantined images."""
+"""Data of the Overview page: metrics, charts and quarantined images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from engine.runs.run import open_run
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """What the Overview page says about labelled predictions.
+    """The metrics of the Overview page for labelled predictions.
 
     Attributes
     ----------
     accuracy, log_loss : the figure and its 95 % interval
     matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
-    pairs : the fullest cells off the diagonal as (true, predicted, count)
+    pairs : the largest off-diagonal cells as (true, predicted, count)
     concentration : counts and shares, see `metrics.loss_concentration`
     highest_loss : rows of the images of highest loss, highest first
     """
@@ -46,12 +46,12 @@ class Overview:
 
 
 def overview(table: Table) -> Overview:
-    """Return the figures of a labelled table."""
+    """Return the metrics of a labelled table."""
     return _overview(table.key)
 
 
 def figure(table: Table, name: str, draw: Callable[[Table, Overview], Figure]) -> Figure:
-    """Return a figure of the overview, drawn once; its name stands for how it is drawn."""
+    """Return a cached chart of the overview; ``name`` identifies the drawing function."""
     return _figure(table.key, name, draw)
 
 
@@ -62,12 +62,12 @@ def quarantine(name: str) -> pd.DataFrame:
 
 
 def loss_by_causes(table: Table) -> list[CauseLoss]:
-    """Return the log loss of the images by the cause that verdicts name."""
+    """Return the log loss of the images by the cause given in verdicts."""
     return _loss_by_causes(table.key, verdicts.stamp())
 
 
 def precision(name: str) -> tuple[str, dict[str, float]] | None:
-    """Return a run's precision and how far it lies from float32, None where that is not known."""
+    """Return a run's precision and its difference to float32, or None if unknown."""
     config = open_run(name).config
     check = config.get("precision_check")
     if not isinstance(check, dict):

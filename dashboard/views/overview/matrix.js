@@ -1,4 +1,4 @@
-// Few classes: a table of buttons. More: one canvas with a cursor and a line that reads it.
+// Few classes: a table of buttons. More classes: a canvas with a cursor and a text line.
 const percent = (share) => (share > 0 && share < 0.001 ? "<0.1%" : `${(100 * share).toFixed(1)}%`);
 const number = (n) => n.toLocaleString("en-US");
 
@@ -63,7 +63,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     button.tabIndex = -1;
     button.setAttribute("aria-label", describe(t, p));
     button.append(element("span", "n", number(n)), element("span", "share", percent(share(t, p))));
-    // A wrong cell tints fast: one per cent should show; a right one slowly.
+    // Off-diagonal cells are shaded strongly, so that 1 % is visible; the diagonal is not.
     const depth = t === p ? 0.34 * share(t, p) : n ? 0.16 + 0.84 * Math.sqrt(share(t, p)) : 0;
     button.style.setProperty("--tint", t === p ? "var(--st-text-color)" : "var(--st-primary-color)");
     button.style.setProperty("--share", `${Math.round(100 * depth)}%`);

@@ -1,4 +1,4 @@
-"""The confusion matrix: every cell can be reached by keyboard and opens its images."""
+"""The confusion matrix; every cell can be reached by keyboard and opens its images."""
 
 from __future__ import annotations
 

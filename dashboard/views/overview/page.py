@@ -1,4 +1,4 @@
-"""Overview: how good the run is, where it errs, and the way to those images."""
+"""The Overview page: the metrics of a run, its errors, and links to the images."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def show() -> None:
     table = split.labelled(name)
     open_chosen(table)
     if not len(table):
-        st.info("This run has no validation images to judge by.", icon=":material/info:")
+        st.info("This run has no validation images to score.", icon=":material/info:")
         quarantine(name)
         return
     if not table.predictions.labelled:
-        st.info("This run's predictions have no labels; see them under Errors.")
+        st.info("The images of this run have no labels; see the predictions on the Errors page.")
         quarantine(name)
         return
     split.switch(name)
@@ -67,14 +67,14 @@ def show() -> None:
 
 
 def prefetch_cells(table: Table, view: Overview) -> None:
-    """Make the images of the cells that will most likely be opened."""
+    """Prefetch the images of the cells that are most likely to be opened."""
     for true, predicted, _ in view.pairs[:2]:
         rows = selection_rows.rows(table, in_cell(table, true, predicted))
         thumbnails.prefetch(images_of(table, page_of(rows, 1)))
 
 
 def open_chosen(table: Table) -> None:
-    """Leave for Errors before anything is drawn, when a cell or an image was chosen."""
+    """Open the Errors page, before anything is drawn, if a cell or an image was selected."""
     weak_slices.open_chosen(table)
     names = table.predictions.class_names
     cell = browser_sync.component_value("matrix", "cell")
@@ -94,15 +94,15 @@ def in_cell(table: Table, true: int, predicted: int) -> ImageFilter:
 
 
 def figures(table: Table, view: Overview, n_quarantined: int) -> None:
-    """Show the numbers of the run in one row."""
+    """Show the metrics of the run in one row."""
     wrong = int(view.matrix.sum() - np.trace(view.matrix))
     (accuracy, *a), (loss, *b) = view.accuracy, view.log_loss
     cells = [
         ("Accuracy", f"{accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
         ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
-        ("Wrong", f"{wrong:,}", f"of {table.images}"),
-        ("Calibration error", f"{view.calibration_error:.2%}", "0% is honest confidence"),
-        ("Set aside", f"{n_quarantined:,}", "images that cannot be read"),
+        ("Incorrect", f"{wrong:,}", f"of {table.images}"),
+        ("Calibration error", f"{view.calibration_error:.2%}", "lower is better"),
+        ("Unreadable files", f"{n_quarantined:,}", "images that cannot be read"),
     ]
     st.html(
         "<div class='figures'>"
@@ -115,14 +115,14 @@ def figures(table: Table, view: Overview, n_quarantined: int) -> None:
 
 
 def confusion(table: Table, view: Overview) -> None:
-    st.subheader("Which class is taken for which", anchor=False)
-    st.caption("Rows are the true class. Click a cell, or press Enter on it, to see its images.")
+    st.subheader("Confusion matrix", anchor=False)
+    st.caption("Rows are the true class. Click a cell, or press Enter on it, to show its images.")
     matrix(view.matrix, table.predictions.class_names, key="matrix", opened=lambda: None)
 
 
 def highest_loss(table: Table, view: Overview) -> None:
-    st.subheader("The costliest images", anchor=False)
-    st.caption("What the worst mistakes look like. Open one to see it large and go on from there.")
+    st.subheader("Highest-loss images", anchor=False)
+    st.caption("Open an image to enlarge it and to step through the others.")
     gallery(
         tiles_of(table, view.highest_loss[:STRIP]),
         key="highest_loss",
@@ -134,19 +134,19 @@ def highest_loss(table: Table, view: Overview) -> None:
 def concentration(table: Table, view: Overview) -> None:
     counts, share = view.concentration
     half = int(counts[np.searchsorted(share, 0.5)])
-    st.subheader("Where the log loss comes from", anchor=False)
-    carry = "image carries" if half == 1 else f"{half:,} images carry"
-    st.caption(f"The worst {carry} half of the total, out of {len(table):,}.")
+    st.subheader("Concentration of the log loss", anchor=False)
+    worst = "image accounts" if half == 1 else f"{half:,} images account"
+    st.caption(f"The highest-loss {worst} for half of the total, out of {len(table):,}.")
     draw(table, "concentration")
 
 
 def pairs(table: Table, view: Overview) -> None:
-    """With several classes, list the fullest wrong cells."""
+    """With several classes, list the largest off-diagonal cells."""
     names = table.predictions.class_names
     if not view.pairs:
         return
     st.subheader("Most confused pairs", anchor=False)
-    st.caption("Choose a row to see its images.")
+    st.caption("Select a row to show its images.")
     st.dataframe(
         {
             "True": [names[t] for t, _, _ in view.pairs],
@@ -167,14 +167,16 @@ def pairs(table: Table, view: Overview) -> None:
 
 
 def histogram(table: Table) -> None:
-    st.subheader("How sure, and how often right", anchor=False)
-    st.caption("Images by probability, right above wrong, each on its own scale.")
+    st.subheader("Confidence: correct vs. incorrect", anchor=False)
+    st.caption("Images by probability; correct above incorrect, each on its own scale.")
     draw(table, "histogram")
 
 
 def reliability(table: Table) -> None:
-    st.subheader("Whether the probabilities can be believed", anchor=False)
-    st.caption("On the dotted line, what was said is what happened; larger points, more images.")
+    st.subheader("Calibration", anchor=False)
+    st.caption(
+        "Dotted line: predicted and observed frequency are equal. Large points: many images."
+    )
     draw(table, "reliability")
 
 
@@ -182,8 +184,8 @@ def causes(table: Table) -> None:
     found = data.loss_by_causes(table)
     if not found:
         return
-    st.subheader("What makes images hard", anchor=False)
-    st.caption("Mean log loss by the cause that reviewers named, with its 95 % interval.")
+    st.subheader("Log loss by cause", anchor=False)
+    st.caption("Mean log loss by the cause that reviewers gave, with 95 % intervals.")
     figure = charts.causes_figure(found)
     st.plotly_chart(figure, key="causes", config={"displayModeBar": False})
 
@@ -191,26 +193,26 @@ def causes(table: Table) -> None:
 def quarantine(name: str) -> None:
     found = data.quarantine(name)
     if len(found):
-        with st.expander(f"{len(found):,} images set aside, with reasons"):
+        with st.expander(f"{len(found):,} unreadable files, with reasons"):
             st.dataframe(found, hide_index=True)
 
 
 def precision(name: str) -> None:
-    """Say what computing in fewer bits than float32 changed."""
+    """Show the effect of computing in a lower precision than float32."""
     if known := data.precision(name):
         kind, check = known
         st.caption(
-            f"Computed in {literal(kind)}. Against float32, on {check['images']:,} validation "
-            f"images, no probability changes by more than "
-            f"{check['largest_probability_change']:.2g}, the log loss by "
+            f"Computed in {literal(kind)}. Compared with float32 on {check['images']:,} validation "
+            f"images, probabilities differ by at most "
+            f"{check['largest_probability_change']:.2g} and the log loss by "
             f"{check['log_loss_change']:+.2g}."
         )
 
 
 def empty() -> None:
     with st.container(key="empty", horizontal_alignment="center"):
-        st.header("Look again at what a model gets wrong", anchor=False)
-        st.markdown("There is no finished run yet. The demo draws its own images and learns them.")
+        st.header("Review the errors of an image classifier", anchor=False)
+        st.markdown("No finished run yet. The demo draws images and fits a model on them.")
         if st.button("Start the demo", type="primary", icon=":material/play_arrow:"):
             commands.start_demo()
             st.switch_page("views/train/page.py")

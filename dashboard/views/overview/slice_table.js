@@ -11,7 +11,7 @@ function rowOf(row, index) {
   button.tabIndex = index ? -1 : 0;
   button.setAttribute("aria-label", row.label);
   const name = element("span", "name", row.name);
-  if (row.marked) name.append(" ", element("b", "", "stands out"));
+  if (row.marked) name.append(" ", element("b", "", "significant"));
   const [value, low, high, rest] = row.at;
   const line = element("span", "line");
   line.append(mark("band", low, high - low), mark("rest", rest), mark("dot", value));
@@ -32,9 +32,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const scale = element("span", "scale");
   scale.append(element("span", "", "0"), element("span", "", data.most));
   head.append(element("span", "name", ""), element("span", "n", "images"),
-    element("span", "errors", "wrong"), element("span", "loss", "log loss"), scale);
+    element("span", "errors", "incorrect"), element("span", "loss", "log loss"), scale);
   root.replaceChildren(head, ...data.rows.map(rowOf));
-  nameGroup(root, "Slices, the worst first; arrow keys move, Enter opens the images");
+  nameGroup(root, "Slices, weakest first; arrow keys move, Enter opens the images");
   root.onkeydown = (event) => {
     const rows = [...root.querySelectorAll(".row")];
     const at = rows.indexOf(parentElement.activeElement);

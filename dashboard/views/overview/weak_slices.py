@@ -1,4 +1,4 @@
-"""Where it fails: the worst slices on the Overview page, each a way to its images."""
+"""Weak slices on the Overview page, each with a link to its images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "slices"
 
 
 def open_chosen(table: Table) -> None:
-    """Leave for Errors before anything is drawn, when a slice was chosen."""
+    """Open the Errors page, before anything is drawn, if a slice was selected."""
     asked = browser_sync.component_value(KEY, "open")
     found = slices.find_slices(table) if asked is not None else []
     if isinstance(found, list) and isinstance(asked, int) and 0 <= asked < min(len(found), SHOWN):
@@ -32,20 +32,20 @@ def open_chosen(table: Table) -> None:
 
 
 def show(table: Table) -> None:
-    """Draw the section, once the images are measured."""
-    st.subheader("Where it fails", anchor=False)
+    """Draw the section when the images have been measured."""
+    st.subheader("Weak slices", anchor=False)
     found = slices.find_slices(table)
     if isinstance(found, Measuring):
         _waiting(table)
     elif not found:
-        st.caption("There are too few images to tell dark from bright ones, or small from large.")
+        st.caption("There are too few images to form slices.")
     else:
         st.caption(_text(found, slices.sample_text(table)))
         slice_table(*rows(found[:SHOWN]), key=KEY, opened=lambda: None)
 
 
 def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
-    """Return what the component shows of slices, and the end of their scale."""
+    """Return the component's rows, and the end of their scale."""
     most = scale_of(found)
     made = [
         {
@@ -55,9 +55,9 @@ def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
             "loss": f"{one.log_loss:.4f}",
             "marked": one.stands_out,
             "at": places(one, most),
-            "label": f"{described(one)}: {one.n:,} images, {one.error_rate:.1%} wrong, log loss "
-            f"{one.log_loss:.4f} against {one.rest:.4f} of the rest"
-            + (", stands out" if one.stands_out else ""),
+            "label": f"{described(one)}: {one.n:,} images, {one.error_rate:.1%} incorrect, log "
+            f"loss {one.log_loss:.4f} versus {one.rest:.4f} for the rest"
+            + (", significant" if one.stands_out else ""),
         }
         for one in found
     ]
@@ -71,7 +71,7 @@ def _waiting(table: Table) -> None:
         st.rerun()
     st.progress(
         found.done / max(found.total, 1),
-        f"Measuring the images: {found.done:,} of {found.total:,}. It goes on without this page.",
+        f"Measuring the images: {found.done:,} of {found.total:,}. You can leave this page.",
     )
 
 
@@ -80,7 +80,7 @@ def _text(found: list[Slice], sample: str) -> str:
     many = "none" if not marked else f"{marked:,}"
     stand = "stand" if marked > 1 else "stands"
     return (
-        f"Dark or bright, sharp or blurred, small or large: {many} of {len(found):,} slices "
-        f"{stand} out beyond chance. Dot and bar are a slice's log loss with its 95% interval, the "
-        "tick is that of the other images. Choose one to see it."
-    ) + (f" Seen on {sample}." if sample else "")
+        f"Slices by brightness, sharpness, size and other properties: {many} of {len(found):,} "
+        f"{stand} significant. Dot and bar show a slice's log loss with its 95% interval, the "
+        "tick that of the other images. Select a slice to show its images."
+    ) + (f" Measured on {sample}." if sample else "")

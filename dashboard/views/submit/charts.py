@@ -1,4 +1,4 @@
-"""The figure of the Submit page; imports no Streamlit."""
+"""The chart of the Submit page; imports no Streamlit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.analysis.calibration import ProbabilityHistogram
 def handed_in_figure(
     histogram: ProbabilityHistogram, score_name: str, bounds: tuple[float, float]
 ) -> go.Figure:
-    """Test images by the probability that is handed in for them, on a square-root scale."""
+    """Draw a histogram of the submitted probabilities on a square-root scale."""
     counts = histogram.unlabelled
     centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     figure = go.Figure()
@@ -29,12 +29,12 @@ def handed_in_figure(
         title_text="images", tickvals=np.sqrt(ticks), ticktext=[f"{n:,}" for n in ticks],
         range=[0, float(np.sqrt(top)) * 1.06],
     )  # fmt: skip
-    figure.update_xaxes(title_text=plain(score_name) + ", as handed in", range=[0, 1])
+    figure.update_xaxes(title_text=plain(score_name) + ", as submitted", range=[0, 1])
     return calm(figure, 240)
 
 
 def _round_steps(top: int) -> list[int]:
-    """Return round counts up to ``top`` that lie apart on a square-root scale, from high to low."""
+    """Return round counts up to ``top``, spaced evenly on a square-root scale, descending."""
     chosen: list[int] = []
     for step in sorted((m * 10**power for power in range(8) for m in (1, 2, 5)), reverse=True):
         if step <= top and (not chosen or np.sqrt(chosen[-1]) - np.sqrt(step) > np.sqrt(top) / 8):

@@ -1,4 +1,4 @@
-"""The list of a submission's checks as HTML; all text is escaped."""
+"""Renders the checks of a submission as HTML; all text is escaped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SIGNS = {"passed": "✓", "failed": "✕", "flagged": "!"}
 
 
 def checks_list(checks: Sequence[Check]) -> str:
-    """List the checks, each passed, failed or to be acknowledged, in words and by shape."""
+    """Return the list of checks: passed, failed or to be confirmed, by text and shape."""
     lines = []
     for check in checks:
         kind = "failed" if not check.passed else "flagged" if check.ids else "passed"
-        word = {"failed": "failed", "flagged": "look at this", "passed": "passed"}[kind]
+        word = {"failed": "failed", "flagged": "please confirm", "passed": "passed"}[kind]
         lines.append(
             f'<li class="{kind}"><span class="sign">{_SIGNS[kind]}</span><div>'
             f"<b>{literal_html(check.name.capitalize())}</b>"

@@ -1,4 +1,4 @@
-"""The data of the Submit page: the checked submission, its histogram, and writing it."""
+"""Data of the Submit page: the checked submission, its histogram, and writing the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.runs.run import Run, open_run
 
 
 def handed_in(table: Table, lower: float, upper: float) -> ProbabilityHistogram:
-    """Count the test images by what is handed in for them."""
+    """Return the histogram of the submitted probabilities."""
     return _handed_in(table.key, lower, upper)
 
 
@@ -29,7 +29,7 @@ def submission(name: str, lower: float, upper: float, sample: Path | None) -> Su
     Raises
     ------
     UserError
-        When the run has no test predictions, or the sample cannot be used.
+        If the run has no test predictions, or the sample cannot be used.
     """
     run = open_run(name)
     chosen = sample or find_sample(run)
@@ -38,12 +38,12 @@ def submission(name: str, lower: float, upper: float, sample: Path | None) -> Su
 
 
 def hand_in(run: Run, submission: Submission) -> bytes:
-    """Write a submission into the run and return its bytes.
+    """Write a submission into the run's folder and return its bytes.
 
     Raises
     ------
     UserError
-        When a check failed, or the file cannot be written.
+        If a check failed, or the file cannot be written.
     """
     folder = run.folder / "submissions"
     try:

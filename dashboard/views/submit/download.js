@@ -1,4 +1,4 @@
-// Saves a text that the server sends, once, and tells the server so.
+// Saves a file that the server sends, once, and confirms it.
 export default function ({ data, setTriggerValue }) {
   const downloaded = (window.secondLookDownloaded ??= new Set());
   if (!data.token) return;

@@ -1,7 +1,7 @@
-"""A file that goes to the browser as the answer to a click.
+"""Sends a file to the browser in response to a click.
 
-`st.download_button` hands out a link that dies with the next rerun, so a click that comes right
-after another one gives nothing; here the click itself makes the file, and it is sent until it came.
+The link of `st.download_button` becomes invalid with the next rerun, so that a click right after
+another one would fail. Here the click itself creates the file, which is sent until it arrives.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _download = registered(__file__, '<div class="download"></div>')
 
 
 def hand_over(name: str, content: bytes) -> None:
-    """Send a UTF-8 file to the browser under a name; `deliver` does so at the end of the page."""
+    """Queue a UTF-8 file for the browser; `deliver` sends it at the end of the page."""
     token = secrets.token_hex(8)
     st.session_state[_WAITING] = {"token": token, "name": name, "text": content.decode("utf-8")}
 
 
 def deliver() -> None:
-    """Send what waits to be sent, if anything does."""
+    """Send the queued file, if there is one."""
     _download(key=_KEY, data=st.session_state.get(_WAITING) or {}, on_downloaded_change=_downloaded)
 
 

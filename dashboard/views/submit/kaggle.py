@@ -1,4 +1,4 @@
-"""The second button of the Submit page: send to Kaggle, and what came of what was sent."""
+"""The Kaggle part of the Submit page: sending a submission, and its score."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WHOLE_FIGURES = "<style>.sl-sent td + td {white-space: nowrap;}</style>"
 
 
 def send_form(run: Run, submission: Submission, ready: bool) -> None:
-    """Offer to send the submission; ``ready`` says that it may be handed in."""
+    """Show the form that sends the submission; enabled if ``ready``."""
     if not has_credentials():
         with st.expander("Send it to Kaggle", icon=":material/key:"):
             st.markdown(
@@ -68,7 +68,7 @@ def send_form(run: Run, submission: Submission, ready: bool) -> None:
 
 
 def sent_table() -> None:
-    """Show what was sent: the public score beside the validation log loss, and the gap."""
+    """Show the sent submissions: public score, validation log loss and their gap."""
     sent = sent_submissions()
     if not sent:
         return
@@ -81,14 +81,14 @@ def sent_table() -> None:
     if gaps := gap_note(sent):
         st.caption(literal(gaps))
     waiting = [entry for entry in sent if entry["status"] == "pending"]
-    if waiting and st.button("Look for the score", icon=":material/refresh:", key="submit_look"):
+    if waiting and st.button("Check score", icon=":material/refresh:", key="submit_look"):
         with st.spinner("Asking Kaggle…"):
             st.session_state[_SAID] = _look(waiting)
         st.rerun()
 
 
 def gap_note(sent: list[dict[str, Any]]) -> str:
-    """Say how far public scores lie from validation in the competition sent to last.
+    """Return how far public scores differ from validation in the competition used last.
 
     The gap is the public score minus the validation log loss at the same bounds.
     """
@@ -97,12 +97,12 @@ def gap_note(sent: list[dict[str, Any]]) -> str:
     if not gaps:
         return ""
     n = len(gaps)
-    over = f"Over {n} submissions" if n > 1 else "In one submission"
+    over = f"For {n} submissions" if n > 1 else "For one submission"
     spread = f" (from {min(gaps):+.5f} to {max(gaps):+.5f})" if n > 1 else ""
     return (
         f"{over} to {last} the public score minus the validation log loss at the same bounds was "
-        f"{sum(gaps) / n:+.5f}{' on average' if n > 1 else ''}{spread}; this holds where the "
-        "competition scores by log loss."
+        f"{sum(gaps) / n:+.5f}{' on average' if n > 1 else ''}{spread}; this is meaningful only if "
+        "the competition scores by log loss."
     )
 
 
@@ -113,7 +113,7 @@ def _send(run: Run, submission: Submission, competition: str, message: str) -> t
             run.folder / "submissions", submission, run=run.name, now=datetime.now(UTC)
         )
         sent = send_submission(run, file, name, message)
-        known = "" if sent["new"] else " The same file was there already and was not sent again."
+        known = "" if sent["new"] else " The same file had been sent before and was not sent again."
         sent = wait_for_score(file, WAIT_SECONDS)
     except (UserError, OSError) as error:
         return False, str(error)
@@ -133,7 +133,7 @@ def _look(waiting: list[dict[str, Any]]) -> tuple[bool, str]:
 
 def _scored(sent: dict[str, Any]) -> str:
     if sent["score"] is None:
-        return f"Submission {sent['ref']} is at Kaggle, without a score so far."
+        return f"Submission {sent['ref']} is at Kaggle but has no score yet."
     return f"Submission {sent['ref']} has the public score {sent['score']:.5f}."
 
 

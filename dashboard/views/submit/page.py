@@ -1,4 +1,4 @@
-"""Submit: is the file right, what is in it, and one button that writes and hands it over."""
+"""The Submit page: the checks, the content, and a button that writes and downloads the file."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def page() -> None:
     name = run_name()
     st.header("Submit", anchor=False)
     if name is None:
-        html.no_run("hand in its predictions")
+        html.no_run("write a submission")
         return
     run = open_run(name)
     test = tables.test_table(name)
     if test is None or not len(test):
-        st.write("This run has no test images, so there is nothing to hand in.")
+        st.write("This run has no test images, so there is nothing to submit.")
         return
     lower, upper = run.bounds
     checks, action = st.columns([3, 2], gap="large")
@@ -51,7 +51,7 @@ def page() -> None:
         st.code(_preview(submission), language=None)
         st.caption(f"{len(submission.ids):,} rows")
     with second:
-        st.subheader("What is handed in", anchor=False)
+        st.subheader("Submitted probabilities", anchor=False)
         histogram = data.handed_in(test, lower, upper)
         figure = charts.handed_in_figure(histogram, test.score_name, (lower, upper))
         st.plotly_chart(figure, key="handed_in", config={"displayModeBar": False})
@@ -64,11 +64,12 @@ def _verdict(submission: Submission) -> str:
     failed = sum(not check.passed for check in submission.checks)
     if failed:
         return f"{failed} of {len(submission.checks)} checks failed"
-    return "All checks passed, one needs your word" if submission.flagged else "All checks passed"
+    passed = "All checks passed"
+    return f"{passed}; one check needs confirmation" if submission.flagged else passed
 
 
 def _sample(run: Run) -> Path | None:
-    """Let the person choose another sample file of the data folder."""
+    """Let the user choose another sample file of the data folder."""
     found, root = find_sample(run), run.data_root
     files = sorted(path for path in root.glob("*.csv") if path.is_file()) if root.is_dir() else []
     options: list[Path | None] = [found] if found else [None]
@@ -79,7 +80,7 @@ def _sample(run: Run) -> Path | None:
         format_func=lambda path: "none: the plain form id,label" if path is None else path.name,
         key=f"submit_sample_{run.name}",
         disabled=len(options) == 1,
-        help="The competition's own file, kept beside the images, decides the columns, the ids "
+        help="The competition's own file, beside the images; it determines the columns, the ids "
         "and their order.",
     )
     return chosen
@@ -87,15 +88,15 @@ def _sample(run: Run) -> Path | None:
 
 def _hand_over(run: Run, submission: Submission) -> bool:
     lower, upper = submission.lower, submission.upper
-    st.markdown(f"Within the bounds **{lower:.6g}** and **{upper:.9g}**, as set on the Clip page.")
+    st.markdown(f"Clipped to **{lower:.6g}** and **{upper:.9g}**, as set on the Clip page.")
     ready = submission.ok
     if submission.flagged:
         n = len(submission.flagged)
         what, get = ("image", "gets") if n == 1 else ("images", "get")
         st.markdown(
-            f"{n:,} test {what} could not be read and {get} the share of the class in training."
+            f"{n:,} test {what} could not be read and {get} the class shares of the training set."
         )
-        ready &= st.checkbox("I know; hand it in so", key=f"submit_known_{run.name}_{n}")
+        ready &= st.checkbox("I understand, submit anyway", key=f"submit_known_{run.name}_{n}")
     pressed = st.button(
         "Write and download the file",
         type="primary",
@@ -110,7 +111,7 @@ def _hand_over(run: Run, submission: Submission) -> bool:
         except UserError as error:
             st.error(literal(str(error)), icon=":material/error:")
     if not submission.ok:
-        st.caption("The file can be written once every check passes.")
+        st.caption("The file can be written when all checks pass.")
     return ready
 
 
@@ -128,7 +129,7 @@ def _earlier(run: Run) -> None:
     records = list_submissions(run.folder / "submissions")
     st.subheader("Earlier submissions", anchor=False)
     if not records:
-        st.caption("None yet. Every file written here is kept with the run.")
+        st.caption("None yet. Every file written here is stored with the run.")
     for record in records[:EARLIER]:
         _record(run, record)
     if len(records) > EARLIER:

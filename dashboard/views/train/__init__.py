@@ -1,1 +1,1 @@
-"""The Train page: the form of a fit and the fits that run."""
+"""The Train page: the form of a fit, and the running fits."""

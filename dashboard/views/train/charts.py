@@ -1,4 +1,4 @@
-"""The figure of the Train page; imports no Streamlit."""
+"""The chart of the Train page; imports no Streamlit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.shared.plot_style import ACCENT, CALM, calm
 
 
 def epochs_figure(epochs: Sequence[Mapping[str, Any]], what: str, word: str) -> go.Figure:
-    """Draw loss or accuracy (``what``) in training and on the valid images, by epoch."""
+    """Draw the training and validation loss or accuracy (``what``) by epoch."""
     x = [line.get("epoch") for line in epochs]
     figure = go.Figure()
     parts = (("train", what, CALM, "dot"), ("valid", f"valid_{what}", ACCENT, "solid"))

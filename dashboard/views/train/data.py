@@ -1,4 +1,4 @@
-"""The cache of data folders looked at on the Train page, and what is told about them."""
+"""Reads and caches previews of data folders for the Train page."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ RECENT = 5
 
 @dataclass(frozen=True, eq=False)
 class DatasetPreview:
-    """A data folder as it was found.
+    """The content of a data folder.
 
     Attributes
     ----------
-    dataset : with the usual split
-    valid_given : whether the data has valid images of its own
-    repeated : byte-identical images in two splits or under two labels
+    dataset : the data set with the default split
+    valid_given : whether the data contains validation images
+    repeated : byte-identical images in two splits or with two labels
     """
 
     dataset: Dataset
@@ -41,12 +41,12 @@ class DatasetPreview:
 
 
 def look_at(data: Path, progress: Callable[[str, int, int], None]) -> DatasetPreview:
-    """Return what a data folder holds; read once while its folders' times stay the same.
+    """Return the content of a data folder, cached until one of its folders changes.
 
     Raises
     ------
     UserError
-        When there is nothing to fit, or it lies where nothing may be read.
+        If there is nothing to fit, or the folder may not be read.
     """
     check_readable(data, data.glob("*.zip") if os.path.isdir(data) else ())
     key, kept = (data, _changed(data)), _kept()
@@ -63,12 +63,12 @@ def look_at(data: Path, progress: Callable[[str, int, int], None]) -> DatasetPre
 
 @lru_cache(maxsize=8)
 def counts(preview: DatasetPreview, valid: int | None, sample: bool, seed: int) -> pd.DataFrame:
-    """Count images by class (index) and split (columns), split as `fit` will split them.
+    """Count images by class (rows) and split (columns), with the split that `fit` will use.
 
     Raises
     ------
     UserError
-        When ``valid`` does not fit.
+        If ``valid`` is out of range.
     """
     images = preview.dataset.images
     if not preview.valid_given:
@@ -81,7 +81,7 @@ def counts(preview: DatasetPreview, valid: int | None, sample: bool, seed: int) 
 
 
 def samples(preview: DatasetPreview, n: int) -> pd.DataFrame:
-    """Choose labelled images to look at, the classes in turn, the same every time."""
+    """Return example images, alternating the classes; always the same ones."""
     images = preview.dataset.images
     labelled = images[images["split"] != "test"].sort_values("id")
     shuffled = labelled.iloc[np.random.default_rng(0).permutation(len(labelled))]
@@ -106,12 +106,12 @@ def recent_folders() -> list[str]:
 
 
 def _changed(data: Path) -> int:
-    """Return the newest time among the folder, its folders and theirs, in nanoseconds."""
+    """Return the newest time of the folder and two levels of subfolders, in nanoseconds."""
     try:
         below = [path for path in data.glob("*") if path.is_dir()] if data.is_dir() else []
         below += [path for folder in list(below) for path in folder.glob("*/")][:2000]
         return max(path.stat().st_mtime_ns for path in (data, *below))
-    except (OSError, ValueError):  # a name may hold a null byte
+    except (OSError, ValueError):  # a name may contain a null byte
         return 0
 
 

@@ -1,4 +1,4 @@
-"""The choices of a fit, with their defaults; what few need is folded away."""
+"""The form with the options of a fit; rarely used options are in an expander."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from dashboard.views.train.data import DatasetPreview
 from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS, HEAD_LR, FitOption
 
 BACKBONES = {
-    "vgg16": "the usual one, large",
-    "resnet18": "small and quick",
+    "vgg16": "large, the default",
+    "resnet18": "small and fast",
     "resnet50": "medium",
     "mobilenet_v2": "small, for slow machines",
     "mobilenet_v3_large": "small, for slow machines",
-    "efficientnet_b0": "small and good",
-    "efficientnet_v2_s": "medium and good",
-    "convnext_tiny": "medium and good",
+    "efficientnet_b0": "small and accurate",
+    "efficientnet_v2_s": "medium and accurate",
+    "convnext_tiny": "medium and accurate",
     "squeezenet1_1": "tiny",
     "densenet121": "medium",
     "swin_t": "a transformer",
     "vit_b_16": "a large transformer",
 }
-WEIGHTS = {"default": "published weights", "none": "no weights, from nothing"}
+WEIGHTS = {"default": "published weights", "none": "random initialisation"}
 TRAIN = {"head": "The last layer", "all": "The whole network"}
-_OF_THEIR_OWN = ("backbone", "weights", "train", "name", "sample", "folds")  # widgets
+_OF_THEIR_OWN = ("backbone", "weights", "train", "name", "sample", "folds")  # own widgets
 _USUAL = {
-    "head": {"epochs": "30 or more", "lr": f"{HEAD_LR:g}", "image_size": "the weights' own"},
-    "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "the weights' own"},
+    "head": {"epochs": "30 or more", "lr": f"{HEAD_LR:g}", "image_size": "as for the weights"},
+    "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "as for the weights"},
 }
 _IN_A_ROW = 4
 
 
 def choices(preview: DatasetPreview) -> dict[str, Any]:
-    """Return the options of the fit as chosen; None where the default holds."""
-    st.subheader("Choices", anchor=False)
+    """Return the chosen options of the fit; None means the default."""
+    st.subheader("Options", anchor=False)
     first, second, third = st.columns(3, gap="medium")
     backbone = first.selectbox(
         "Network", list(BACKBONES), key="train_backbone", accept_new_options=True,
@@ -44,30 +44,30 @@ def choices(preview: DatasetPreview) -> dict[str, Any]:
         help="Any classification model of torchvision; type its name if it is not listed.",
     )  # fmt: skip
     weights = second.selectbox(
-        "Begin with", ["default", "none"], key="train_weights", accept_new_options=True,
+        "Initial weights", ["default", "none"], key="train_weights", accept_new_options=True,
         format_func=lambda name: WEIGHTS.get(name, name),
         help="Published weights are downloaded once. Type a path to use a .safetensors file.",
     )  # fmt: skip
     name = third.text_input(
-        "Name", key="train_name", max_chars=120, placeholder="optional, to know the run by"
+        "Name", key="train_name", max_chars=120, placeholder="display name (optional)"
     )
     train = st.segmented_control(
         "Train", list(TRAIN), format_func=TRAIN.__getitem__, default="head", required=True,
         key="train_what",
-        help="The last layer takes one pass over the images and is the place to begin. The whole "
-        "network takes many, and a GPU makes it bearable.",
+        help="Training the last layer needs one pass over the images and is the best start. "
+        "Training the whole network needs many passes and practically a GPU.",
     )  # fmt: skip
     sample = st.toggle(
-        "Rehearse first, on 200 train and 50 valid images", key="train_sample",
-        help="Minutes instead of hours, to see that all is well.",
+        "Quick test run with 200 training and 50 validation images", key="train_sample",
+        help="Takes minutes instead of hours and shows whether everything works.",
     )  # fmt: skip
     folds = st.toggle(
-        "Judge by all labelled images, in five folds", key="train_folds",
+        "Cross-validate on all labelled images, with five folds", key="train_folds",
         disabled=train == "all",
-        help="Seconds more: the last layer is trained five times, so that each labelled image is "
-        "predicted by one that has not seen it. The one handed in learns from all of them.",
+        help="Takes seconds more: the last layer is trained five times, so that each labelled "
+        "image is predicted by a layer trained without it. Test predictions use all images.",
     )  # fmt: skip
-    with st.expander("More choices", icon=":material/tune:"):
+    with st.expander("More options", icon=":material/tune:"):
         advanced = _advanced(preview, train or "head")
     chosen = {"backbone": backbone, "weights": weights, "train": train, "name": name}
     n_folds = 5 if folds and train == "head" else None
@@ -75,14 +75,14 @@ def choices(preview: DatasetPreview) -> dict[str, Any]:
 
 
 def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
-    """Return what is chosen about the split, before it is drawn: valid images, sample, seed."""
+    """Return the options of the split before they are drawn: validation images, sample, seed."""
     chosen = st.session_state
     valid = None if preview.valid_given else chosen.get("train_valid")
     return valid, bool(chosen.get("train_sample")), int(chosen.get("train_seed") or 0)
 
 
 def _advanced(preview: DatasetPreview, train: str) -> dict[str, Any]:
-    """Show a widget for each option that has none of its own above."""
+    """Show a widget for each option without its own widget above."""
     options = [o for o in FIT_OPTIONS if o.on_page and o.name not in _OF_THEIR_OWN]
     values: dict[str, Any] = {}
     for start in range(0, len(options), _IN_A_ROW):
@@ -98,7 +98,7 @@ def _advanced(preview: DatasetPreview, train: str) -> dict[str, Any]:
 
 
 def _widget(column: DeltaGenerator, option: FitOption, usual: str) -> Any:
-    """Show the widget that suits an option; returns its value, None where it is left empty."""
+    """Show the widget for an option; return its value, None if it is empty."""
     label, key, help = option.label, f"train_{option.name}", option.help
     if option.choices:
         return column.selectbox(label, option.choices, key=key, help=help)
@@ -114,9 +114,9 @@ def _widget(column: DeltaGenerator, option: FitOption, usual: str) -> Any:
 
 
 def _valid(column: DeltaGenerator, option: FitOption, preview: DatasetPreview) -> int | None:
-    """Ask for the number of validation images, unless the data have some of their own."""
+    """Ask for the number of validation images, unless the data contain some."""
     n: int | None = column.number_input(
         option.label, 1, max(len(preview.dataset.images) - 1, 1), None, key="train_valid",
-        placeholder="the usual split", disabled=preview.valid_given, help=option.help,
+        placeholder="default split", disabled=preview.valid_given, help=option.help,
     )  # fmt: skip
     return None if preview.valid_given else n

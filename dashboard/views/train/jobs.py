@@ -1,4 +1,4 @@
-"""The fits under way and those that ended lately: live, and the same in every tab."""
+"""Running and recent fits, shown live and in every tab."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DISMISSED = "jobs_dismissed"
 
 
 def show() -> None:
-    """Show the fits; while one is under way this part of the page runs every second."""
+    """Show the fits; while one is running, this fragment reruns every second."""
     active = [run.name for run in jobs.running_jobs()]
     refresh = 1.0 if active else None
     st.fragment(_panel, run_every=refresh)(active)
@@ -27,16 +27,16 @@ def _panel(active: list[str]) -> None:
     runs = list_runs()
     now = [run for run in runs if jobs.progress_of(run).active]
     if [run.name for run in now] != active:
-        st.rerun()  # the whole page: the run picker knows of it too
+        st.rerun()  # the whole page, because the run picker changes too
     if now:
-        st.subheader("Under way", anchor=False)
+        st.subheader("Running", anchor=False)
     for run in now:
         _running(run)
     gone = st.session_state.setdefault(_DISMISSED, set())
     ended = [run for run in runs[:LOOK_BACK] if run not in now and run.name not in gone]
     ended = [run for run in ended if _worth_a_word(run)][:ENDED]
     if ended:
-        st.subheader("Ended lately", anchor=False)
+        st.subheader("Recent", anchor=False)
     for run in ended:
         _ended(run)
 
@@ -72,7 +72,7 @@ def _ended(run: Run) -> None:
         if job.state == "done":
             valid = run.config.get("valid") or {}
             html.styled(jobs_text.job_done(valid.get("accuracy"), valid.get("log_loss")))
-            with st.expander("How it went"):
+            with st.expander("Training curves"):
                 _curves(run)
             return
         lines = [] if job.state == "cancelled" else jobs.last_log_lines(run, LINES)
@@ -80,7 +80,7 @@ def _ended(run: Run) -> None:
 
 
 def _line() -> DeltaGenerator:
-    """Return a container that holds a title and, at the right where there is room, a button."""
+    """Return a container for a title and a button, side by side if there is room."""
     return st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     )
@@ -100,7 +100,7 @@ def _curves(run: Run) -> None:
 
 
 def _worth_a_word(run: Run) -> bool:
-    """Tell whether a run ended badly, or was started from here."""
+    """Return whether a run ended with an error, or was started on this page."""
     try:
         return jobs.progress_of(run).state != "done" or "request" in run.config
     except UserError:

@@ -1,4 +1,4 @@
-"""What is said about a fit under way or ended; all text is escaped."""
+"""Texts about running and ended fits; all text is escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STAGES = {
     "draw": "Drawing",
     "list": "Reading files",
     "decode": "Checking images",
-    "features": "Through the network",
+    "features": "Extracting features",
     "train": "Training",
     "predict": "Predicting",
 }
@@ -19,12 +19,12 @@ STATES = {"failed": "Failed", "cancelled": "Cancelled", "lost": "Lost", "done": 
 
 
 def job_title(text: str) -> str:
-    """Return the line that names a fit."""
+    """Return the title line of a fit."""
     return f'<div class="sl-name">{literal_html(text)}</div>'
 
 
 def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> str:
-    """Say where a running fit stands: its steps, how far, how fast, how long."""
+    """Return the progress of a running fit: steps, images, speed and remaining time."""
     steps = ["list", "decode", "train", "features", "predict"]
     steps = steps if whole_network else ["list", "features", "train", "predict"]
     steps = ["draw", *steps] if demo else steps
@@ -50,7 +50,7 @@ def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> str:
 
 
 def job_done(accuracy: object, log_loss: object) -> str:
-    """Say how well a finished fit does."""
+    """Return the scores of a finished fit."""
     scores = [
         f"{name} {value:{form}}"
         for name, value, form in (("accuracy", accuracy, ".2%"), ("log loss", log_loss, ".5f"))
@@ -60,11 +60,11 @@ def job_done(accuracy: object, log_loss: object) -> str:
 
 
 def job_end(job: JobProgress, lines: Sequence[str]) -> str:
-    """Say how a fit ended that did not finish, where it stood, and the last that it wrote."""
+    """Return how an unfinished fit ended: its message, its step and its last output."""
     log = "\n".join(literal_html(line) for line in lines)
     where = ""
     if job.state == "lost" and job.stage in STAGES and job.total:
-        where = f" It was at “{STAGES[job.stage]}”, {job.done:,} of {job.total:,}."
+        where = f" Last step: {STAGES[job.stage].lower()}, {job.done:,} of {job.total:,}."
     return (
         f'<div><span class="sl-state bad">{STATES.get(job.state, "Lost")}.</span> '
         f"{literal_html(job.message)}{where}</div>"
@@ -73,7 +73,7 @@ def job_end(job: JobProgress, lines: Sequence[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as a person says it."""
+    """Return a duration with a suitable unit."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     if seconds < 90 * 60:

@@ -1,4 +1,4 @@
-"""Train: look at a data folder, choose, start; then watch, from any tab, or leave."""
+"""The Train page: preview a data folder, choose options, start and follow fits."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def page() -> None:
 
 
 def choose_data() -> Path | None:
-    """Let the person name a data folder, or take one used before."""
+    """Let the user enter a data folder or choose a recent one."""
     st.subheader("Images", anchor=False)
     recent = train_data.recent_folders()
-    if st.session_state.pop(STARTED, False):  # the fit above is what matters now
+    if st.session_state.pop(STARTED, False):  # show only the started fit
         st.session_state[DATA], st.session_state[RECENT] = "", None
     st.text_input(
         "Data folder",
@@ -55,28 +55,28 @@ def choose_data() -> Path | None:
         placeholder="/home/me/dogs-vs-cats",
         help="A Kaggle folder (train/cat.0.jpg, test/1.jpg), a folder with train/<class>/…, a "
         "folder of class folders, a CSV with path,label, or a folder with train.zip and test.zip. "
-        "It is only read.",
+        "Its files are never changed.",
     )
     if recent and not st.session_state[DATA]:
         st.pills(
-            "Used before", recent, key=RECENT, on_change=take_recent,
+            "Recent folders", recent, key=RECENT, on_change=take_recent,
             format_func=lambda path: literal(_short(path)),
         )  # fmt: skip
     text = str(st.session_state[DATA]).strip()
     if not text:
-        st.caption("Name a folder of labelled images to see what is in it before anything runs.")
+        st.caption("Enter a folder of labelled images to preview its content.")
         return None
-    # Unlike Path's, this one leaves a `~name` alone that is nobody's.
+    # Unlike Path.expanduser, this keeps `~name` if there is no such user.
     return Path(os.path.expanduser(text)).absolute()
 
 
 def take_recent() -> None:
-    """Take over a folder used before (a callback)."""
+    """Use a recent folder (callback)."""
     st.session_state[DATA] = st.session_state[RECENT] or ""
 
 
 def look_at(data: Path) -> DatasetPreview:
-    """Read the folder, with a bar while that takes time."""
+    """Read the folder, with a progress bar if it takes long."""
     bar = st.empty()
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -88,7 +88,7 @@ def look_at(data: Path) -> DatasetPreview:
 
 
 def class_counts(preview: DatasetPreview) -> None:
-    """Tabulate the classes, split by the choices further down as `fit` will split them."""
+    """Tabulate the classes, with the split that the options below give."""
     try:
         counts = train_data.counts(preview, *form.split_choices(preview))
     except UserError as error:
@@ -106,10 +106,10 @@ def class_counts(preview: DatasetPreview) -> None:
         shown.append((f"and {len(rows) - 12:,} more", f"{rest.train:,}", f"{rest.valid:,}"))
     shown.append(("All classes", f"{total.train:,}", f"{total.valid:,}"))
     html.styled(html.table(("Class", "train", "valid"), shown))
-    how = "as the folder says" if preview.valid_given else "held out of the labelled ones"
-    notes = [f"{test:,} test images.", f"Valid images: {how}."]
+    how = "given by the folder" if preview.valid_given else "chosen from the labelled images"
+    notes = [f"{test:,} test images.", f"Validation images: {how}."]
     if preview.dataset.ignored:
-        notes.append(f"{preview.dataset.ignored:,} other files passed over.")
+        notes.append(f"{preview.dataset.ignored:,} other files ignored.")
     st.caption(" ".join(notes))
 
 
@@ -123,23 +123,23 @@ def sample_grid(preview: DatasetPreview) -> None:
 
 
 def put_aside(preview: DatasetPreview) -> None:
-    """Show what cannot be used, and what is there twice."""
+    """Show unusable images, unusual images and repeated images."""
     bad = preview.dataset.quarantine
     if len(bad):
         reasons = bad["reason"].value_counts()
         with st.expander(
-            f"{len(bad):,} images put aside", icon=":material/report:", expanded=False
+            f"{len(bad):,} unreadable files", icon=":material/report:", expanded=False
         ):
             lines = [(str(reason), f"{n:,}") for reason, n in reasons.head(8).items()]
             html.styled(html.table(("Reason", "images"), lines))
             st.dataframe(bad[["path", "reason"]], hide_index=True, height="auto", key="aside")
     if notes := preview.dataset.notes:
-        with st.expander(f"{len(notes):,} images are unusual, and used", icon=":material/info:"):
+        with st.expander(f"{len(notes):,} unusual images, which are used", icon=":material/info:"):
             table = [{"Path": path, "Note": note} for path, note in notes.items()]
             st.dataframe(table, hide_index=True, key="noted")
     if preview.repeated:
         with st.expander(
-            f"{len(preview.repeated):,} images are there twice, in two splits or under two labels",
+            f"{len(preview.repeated):,} images occur twice, in two splits or with two labels",
             icon=":material/content_copy:",
         ):
             columns = {"paths": "Paths", "splits": "Splits", "labels": "Labels"}
@@ -149,7 +149,7 @@ def put_aside(preview: DatasetPreview) -> None:
             ]
             st.dataframe(rows, hide_index=True, key="repeated")
     if not len(bad) and not preview.repeated:
-        st.caption("Every file can be read, and no image is in two splits or under two labels.")
+        st.caption("All files are readable, and no image occurs in two splits or with two labels.")
 
 
 def start(options: FitOptions) -> None:
@@ -163,7 +163,7 @@ def start(options: FitOptions) -> None:
             return
         st.session_state[STARTED] = True
         st.rerun()
-    st.caption("It runs on its own: close the tab, come back later, and it is here.")
+    st.caption("Training continues if you close this tab.")
 
 
 def _short(path: str) -> str:

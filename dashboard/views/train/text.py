@@ -1,4 +1,4 @@
-"""The grid of example images as HTML; all text is escaped."""
+"""Renders the grid of example images as HTML; all text is escaped."""
 
 from __future__ import annotations
 
