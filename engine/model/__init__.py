@@ -1,1 +1,1 @@
-"""The only room that imports torch: backbones, features, the fit, predictions."""
+"""Everything that needs torch: backbones, features, fits, predictions and explanations."""

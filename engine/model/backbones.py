@@ -1,4 +1,4 @@
-"""A torchvision name becomes a frozen extractor, its own preprocessing, and a new head."""
+"""Builds a torchvision network by name, and splits it into a feature extractor and a last layer."""
 
 from __future__ import annotations
 
@@ -18,36 +18,43 @@ from engine.errors import UserError
 from engine.model.preprocessing import Preprocessing, backbone_names, preprocessing, published
 from engine.model.weights import Weights, first_line, read_state
 
-_SIDE_HEADS = ("aux1.", "aux2.", "AuxLogits.")  # of training from nothing; never used here
-_OLD_DENSE_LAYER = re.compile(  # names in the published DenseNet files, with one dot too many
+_SIDE_HEADS = (
+    "aux1.",
+    "aux2.",
+    "AuxLogits.",
+)  # auxiliary classifiers for training from scratch; not used here
+_OLD_DENSE_LAYER = re.compile(  # tensor names in the published DenseNet files have an extra dot
     r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))"
 )
 
 
 def check_backbone(name: str) -> None:
-    """Refuse a name that is no classification model of torchvision."""
+    """Raise an error if the name is not a classification model of torchvision."""
     if published(name) is None:
         close = [known for known in backbone_names() if known.startswith(name[:3])]
         raise UserError(
-            f"--backbone {name} is no classification model of torchvision; "
+            f"--backbone {name} is not a classification model of torchvision; "
             f"{'did you mean ' + ', '.join(close[:6]) if close else 'vgg16 is the default'}?"
         )
 
 
 def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module:
-    """Build the whole network, of 1,000 or the file's number of classes, for crops of this side.
+    """Build the whole network, with 1,000 classes or those of the file, for crops of this side.
 
     Raises
     ------
     UserError
-        When the file is damaged, holds pickled code, or belongs to another architecture, or the
-        network cannot read images of this size.
+        If the file is damaged, contains pickled code or belongs to another architecture, or the
+        network does not accept images of this size.
     """
     import torchvision
 
     state = read_state(weights.path) if weights.path else None
     arguments: dict[str, Any] = {}
-    if name in ("googlenet", "inception_v3"):  # as torchvision builds them for published weights
+    if name in (
+        "googlenet",
+        "inception_v3",
+    ):  # torchvision uses these settings for the published weights
         arguments = {"init_weights": state is None, "aux_logits": False, "transform_input": True}
     if name.startswith("vit_"):
         arguments = {"image_size": crop}
@@ -73,25 +80,25 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
 
 
 def load_state(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-    """Load all tensors by name; those without versions have the layout of this torchvision."""
+    """Load all tensors by name; a state without versions has torchvision's current layout."""
     import torchvision
 
     tensors = OrderedDict(state)
     versions = {
         path: {"version": module._version}
         for path, module in network.named_modules()
-        if isinstance(module, torchvision.models.MNASNet)  # it alone insists on a version
+        if isinstance(module, torchvision.models.MNASNet)  # only MNASNet requires a version
     }
     setattr(tensors, "_metadata", getattr(state, "_metadata", versions))  # noqa: B010
     network.load_state_dict(tensors)
 
 
 def split_network(network: nn.Module) -> tuple[nn.Module, int]:
-    """Take the last layer off, in place; return the extractor and the width of its features.
+    """Remove the last layer in place; return the extractor and the width of its features.
 
-    The extractor gives what the last layer would have read: (B, width). Where the last layer is
-    a 1x1 convolution before an average (SqueezeNet), the average is taken of its input: both
-    are linear, so their order does not matter; the ReLU between them is left out.
+    The extractor returns the input of the last layer: (B, width). If the last layer is a 1x1
+    convolution followed by an average (SqueezeNet), the average of its input is returned: both are
+    linear, so their order does not matter; the ReLU between them is left out.
     """
     path, layer = last_layer(network)
     if isinstance(layer, nn.Conv2d):
@@ -102,7 +109,7 @@ def split_network(network: nn.Module) -> tuple[nn.Module, int]:
 
 
 def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
-    """Return the path and the layer that turns features into class scores."""
+    """Return the layer that maps features to class scores, and its path."""
     linear = [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear)]
     if linear:
         return linear[-1]
@@ -110,20 +117,20 @@ def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
 
 
 def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
-    """Fold batch normalisation into the convolutions where the graph allows; cast and place."""
+    """Fold batch normalisation into convolutions where possible; set precision and device."""
     from torch.fx.experimental.optimization import fuse
 
     network = network.eval()
     try:
         network = fuse(network)
-    except Exception:  # a network whose control flow cannot be traced runs as it is
+    except Exception:  # a network whose control flow cannot be traced stays unchanged
         network = network.eval()
     network = network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
     return network.eval()
 
 
 def feature_key(name: str, weights: Weights, steps: Preprocessing, precision: str) -> str:
-    """Return the name under which features are kept: everything that can change a feature."""
+    """Return the cache name of the features, which contains everything that affects a feature."""
     text = repr((1, name, weights.sha256, steps, precision))
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
@@ -137,7 +144,7 @@ def _load_file(network: nn.Module, name: str, state: dict[str, torch.Tensor], pa
     at, layer = last_layer(network)
     given = state.get(f"{at}.weight")
     if given is None or given.ndim != layer.weight.ndim:
-        raise UserError(f"{path} does not fit {name}: it has no such tensor as '{at}.weight'.")
+        raise UserError(f"{path} does not fit {name}: it has no tensor '{at}.weight'.")
     if len(given) != len(layer.weight):
         _replace(network, at, _of_classes(layer, len(given)))
     try:
@@ -156,8 +163,8 @@ def _of_classes(layer: nn.Linear | nn.Conv2d, n_classes: int) -> nn.Linear | nn.
 
 def _unsuited(name: str, crop: int, error: Exception) -> str:
     return (
-        f"--image-size {crop} does not suit {name} ({first_line(error)}); its weights were made "
-        f"for {preprocessing(name).crop}."
+        f"--image-size {crop} does not suit {name} ({first_line(error)}); its weights were trained "
+        f"with {preprocessing(name).crop}."
     )
 
 

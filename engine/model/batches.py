@@ -1,4 +1,4 @@
-"""Images become batches of pixels: threads decode ahead of the network, into a ring."""
+"""Decodes images in threads into a ring of buffers, and yields batches of pixels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from engine.data.images import decode
 from engine.model.device import Device, decode_threads
 from engine.model.preprocessing import Preprocessing
 
-_DEPTH = 4  # buffers: one with the network, the others being filled
-TASK = 4  # images that a thread takes at once
+_DEPTH = 4  # buffers: the network uses one while the others are filled
+TASK = 4  # images in one task of a thread
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Batch:
 
     Attributes
     ----------
-    names : checksums of the images in it
-    rows : where each lies; what other rows hold means nothing
+    names : checksums of the images in the batch
+    rows : row of each image; the content of other rows is undefined
     pixels : uint8 (size, 3, crop, crop), channels last
     """
 
@@ -50,14 +50,14 @@ def batches(
 ) -> Iterator[Batch]:
     """Read, check, decode and resize images (sha256 to path) in threads, in order.
 
-    A batch is overwritten once the next one is asked for. Images that cannot be used are
-    added to ``bad`` with their reason.
+    A batch is overwritten when the next one is requested. Images that cannot be used are added
+    to ``bad`` with the reason.
 
     Notes
     -----
-    On a CPU, network and decoders would take turns anyway, and where they share a core one
-    thread of the network waits for the other. So there the decoders stop after reading while
-    the network is at work, and fill the whole ring while it is not.
+    On a CPU, the network and the decoders compete for the cores, and a thread of the network that
+    shares its core delays all others. So the decoders only read files while the network runs, and
+    decode into the ring while it does not.
     """
     todo = iter(wanted.items())
     ring = [_Buffer(size, steps.crop, device) for _ in range(_DEPTH)]
@@ -69,7 +69,7 @@ def batches(
         reasons: list[str | None] = []
         for (name, path), row in zip(items, rows, strict=False):
             image = _prepared(root, name, path, steps, go)
-            if not isinstance(image, str):  # copied by torch, it would start threads
+            if not isinstance(image, str):  # not a torch copy, which would start threads
                 np.copyto(row, image.permute(1, 2, 0).numpy())
             reasons.append(image if isinstance(image, str) else None)
         return reasons
@@ -109,11 +109,11 @@ def batches(
 def decoded(
     root: Path, wanted: dict[str, str], steps: Preprocessing, window: int
 ) -> Iterator[tuple[str, torch.Tensor | str]]:
-    """Read, check, decode and resize images in threads, in order, ``window`` ahead at most.
+    """Read, check, decode and resize images in threads, in order, at most ``window`` ahead.
 
     Yields
     ------
-    (sha256, uint8 (3, crop, crop)) or (sha256, reason it is bad)
+    (sha256, uint8 (3, crop, crop)) or (sha256, reason why it cannot be used)
     """
     go = Event()
     go.set()
@@ -135,7 +135,7 @@ def decoded(
 def _prepared(
     root: Path, name: str, path: str, steps: Preprocessing, go: Event
 ) -> torch.Tensor | str:
-    """Return an image's pixels, uint8 (3, crop, crop), or the reason why there are none."""
+    """Return an image's pixels, uint8 (3, crop, crop), or the reason why it cannot be used."""
     try:
         content = (root / path).read_bytes()
         if hashlib.sha256(content).hexdigest() != name:
@@ -150,7 +150,7 @@ def _prepared(
 
 @contextmanager
 def _decoders(go: Event) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads; whatever stops the block, no thread is left waiting."""
+    """Yield a pool of threads; no thread keeps waiting when the block ends for any reason."""
     with ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode") as pool:
         try:
             yield pool
@@ -160,7 +160,7 @@ def _decoders(go: Event) -> Iterator[ThreadPoolExecutor]:
 
 
 class _Buffer:
-    """Pixels of one batch in memory; for a GPU pinned, and copied beside the network's work."""
+    """The pixels of one batch in memory; for a GPU pinned, and copied while the network runs."""
 
     def __init__(self, size: int, side: int, device: Device) -> None:
         self._device, cuda = device.name, device.name == "cuda"
@@ -171,7 +171,7 @@ class _Buffer:
         self._copied = torch.cuda.Event() if cuda else None  # type: ignore[no-untyped-call]
 
     def sent(self) -> torch.Tensor:
-        """Return the pixels on the device; the network's work waits for the copy, we do not."""
+        """Return the pixels on the device; the network's stream waits, not this thread."""
         if self._stream is None or self._copied is None:
             return self._pixels.to(self._device)
         with torch.cuda.stream(self._stream):
@@ -179,10 +179,10 @@ class _Buffer:
             self._copied.record()
         network = torch.cuda.current_stream()
         network.wait_event(self._copied)
-        there.record_stream(network)  # so that its memory is not reused before the network is done
+        there.record_stream(network)  # prevents reuse of its memory before the network has finished
         return there
 
     def free(self) -> None:
-        """Wait until the last copy has left, so that threads may write again."""
+        """Wait until the last copy is complete, so that threads may overwrite the buffer."""
         if self._copied is not None:
             self._copied.synchronize()

@@ -1,4 +1,4 @@
-"""Weights on disk: what a run keeps, and what the next epoch of a fit needs to go on."""
+"""Saves weights and checkpoints: a run's final weights, and the state to resume training."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: str) -> None:
-    """Write tensors as safetensors in one step."""
+    """Write tensors as safetensors atomically."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         try:
             safetensors.torch.save_file(whole, temporary, {"format_version": "1", **metadata})
-        except SafetensorError as error:  # which hides a full disk
+        except SafetensorError as error:  # also raised for a full disk
             raise OSError(str(error)) from error
 
 
 def named_state(network: nn.Sequential | nn.Module) -> dict[str, torch.Tensor]:
-    """Return the tensors under the names of body and head: ``body.…``, ``head.weight``."""
+    """Return the tensors with the name prefixes of body and head: ``body.…``, ``head.weight``."""
     parts = {"0": "body", "1": "head"}
     return {
         f"{parts[name.partition('.')[0]]}.{name.partition('.')[2]}": tensor
@@ -40,7 +40,7 @@ def named_state(network: nn.Sequential | nn.Module) -> dict[str, torch.Tensor]:
 def save_checkpoint(
     path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, lines: list[dict[str, Any]]
 ) -> None:
-    """Write tensors, the optimizer's state and the epochs so far, with a checksum of all."""
+    """Write tensors, the optimizer's state and the epochs so far, with a checksum over all."""
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
@@ -59,7 +59,7 @@ def _checksum(tensors: dict[str, torch.Tensor]) -> str:
 def resume(
     path: Path, network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> list[dict[str, Any]]:
-    """Load a checkpoint where there is a whole one; return the lines of its epochs."""
+    """Load a checkpoint if there is an intact one; return the lines of its epochs."""
     if not path.is_file():
         return []
     try:

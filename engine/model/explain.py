@@ -1,4 +1,4 @@
-"""Why a run takes an image for what it does: heat maps, and the training images like it."""
+"""Explains a prediction: heat maps, and the most similar training images."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from engine.runs.files import write_atomic
 from engine.runs.run import Run
 
 NEIGHBOURS = 8
-_SPLITS = ("valid", "train", "test")  # where an id is looked for
+_SPLITS = ("valid", "train", "test")  # splits that are searched for an id
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image of a run, and the classes to ask about (None where there is none)."""
+    """An image of a run with its predicted and true class (None if unknown)."""
 
     split: str
     id: str
@@ -42,16 +42,16 @@ class Image:
 
 
 class Explainer:
-    """A run's network, opened once; every question after the first is quick.
+    """A run's network, kept open, so that every request after the first is fast.
 
     Raises
     ------
     UserError
-        When the run has no model, or one that leaves no heat map.
+        If the run has no model, or one that does not allow heat maps.
     """
 
     def __init__(self, run: Run) -> None:
-        explanations_folder(run)  # refuses a run without a model, in its own words
+        explanations_folder(run)  # raises a specific error for a run without a model
         self.run, self.class_names = run, run.class_names
         self._extractor, self._head = open_model(run)
         self._device = choose_device(precision="float32")
@@ -63,7 +63,7 @@ class Explainer:
         kept = self._extractor.kept_features(self._images)
         self._values, self._row_of = kept.values.numpy(), kept.row_of
         learnt = self._images["split"] == "train"
-        if run.labelled_split == "folds":  # then the last layer has learnt from both
+        if run.labelled_split == "folds":  # then the last layer was trained on both splits
             learnt |= self._images["split"] == "valid"
         learnt &= self._images["sha256"].isin(self._row_of.keys())
         self._learnt = self._images[learnt].reset_index(drop=True)
@@ -71,20 +71,20 @@ class Explainer:
         self._train = self._values[rows]  # (n_learnt, width), float16
 
     def explain(self, id: str, split: str | None = None) -> dict[str, Any]:
-        """Return what speaks for the predicted and the true class of an image.
+        """Return heat maps for the predicted and the true class of an image, and similar images.
 
         Returns
         -------
         dict
-            run, split, id, sha256, predicted and true (class names, None where unknown), maps (a
-            list of class, roles, file, blank), box (left, top, right, bottom of what the network
-            saw, in shares of the image), neighbours (a list of split, id, path, label,
-            distance, sha256), note ('' or why there are no neighbours).
+            run, split, id, sha256, predicted and true (class names, None if unknown), maps (a list
+            of class, roles, file, blank), box (left, top, right, bottom of the network's input, as
+            fractions of the image), neighbours (a list of split, id, path, label, distance,
+            sha256), note ('' or the reason why there are no neighbours).
 
         Raises
         ------
         UserError
-            When the run has no such image, or it is gone, changed or damaged.
+            If the run has no such image, or its file is missing, changed or damaged.
         """
         image = find_image(self.run, self._images, id, split)
         kept = load_explanation(self.run, image.split, image.id, image.sha256)
@@ -119,7 +119,7 @@ class Explainer:
             "predicted": self._name(image.predicted), "true": self._name(image.true),
             "maps": maps, "box": list(box), "neighbours": near, "note": self._note(),
         }  # fmt: skip
-        if not found["note"]:  # else there is more to find later
+        if not found["note"]:  # do not store an incomplete explanation
             save_explanation(self.run, found)
         return found
 
@@ -128,7 +128,7 @@ class Explainer:
         try:
             content = file.read_bytes()
             if hashlib.sha256(content).hexdigest() != image.sha256:
-                raise UserError(f"{file} was changed since the run read it.")
+                raise UserError(f"{file} has changed since the run read it.")
             return decode(content)
         except OSError as error:
             raise UserError(f"{file} cannot be read ({error.strerror}).") from error
@@ -160,8 +160,8 @@ class Explainer:
         if len(self._learnt):
             return ""
         return (
-            "The training images have not passed through this network yet; the Map page, or "
-            f"`python -m engine embed {self.run.name}`, lets them."
+            "The features of the training images are not available; compute them on the Map page "
+            f"or with `second-look embed {self.run.name}`."
         )
 
     def _name(self, index: int | None) -> str | None:
@@ -169,12 +169,12 @@ class Explainer:
 
 
 def find_image(run: Run, images: pd.DataFrame, id: str, split: str | None = None) -> Image:
-    """Find an image by its id, in the split given or in the first that has it.
+    """Find an image by its id, in the given split or in the first split that contains it.
 
     Raises
     ------
     UserError
-        When the run has no such image.
+        If the run has no such image.
     """
     found = images[images["id"] == id]
     for name in (split,) if split else _SPLITS:
@@ -188,9 +188,9 @@ def find_image(run: Run, images: pd.DataFrame, id: str, split: str | None = None
 
 
 def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, float, float, float]:
-    """Return what the network sees of an image: left, top, right, bottom, in shares of it.
+    """Return the network's input as left, top, right, bottom in fractions of the image.
 
-    The short side is resized to ``resize`` and the square of side ``crop`` in the middle taken.
+    The short side is resized to ``resize`` and cropped to its central square of side ``crop``.
     """
     side = min(height, width) * min(crop / resize, 1.0)  # in the image's own pixels
     left, top = (1 - side / width) / 2, (1 - side / height) / 2
@@ -198,13 +198,13 @@ def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, fl
 
 
 def _classes(image: Image) -> list[int]:
-    """Return the classes to ask about, the predicted one first; 0 where none is known."""
+    """Return the classes to explain, the predicted one first; class 0 if none is known."""
     wanted = [index for index in (image.predicted, image.true) if index is not None]
     return list(dict.fromkeys(wanted)) or [0]
 
 
 def _known_prediction(run: Run, split: str, id: str) -> int | None:
-    """Return the class that the run's tables predict for an image, None where they do not."""
+    """Return the predicted class of an image from the run's tables, or None."""
     tables = {"train": ("folds",), "valid": ("folds", "valid")}.get(split, (split,))
     for table in tables:
         if not run.predictions_path(table).is_file():

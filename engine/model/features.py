@@ -1,4 +1,4 @@
-"""One forward pass per image, kept on disk by the image's checksum, resumable."""
+"""Computes features, one forward pass per image, and caches them by the image's checksum."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Features:
     ----------
     values : float16 tensor of shape (n, width)
     row_of : row of ``values`` by the image's sha256
-    bad : path to reason, of the images that could not be decoded
-    forward_passes : images that went through the network now
+    bad : reasons of the images that could not be decoded, by path
+    forward_passes : number of images that passed through the network in this call
     """
 
     values: torch.Tensor
@@ -60,27 +60,27 @@ def compute_features(
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
 ) -> Features:
-    """Return the features of all images, from the cache where they are, computed where not.
+    """Return the features of all images, from the cache or computed.
 
-    Many processes share the pass, each taking every so-many-th image; each writes shards of
-    its own, and the first one returns all features, the others those that it computed.
+    Several processes share the work: each computes every n-th missing image and writes its own
+    shards. The first process returns all features, each other one those that it computed.
 
     Parameters
     ----------
     root, paths, sha256
-        The images, and the checksum of each when it was listed.
+        The images, and the checksum of each from when it was listed.
     folder
-        Where features of this backbone, weights, preprocessing and precision are kept.
+            The cache folder for this backbone, these weights, this preprocessing and precision.
     extractor
-        Builds the network, ready to run; called only when an image has to pass through it.
+        Function that builds the network, called only if an image is not in the cache.
     progress
-        Called with ("features", done, total), counting the cached ones as done; may raise to
-        stop, in which case what was computed is kept.
+            Called with ("features", done, total), where done includes cached images. It may raise
+            an exception to stop; computed features are kept.
 
     Notes
     -----
-    Every batch has the same shape, so that an image's features do not depend on which others
-    it was computed with.
+    Every batch has the same shape, so that an image's features do not depend on the other images
+    of its batch.
     """
     kept = Table(sha256)
     with locked(folder / ".lock") if ranks.first else nullcontext():
@@ -98,7 +98,7 @@ def compute_features(
                 write_shard(folder, names, values)
                 kept.add(names, values)
             bad = {name: why for part in ranks.gather(bad) for name, why in part.items()}
-            if ranks.first and ranks.world > 1:  # what the others have written
+            if ranks.first and ranks.world > 1:  # features written by the other processes
                 kept.load(folder)
         computed = sum(name in kept for name in missing)
     bad = {p: bad[s] for p, s in zip(paths, sha256, strict=True) if s in bad}
@@ -106,14 +106,14 @@ def compute_features(
 
 
 def kept_features(folder: Path, sha256: Iterable[str]) -> Features:
-    """Return the features that are in the cache of those images that have some; no pass."""
+    """Return the cached features of those images that have some, without a forward pass."""
     kept = Table(sha256)
     kept.load(folder)
     return Features(*kept.taken())
 
 
 class _Report:
-    """Counts for all processes what this one does, taking the others to be as fast."""
+    """Estimates the progress of all processes from this one, assuming equal speed."""
 
     def __init__(self, progress: Progress | None, done: int, total: int, world: int) -> None:
         self.progress, self.done, self.total, self.world = progress, done, total, world
@@ -133,10 +133,10 @@ def _passes(
     bad: dict[str, str],
     report: _Report,
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
-    """Yield shards of (checksums, features (m, width)) as they are ready.
+    """Yield shards of (checksums, features (m, width)) as soon as they are complete.
 
-    Whatever stops it, an interruption or a failure, what is computed is yielded before it is
-    raised on. A GPU has the next batch to work on while a shard is copied and written.
+    If an interruption or an error stops the loop, the computed features are yielded before the
+    exception continues. A GPU works on the next batch while a shard is copied and written.
     """
     size = batch_size(network, steps, device)
     done = _Shard(device)
@@ -165,11 +165,11 @@ def _passes(
 
 
 class _Shard:
-    """Features on the device until there are enough of them; a GPU's are copied without waiting."""
+    """Collects features on the device until a shard is full; copies from a GPU without waiting."""
 
     def __init__(self, device: Device) -> None:
         self.names: list[str] = []
-        self._passed = 0  # rows, those of bad images too
+        self._passed = 0  # rows, including those of unusable images
         self._parts: list[torch.Tensor] = []
         self._since = time.monotonic()
         cuda = device.name == "cuda"
@@ -186,14 +186,14 @@ class _Shard:
         return bool(self.names) and (late or self._passed >= SHARD_ROWS)
 
     def leave(self) -> None:
-        """Start the way to the CPU."""
+        """Start the copy to the CPU."""
         values = torch.cat(self._parts)
         self._parts = [values.to("cpu", non_blocking=self._copied is not None)]
         if self._copied is not None:
             self._copied.record()
 
     def arrived(self) -> tuple[list[str], torch.Tensor]:
-        """Wait for the features, and for none that were asked for later."""
+        """Wait for the features of this shard only, and return them."""
         if len(self._parts) > 1 or self._parts[0].device.type != "cpu":
             self.leave()
         if self._copied is not None:

@@ -1,4 +1,4 @@
-"""The whole network: augmentation, mixed precision, one cycle, the best epoch kept, resumable."""
+"""Trains the whole network with augmentation, mixed precision and a one-cycle learning rate."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ OnEpoch = Callable[[list[dict[str, Any]]], None]
 
 @dataclass(frozen=True)
 class Images:
-    """Labelled images of one split, read, resized and cropped when asked for.
+    """Labelled images of one split, which are read, resized and cropped on demand.
 
     Attributes
     ----------
-    root, paths, sha256 : where the images are and what they were when listed
+    root, paths, sha256 : the images, and the checksum of each from when it was listed
     labels : int64 tensor of shape (n,)
     """
 
@@ -63,18 +63,18 @@ def finetune(
 ) -> None:
     """Train the network and a new last layer; write ``folder/model.safetensors``.
 
-    Many processes divide each batch among them and train as one would, but for what a network
-    drops by chance (dropout, stochastic depth), which each draws for itself.
+    Several processes divide each batch and train like a single one, except for dropout and
+    stochastic depth, which each process draws for itself.
 
-    The epoch with the least valid log loss is kept. ``folder/checkpoint.safetensors`` holds
-    what the next epoch needs, so that a run that was killed goes on from its last whole epoch
-    and ends as the unbroken one would: randomness comes from the seed and the epoch alone. It
-    stays after the last epoch, for the caller to remove once the network has been used.
+    The epoch with the lowest valid log loss is kept. ``folder/checkpoint.safetensors`` holds the
+    state for the next epoch, so that a killed run resumes after its last complete epoch and gives
+    the same result as an uninterrupted one: random numbers depend only on the seed and the epoch.
+    The file stays after the last epoch; the caller removes it when the network has been used.
 
     Parameters
     ----------
     progress
-        Called with ("train", images done, images in all epochs); may raise to stop.
+        Called with ("train", images done, images in all epochs); may raise an exception to stop.
     on_epoch
         Called after every epoch with the lines of all epochs so far.
     """
@@ -87,14 +87,14 @@ def finetune(
     scaler = torch.amp.GradScaler(device.name, enabled=device.dtype == torch.float16)
     checkpoint = folder / CHECKPOINT
     lines = resume(checkpoint, network, optimizer)
-    if lines:  # whose last one was perhaps not told any more
+    if lines:  # the last one may not have been reported
         on_epoch(lines)
     train_source, valid_source = (_Source(part, steps, device, ranks) for part in (train, valid))
     n = len(train.labels)
     batch_size = min(batch_size, n)
     if batch_size < ranks.world:
         raise UserError(f"--batch-size {batch_size} is less than the {ranks.world} processes.")
-    per_epoch = n // batch_size  # the last, smaller batch waits for another epoch's shuffle
+    per_epoch = n // batch_size  # the incomplete last batch is left out
 
     for epoch in range(len(lines) + 1, epochs + 1):
         started = time.monotonic()
@@ -145,9 +145,10 @@ def finetune(
 
 
 def one_cycle(done: float) -> float:
-    """Return the share of the peak learning rate when this share of all steps is done.
+    """Return the learning rate, as a fraction of its peak, after this fraction of all steps.
 
-    A quarter of the way up from 1/25, then down to nothing, both along a cosine (Smith, 2018).
+    It rises from 1/25 during the first quarter and then falls to 0, both along a cosine
+    (Smith, 2018).
     """
     up = 0.25
     if done < up:
@@ -156,11 +157,11 @@ def one_cycle(done: float) -> float:
 
 
 class _Source:
-    """Pixels of a split: uint8 squares, one margin wider than the crop, for augmentation."""
+    """The pixels of a split: uint8 squares with a margin around the crop, for augmentation."""
 
     def __init__(self, images: Images, steps: Preprocessing, device: Device, ranks: Ranks) -> None:
         self.images, self.device, self.ranks = images, device, ranks
-        # The square that the published resize leaves; its centre is the published crop.
+        # The square after the published resize; its centre is the published crop.
         self.steps = Preprocessing(
             steps.resize, steps.resize, steps.interpolation, steps.mean, steps.std
         )
@@ -168,7 +169,7 @@ class _Source:
         self.kept: dict[int, torch.Tensor] | None = {} if fits else None
 
     def batches(self, order: torch.Tensor, size: int) -> Any:
-        """Yield (rows, uint8 pixels on the device) in the given order: this process's share."""
+        """Yield (rows, uint8 pixels on the device) in the given order, this process's part."""
         for batch in torch.split(order, size):
             rows = batch[self.ranks.share]
             if len(rows):
@@ -190,7 +191,7 @@ class _Source:
 
 
 def _changes(n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw how n images are zoomed, shifted, turned and mirrored (n, 2, 3), and lit (n,)."""
+    """Draw affine transformations (n, 2, 3) and brightness factors (n,) for n images."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(n, generator=generator)
@@ -210,7 +211,7 @@ def _changes(n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Te
 def _augmented(
     batch: torch.Tensor, crop: int, theta: torch.Tensor, brightness: torch.Tensor
 ) -> torch.Tensor:
-    """Change every image: (B, 3, S, S) to (B, 3, crop, crop)."""
+    """Augment every image: (B, 3, S, S) to (B, 3, crop, crop)."""
     theta = theta.to(batch.device)
     grid = affine_grid(theta, [len(batch), 3, crop, crop], align_corners=False)
     warped = grid_sample(batch, grid, padding_mode="reflection", align_corners=False)

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an image spoke for a class, by the gradient at the last map."""
+"""Grad-CAM: the areas of an image that are evidence for a class, from gradients."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from engine.model.head import Head
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network saw in one image.
+    """The network's output for one image.
 
     Attributes
     ----------
-    maps : float32 tensor of shape (n_chosen, h, w), at least 0: for each chosen class, how much
-        each place of the last convolutional feature map spoke for it
+    maps : float32 tensor of shape (n_chosen, h, w), at least 0: the evidence for each chosen
+        class at each position of the last convolutional feature map
     features : float32 tensor of shape (width,)
     probabilities : float64 tensor of shape (n_classes,)
     """
@@ -34,13 +34,13 @@ def grad_cam(
 ) -> Seen:
     """Explain the scores of classes for one image.
 
-    The channels of the feature map, weighted by the mean gradient of the class's score (before
-    the softmax) over all places, are summed; what is negative counts as 0.
+    The channels of the feature map are summed, weighted by the mean gradient of the class's score
+    (before the softmax) over all positions; negative sums become 0.
 
     Parameters
     ----------
-    network, head : the image's features, and their classes; in float32, for inference
-    layer : whose output is the map, see :func:`last_map`
+    network, head : the feature extractor and the last layer, in float32 and in evaluation mode
+    layer : the module whose output is the feature map, see :func:`last_map`
     pixels : float32 (1, 3, crop, crop), normalised
 
     References
@@ -52,7 +52,7 @@ def grad_cam(
 
     def keep(_: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
         kept.append(output.detach().requires_grad_())
-        return kept[-1].clone()  # what follows may change it in place
+        return kept[-1].clone()  # later layers may change it in place
 
     handle = layer.register_forward_hook(keep)
     try:
@@ -71,19 +71,19 @@ def grad_cam(
 
 
 def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
-    """Return the module that gives the last convolutional feature map for such an image.
+    """Return the module that outputs the last convolutional feature map for such an image.
 
-    It is the last one to finish that holds a convolution and whose output is still a map: more
-    than one place high or wide.
+    It is the last module to finish that contains a convolution and whose output is still larger
+    than one position.
 
     Raises
     ------
     UserError
-        When the backbone is not convolutional, or leaves no map of such an image.
+        If the backbone is not convolutional, or has no feature map for such an image.
     """
     if any("attention" in type(module).__name__.lower() for module in network.modules()):
         raise UserError(
-            f"{name} has attention layers, which mix all places of an image; heat maps need a "
+            f"{name} has attention layers, which mix all positions of an image; heat maps need a "
             "convolutional backbone such as resnet50, vgg16 or mobilenet_v2."
         )
     finished: list[nn.Module] = []
@@ -104,5 +104,5 @@ def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
         for handle in handles:
             handle.remove()
     if not finished:
-        raise UserError(f"{name} leaves no feature map of an image of {pixels.shape[-1]} pixels.")
+        raise UserError(f"{name} has no feature map for an image of {pixels.shape[-1]} pixels.")
     return finished[-1]

@@ -1,4 +1,4 @@
-"""A new last layer, trained on cached features: softmax regression by Adam."""
+"""Trains the last layer on cached features: softmax regression with Adam."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from torch.nn.functional import one_hot
-from torch.optim.adam import adam  # the class imports the compiler at its first step, in a second
+from torch.optim.adam import adam  # the Adam class would import the compiler (1 s)
 
 L2_CANDIDATES = tuple(10 ** (-0.25 * step) for step in range(10, 20))  # see train_head
 _FOLDS = 5
-_WORTH_THREADS = 2_000_000  # weights trained side by side
+_WORTH_THREADS = 2_000_000  # number of weights from which several threads are faster
 _CV_EPOCHS, _CV_STEPS, _CV_BATCH, _CV_LR, _CV_ROWS = 12, 100, 128, 0.005, 5000
 
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -56,16 +56,16 @@ def train_head(
 ) -> Head:
     """Train a softmax regression on (features (n, width) float32, labels (n,) int64).
 
-    Features are centred, and scaled by one number to unit variance on average; that leaves the
-    penalised optimum where it is and lets Adam find it in a few epochs. The penalty is
-    ``l2 * width / 2 * |W|^2``, its strength chosen by 5-fold cross-validation on the training
-    images alone, so that the validation images stay unseen. The learning rate falls to zero
-    along a cosine.
+    Features are centred and divided by one number to unit variance on average; this leaves the
+    penalised optimum unchanged and lets Adam find it in a few epochs. The penalty is
+    ``l2 * width / 2 * |W|^2``; its strength is chosen by 5-fold cross-validation on the training
+    images only, so that the validation images stay unseen. The learning rate falls to zero along
+    a cosine.
 
     Parameters
     ----------
     l2
-        The strength, where it is known from an earlier choice on the same images.
+        The strength of the penalty, if it was chosen before for the same images.
     on_epoch
         Called with epoch, loss, accuracy, valid_loss, valid_accuracy, seconds after every epoch.
     """
@@ -114,7 +114,7 @@ def train_heads(
     seed: int,
     l2: float,
 ) -> list[Head]:
-    """Train H heads side by side as :func:`train_head` does, each on its own share of images.
+    """Train H heads together like :func:`train_head`, each with its own image weights.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def train_heads(
 
 
 def _centred(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the features less their mean and divided by one number, and both of these."""
+    """Return the features minus their mean and divided by one number, and these two values."""
     centre = features.mean(dim=0)
     x = features - centre
     scale = x.square().mean().sqrt().clamp_min(1e-12)
@@ -140,7 +140,7 @@ def _centred(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
 
 
 def _choose_l2(x: torch.Tensor, labels: torch.Tensor, n_classes: int, seed: int) -> float:
-    """Return the candidate with the least cross-validated log loss; all are trained at once."""
+    """Return the candidate with the lowest cross-validated log loss; all are trained together."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(x), generator=generator)[:_CV_ROWS]
     x, labels = x[rows], labels[rows]
@@ -176,7 +176,7 @@ def _adam(
     seed: int,
     on_epoch: Callable[[int, torch.Tensor, torch.Tensor, float, float], None] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Train H heads side by side on the same batches.
+    """Train H heads together on the same batches.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _adam(
 
 @contextmanager
 def _threads_for(numbers: int) -> Iterator[None]:
-    """Compute in one thread where a step is too small to share: its threads would only wait."""
+    """Use one thread if a step is too small for several, which would only wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1 if numbers < _WORTH_THREADS else before)
     try:
@@ -238,6 +238,6 @@ def _threads_for(numbers: int) -> Iterator[None]:
 def _unscaled(
     weight: torch.Tensor, bias: torch.Tensor, centre: torch.Tensor, scale: torch.Tensor, l2: float
 ) -> Head:
-    """Return the same function of the features as they are."""
+    """Return the weights and bias for unscaled features that give the same scores."""
     raw = weight / scale
     return Head(raw, bias - raw @ centre, l2)

@@ -1,4 +1,4 @@
-"""How many images pass at once: as many as are fast, fewer where memory is short."""
+"""Chooses the batch size: as large as is fast, smaller if memory is short."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from engine import portable
 from engine.model.device import Device
 from engine.model.preprocessing import Preprocessing
 
-_MARGIN = 4  # copies in another layout, what waits for a later sum, other programs
-_MOST = 2048  # values a pixel, more than any network holds at once: VGG16 holds 128
+_MARGIN = 4  # for copies in another layout, residual connections and other programs
+_MOST = 2048  # values per pixel, more than any network needs: VGG16 needs 128
 
 
 def batch_size(network: nn.Module, steps: Preprocessing, device: Device) -> int:
-    """Return the device's batch size, or the power of two below it that fits its free memory."""
+    """Return the device's batch size, or the largest smaller power of two that fits in memory."""
     free = free_bytes(device.name)
     values = _MOST * steps.crop**2
     if free is None or free > _MARGIN * device.batch_size * values * device.dtype.itemsize:
@@ -31,7 +31,7 @@ def batch_size(network: nn.Module, steps: Preprocessing, device: Device) -> int:
 def activation_bytes(network: nn.Module, steps: Preprocessing, device: Device) -> int:
     """Return the largest sum of a layer's inputs and outputs, for one image, in bytes."""
     image = torch.zeros(1, 3, steps.crop, steps.crop, dtype=torch.uint8, device=device.name)
-    largest = image.numel() * 4  # while it is normalised
+    largest = image.numel() * 4  # during normalisation
 
     def seen(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal largest
@@ -47,7 +47,7 @@ def activation_bytes(network: nn.Module, steps: Preprocessing, device: Device) -
 
 
 def free_bytes(device: str) -> int | None:
-    """Return the memory that is free on a device, None where nobody says."""
+    """Return the free memory of a device in bytes, or None if it is unknown."""
     if device == "cuda":
         unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         return int(torch.cuda.mem_get_info()[0]) + unused

@@ -1,4 +1,4 @@
-"""The processes that torchrun started for one fit, and what they tell each other."""
+"""The processes that torchrun started for one fit, and the values they exchange."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import torch.distributed as dist
 from engine.errors import Echo, UserError
 
 T = TypeVar("T")
-_PATIENCE = timedelta(days=7)  # the others wait while the first trains a head
+_PATIENCE = timedelta(days=7)  # the other processes wait while the first one trains a head
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this one is; by default the only one.
+    """The rank of this process and the number of processes; by default a single process.
 
     Attributes
     ----------
-    rank, world : this process and their number, on all machines
+    rank, world : rank of this process and number of processes, on all machines
     local, local_world : the same on this machine
     """
 
@@ -37,21 +37,21 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Tell whether this is the process that writes the run."""
+        """Return whether this is the process that writes the run."""
         return self.rank == 0
 
     @property
     def share(self) -> slice:
-        """Return which items are this process's: every ``world``-th, so that none has two more."""
+        """Return the items of this process: every ``world``-th one, so that the shares are even."""
         return slice(self.rank, None, self.world)
 
     def once(self, work: Callable[[], T]) -> T:
-        """Let the first process do the work and return its result in all of them.
+        """Run ``work`` in the first process only and return its result in all processes.
 
         Raises
         ------
         UserError
-            In all of them when it was refused in the first.
+            In all processes, if the first one raises it.
         """
         if self.world == 1:
             return work()
@@ -73,7 +73,7 @@ class Ranks:
         return result
 
     def gather(self, value: T) -> list[T]:
-        """Return the values of all processes, in their order, in all of them."""
+        """Return the values of all processes, ordered by rank, in every process."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -96,17 +96,17 @@ ALONE = Ranks()
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Join the processes that torchrun started; alone where it did not.
+    """Join the processes that torchrun started, or yield a single rank without torchrun.
 
     Parameters
     ----------
     device
-        "cpu", "cuda" or "mps"; on a GPU each process takes the one of its own number.
+        "cpu", "cuda" or "mps"; each process uses the GPU with its local rank.
 
     Raises
     ------
     UserError
-        Inside the block, when another process ended, or torchrun asks this one to stop.
+        Inside the block, if another process ended or torchrun stops this one.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
@@ -115,7 +115,9 @@ def joined(device: str) -> Iterator[Ranks]:
     try:
         ranks = Ranks(*(int(os.environ[name]) for name in names))
     except (KeyError, ValueError) as error:
-        raise UserError(f"WORLD_SIZE is set, but {error} is not as torchrun sets it.") from error
+        raise UserError(
+            f"WORLD_SIZE is set but {error} is missing or invalid; use torchrun or unset it."
+        ) from error
     if device == "cuda":
         if ranks.local >= torch.cuda.device_count():
             raise UserError(
@@ -133,7 +135,7 @@ def joined(device: str) -> Iterator[Ranks]:
 
 
 def _ending() -> None:
-    """Heed torchrun's SIGTERM no more, so that the run's last word is written whole."""
+    """Ignore torchrun's SIGTERM, so that the run's final status is written completely."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -141,14 +143,14 @@ def _ending() -> None:
 def _left_alone(ranks: Ranks) -> UserError:
     _ending()
     return (UserError if ranks.first else Echo)(
-        f"another of the fit's {ranks.world} processes ended, so that process {ranks.rank} stopped;"
-        " what is done is kept: start it again to go on."
+        f"another of the fit's {ranks.world} processes ended, so process {ranks.rank} stopped; "
+        "finished work is kept: start it again to continue."
     )
 
 
 @contextmanager
 def _company(ranks: Ranks) -> Iterator[None]:
-    """Say it in one sentence when the others are gone."""
+    """Raise a one-sentence error when another process is gone."""
     try:
         yield
     except (dist.DistError, RuntimeError) as error:
@@ -160,7 +162,7 @@ def _company(ranks: Ranks) -> Iterator[None]:
 
 @contextmanager
 def _stopped_politely(ranks: Ranks) -> Iterator[None]:
-    """Turn torchrun's SIGTERM into an exception, so that what is done is written."""
+    """Turn torchrun's SIGTERM into an exception, so that finished work is saved."""
 
     def stop(number: int, frame: object) -> None:
         raise _left_alone(ranks)

@@ -1,8 +1,8 @@
-"""An image's square: resized with antialiasing and cropped, to the bit as torchvision does it.
+"""Resizes and crops an image to a square, bit by bit like torchvision but faster.
 
-torchvision resizes all of an image and then crops. Here only what the square is made of is
-resized; on photographs that saves an eighth of the time. On processors without AVX2 torchvision
-computes in float32, from which a value may differ by one.
+torchvision resizes the whole image and then crops. This module resizes only the part of which
+the crop is made; on photographs that saves an eighth of the time. On processors without AVX2
+torchvision computes in float32, and a value may differ by one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-_LONGEST = 8  # sides of an image that is resized whole, long over short
+_LONGEST = 8  # largest ratio of long to short side for which the whole image is resized
 
 
 def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> torch.Tensor:
-    """Return the centre of an image whose short side becomes ``short`` pixels.
+    """Return the centre of an image after resizing its short side to ``short`` pixels.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> t
     -------
     uint8 (3, crop, crop)
     """
-    # Of a strip, only what the crop may reach is enlarged; all of it could fill the memory.
+    # Enlarge only the middle of a strip; enlarging all of it could exhaust the memory.
     reach = _LONGEST * min(pixels.shape[1:])
     pixels = _centre(pixels, min(reach, pixels.shape[1]), min(reach, pixels.shape[2]))
     old = height, width = pixels.shape[1:]
@@ -59,25 +59,27 @@ def _centre(pixels: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def _needed(old: int, new: int, end: int) -> int:
-    """Return how many of ``old`` rows the first ``end`` are made of when they become ``new``."""
-    kept = min(old, math.ceil((end + 2) * old / new) + 2)  # a bicubic filter reaches 2 rows far
-    return old if kept * new // old == kept else kept  # as many as before would not be resized
+    """Return how many of ``old`` rows affect the first ``end`` rows after resizing to ``new``."""
+    kept = min(
+        old, math.ceil((end + 2) * old / new) + 2
+    )  # a bicubic filter uses 2 rows on each side
+    return old if kept * new // old == kept else kept  # equal sizes would not be resized
 
 
 def _scale(old: int, new: int) -> float:
-    """Return the factor, rounded so that torch makes ``new`` of ``old`` and not one less."""
+    """Return the scale factor, rounded so that torch gives ``new`` rows, not ``new - 1``."""
     scale = new / old
     return scale if int(old * scale) == new else math.nextafter(scale, math.inf)
 
 
 def _one_batch(pixels: torch.Tensor) -> torch.Tensor:
-    """Return (1, 3, H, W) for torch's resize, whose result lies in memory as its input does.
+    """Return (1, 3, H, W) for torch's resize, whose result has the memory layout of its input.
 
-    Channels last is told by the strides, in which a batch of one must not look like any other.
+    The strides define the layout, so they must be unambiguous for a batch of one.
     """
     if pixels.stride(0) != 1:
         return pixels[None]
-    # Pixel after pixel, as the decoders leave them. Copied by torch, it would start threads.
+    # Channels last, like the decoders' output. A torch copy would start threads.
     packed = torch.from_numpy(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
     height, width, _ = packed.shape
     return packed.as_strided((1, 3, height, width), (packed.numel(), 1, width * 3, 3))

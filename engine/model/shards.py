@@ -1,4 +1,4 @@
-"""Features on disk, in shards named by their own checksum, and the table filled from them."""
+"""Stores features on disk in shards named by their checksum, and loads them into one table."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from safetensors import SafetensorError, safe_open
 
 from engine.runs.files import write_atomic
 
-_CHUNK = 4096  # rows moved at once
+_CHUNK = 4096  # rows moved in one step
 
 
 class Table:
-    """Features of the wanted images, in one array that is made once and filled in any order.
+    """The features of the wanted images in one array, which is allocated once.
 
-    So that nothing beside the array grows with the number of images.
+    No other memory grows with the number of images.
     """
 
     def __init__(self, wanted: Iterable[str]) -> None:
@@ -31,11 +31,11 @@ class Table:
         self._values = torch.empty(0, 0, dtype=torch.float16)
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether an image's features are there."""
+        """Return whether the table has an image's features."""
         return name in self._row and bool(self._there[self._row[name]])
 
     def add(self, names: Sequence[str], values: torch.Tensor) -> None:
-        """Take the features (m, width) of these images, of those that are wanted."""
+        """Store the features (m, width) of those of these images that are wanted."""
         if not len(self._values):
             self._values = torch.empty(len(self._names), values.shape[1], dtype=torch.float16)
         wanted = [at for at, name in enumerate(names) if name in self._row]
@@ -44,7 +44,7 @@ class Table:
         self._there[rows] = True
 
     def load(self, folder: Path) -> None:
-        """Take what is kept of what is still wanted; a shard that is not ours is removed."""
+        """Load the missing features from the cache folder; remove damaged or foreign shards."""
         for path in sorted(folder.glob("*.safetensors")):
             names = _names_in(path)
             if names is not None and not any(n in self._row and n not in self for n in names):
@@ -60,9 +60,9 @@ class Table:
             self.add(_hexadecimal(shard["sha256"]), shard["features"])
 
     def taken(self) -> tuple[torch.Tensor, dict[str, int]]:
-        """Return the features that are there, float16 (n, width) by checksum, and each one's row.
+        """Return the stored features, float16 (n, width), and the row of each checksum.
 
-        The array is given away: the table cannot be used afterwards.
+        The array is returned without a copy; the table cannot be used afterwards.
         """
         if not self._there.any():
             return torch.empty(0, 0), {}
@@ -91,7 +91,7 @@ def write_shard(folder: Path, names: list[str], values: torch.Tensor) -> None:
 
 
 def _names_in(path: Path) -> list[str] | None:
-    """Return whose features a shard says that it holds, None where it cannot be asked."""
+    """Return the checksums in a shard's header, or None if it cannot be read."""
     try:
         with safe_open(path, "pt") as file:
             return _hexadecimal(file.get_tensor("sha256"))
@@ -105,7 +105,7 @@ def _hexadecimal(checksums: torch.Tensor) -> list[str]:
 
 
 def _shard(content: bytes, name: str) -> dict[str, torch.Tensor] | None:
-    """Return the tensors of a shard, None where its bytes changed or its version is another."""
+    """Return the tensors of a shard, or None if it is damaged or of another version."""
     if hashlib.sha256(content).hexdigest()[:32] != name:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A network whose replicas in many processes train as one would."""
+"""Trains one network in several processes with shared gradients and batch statistics."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from engine.model.ranks import Ranks
 
 
 def replicated(network: nn.Module, device: str, ranks: Ranks) -> nn.Module:
-    """Return what to call in training, so that gradients and batch statistics are everybody's.
+    """Return the module to call in training; it shares gradients and batch statistics.
 
-    The network's parameters stay the ones to optimise and to save.
+    Optimise and save the parameters of ``network`` itself.
     """
     if ranks.world == 1:
         return network
@@ -29,7 +29,7 @@ def replicated(network: nn.Module, device: str, ranks: Ranks) -> nn.Module:
 
 
 class SyncedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation by the statistics of all processes' images, on any device.
+    """Batch normalisation with the statistics of all processes' images, on any device.
 
     PyTorch's own ``SyncBatchNorm`` needs a GPU.
     """
@@ -59,7 +59,7 @@ class SyncedBatchNorm(nn.BatchNorm2d):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; so is its gradient."""
+    """The sum over all processes; its gradient is a sum as well."""
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:

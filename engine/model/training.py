@@ -1,4 +1,4 @@
-"""What a fit learns: a head on cached features, or the whole network."""
+"""The training step of a fit: a head on cached features, or the whole network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def learn_head(
     features_of: Callable[[list[str]], torch.Tensor],
     report: Reporter,
 ) -> Head:
-    """Train the last layer on the features of the train images; a line an epoch is logged."""
+    """Train the last layer on the features of the training images, and log one line per epoch."""
     assert options.epochs and options.lr
     pairs = []
     for split in ("train", "valid"):
@@ -64,9 +64,9 @@ def learn_all(
     report: Reporter,
     ranks: Ranks,
 ) -> Dataset:
-    """Check that every labelled image decodes, then train the whole network on them.
+    """Check that every labelled image can be decoded, then train the whole network on them.
 
-    Many processes divide the checking and every batch.
+    Several processes divide the checks and every batch.
 
     Returns
     -------
@@ -112,12 +112,12 @@ def still_usable(dataset: Dataset, data: Path) -> Dataset:
     Raises
     ------
     UserError
-        When no valid image, or of the train images fewer than two classes, are left.
+        If no validation image or fewer than two classes of training images remain.
     """
     for split in ("train", "valid"):
         rows = dataset.of(split)
         if rows.empty or (split == "train" and rows["label"].nunique() < 2):
-            raise UserError(f"{data}: too few {split} images can be decoded to fit anything.")
+            raise UserError(f"{data}: too few {split} images can be decoded for a fit.")
     return dataset
 
 

@@ -1,4 +1,4 @@
-"""Where weights come from, and how they are read: tensors alone, never code."""
+"""Finds weights and reads them as tensors only; code in a weights file is never executed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from engine.runs.files import sha256_of
 
 @dataclass(frozen=True)
 class Weights:
-    """Which weights a backbone starts from.
+    """The initial weights of a backbone.
 
     Attributes
     ----------
     source : "none", "default" or the file's path
-    sha256 : of the file; for "none" a name that fixes the seed and the torch version
+    sha256 : checksum of the file; for "none" a name with the seed and the torch version
     path : the file, None for "none"
     """
 
@@ -38,7 +38,7 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
     Raises
     ------
     UserError
-        When the file does not exist, or the download fails.
+        If the file does not exist, or the download fails.
     """
     if source == "none":
         return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
@@ -49,30 +49,32 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Read names and tensors from a .safetensors or .pth file; code in it is never run.
+    """Read names and tensors from a .safetensors or .pth file; code in it is never executed.
 
     Raises
     ------
     UserError
-        When the file is damaged, or holds anything else.
+        If the file is damaged or contains anything else.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is damaged or no weights file ({first_line(error)}).") from error
-    except Exception as error:  # UnpicklingError: it asks for more than tensors
         raise UserError(
-            f"{path} holds more than weights and was not run ({first_line(error)})."
+            f"{path} is damaged or not a weights file ({first_line(error)})."
+        ) from error
+    except Exception as error:  # UnpicklingError: it contains more than tensors
+        raise UserError(
+            f"{path} contains more than weights and was not executed ({first_line(error)})."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise UserError(f"{path} should hold a plain state dict: names and tensors, nothing else.")
+        raise UserError(f"{path} must contain only a state dict: names and tensors.")
     return state
 
 
 def first_line(error: Exception) -> str:
-    """Return a library's complaint in one line."""
+    """Return the first line of a library's error message."""
     return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
 
 
@@ -94,6 +96,6 @@ def _published_file(name: str) -> Path:
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"--weights default: {published.url} could not be downloaded ({error}); put the "
-                f"file into {folder}, or give --weights FILE.safetensors, or --weights none."
+                f"file into {folder}, or use --weights FILE.safetensors or --weights none."
             ) from error
     return path

@@ -1,1 +1,1 @@
-"""What is kept: run folders, tables and locks. The truth is on disk; nothing here imports torch."""
+"""Run folders, tables, locks and background processes; all state is on disk."""

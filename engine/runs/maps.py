@@ -1,4 +1,4 @@
-"""Maps of a run: two coordinates an image, kept in its folder, and the process that makes them."""
+"""Stores a run's maps, two coordinates per image, and starts the process that makes them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from engine.runs.files import atomic_path, locked, read_json, write_json
 from engine.runs.run import Run
 
 METHODS = ("pca", "tsne")
-_PATIENCE = 60.0  # seconds until a process that was started and says nothing counts as lost
+_PATIENCE = 60.0  # seconds until a started process without a lock counts as lost
 
 
 @dataclass(frozen=True)
 class MapProgress:
-    """Where a map stands.
+    """Progress of a map.
 
     Attributes
     ----------
     state : none, running, done or failed
-    stage : "features" or "tsne" while it runs, '' before
-    done, total : of the stage, 0 where it is not known
-    message : why it failed
+    stage : "features" or "tsne" while it is running, '' before
+    done, total : images of the stage, 0 if unknown
+    message : the reason of a failure
     """
 
     state: str
@@ -41,7 +41,7 @@ class MapProgress:
 
 
 def map_path(run: Run, method: str) -> Path:
-    """Return where a map of a run is kept: split, id, x, y (float32)."""
+    """Return the path of a map with the columns split, id, x, y (float32)."""
     if method not in METHODS:
         raise UserError(f"--method {method} is unknown; choose {' or '.join(METHODS)}.")
     return run.folder / f"map-{method}.parquet"
@@ -70,23 +70,25 @@ def load_map(run: Run, method: str) -> pa.Table:
     Raises
     ------
     UserError
-        When there is none, or the file is damaged.
+        If there is no map, or the file is damaged.
     """
     path = map_path(run, method)
     try:
         table = pq.read_table(path, columns=["split", "id", "x", "y"]).combine_chunks()
         points = [np.asarray(table[name].cast(pa.float32())) for name in ("x", "y")]
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; `python -m engine embed` makes it.") from error
+        raise UserError(
+            f"{path} does not exist; make it with `second-look embed {run.name} --method {method}`."
+        ) from error
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{path} is damaged; delete it to have it made again.") from error
+        raise UserError(f"{path} is damaged; delete it to make the map again.") from error
     if not all(np.isfinite(values).all() for values in points):
-        raise UserError(f"{path} is damaged; delete it to have it made again.")
+        raise UserError(f"{path} is damaged; delete it to make the map again.")
     return table
 
 
 def map_progress(run: Run, method: str) -> MapProgress:
-    """Return where a map stands, whatever its status file holds."""
+    """Return the progress of a map, even if its status file is incomplete."""
     if map_path(run, method).is_file():
         return MapProgress("done")
     try:
@@ -102,13 +104,13 @@ def map_progress(run: Run, method: str) -> MapProgress:
     started = status.get("started")
     fresh = isinstance(started, float) and time.time() - started < _PATIENCE
     if free and not fresh:
-        return MapProgress("failed", message="The process ended without a word.")
+        return MapProgress("failed", message="The process ended without reporting an error.")
     return MapProgress("running", str(status.get("stage") or ""), done, total)
 
 
 @contextmanager
 def making(run: Run, method: str) -> Iterator[bool]:
-    """Hold a map while it is made, leaving a word when that fails; False where another does."""
+    """Hold a map's lock and record a failure; yield False if another process holds it."""
     with locked(_lock(run, method), wait=False) as mine:
         try:
             yield mine
@@ -119,21 +121,21 @@ def making(run: Run, method: str) -> Iterator[bool]:
 
 
 def told(run: Run, method: str, stage: str, done: int, total: int) -> None:
-    """Write down how far the making of a map is."""
+    """Write the progress of a map to its status file."""
     write_json(_status(run, method), {"stage": stage, "done": done, "total": total})
 
 
 def start_map(run: Run, method: str, arguments: Sequence[str]) -> None:
-    """Start the command that makes a map, unless it exists or is being made; returns at once.
+    """Start the command that makes a map unless it exists or is being made; return immediately.
 
     Parameters
     ----------
-    arguments : of ``python -m engine``
+    arguments : arguments of ``python -m engine``
 
     Raises
     ------
     UserError
-        When the child cannot be started.
+        If the child process cannot be started.
     """
     if map_progress(run, method).state in ("running", "done"):
         return
@@ -147,9 +149,9 @@ def start_map(run: Run, method: str, arguments: Sequence[str]) -> None:
 
 
 def _ended(run: Run, method: str, code: int) -> None:
-    # Whatever it could not say itself; a run that was deleted meanwhile stays deleted.
+    # For a process that could not report its failure; a deleted run is not created again.
     if code and run.folder.is_dir() and map_progress(run, method).state == "running":
-        message = f"The process ended with status {code}."
+        message = f"The process ended with exit code {code}."
         write_json(_status(run, method), {"message": message})
 
 

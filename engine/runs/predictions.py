@@ -1,4 +1,4 @@
-"""The table of probabilities: validate, save, load. Its rows are sorted by id."""
+"""The table of probabilities: checks it, saves it and loads it; its rows are sorted by id."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from engine.runs.files import atomic_path
 
 UNKNOWN = -1
 _ROW_SUM_TOLERANCE = 1e-6
-_GROUP_VALUES = 8_000_000  # probabilities read or written at once
+_GROUP_VALUES = 8_000_000  # probabilities in a row group
 _BLOCK_VALUES = 200_000
 _TEXTS = pa.schema([(name, pa.string()) for name in ("id", "path", "label")])
 
 
 class _WrongType(Exception):
-    """A column does not hold what its name says."""
+    """A column has the wrong type."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of a set of images, one row an image, sorted by id.
+    """Probabilities for a set of images, one row per image, sorted by id.
 
     Because rows are sorted by id, a stable sort on any other key breaks ties by id.
 
@@ -35,7 +35,7 @@ class Predictions:
     ----------
     ids : pyarrow string array of shape (n,), unique, ascending
     paths : pyarrow string array of shape (n,), relative to the data folder
-    y_true : int array of shape (n,), class index, ``UNKNOWN`` (-1) where there is no label
+    y_true : int array of shape (n,), class index, ``UNKNOWN`` (-1) for no label
     probabilities : float64 array of shape (n, n_classes), rows sum to 1
     class_names : sorted names; index = column of ``probabilities``
     """
@@ -52,12 +52,12 @@ class Predictions:
 
     @property
     def y_pred(self) -> np.ndarray:
-        """Return the likeliest class of each image, int array of shape (n,)."""
+        """Return the most likely class of each image, int array of shape (n,)."""
         return likeliest(self.probabilities)
 
     @property
     def labelled(self) -> bool:
-        """Tell whether every image has a label, so that a log loss exists."""
+        """Return whether every image has a label, so that the log loss is defined."""
         return len(self) > 0 and bool((self.y_true != UNKNOWN).all())
 
     def take(self, rows: np.ndarray) -> Predictions:
@@ -73,10 +73,10 @@ class Predictions:
 
 
 def likeliest(probabilities: np.ndarray) -> np.ndarray:
-    """Return the likeliest class of each row, int64 (n,); the first of several.
+    """Return the most likely class of each row, int64 (n,); the first one if there are several.
 
-    In blocks, because numpy copies what it may not write to before it looks: at 50,000 × 1,000
-    that took 0.4 s instead of 0.04.
+    Computed in blocks, because numpy would copy the whole read-only array: for 50,000 × 1,000
+    values that took 0.4 s instead of 0.04 s.
     """
     step = max(_BLOCK_VALUES // probabilities.shape[1], 1)
     blocks = (probabilities[at : at + step] for at in range(0, len(probabilities), step))
@@ -92,14 +92,14 @@ def make_predictions(
     *,
     source: str = "the predictions",
 ) -> Predictions:
-    """Check the columns, sort them by id and return them as :class:`Predictions`.
+    """Check the columns and return them, sorted by id, as :class:`Predictions`.
 
     Raises
     ------
     UserError
-        On duplicate ids, probabilities that are not finite, lie outside [0, 1] or do not sum to
-        1 in a row (within 1e-6), or class names that are not sorted;
-        the sentence begins with ``source`` and names the first ten ids.
+        If ids are repeated, probabilities are not finite, lie outside [0, 1] or do not sum to 1 in
+        a row (within 1e-6), or class names are not sorted. The message begins with ``source`` and
+        names the first ten ids.
     """
     names = tuple(class_names)
     if len(names) < 2 or list(names) != sorted(set(names)):
@@ -119,7 +119,7 @@ def make_predictions(
         raise UserError(f"{source}: {id_array.null_count:,} rows have no id.")
     if n and (y.min() < UNKNOWN or y.max() >= len(names)):
         raise UserError(f"{source}: a label lies outside the {len(names)} classes.")
-    # Files of our own are in order, and to see it takes a hundredth of sorting them.
+    # Our own files are sorted; checking that takes a hundredth of the time of sorting.
     if n and not pc.all(pc.less(id_array[:-1], id_array[1:])).as_py():
         order = np.asarray(pc.sort_indices(id_array))
         id_array, path_array, y, p = (
@@ -132,7 +132,7 @@ def make_predictions(
         if same.any():
             repeated = pc.unique(id_array.take(pa.array(np.flatnonzero(same)))).to_pylist()
             raise UserError(f"{source}: ids occur more than once: {first_ten(repeated)}.")
-    if n and not (p.min() >= 0 and p.max() <= 1):  # NaN is neither
+    if n and not (p.min() >= 0 and p.max() <= 1):  # also True for NaN
         bad = ~((p.min(axis=1) >= 0) & (p.max(axis=1) <= 1))
         raise UserError(
             f"{source}: probabilities are missing or outside [0, 1] for ids "
@@ -148,9 +148,9 @@ def make_predictions(
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Write the table as Parquet: id, path, label (null where unknown), one p_<class> a class."""
+    """Write the table as Parquet: id, path, label (null where unknown), one p_<class> per class."""
     at_once = max(_GROUP_VALUES // len(predictions.class_names), 1)
-    # What hardly repeats needs no dictionary: 0.8 of the size, a third of the time to read.
+    # No dictionary for mostly distinct values: 0.8 of the size, a third of the reading time.
     options = {"compression": "zstd", "use_dictionary": ["path", "label"]}
     schema = _part(predictions, slice(0)).schema
     with (
@@ -167,7 +167,7 @@ def load_predictions(path: Path) -> Predictions:
     Raises
     ------
     UserError
-        When the file is missing, damaged, or breaks a rule of :func:`make_predictions`.
+        If the file is missing, damaged, or violates a rule of :func:`make_predictions`.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -197,12 +197,12 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) -> np.ndarray:
-    """Turn label names into class indices, ``UNKNOWN`` where null.
+    """Return the class indices of label names, ``UNKNOWN`` for null.
 
     Raises
     ------
     UserError
-        When a label is none of the class names; the first ten are named.
+        If a label is not a class name; the message names the first ten.
     """
     indices = pc.index_in(labels, pa.array(class_names, pa.string()))
     strange = pc.and_(pc.is_null(indices), pc.is_valid(labels))
@@ -213,7 +213,7 @@ def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) 
 
 
 def _read(file: pq.ParquetFile, columns: list[str]) -> tuple[pa.Table, np.ndarray]:
-    """Return id, path and label as text, and the probabilities, read a group of rows at a time."""
+    """Return id, path and label as text, and the probabilities, reading one row group at a time."""
     texts, stop = [_TEXTS.empty_table()], 0
     probabilities = np.empty((file.metadata.num_rows, len(columns)))
     for number in range(file.num_row_groups):

@@ -1,4 +1,4 @@
-"""What a run says while it works: stage, speed, how it ended; and where its seconds went."""
+"""Reports a run's progress, result and time by stage."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ OnEpoch = Callable[[dict[str, Any]], None]
 
 
 def is_first() -> bool:
-    """Tell whether this process writes and speaks: of those that torchrun started, the first."""
+    """Return whether this process writes files and output: the first of those torchrun started."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def taken(run: Run) -> Iterator[None]:
-    """Hold the run while it is written, and leave a word about how it ended, whatever happens.
+    """Hold a run's lock while it is written, and record in its status how the block ended.
 
     Raises
     ------
     UserError
-        When another process is writing it.
+        If another process is writing it.
     """
     with run.held() as mine:
         if not mine:
             raise UserError(f"run {run.name} is being written by another process.")
-        run.set_status("running")  # so that a run killed from here on is found again
+        run.set_status("running")  # so that a process killed from here on is detected as lost
         with _told(run):
             yield
 
 
 class Reporter:
-    """Passes progress on to the caller and, twice a second, to status.json; stops on request.
+    """Passes progress to the caller and twice a second to status.json; stops when asked.
 
-    Of many processes all but the first are ``silent``.
+    With several processes, all but the first are ``silent``.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Reporter:
         self.stage, self.since, self.first, self.written = "", 0.0, 0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Report ``done`` of ``total`` images of a stage; raise Cancelled when asked to."""
+        """Report ``done`` of ``total`` images of a stage; raise Cancelled if asked to stop."""
         if self.silent:
             return
         now = time.monotonic()
@@ -72,38 +72,38 @@ class Reporter:
             raise Cancelled(f"run {self.run.name} was cancelled.")
 
     def epoch(self, lines: list[dict[str, Any]], epochs: int) -> None:
-        """Report the last of the lines, one an epoch."""
+        """Report the last line; there is one line per epoch."""
         if self.on_epoch:
             self.on_epoch({**lines[-1], "epochs": epochs})
 
 
 class Clock:
-    """Seconds by stage."""
+    """Measures the seconds of each stage."""
 
     def __init__(self) -> None:
         self.started = self.last = time.monotonic()
         self.seconds: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
-        """Count the seconds since the last lap for this stage."""
+        """Add the seconds since the last lap to this stage."""
         now = time.monotonic()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
         self.last = now
 
     def finished(self) -> dict[str, float]:
-        """Return the seconds in all and by stage."""
+        """Return the seconds in total and by stage."""
         return {"total": time.monotonic() - self.started, **self.seconds}
 
 
 @contextmanager
 def _told(run: Run) -> Iterator[None]:
-    """Leave a word about how it ended, whatever happens."""
+    """Record in the run's status how the block ended."""
     try:
         yield
     except (Cancelled, KeyboardInterrupt):
-        run.set_status("cancelled", message="Stopped on request; start it again to go on.")
+        run.set_status("cancelled", message="Stopped on request; start it again to continue.")
         raise
     except Exception as error:
-        with suppress(UserError):  # on a full disk; what is raised on says more
+        with suppress(UserError):  # on a full disk; the original error is more informative
             run.set_status("failed", message=str(error) or type(error).__name__)
         raise

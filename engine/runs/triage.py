@@ -1,4 +1,4 @@
-"""The list of suspected labels of a run, kept in its folder, and the process that makes it."""
+"""Stores a run's list of suspected labels, and starts the process that makes it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from engine.runs.background import start_command
 from engine.runs.files import atomic_path, locked
 from engine.runs.run import OUT_OF_FOLD, Run
 
-SPLIT = OUT_OF_FOLD[1]  # made with the list, where the run itself has none out of fold
+SPLIT = OUT_OF_FOLD[1]  # made with the list if the run has no out-of-fold predictions
 COLUMNS = ["id", "path", "split", "label", "suggested", "kind", "score", "reason", "sha256"]
-_PATIENCE = 60.0  # seconds until a process that was started must hold its lock
+_PATIENCE = 60.0  # seconds until a started process without a lock counts as lost
 
 
 def triage_path(run: Run) -> Path:
-    """Return where the list is kept."""
+    """Return the path of the list."""
     return run.folder / "triage.parquet"
 
 
@@ -31,38 +31,38 @@ def reviewed_split(run: Run) -> str:
 
 
 def save_triage(run: Run, found: pd.DataFrame) -> None:
-    """Write the list, most suspicious first."""
+    """Save the list, most suspicious first."""
     with atomic_path(triage_path(run)) as temporary:
         found[COLUMNS].to_parquet(temporary, index=False, compression="zstd")
 
 
 def load_triage(run: Run) -> pd.DataFrame:
-    """Read the list, most suspicious first; ``score`` is float64, all else text.
+    """Read the list, most suspicious first; ``score`` is float64, all other columns are text.
 
     Raises
     ------
     UserError
-        When there is none, or the file is damaged.
+        If there is no list, or the file is damaged.
     """
     path = triage_path(run)
     if not path.is_file():
-        raise UserError(f"{path} does not exist; `python -m engine triage {run.name}` makes it.")
+        raise UserError(f"{path} does not exist; make it with `second-look triage {run.name}`.")
     try:
         found = pd.read_parquet(path)
         scores = found["score"].astype(float)
         return found[COLUMNS].assign(score=scores)
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged; delete it to have it made again.") from error
+        raise UserError(f"{path} is damaged; delete it to make the list again.") from error
 
 
 @contextmanager
 def making_triage(run: Run) -> Iterator[None]:
-    """Hold the list while it is made.
+    """Hold the list's lock while it is made.
 
     Raises
     ------
     UserError
-        When another process makes it.
+        If another process is making it.
     """
     with locked(_lock(run), wait=2) as mine:
         if not mine:
@@ -71,16 +71,16 @@ def making_triage(run: Run) -> Iterator[None]:
 
 
 def start_triage(run: Run, arguments: Sequence[str]) -> None:
-    """Start the command that makes the list, unless a process makes it; returns at once.
+    """Start the command that makes the list unless it is running, and return immediately.
 
     Parameters
     ----------
-    arguments : of ``python -m engine``
+    arguments : arguments of ``python -m engine``
 
     Raises
     ------
     UserError
-        When the child cannot be started.
+        If the child process cannot be started.
     """
     if triage_state(run)[0] == "running":
         return
@@ -92,7 +92,7 @@ def start_triage(run: Run, arguments: Sequence[str]) -> None:
 
 
 def triage_state(run: Run) -> tuple[str, str]:
-    """Return none, running, failed or done, and why it failed; a list that is there is done."""
+    """Return none, running, failed or done (if the list exists), and the reason of a failure."""
     if triage_path(run).is_file():
         return "done", ""
     with locked(_lock(run), wait=False) as free:
@@ -100,19 +100,19 @@ def triage_state(run: Run) -> tuple[str, str]:
     if not free:
         return "running", ""
     try:
-        started, said = _log(run).stat().st_mtime, _log(run).read_text("utf-8", "replace").split()
+        started, output = _log(run).stat().st_mtime, _log(run).read_text("utf-8", "replace").split()
     except OSError:
         return "none", ""
-    if said:
-        return "failed", " ".join(said)[-500:].removeprefix("Error: ")
+    if output:
+        return "failed", " ".join(output)[-500:].removeprefix("Error: ")
     if time.time() - started < _PATIENCE:
         return "running", ""
-    return "failed", "The process ended without a word."
+    return "failed", "The process ended without reporting an error."
 
 
 def _ended(run: Run, code: int) -> None:
     if code and run.folder.is_dir() and not _log(run).read_bytes().strip():
-        _log(run).write_text(f"The process ended with status {code}.")
+        _log(run).write_text(f"The process ended with exit code {code}.")
 
 
 def _log(run: Run) -> Path:

@@ -209,7 +209,7 @@ def test_untrained_networks_follow_the_seed_and_leave_the_global_one_alone():
 
 @pytest.mark.parametrize("name", ["vgg_16", "fasterrcnn_resnet50_fpn", "", "quantized_resnet18"])
 def test_a_name_that_is_no_classifier_is_refused(name):
-    with pytest.raises(UserError, match=f"--backbone {name} is no classification model"):
+    with pytest.raises(UserError, match=f"--backbone {name} is not a classification model"):
         check_backbone(name)
 
 

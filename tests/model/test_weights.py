@@ -177,7 +177,7 @@ def test_a_file_with_a_flipped_bit_in_its_header_is_refused(tmp_path):
 def test_what_is_no_plain_state_dict_is_refused(content, tmp_path):
     path = tmp_path / "nested.pth"
     torch.save(content, path)
-    with pytest.raises(UserError, match=r"nested.pth should hold a plain state dict"):
+    with pytest.raises(UserError, match=r"nested.pth must contain only a state dict"):
         read_state(path)
 
 
