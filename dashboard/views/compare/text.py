@@ -81,7 +81,7 @@ def chance(found: Comparison) -> str:
     if n:
         said = (
             f"Of {n:,} images that only one run predicts correctly, {len(found.fixed):,} are "
-            f"fixed. A split at least as uneven has p = {p:.3g} by chance (McNemar, {test}). "
+            f"correct in this run (McNemar test, {test}: p = {p:.3g}). "
         )
     said += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
     said += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."

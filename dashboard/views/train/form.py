@@ -28,8 +28,8 @@ WEIGHTS = {"default": "published weights", "none": "random initialisation"}
 TRAIN = {"head": "The last layer", "all": "The whole network"}
 _OF_THEIR_OWN = ("backbone", "weights", "train", "name", "sample", "folds")  # own widgets
 _USUAL = {
-    "head": {"epochs": "30 or more", "lr": f"{HEAD_LR:g}", "image_size": "as for the weights"},
-    "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "as for the weights"},
+    "head": {"epochs": "30 or more", "lr": f"{HEAD_LR:g}", "image_size": "default of the weights"},
+    "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "default of the weights"},
 }
 _IN_A_ROW = 4
 
@@ -64,7 +64,7 @@ def choices(preview: DatasetPreview) -> dict[str, Any]:
     folds = st.toggle(
         "Cross-validate on all labelled images, with five folds", key="train_folds",
         disabled=train == "all",
-        help="Takes seconds more: the last layer is trained five times, so that each labelled "
+        help="Adds a few seconds: the last layer is trained five times, so that each labelled "
         "image is predicted by a layer trained without it. Test predictions use all images.",
     )  # fmt: skip
     with st.expander("More options", icon=":material/tune:"):
