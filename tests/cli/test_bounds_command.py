@@ -63,7 +63,7 @@ def test_a_person_reads_a_table_and_a_sentence(run):
     words = ["bounds", run.name, "--worse", "0.5"]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert compare_corrections(*two_classes(200)).sentence[:40] in result.stdout
-    assert "Isotonic regression" in result.stdout and "0.5 points worse" in result.stdout
+    assert "Isotonic regression" in result.stdout and "0.5 points lower" in result.stdout
 
 
 @pytest.mark.parametrize("command", ["report", "clip"])
