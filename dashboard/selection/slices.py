@@ -45,7 +45,7 @@ def find_slices(table: Table) -> list[Slice] | Measuring:
 
 def sample_text(table: Table) -> str:
     """Return the size of the sample behind the slices as text, '' if all images are used."""
-    n = len(properties.looked_at(len(table)))
+    n = len(properties.sample_rows(len(table)))
     return f"{n:,} randomly chosen images" if n < len(table) else ""
 
 
@@ -66,7 +66,7 @@ def within(table: Table, text: str) -> np.ndarray:
     """
     cut, chosen = _bin(table.key, text)
     inside = np.zeros(len(table), dtype=bool)
-    inside[properties.looked_at(len(table))] = cut.bin_of == chosen
+    inside[properties.sample_rows(len(table))] = cut.bin_of == chosen
     return inside
 
 
@@ -106,7 +106,7 @@ def _measured(key: Key) -> Measuring | None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _facts(key: Key) -> pd.DataFrame:
     table = cached_table(key)
-    rows = properties.looked_at(len(table))
+    rows = properties.sample_rows(len(table))
     return properties.facts_in(tables.facts(table, rows).to_pandas())
 
 
@@ -137,7 +137,7 @@ def _cuts(key: Key, now: Stamps) -> list[Cut]:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _found(key: Key, now: Stamps) -> list[Slice]:
     table = cached_table(key)
-    rows = properties.looked_at(len(table))
+    rows = properties.sample_rows(len(table))
     y = table.predictions.y_true[rows]
     return slices_of(
         y, table.loss[rows], table.y_pred[rows] != y, table.predictions.class_names, _cuts(key, now)

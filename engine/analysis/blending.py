@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.analysis.compare import Joined
-from engine.analysis.metrics import EPSILON, cost_of, true_class_probability
+from engine.analysis.metrics import EPSILON, loss_of, true_class_probability
 from engine.analysis.paired import paired_difference
 from engine.runs.predictions import Predictions
 
@@ -57,7 +57,7 @@ def blend(joined: Joined, seed: int = 0) -> Blend:
     y = joined.tables[0].y_true
     p = np.column_stack([true_class_probability(y, t.probabilities) for t in joined.tables])
     weights = blend_weights(p, blend_weights(p[:: max(1, len(p) // _FIRST)]))
-    singles = cost_of(p).mean(axis=0)
+    singles = loss_of(p).mean(axis=0)
     best = int(singles.argmin())
     fold_of = np.random.default_rng(seed).permutation(len(p)) % FOLDS
     folds, losses = [], np.empty(len(p))
@@ -65,14 +65,14 @@ def blend(joined: Joined, seed: int = 0) -> Blend:
         held_out = fold_of == fold
         chosen = blend_weights(p[~held_out] if not held_out.all() else p, weights)
         folds.append(chosen)
-        losses[held_out] = cost_of(p[held_out] @ chosen)
+        losses[held_out] = loss_of(p[held_out] @ chosen)
     return Blend(
         weights=weights,
         singles=singles,
         best=best,
-        in_sample=float(cost_of(p @ weights).mean()),
+        in_sample=float(loss_of(p @ weights).mean()),
         cross_validated=float(losses.mean()),
-        gain=paired_difference(cost_of(p[:, best]), losses, seed),
+        gain=paired_difference(loss_of(p[:, best]), losses, seed),
         folds=np.array(folds),
     )
 
@@ -104,8 +104,8 @@ def blend_weights(p: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
         if gradient.max() - 1 <= _GAP:
             break
         weights = _step(p, weights, gradient, ratio.T @ ratio / len(p))
-    single = int(cost_of(p).mean(axis=0).argmin())
-    if cost_of(p[:, single]).mean() <= cost_of(p @ weights).mean():
+    single = int(loss_of(p).mean(axis=0).argmin())
+    if loss_of(p[:, single]).mean() <= loss_of(p @ weights).mean():
         return np.asarray(np.eye(n_runs)[single])
     return np.asarray(weights)
 

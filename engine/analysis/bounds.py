@@ -14,7 +14,7 @@ from engine.analysis.clipping import (
     positive_column,
     validation_losses,
 )
-from engine.analysis.metrics import EPSILON, cost_of
+from engine.analysis.metrics import EPSILON, loss_of
 
 _CURVE_POINTS = 200
 _COARSE_POINTS = 50
@@ -159,7 +159,7 @@ def _cells(
     counts = np.bincount(key)
     filled = np.flatnonzero(counts)
     mean = np.bincount(key, weights=losses)[filled] / counts[filled]
-    at_bound = np.where((filled % 2 == 1)[:, None], cost_of(bounds), cost_of(1 - bounds))
+    at_bound = np.where((filled % 2 == 1)[:, None], loss_of(bounds), loss_of(1 - bounds))
     is_touched = (filled // 2)[:, None] <= len(tiny) + np.arange(len(bounds))
     costs = np.where(is_touched, at_bound, mean[:, None])
     return counts[filled], np.column_stack([mean, costs])

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.analysis.metrics import (
     checked_class,
-    cost_of,
+    loss_of,
     per_sample_log_loss,
     true_class_probability,
 )
@@ -46,8 +46,8 @@ class TwoClassClipLoss:
 
     def estimate(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """Return the log loss at many bounds, arrays of one shape; here exact as well."""
-        positives = self.positives.total(lower, upper, cost_of(lower), cost_of(upper))
-        negatives = self.negatives.total(lower, upper, cost_of(1 - lower), cost_of(1 - upper))
+        positives = self.positives.total(lower, upper, loss_of(lower), loss_of(upper))
+        negatives = self.negatives.total(lower, upper, loss_of(1 - lower), loss_of(1 - upper))
         return np.asarray((positives + negatives) / self.n)
 
 
@@ -102,7 +102,7 @@ class ManyClassClipLoss:
 
     def per_row(self, lower: float, upper: float) -> np.ndarray:
         """Return the loss of each row that ``estimate`` uses, in their order."""
-        return cost_of(np.clip(self.true, lower, upper) / self.rows.clipped_sums(lower, upper))
+        return loss_of(np.clip(self.true, lower, upper) / self.rows.clipped_sums(lower, upper))
 
 
 class ClipLoss(Protocol):
@@ -262,7 +262,7 @@ def wrong_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
     if n < 1:
         raise ValueError(f"n {n} must be at least 1")
     p = lower / (upper + (n_classes - 1) * lower) if n_classes > 2 else min(lower, 1 - upper)
-    return float(cost_of(np.asarray(p))) / n
+    return float(loss_of(np.asarray(p))) / n
 
 
 def validation_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

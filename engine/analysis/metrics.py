@@ -45,10 +45,10 @@ def per_sample_log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> np.nda
     ValueError
         If a label is unknown (-1) or not a column of ``probabilities``.
     """
-    return cost_of(true_class_probability(y_true, probabilities))
+    return loss_of(true_class_probability(y_true, probabilities))
 
 
-def cost_of(p: np.ndarray) -> np.ndarray:
+def loss_of(p: np.ndarray) -> np.ndarray:
     """Return the log loss for a probability ``p`` of the true class, in the same shape."""
     return np.asarray(-np.log(np.clip(p, EPSILON, 1 - EPSILON)))
 

@@ -36,12 +36,12 @@ def sliced(run: Run, split: str | None = None, progress: Any = None) -> tuple[li
     """
     from engine.analysis.slices import cuts
     from engine.analysis.slices import slices as sliced_by
-    from engine.data.properties import image_properties, looked_at
+    from engine.data.properties import image_properties, sample_rows
 
     split = split or run.labelled_split
     predictions = run.predictions(split)
     total = len(predictions)
-    predictions = predictions.take(looked_at(total))
+    predictions = predictions.take(sample_rows(total))
     cut_by = cuts(image_properties(run, split, predictions.ids, progress))
     return sliced_by(predictions, cut_by), len(predictions), total
 

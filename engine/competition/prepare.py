@@ -41,13 +41,13 @@ def prepare_submission(
         If the run has no test predictions, or the bounds or the sample file cannot be used.
     """
     quarantine = run.quarantine
-    lost = quarantine[quarantine["split"] == "test"]
+    unreadable = quarantine[quarantine["split"] == "test"]
     return check_submission(
         run.predictions("test") if predictions is None else predictions,
         lower=lower,
         upper=upper,
         sample=sample or find_sample(run),
-        quarantined=list(zip(lost["id"], lost["path"], strict=True)),
+        quarantined=list(zip(unreadable["id"], unreadable["path"], strict=True)),
         base_rate=base_rate(run),
         positive=positive_index(run),
     )

@@ -57,8 +57,8 @@ def import_run(
     )
     found = np.array([path is not None for path in paths])
     dataset = examine(Listing(listing.root, frame[found].reset_index(drop=True), 0), progress)
-    lost = frame[~found].assign(reason=f"not found in {images}")
-    quarantine = pd.concat([dataset.quarantine, lost[dataset.quarantine.columns]])
+    missing = frame[~found].assign(reason=f"not found in {images}")
+    quarantine = pd.concat([dataset.quarantine, missing[dataset.quarantine.columns]])
 
     valid = predictions.take(split == "valid")
     counts = np.bincount(valid.y_true, minlength=len(predictions.class_names))

@@ -55,7 +55,7 @@ def image_properties(
     return with_measures(facts)
 
 
-def looked_at(n: int) -> np.ndarray:
+def sample_rows(n: int) -> np.ndarray:
     """Return the positions of the images to measure, ascending: all, or a random 25,000 of n."""
     if n <= MOST:
         return np.arange(n)

@@ -11,7 +11,7 @@ from typing import Any
 from engine.analysis.report import clip_report
 from engine.competition.prepare import positive_index
 from engine.data.formats import Unreadable
-from engine.data.properties import image_properties, looked_at
+from engine.data.properties import image_properties, sample_rows
 from engine.data.thumbnails import thumbnail
 from engine.html_report.document import Page, document, shown_images
 from engine.runs.files import write_atomic
@@ -39,7 +39,7 @@ def write_page(
 
     config, predictions = run.config, run.predictions(split)
     lower, upper = run.bounds
-    measured = predictions.take(looked_at(len(predictions)))
+    measured = predictions.take(sample_rows(len(predictions)))
     page = Page(
         run=run.name,
         title=str(config.get("name") or ""),

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from engine.analysis.blending import blend, blend_weights, blended
 from engine.analysis.compare import join
-from engine.analysis.metrics import EPSILON, cost_of, log_loss
+from engine.analysis.metrics import EPSILON, log_loss, loss_of
 from engine.runs.predictions import Predictions, make_predictions
 
 
@@ -40,7 +40,7 @@ def test_no_weights_on_a_fine_grid_cost_less():
     steps = np.linspace(0, 1, 101)
     grid = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-12])
     costs = -np.log(p @ grid.T).mean(axis=0)
-    assert cost_of(p @ weights).mean() <= costs.min()
+    assert loss_of(p @ weights).mean() <= costs.min()
     assert weights == pytest.approx(grid[costs.argmin()], abs=0.02)
 
 
@@ -61,14 +61,14 @@ def test_the_weights_are_optimal_and_never_worse_than_the_best_run(n, n_runs, se
     weights = blend_weights(p)
     assert weights.min() >= 0 and weights.sum() == pytest.approx(1)
     inside = np.maximum(p, EPSILON)
-    assert cost_of(inside @ weights).mean() <= cost_of(inside).mean(axis=0).min() + 1e-12
+    assert loss_of(inside @ weights).mean() <= loss_of(inside).mean(axis=0).min() + 1e-12
     # By convexity no weights can be better by more than the largest mean ratio is above 1.
     assert (inside / (inside @ weights)[:, None]).mean(axis=0).max() <= 1 + 1e-6
 
 
 def test_a_run_that_is_wrong_for_sure_spoils_nothing():
     p = np.array([[0.9, 0.0], [0.8, 1.0], [0.7, 0.0], [0.6, 0.0]])
-    assert cost_of(p @ blend_weights(p)).mean() <= cost_of(p[:, 0]).mean()
+    assert loss_of(p @ blend_weights(p)).mean() <= loss_of(p[:, 0]).mean()
 
 
 @pytest.mark.parametrize("copies", [2, 4])

@@ -141,7 +141,7 @@ def test_of_very_many_images_a_sample_is_sliced_and_the_page_says_so(make_run, m
     app = opened("overview", run)
     assert not app.exception and "Measured on 150 randomly chosen images" in captions(app)
     table = tables.table(run.name)
-    rows = properties.looked_at(200)
+    rows = properties.sample_rows(200)
     sample = table.predictions.take(rows)
     measured = image_properties(run, "valid", sample.ids)
     assert selection_slices.find_slices(table) == slices(sample, cuts(measured))

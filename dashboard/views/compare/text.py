@@ -26,17 +26,17 @@ def verdict(found: Comparison) -> str:
     """Return a sentence on which of the two runs is better."""
     difference, low, high = found.log_loss_difference
     if found.better is None:
-        said = "No clear difference: these images do not show which run is better."
+        sentence = "No clear difference: these images do not show which run is better."
         if difference == 0:
-            said = "No difference: both runs have the same log loss on these images."
+            sentence = "No difference: both runs have the same log loss on these images."
     else:
         which = "This run is better" if found.better == 0 else "The other run is better"
         least = min(abs(low), abs(high))
-        said = (
+        sentence = (
             f"{which}: its log loss is {abs(difference):.4f} lower (95 % confidence: at least "
             f"{least:.4f})."
         )
-    return f'{STYLE}<p class="sl-verdict">{said}</p>'
+    return f'{STYLE}<p class="sl-verdict">{sentence}</p>'
 
 
 def figures(found: Comparison) -> list[tuple[str, ...]]:
@@ -77,17 +77,17 @@ def chance(found: Comparison) -> str:
     n = len(found.fixed) + len(found.broken)
     test = "exact binomial" if found.mcnemar_exact else "chi-square with continuity correction"
     p = found.mcnemar_p
-    said = "Both runs are correct on the same images. "
+    sentence = "Both runs are correct on the same images. "
     if n:
-        said = (
+        sentence = (
             f"Of {n:,} images that only one run predicts correctly, {len(found.fixed):,} are "
             f"correct in this run (McNemar test, {test}: p = {p:.3g}). "
         )
-    said += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
-    said += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
+    sentence += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
+    sentence += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
     for why, count in found.left_out.items():
-        said += f" {count:,} left out: {why}."
-    return f'<p class="sl-dim sl-text">{literal_html(said)}</p>'
+        sentence += f" {count:,} left out: {why}."
+    return f'<p class="sl-dim sl-text">{literal_html(sentence)}</p>'
 
 
 def blended(prepared: PreparedBlend) -> str:

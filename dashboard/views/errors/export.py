@@ -37,6 +37,6 @@ def csv_of(table: Table, chosen: np.ndarray) -> bytes:
     else:
         numbers = {"p_predicted": pa.array(p[chosen, table.y_pred[chosen]])}
     sink = pa.BufferOutputStream()
-    costs = {"log_loss": pa.array(loss, mask=np.isnan(loss))}
-    pyarrow.csv.write_csv(pa.table({**text, **numbers, **costs}), sink)
+    losses = {"log_loss": pa.array(loss, mask=np.isnan(loss))}
+    pyarrow.csv.write_csv(pa.table({**text, **numbers, **losses}), sink)
     return bytes(sink.getvalue())
