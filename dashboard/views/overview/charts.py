@@ -18,7 +18,7 @@ def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Fig
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16)
     centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     width = np.diff(histogram.edges)
-    parts = (("right", histogram.correct, CALM), ("wrong", histogram.incorrect, ACCENT))
+    parts = (("correct", histogram.correct, CALM), ("incorrect", histogram.incorrect, ACCENT))
     for row, (word, counts, colour) in enumerate(parts, start=1):
         bars = go.Bar(
             x=centres, y=counts, width=width * 0.86, marker_color=colour, name=word,
@@ -43,7 +43,7 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
         x=curve.mean_predicted, y=curve.fraction_correct, mode="lines+markers",
         line={"color": ACCENT, "width": 1.5}, customdata=curve.counts,
         marker={"size": size, "color": ACCENT, "opacity": 0.9, "line": {"width": 0}},
-        hovertemplate="predicted %{x:.3f}, was %{y:.3f}, %{customdata:,} images<extra></extra>",
+        hovertemplate="predicted %{x:.3f}, observed %{y:.3f}, n = %{customdata:,}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text=plain(score_name), range=[-0.03, 1.03])
     figure.update_yaxes(title_text=plain(what), range=[-0.05, 1.05], nticks=6)
