@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import TextIO, TypedDict
 
 _NICENESS = 10
-_NEW_PROCESS_GROUP, _BELOW_NORMAL_PRIORITY, _NO_WINDOW = 0x200, 0x4000, 0x0800_0000  # of Windows
+_NEW_PROCESS_GROUP, _BELOW_NORMAL_PRIORITY, _NO_WINDOW = (
+    0x200,
+    0x4000,
+    0x0800_0000,
+)  # Windows constants
 _REPLACE_SECONDS, _REPLACE_PAUSE = 2.0, 0.05
 _FORBIDDEN = set('<>:"/\\|?*')
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
@@ -111,7 +115,7 @@ def kill_session(process: subprocess.Popen[str]) -> None:
         )
         process.kill()
         return
-    with suppress(ProcessLookupError):  # it ended a moment ago
+    with suppress(ProcessLookupError):  # it has ended already
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -124,7 +128,7 @@ def parent_has_ended(parent: int) -> bool:
 
 
 def available_memory() -> int | None:
-    """Return the bytes of main memory that are free, None where only Linux would know."""
+    """Return the bytes of main memory that are free, or None if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             line = next((line for line in file if line.startswith("MemAvailable:")), "")
@@ -134,7 +138,7 @@ def available_memory() -> int | None:
 
 
 def cpu_flags() -> set[str]:
-    """Return the processor's features as Linux names them, an empty set elsewhere."""
+    """Return the processor's features by Linux's names, or an empty set on other systems."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
             line = next((line for line in file if line.startswith("flags")), "")

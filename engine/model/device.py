@@ -1,4 +1,4 @@
-"""Device, precision and distributed rank: the one place that decides them."""
+"""Chooses the device, the precision and the number of decoding threads."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class Device:
-    """Where the network runs and in which precision.
+    """The device and the precision of the network.
 
     Attributes
     ----------
     name : "cpu", "cuda" or "mps"
     dtype : precision of the network's weights and activations
-    batch_size : images a forward pass where memory allows; small on a CPU, where activations
-        should stay in cache
+    batch_size : images per forward pass if memory allows; small on a CPU, so that activations
+        stay in cache
     """
 
     name: str
@@ -39,19 +39,19 @@ class Device:
 
     @property
     def description(self) -> str:
-        """Return the device's product name where it is known."""
+        """Return the device's product name if it is known."""
         return torch.cuda.get_device_name() if self.name == "cuda" else self.name
 
 
 def choose_device(device: str = "auto", precision: str = "auto") -> Device:
-    """Choose device and precision.
+    """Choose the device and the precision.
 
-    ``auto`` takes a GPU where there is one, and bfloat16 where the hardware computes in it.
+    ``auto`` means a GPU if there is one, and bfloat16 if the hardware supports it.
 
     Raises
     ------
     UserError
-        When the option names something unknown or something this machine lacks.
+        If the option is unknown or not available on this machine.
     """
     if device not in DEVICES:
         raise UserError(f"--device {device} is unknown; choose one of {', '.join(DEVICES)}.")
@@ -72,16 +72,16 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
 
 
 def make_deterministic() -> None:
-    """Let a seed decide the result on one machine."""
+    """Make results on one machine depend only on the seed."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_deterministic_debug_mode("warn")  # its other name imports the compiler, in a second
-    # New memory is not filled first: that takes up to a tenth of a CPU's time, and we read none.
+    torch.set_deterministic_debug_mode("warn")  # the other call imports the compiler (1 s)
+    # Do not fill new memory: that takes up to a tenth of the time, and we never read it unset.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 
 
 def decode_threads() -> int:
-    """Return how many threads decode images: the processors, shared with torchrun's others."""
+    """Return the number of decoding threads: the processors divided by the local processes."""
     return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
@@ -96,7 +96,7 @@ def _computes_bfloat16(device: str) -> bool:
 
 
 def _keep_memory() -> None:
-    """Ask glibc to keep freed activations, instead of returning and re-faulting their pages."""
+    """Ask glibc to keep freed memory, which avoids page faults for every batch."""
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         mmap_threshold, trim_threshold = -3, -1

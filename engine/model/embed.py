@@ -1,4 +1,4 @@
-"""A map of a run's images: features to two coordinates, by PCA at once or by t-SNE."""
+"""Computes a map of a run's images: two coordinates from features, by PCA or t-SNE."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from engine.model.predict import open_model
 from engine.runs.maps import making, map_path, save_map, told
 from engine.runs.run import Run
 
-COMPONENTS = 50  # of PCA, that t-SNE starts from
+COMPONENTS = 50  # number of principal components from which t-SNE starts
 ITERATIONS = 750
-_EXAGGERATED = 250  # of them: clusters move apart before they take their shape
+_EXAGGERATED = 250  # first iterations, with exaggeration, which separates clusters
 _REPORT_EVERY = 10  # iterations
 _INTERPOLATE_FROM = 5_000  # images: below, a tree is faster than interpolation on a grid
-_EXTRA, _ROUNDS, _SAMPLE = 10, 6, 5_000  # of the subspace iteration, see pca
+_EXTRA, _ROUNDS, _SAMPLE = 10, 6, 5_000  # parameters of the subspace iteration, see pca
 _PERPLEXITY = 30.0
 _SAY_SECONDS = 0.5
 
@@ -47,12 +47,12 @@ def pca(features: torch.Tensor, components: int, seed: int = 0) -> np.ndarray:
     """
     x = features.float()
     mean = x.mean(dim=0)
-    # Centring by what is subtracted afterwards spares a copy of all features.
+    # Subtract the mean after the product, which avoids a copy of all features.
     generator = torch.Generator().manual_seed(seed)
     width = x.shape[1]
     basis = torch.randn(width, min(components + _EXTRA, width), generator=generator)
     basis, _ = torch.linalg.qr(basis)
-    # A sample leads close to the axes at a fraction of the cost; one round on all finds them.
+    # A sample gives approximate axes quickly; one iteration on all rows refines them.
     some = x[:: max(1, len(x) // _SAMPLE)]
     for rows in [some] * _ROUNDS + [x]:
         scores = rows @ basis - mean @ basis  # (n, components + extra)
@@ -69,9 +69,9 @@ def pca(features: torch.Tensor, components: int, seed: int = 0) -> np.ndarray:
 
 
 def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) -> np.ndarray:
-    """Lay points out in two dimensions so that neighbours stay neighbours.
+    """Compute a two-dimensional layout of points that keeps neighbours together.
 
-    Distances between far groups mean little, those within a group much.
+    Distances within a group are meaningful, distances between far groups are not.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) ->
     n = len(points)
     if n < 5:  # too few to have neighbourhoods
         return np.asarray(points[:, :2], dtype=np.float32)
-    if not np.ptp(points, axis=0).any():  # all the same: nothing to lay out
+    if not np.ptp(points, axis=0).any():  # identical points have no layout
         return np.zeros((n, 2), dtype=np.float32)
     try:
         from openTSNE import TSNE
@@ -120,20 +120,20 @@ def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) ->
 
 
 def save_pca(run: Run, features: Features, seed: int = 0) -> None:
-    """Keep the map by PCA of a run's images, from features at hand."""
+    """Save the PCA map of a run's images from available features."""
     known, values = _known(run, features)
     save_map(run, "pca", known["split"].tolist(), known["id"].tolist(), pca(values, 2, seed))
 
 
 def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
-    """Make a map of all images of a run and keep it in its folder.
+    """Compute a map of all images of a run and save it in the run's folder.
 
-    Images whose features are not kept pass through the network first.
+    Missing features are computed first.
 
     Raises
     ------
     UserError
-        When the run has no model, or the map is being made by another process.
+        If the run has no model, or the map is being made by another process.
     """
     path = map_path(run, method)
 
@@ -155,7 +155,7 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
         features = extractor.features(run.data_root, run.images, report)
         seed = int(run.config["seed"])
         if not features.row_of:
-            raise UserError(f"run {run.name} has no image left that can be decoded.")
+            raise UserError(f"run {run.name} has no image that can be decoded.")
         if method == "pca":
             save_pca(run, features, seed)
             return path
@@ -165,7 +165,7 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
 
 
 def _known(run: Run, features: Features) -> tuple[pd.DataFrame, torch.Tensor]:
-    """Return the images that have features, by split and id, and those, float16 (n, width)."""
+    """Return the images that have features, by split and id, and the features, float16."""
     images = run.images
     known = images[images["sha256"].isin(features.row_of.keys())]
     return known, features.values[[features.row_of[name] for name in known["sha256"]]]

@@ -1,4 +1,4 @@
-"""A command of ours in a process of its own, which outlives whoever asked for it."""
+"""Starts one of our commands in a process that continues after its parent has ended."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def start_command(
     out: IO[bytes] | None = None,
     err: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start ``python -m engine`` with these arguments; returns at once.
+    """Start ``python -m engine`` with these arguments and return immediately.
 
     Parameters
     ----------
     ended
-        Called with the exit code, in a thread.
+        Function that a thread calls with the exit code.
     out, err
-        Open files for what it prints; nowhere by default.
+        Open files for its output; by default the output is discarded.
 
     Raises
     ------
     OSError, ValueError
-        When it cannot be started.
+        If the process cannot be started.
     """
     child = subprocess.Popen(
         portable.nice_command([sys.executable, "-m", "engine", *arguments]),
@@ -47,7 +47,7 @@ def start_command(
         **portable.own_session(low_priority=True),
     )
 
-    def reap() -> None:  # whoever starts a process must wait for it, or it stays in the table
+    def reap() -> None:  # without waiting, the ended process would stay a zombie
         code = child.wait()
         if ended:
             ended(code)

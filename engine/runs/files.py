@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, locks, checksums, the workspace folder."""
+"""Atomic file writes, locks, checksums and the path of the workspace."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from engine.errors import UserError
 
 
 def workspace() -> Path:
-    """Return the folder that holds runs and caches: ``$SECONDLOOK_HOME``, else ``./workspace``."""
+    """Return the folder with runs and caches: ``$SECONDLOOK_HOME``, by default ``./workspace``."""
     return Path(os.environ.get("SECONDLOOK_HOME") or "workspace").absolute()
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its name once the block ends well.
+    """Yield a temporary path beside ``path`` that is renamed to ``path`` if the block succeeds.
 
-    Whoever looks at ``path`` sees the old file or the new one, never half of either; when the
-    block raises, the old file stays and the temporary one is removed.
+    A reader of ``path`` gets either the old or the new file, never a part of one. If the block
+    raises an exception, the old file stays and the temporary file is removed.
 
     Raises
     ------
     UserError
-        When the disk is full or the folder cannot be written.
+        If the disk is full or the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,18 +53,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            f"{path} could not be written ({reason}); what was there is kept."
+            f"{path} could not be written ({reason}); the previous file is kept."
         ) from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Replace ``path`` by ``content`` (text as UTF-8) in one step."""
+    """Replace ``path`` by ``content`` (text as UTF-8) atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as readable JSON in one step; NaN and infinity are refused."""
+    """Write ``value`` as indented JSON atomically; NaN and infinity raise an error."""
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -74,7 +74,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        When the file is missing, is no JSON, or holds something else than an object.
+        If the file is missing, is not JSON, or does not hold an object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -83,7 +83,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is damaged: it is not valid JSON.") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged: it should hold a JSON object.")
+        raise UserError(f"{path} is damaged: it does not contain a JSON object.")
     return value
 
 
@@ -98,19 +98,19 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def locked(path: Path, wait: bool | float = True) -> Iterator[bool]:
-    """Hold the lock file ``path`` for the block; it is let go when the process ends, however.
+    """Hold the lock file ``path`` during the block; a process that ends always releases it.
 
-    With ``wait`` True it is waited for as long as it takes, with a number so many seconds.
+    ``wait`` True waits without limit, a number waits at most that many seconds.
 
     Yields
     ------
     bool
-        True when this process holds the lock; False (never with ``wait=True``) when another does.
+        True if this process holds the lock, False (never with ``wait=True``) if another does.
 
     Raises
     ------
     UserError
-        When the lock file cannot be written.
+        If the lock file cannot be written.
     """
     lock = FileLock(path, timeout=-1 if wait is True else float(wait))
     try:

@@ -1,8 +1,8 @@
-"""What a person says about an image's label: one append-only table beside the data, never in it.
+"""Stores verdicts, people's judgements of image labels, in one append-only table beside the data.
 
-A verdict belongs to the image's content (its sha256), so it survives renames and serves every
-run. Each word is one line, synced before the next; the last line about an image wins, and taking
-back is a line too.
+A verdict belongs to the image's content (its sha256), so it stays valid after renaming and in
+every run. Each verdict is one line, synced before the next; the last line for an image counts,
+and undoing a verdict adds a line as well.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _SHA256_DIGITS = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one person said about one image.
+    """One person's judgement of one image.
 
     Attributes
     ----------
-    sha256 : of the image's file
+    sha256 : checksum of the image's file
     verdict : one of ``VERDICTS``
-    label : the right class, with "wrong-label" only
-    cause : one of ``CAUSES``, '' for none: why the image is hard to tell
-    path : what the file was called, to be found by people
-    reviewer, time : who said it, and when (UTC)
+    label : the correct class, only with "wrong-label"
+    cause : why the image is difficult, one of ``CAUSES``, or '' for none
+    path : the path of the file, for information
+    reviewer, time : the author and the time (UTC)
     """
 
     sha256: str
@@ -50,49 +50,53 @@ class Verdict:
     time: str = ""
 
     def checked(self) -> Verdict:
-        """Return the verdict.
+        """Return the verdict if it is valid.
 
         Raises
         ------
         UserError
-            When it says something that a verdict cannot say.
+            If one of its values is invalid.
         """
         if len(self.sha256) != 64 or not _SHA256_DIGITS.issuperset(self.sha256):
-            raise UserError(f"{self.sha256[:80]!r} is no sha256 of an image.")
+            raise UserError(f"{self.sha256[:80]!r} is not the sha256 of an image.")
         if self.verdict not in VERDICTS:
-            raise UserError(f"verdict {self.verdict[:80]!r} is unknown; say {', '.join(VERDICTS)}.")
+            raise UserError(
+                f"verdict {self.verdict[:80]!r} is unknown; choose from {', '.join(VERDICTS)}."
+            )
         if self.cause and self.cause not in CAUSES:
-            raise UserError(f"--cause {self.cause[:80]!r} is unknown; say {', '.join(CAUSES)}.")
+            raise UserError(
+                f"--cause {self.cause[:80]!r} is unknown; choose from {', '.join(CAUSES)}."
+            )
         if (self.verdict == WRONG) != bool(self.label):
-            raise UserError(f"--class names the right class of a {WRONG} image, and of no other.")
+            raise UserError(f"--class can be used only with {WRONG}; it names the correct class.")
         return self
 
 
 def verdicts_path() -> Path:
-    """Return where the verdicts are kept, for all runs together."""
+    """Return the path of the verdicts, which all runs share."""
     return workspace() / "verdicts" / "verdicts.jsonl"
 
 
 def load_verdicts() -> dict[str, Verdict]:
-    """Return the standing verdict of each image by its sha256.
+    """Return the current verdict of each image by its sha256.
 
-    Lines that are not whole, or not ours, are passed over.
+    Incomplete or unknown lines are ignored.
 
     Raises
     ------
     UserError
-        When the file cannot be read.
+        If the file cannot be read.
     """
     return {name: said[-1] for name, said in _histories().items() if said}
 
 
 def say(verdict: Verdict) -> Verdict:
-    """Keep a verdict, at once; returns it with its time and reviewer.
+    """Save a verdict immediately, and return it with its time and reviewer.
 
     Raises
     ------
     UserError
-        When it is no verdict, or the disk cannot be written.
+        If the verdict is invalid, or the disk cannot be written.
     """
     verdict = verdict.checked()
     verdict = replace(verdict, time=_now(), reviewer=verdict.reviewer or default_reviewer())
@@ -101,11 +105,11 @@ def say(verdict: Verdict) -> Verdict:
 
 
 def take_back(sha256: str, reviewer: str = "") -> Verdict | None:
-    """Take back the last word about an image; what was said before it stands again.
+    """Undo the last verdict on an image; the verdict before it counts again.
 
     Returns
     -------
-    the verdict that was taken back, None where there was none
+    the verdict that was undone, or None if there was none
     """
     said = _histories().get(sha256)
     if not said:
@@ -119,7 +123,7 @@ def default_reviewer() -> str:
     """Return ``$SECONDLOOK_REVIEWER``, else the name of the operating system's user."""
     try:
         return os.environ.get(REVIEWER) or getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
+    except (KeyError, OSError):  # a user without a name, for example in a container
         return "unknown"
 
 
@@ -131,15 +135,15 @@ def amended(
     label: str = "",
     cause: str = "",
 ) -> Verdict:
-    """Return what is to be said of an image; what is not said now stays as it was ``before``.
+    """Return the new verdict on an image; values that are not given stay as ``before``.
 
-    A class alone means a wrong label, a cause alone a hard image. A wrong label among two classes
-    can only be the other one.
+    A class alone means a wrong label, a cause alone an ambiguous image. With two classes, a wrong
+    label can only be the other class.
 
     Parameters
     ----------
-    image : gives sha256, path and reviewer
-    others : the classes that are not the image's label
+    image : a verdict with sha256, path and reviewer
+    others : all classes except the image's label
     """
     if not verdict:
         verdict = WRONG if label else before.verdict if before else HARD
@@ -157,9 +161,9 @@ def applied(
     class_names: Sequence[str],
     verdicts: dict[str, Verdict],
 ) -> tuple[list[str | None], list[bool]]:
-    """Return the labels that the verdicts make, and which images have one class at all.
+    """Return the labels after applying the verdicts, and which images show a single class.
 
-    A wrong label becomes the class it was said to be, where ``class_names`` has it; "both" and
+    A wrong label becomes the class named in the verdict if ``class_names`` contains it; "both" and
     "neither" have no class; "hard" and "fine" change nothing.
     """
     corrected, single = list(labels), [True] * len(labels)
@@ -174,7 +178,7 @@ def applied(
 
 
 def _histories() -> dict[str, list[Verdict]]:
-    """Return what stands of all that was said about each image, oldest first."""
+    """Return the verdicts on each image that have not been undone, oldest first."""
     path = verdicts_path()
     try:
         content = path.read_bytes()
@@ -198,7 +202,7 @@ def _histories() -> dict[str, list[Verdict]]:
 
 
 def _append(values: dict[str, Any]) -> None:
-    """Add a line and sync it; one that an ended process left half is closed first."""
+    """Append a line and sync it; first end a line that a killed process left incomplete."""
     path = verdicts_path()
     line = json.dumps(values, ensure_ascii=True).encode() + b"\n"
     with locked(path.parent / ".lock"):
@@ -220,7 +224,7 @@ def _append(values: dict[str, Any]) -> None:
                 file.truncate(size)
                 reason = error.strerror or str(error)
                 raise UserError(
-                    f"{path} could not be written ({reason}); earlier ones are kept."
+                    f"{path} could not be written ({reason}); earlier verdicts are kept."
                 ) from error
 
 

@@ -1,7 +1,7 @@
-"""A child process that answers questions, a JSON line each; started at need, restarted if it died.
+"""A child process that answers one JSON line per request; it is started and restarted as needed.
 
-It keeps what is slow to load, so that only the first question waits. It ends by itself when
-nobody has asked for some minutes, and when the process that started it is gone.
+It keeps slow imports and models in memory, so that only the first request waits for them. It
+stops after some minutes without a request, and when its parent process has ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Worker:
-    """Asks ``python -m engine ARGUMENTS``; one question at a time, from any thread."""
+    """Sends requests to ``python -m engine ARGUMENTS``, one at a time, from any thread."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self._arguments = list(arguments)
@@ -34,27 +34,29 @@ class Worker:
         self._turn = threading.Lock()
 
     def ask(self, question: Mapping[str, Any], timeout: float = 120.0) -> dict[str, Any]:
-        """Return the answer, starting the child process where there is none.
+        """Return the answer, starting the child process if it is not running.
 
         Raises
         ------
         UserError
-            When the child refuses, ends twice without a word, or gives no answer in time.
+            If the child reports an error, ends twice without an answer, or does not answer in time.
         """
         line = json.dumps(question).encode() + b"\n"
         with self._turn:
-            for _ in range(2):  # one that died, or went home, is started again
+            for _ in range(2):  # start it again if it has ended
                 answer = self._asked(line, time.monotonic() + timeout)
                 if answer is not None:
                     break
             else:
-                raise UserError("the process that explains ended without a word; ask again.")
+                raise UserError(
+                    "the explanation process ended without reporting an error; try again."
+                )
         if "error" in answer:
             raise UserError(str(answer["error"]))
         return answer
 
     def stop(self) -> None:
-        """End the child process."""
+        """Stop the child process."""
         child, self._child = self._child, None
         answers, self._answers = self._answers, None
         if child and answers:
@@ -66,7 +68,7 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Return the number of the child process, None where none was started."""
+        """Return the child's process id, or None if it was not started."""
         return self._child.pid if self._child else None
 
     def _asked(self, line: bytes, deadline: float) -> dict[str, Any] | None:
@@ -86,7 +88,9 @@ class Worker:
         said = answers.next_line(max(0.0, deadline - time.monotonic()))
         if said is None:
             self.stop()
-            raise UserError("the process that explains gave no answer in time and was ended.")
+            raise UserError(
+                "the explanation process did not answer in time and was stopped; try again."
+            )
         try:
             answer = json.loads(said)
         except ValueError:
@@ -105,16 +109,15 @@ class Worker:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         except OSError as error:
-            raise UserError(f"the process that explains could not be started ({error}).") from error
+            raise UserError(f"the explanation process could not be started ({error}).") from error
 
 
 def serve(
     answer: Callable[[Mapping[str, Any]], dict[str, Any]], idle: float = IDLE_SECONDS
 ) -> None:
-    """Answer questions from stdin on stdout until it closes, or nobody asked for a while.
+    """Answer requests from stdin on stdout until stdin closes or no request comes for a while.
 
-    What is refused, and what fails, is answered as {"error": sentence}; the next question is
-    answered all the same.
+    An error is answered as {"error": sentence}; the next request is answered normally.
     """
     questions, answers = _LineReader(sys.stdin.buffer), sys.stdout
     while line := questions.next_line(idle):
@@ -122,7 +125,7 @@ def serve(
             said = answer(json.loads(line))
         except UserError as error:
             said = {"error": str(error)}
-        except Exception as error:  # whatever an image or a network provokes
+        except Exception as error:  # any error of an image or a network
             said = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
         print(json.dumps(said), file=answers, flush=True)
 
@@ -137,14 +140,14 @@ class _LineReader:
         self._thread.start()
 
     def next_line(self, seconds: float) -> bytes | None:
-        """Return the next line, b'' where the pipe has ended, None when none came in time."""
+        """Return the next line, b'' if the pipe has ended, or None after the time limit."""
         try:
             return self._lines.get(timeout=seconds)
         except queue.Empty:
             return None
 
     def close(self) -> None:
-        """Close the pipe, whose other end is closed."""
+        """Close the pipe after its other end was closed."""
         self._thread.join()
         self._pipe.close()
 
