@@ -211,7 +211,7 @@ def test_a_worker_that_gives_no_answer_is_ended(tmp_path, monkeypatch):
     worker = Worker([])
     asleep = subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     monkeypatch.setattr(worker, "_started", lambda: asleep)
-    with pytest.raises(UserError, match="no answer in time"):
+    with pytest.raises(UserError, match="did not answer in time"):
         worker.ask({}, timeout=0.1)
     assert asleep.poll() is not None and worker.pid is None
 

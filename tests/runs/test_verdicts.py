@@ -167,7 +167,7 @@ def test_what_is_not_said_now_stays_as_it_was():
     assert (both.verdict, both.label, both.cause) == (BOTH, "", "scale")
     fox = amended(caused, image, ["dog", "fox"], label="fox")
     assert (fox.verdict, fox.label) == (WRONG, "fox")
-    with pytest.raises(UserError, match="right class"):
+    with pytest.raises(UserError, match="correct class"):
         amended(None, image, ["dog", "fox"], WRONG).checked()
 
 
