@@ -148,5 +148,5 @@ def test_of_very_many_images_a_sample_is_sliced_and_the_page_says_so(make_run, m
     inside = selection_slices.within(table, "brightness:0")
     assert 0 < inside.sum() <= 30 and not np.delete(inside, rows).any()
     assert selection_slices.slice_text(table, "brightness:0").endswith(
-        "among 150 images drawn at random"
+        "among 150 randomly chosen images"
     )
