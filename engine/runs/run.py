@@ -92,7 +92,11 @@ class Run:
             return status
         if read_json(self.folder / "status.json") != status:  # it spoke while we looked
             return self.status
-        return {**status, "state": "lost", "message": "The process ended without a word."}
+        return {
+            **status,
+            "state": "lost",
+            "message": "The process ended without reporting an error.",
+        }
 
     def set_status(self, state: str, **values: Any) -> None:
         """Replace the status: queued, running, done, failed or cancelled, and what goes with it."""
@@ -256,18 +260,20 @@ def open_run(name: str) -> Run:
     if name == "latest":
         runs = [run for run in list_runs() if run.status["state"] == "done"]
         if not runs:
-            raise UserError(f"there is no finished run in {workspace()}; start with `fit`.")
+            raise UserError(
+                f"there is no finished run in {workspace()}; start with `second-look fit`."
+            )
         name = runs[0].name
     if not _NAME.fullmatch(name):
-        raise UserError(f"{name!r} is no run's name; `python -m engine runs` lists them.")
+        raise UserError(f"{name!r} is not the name of a run; `second-look runs` lists them.")
     folder = workspace() / "runs" / name
     whole = (folder / "config.json").is_file()
     matching = [Run(folder)] if whole else [r for r in list_runs() if r.name.startswith(name)]
     if len(matching) == 1:
         assert matching[0].config  # refuses what is damaged or of a newer version
         return matching[0]
-    what = "is no run" if not matching else f"is the beginning of {len(matching)} runs"
-    raise UserError(f"{name} {what} in {workspace()}; `python -m engine runs` lists them.")
+    what = "is not a run" if not matching else f"is the beginning of {len(matching)} runs"
+    raise UserError(f"{name} {what} in {workspace()}; `second-look runs` lists them.")
 
 
 def list_runs() -> list[Run]:

@@ -277,7 +277,7 @@ def test_no_runs_yet_is_said_with_what_to_do(workspace, monkeypatch, capsys):
         (["fit", "{data}", *SMALL, "--json", "--seed", "-1"], "--seed -1"),
         (["predict", "latest", "--data", "{tmp}/gone"], "{tmp}/gone does not exist"),
         (["predict", "no-such-run"], "no-such-run"),
-        (["report", "../../etc"], "'../../etc' is no run's name"),
+        (["report", "../../etc"], "'../../etc' is not the name of a run"),
         (["report", "latest", "--json"], None),
         (["clip", "latest", "--lower", "0.8", "--upper", "0.2"], "--lower"),
         (["submit", "latest", "--sample", "{tmp}/text.pth"], "{tmp}/text.pth"),

@@ -133,7 +133,9 @@ def test_where_a_map_stands(tmp_path):
         assert (found.state, found.stage, found.done, found.total) == ("running", "tsne", 50, 750)
         with making(run, "tsne") as again:
             assert not again
-    assert "without a word" in map_progress(run, "tsne").message  # it said nothing at its end
+    assert (
+        "without reporting an error" in map_progress(run, "tsne").message
+    )  # it said nothing at its end
     with pytest.raises(ValueError), making(run, "tsne"):
         raise ValueError("too hot")
     assert map_progress(run, "tsne") == maps.MapProgress("failed", message="too hot")

@@ -163,7 +163,7 @@ def test_the_command_serves_until_its_questions_end(at_home, capsys, monkeypatch
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert answers[0]["id"] == image and len(answers[0]["neighbours"]) == 8
     first, second, third = (answer["error"] for answer in answers[1:])
-    assert "has no image" in first and "is no run" in second and "a run and an id" in third
+    assert "has no image" in first and "is not a run" in second and "a run and an id" in third
 
 
 def echoing(idle: float = 60) -> list[str]:

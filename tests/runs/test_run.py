@@ -86,7 +86,7 @@ def test_a_run_is_found_by_its_name_or_a_beginning_of_its_own():
     assert open_run(one.name[:16]) == one
     assert open_run(other.name[:-1]) == other
     assert "beginning of 2 runs" in refusal("20260301T1230")
-    assert "is no run" in refusal("19990101T000000Z-vgg16-abcdef")
+    assert "is not a run" in refusal("19990101T000000Z-vgg16-abcdef")
 
 
 def test_the_latest_run_is_the_newest_that_is_done(workspace):
@@ -111,7 +111,7 @@ def test_a_name_is_never_a_path(workspace, name):
     outside = workspace / "runs" / ".." / "x"
     outside.mkdir()
     (outside / "config.json").write_text((run.folder / "config.json").read_text())
-    assert "is no run's name" in refusal(name)
+    assert "is not the name of a run" in refusal(name)
 
 
 def test_a_run_of_a_newer_version_is_refused():
