@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.modules import IMPORTS, MAY_USE, MODULES, within
 
-MAY_USE = {  # room: the other rooms it may import
-    "engine.data": {"engine.runs"},
-    "engine.runs": set(),
-    "engine.analysis": {"engine.runs"},
-    "engine.competition": {"engine.analysis", "engine.runs"},
-    "engine.model": {"engine.data", "engine.runs", "engine.analysis"},
-    "engine.html_report": {"engine.competition", "engine.analysis", "engine.data", "engine.runs"},
-    "dashboard": {
-        "engine.data", "engine.runs", "engine.analysis", "engine.competition", "engine.html_report",
-    },
-}  # fmt: skip
 EXCEPTIONS = {
     "engine.data.import_predictions": ("engine.analysis.metrics",)
 }  # scores what it imports
@@ -37,60 +25,31 @@ POSIX_MODULES = ("fcntl", "grp", "pwd", "resource", "termios", "tty")
 ONLY_WITH_TORCH = ("engine.model", "engine.data.images")
 
 
-def _modules() -> dict[str, Path]:
-    files = [*(ROOT / "engine").rglob("*.py"), *(ROOT / "dashboard").rglob("*.py")]
-    return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in sorted(files)
-    }
-
-
-def _imports(path: Path) -> set[str]:
-    """Return every module a file imports, also inside functions and for type checking."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} has a relative import, which hides its room"
-            assert node.module
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
-
-
-def _within(module: str, packages: tuple[str, ...]) -> bool:
-    return any(module == package or module.startswith(f"{package}.") for package in packages)
-
-
 def _room(module: str) -> str | None:
-    return next((room for room in MAY_USE if _within(module, (room,))), None)
-
-
-MODULES = _modules()
-IMPORTS = {name: _imports(path) for name, path in MODULES.items()}
+    return next((room for room in MAY_USE if within(module, (room,))), None)
 
 
 def test_the_rooms_are_read():
     rooms = {_room(name) for name in MODULES} - {None}
     assert rooms == MAY_USE.keys()
     assert "torch" in IMPORTS["engine.model.features"]
-    assert any(_within(name, ("streamlit",)) for name in IMPORTS["dashboard.app"])
+    assert any(within(name, ("streamlit",)) for name in IMPORTS["dashboard.app"])
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("engine")])
 def test_the_engine_knows_no_dashboard(name):
-    assert not {i for i in IMPORTS[name] if _within(i, ("streamlit", "plotly", "dashboard"))}
+    assert not {i for i in IMPORTS[name] if within(i, ("streamlit", "plotly", "dashboard"))}
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if not _within(name, ONLY_WITH_TORCH)])
+@pytest.mark.parametrize("name", [name for name in MODULES if not within(name, ONLY_WITH_TORCH)])
 def test_torch_stays_in_its_room(name):
-    assert not {i for i in IMPORTS[name] if _within(i, TORCH)}
+    assert not {i for i in IMPORTS[name] if within(i, TORCH)}
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if _room(name)])
 def test_dependencies_point_one_way(name):
     room = _room(name)
-    others = {i for i in IMPORTS[name] if not _within(i, EXCEPTIONS.get(name, ()))}
+    others = {i for i in IMPORTS[name] if not within(i, EXCEPTIONS.get(name, ()))}
     used = {_room(module) for module in others} - {None, room}
     assert used <= MAY_USE[room or ""]
 
@@ -108,7 +67,7 @@ def _reached(start: str) -> set[str]:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("dashboard")])
 def test_the_dashboard_reaches_no_torch_even_indirectly(name):
-    assert not {module for module in _reached(name) if _within(module, ONLY_WITH_TORCH)}
+    assert not {module for module in _reached(name) if within(module, ONLY_WITH_TORCH)}
 
 
 def test_the_command_line_imports_torch_only_when_a_command_needs_it():
@@ -116,10 +75,10 @@ def test_the_command_line_imports_torch_only_when_a_command_needs_it():
     while todo:
         seen.add(name := todo.pop())
         imported = {module for module in _imported_at_start(name) if module in MODULES}
-        todo |= {module for module in imported if _within(module, ("engine.cli",))} - seen
+        todo |= {module for module in imported if within(module, ("engine.cli",))} - seen
         others |= imported - todo - seen
     reached = set().union(*map(_reached, others))
-    assert not {module for module in reached if _within(module, ONLY_WITH_TORCH)}
+    assert not {module for module in reached if within(module, ONLY_WITH_TORCH)}
 
 
 def _imported_at_start(name: str) -> set[str]:
@@ -130,7 +89,7 @@ def _imported_at_start(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "engine.portable"])
 def test_only_one_module_knows_the_operating_system(name):
-    assert not {i for i in IMPORTS[name] if _within(i, POSIX_MODULES)}
+    assert not {i for i in IMPORTS[name] if within(i, POSIX_MODULES)}
     tree = ast.parse(MODULES[name].read_text("utf-8"))
     used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not {f"{module}.{each}" for module, names in POSIX_ONLY.items() for each in names} & used
@@ -152,7 +111,7 @@ def test_every_module_says_what_it_is_for(name):
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("engine")])
 def test_nothing_is_pickled(name):
-    assert not {i for i in IMPORTS[name] if _within(i, ("pickle", "joblib", "dill", "shelve"))}
+    assert not {i for i in IMPORTS[name] if within(i, ("pickle", "joblib", "dill", "shelve"))}
     calls = [
         node for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "torch.save")
