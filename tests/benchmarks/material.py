@@ -19,7 +19,7 @@ from tests.benchmarks.clocked import ROOT
 
 REPEATS = int(os.environ.get("SECONDLOOK_BENCH_REPEATS", "3"))
 IMAGES = int(os.environ.get("SECONDLOOK_BENCH_IMAGES", "1480"))
-_REAL = Path(os.environ.get("SECONDLOOK_TEST_DATA") or ROOT.parent / "shared" / "data")
+REAL_DATA = Path(os.environ.get("SECONDLOOK_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Split:
 
 def labelled_split(folder: Path, n: int = IMAGES) -> Split:
     """Copy labelled images into ``folder``, a quarter of them to valid; draw them if need be."""
-    real = sorted((_REAL / "dogs-vs-cats" / "train").glob("*.jpg"))
+    real = sorted((REAL_DATA / "dogs-vs-cats" / "train").glob("*.jpg"))
     files = real or _drawn(folder.parent / "drawn", n)
     random.Random(0).shuffle(files)
     files = files[:n]
@@ -55,7 +55,7 @@ def labelled_split(folder: Path, n: int = IMAGES) -> Split:
 
 def weights_file(backbone: str, folder: Path) -> tuple[Path, str]:
     """Return a weights file for every side, and what it is: published, or a seeded random state."""
-    published = _REAL / "weights" / f"{backbone}.safetensors"
+    published = REAL_DATA / "weights" / f"{backbone}.safetensors"
     if published.is_file():
         return published, "ImageNet weights"
     path = folder / f"{backbone}.safetensors"

@@ -56,7 +56,7 @@ def test_sides_take_turns():
 
 
 def test_every_side_gets_the_same_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(material, "_REAL", tmp_path / "nothing")
+    monkeypatch.setattr(material, "REAL_DATA", tmp_path / "nothing")
     for n in range(8):
         (tmp_path / f"{'cat' if n % 2 else 'dog'}.{n}.jpg").write_bytes(image_bytes("cat", n))
     monkeypatch.setattr(material, "_drawn", lambda folder, n: sorted(tmp_path.glob("*.jpg")))
