@@ -26,7 +26,7 @@ _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
 
 
 class SessionOptions(TypedDict, total=False):
-    """Keywords of ``subprocess.Popen`` that give a process a session of its own."""
+    """Keywords of ``subprocess.Popen`` that start a process in its own session."""
 
     start_new_session: bool
     creationflags: int
@@ -54,12 +54,12 @@ def sync_folder(folder: Path) -> None:
 def replace_file(source: Path, target: Path) -> None:
     """Rename ``source`` to ``target``, replacing a file that is there.
 
-    Windows refuses while another process reads ``target``; then it is tried again for a moment.
+    On Windows this fails while another process reads ``target``, so it is retried for a moment.
 
     Raises
     ------
     OSError
-        When the file cannot be renamed.
+        If the file cannot be renamed.
     """
     deadline = time.monotonic() + _REPLACE_SECONDS
     while True:
@@ -78,7 +78,7 @@ def replace_empty_folder(source: Path, target: Path) -> None:
     Raises
     ------
     OSError
-        When ``target`` is anything else, or the folder cannot be renamed.
+        If ``target`` is anything else, or the folder cannot be renamed.
     """
     if on_windows() and target.is_dir():
         target.rmdir()
@@ -86,15 +86,15 @@ def replace_empty_folder(source: Path, target: Path) -> None:
 
 
 def let_others_read(handle: int) -> None:
-    """Give an open temporary file the usual mode; Windows takes it from the folder."""
+    """Give an open temporary file the default mode; Windows derives it from the folder."""
     if not on_windows():
         os.fchmod(handle, 0o644)
 
 
 def own_session(*, low_priority: bool = False) -> SessionOptions:
-    """Return the ``Popen`` keywords for a process that Ctrl+C in our terminal does not reach.
+    """Return the ``Popen`` keywords for a process that Ctrl+C in our terminal does not stop.
 
-    ``low_priority`` has an effect on Windows only; elsewhere see `nice_command`.
+    ``low_priority`` has an effect on Windows only; on other systems use `nice_command`.
     """
     if not on_windows():
         return {"start_new_session": True}
@@ -122,7 +122,7 @@ def kill_session(process: subprocess.Popen[str]) -> None:
 def parent_has_ended(parent: int) -> bool:
     """Return whether the process ``parent``, which started this one, has ended.
 
-    Windows does not tell: a process keeps the number of its parent.
+    Windows gives no direct answer, because a process keeps its parent's id.
     """
     return not on_windows() and os.getppid() != parent
 

@@ -1,4 +1,4 @@
-"""What a file's first bytes say that it is: a format that is read, or why it is not."""
+"""Detects an image's format from its first bytes; unsupported formats get a reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SUFFIXES = {
     ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000",
 }  # fmt: skip
 
-_BEGINNINGS = (  # of the formats that are read, as Pillow calls them
+_BEGINNINGS = (  # first bytes of the supported formats, with Pillow's names
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
@@ -16,13 +16,13 @@ _BEGINNINGS = (  # of the formats that are read, as Pillow calls them
     (b"BM", "BMP"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),  # BigTIFF, of which Pillow reads this byte order
+    (b"II+\0", "TIFF"),  # BigTIFF; Pillow reads only this byte order
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 _AVIF = (b"avif", b"avis")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
-_OTHERS = (  # beginnings of images that are not read
+_OTHERS = (  # first bytes of unsupported formats
     (b"MM\0+", "BigTIFF in big-endian order"),
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
@@ -52,12 +52,12 @@ class Unreadable(Exception):
 
 
 def sniff(content: bytes) -> str:
-    """Tell the format from the first bytes, by Pillow's name, such as JPEG or WEBP.
+    """Return the format by Pillow's name, such as JPEG or WEBP, from the first bytes.
 
     Raises
     ------
     Unreadable
-        When the content is empty or of no format that is read; a known format is named.
+        If the content is empty or has an unsupported format, which is named if known.
     """
     if not content:
         raise Unreadable("the file is empty")
@@ -79,7 +79,7 @@ def sniff(content: bytes) -> str:
 
 
 def _in_boxes(content: bytes) -> str:
-    """Tell AVIF from its relatives: the brands stand in the file's first box."""
+    """Distinguish AVIF from similar formats by the brands in the file's first box."""
     length = min(int.from_bytes(content[:4], "big"), 1024)
     major, *others = (content[at : at + 4] for at in (8, *range(16, length, 4)))
     if major in _AVIF or (major in (b"mif1", b"msf1") and {*_AVIF} & {*others}):
@@ -88,21 +88,21 @@ def _in_boxes(content: bytes) -> str:
         raise _not_read("HEIC")
     if major == b"crx ":
         raise _not_read("Canon raw (CR3)")
-    raise Unreadable("not an image: its content is a film (MP4 or QuickTime)")
+    raise Unreadable("not an image: its content is a video (MP4 or QuickTime)")
 
 
 def _not_read(name: str) -> Unreadable:
-    return Unreadable(f"{name} is not read; save the image as PNG or JPEG")
+    return Unreadable(f"{name} is not supported; save the image as PNG or JPEG")
 
 
 def _no_image(content: bytes) -> str:
     head = content[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if b"<svg" in head:
-        return "not an image made of pixels but a drawing (SVG), which is not read; save it as PNG"
+        return "a vector drawing (SVG), which is not supported; save it as PNG"
     if head.startswith((b"<!doctype html", b"<html")):
-        return "not an image: its content is a web page, as a failed download leaves it"
+        return "not an image: its content is a web page, perhaps from a failed download"
     if head.startswith(b"version https://git-lfs"):
-        return "not an image but a pointer to one (Git LFS); `git lfs pull` fetches it"
+        return "a Git LFS pointer instead of the image; fetch it with `git lfs pull`"
     if head.startswith(b"pk\x03\x04"):
         return "not an image: its content is a zip"
-    return f"not an image: its content is no {READ}"
+    return f"not an image: its content is not {READ}"

@@ -1,4 +1,4 @@
-"""What an image's headers say: upright size, orientation, colours. Pillow only, no pixels."""
+"""Reads an image's header: upright size, orientation and colours, without decoding pixels."""
 
 from __future__ import annotations
 
@@ -19,39 +19,47 @@ MAX_PIXELS = 100_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 _ANIMATED = ("GIF", "WEBP", "TIFF", "PNG", "AVIF")
 _ORIENTATION, _SHORT = 0x0112, 3
-_CODED, _BOXES = b"colrnclx", 65_536  # where an AVIF's colours are named by numbers
+_CODED, _BOXES = (
+    b"colrnclx",
+    65_536,
+)  # the AVIF box with the colour codes, and how far to search for it
 _SRGB, _FILM = 13, (1, 2, 6, 14, 15)
 _ADDRESS = re.compile(r" ?<[^>]* at 0x[0-9a-f]+>")
-_TURNED = ("JPEG", "MPO", "PNG", "AVIF")  # by EXIF; browsers do not turn WebP, Pillow turns TIFF
+_TURNED = (
+    "JPEG",
+    "MPO",
+    "PNG",
+    "AVIF",
+)  # formats rotated by EXIF; browsers do not rotate WebP, Pillow rotates TIFF
 
 
 def note_of(content: bytes, name: str) -> str:
-    """Say what is unusual about a good image: another format than its name's, or an animation.
+    """Return a note on an unusual but usable image: a misleading file name or an animation.
 
     Raises
     ------
     Unreadable
-        As :func:`upright_size`.
+        As for :func:`upright_size`.
     """
     kind = sniff(content)
     notes = []
     if kind in _ANIMATED:
         with opened(content) as image:
             if _frames(image) > 1:
-                notes.append("of its frames the first is taken")
+                notes.append("only its first frame is used")
     expected = SUFFIXES.get(PurePosixPath(name).suffix.lower(), kind)
     if expected != kind:
-        notes.append(f"its content is {kind}, its name says {expected}")
+        notes.append(f"its content is {kind}, not {expected} as its name suggests")
     return "; ".join(notes)
 
 
 def upright_size(content: bytes) -> tuple[int, int]:
-    """Return (width, height) in pixels, after EXIF orientation, from the header alone.
+    """Return (width, height) in pixels after EXIF orientation, from the header only.
 
     Raises
     ------
     Unreadable
-        When the content is no image, its header is damaged, or it has above 100 megapixels.
+        If the content is not an image, its header is damaged, or it exceeds 100 megapixels.
     """
     with opened(content) as image:
         width, height = image.size
@@ -60,15 +68,15 @@ def upright_size(content: bytes) -> tuple[int, int]:
 
 
 def opened(content: bytes) -> Image.Image:
-    """Open an image by its content, with its pixels not yet decoded.
+    """Open an image by its content without decoding its pixels.
 
-    Its ``info`` holds what browsers heed: ``icc_profile``, ``exif``, ``transparency``; and of a
-    TIFF with grey levels of more than 8 bits ``levels``: the highest, and whether it is black.
+    ``info`` contains what browsers use: ``icc_profile``, ``exif``, ``transparency``; and for a
+    TIFF with more than 8 bits of grey ``levels``: the highest level, and whether it is black.
 
     Raises
     ------
     Unreadable
-        As :func:`upright_size`, and when grey levels may be negative or have above 16 bits.
+        As for :func:`upright_size`, or if grey levels are signed or exceed 16 bits.
     """
     kind = sniff(content)
     try:
@@ -79,7 +87,7 @@ def opened(content: bytes) -> Image.Image:
         raise Unreadable("above 100 megapixels") from error
     except Unreadable:
         raise
-    except Exception as error:  # Pillow's plug-ins raise whatever a damaged header provokes
+    except Exception as error:  # Pillow's plug-ins raise many kinds of errors on damaged headers
         raise Unreadable(reason_of(error)) from error
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -88,20 +96,20 @@ def opened(content: bytes) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """Return the orientation its pixels still need, 1 (upright) to 8; 1 where EXIF is broken."""
+    """Return the orientation still to apply, 1 (upright) to 8; 1 if the EXIF block is damaged."""
     exif = image.info.get("exif")
     if image.format not in _TURNED or not isinstance(exif, bytes):
         return 1
     try:
         return _orientation_in(exif.removeprefix(b"Exif\0\0"))
-    except struct.error:  # a broken block says nothing about the pixels
+    except struct.error:  # a damaged block does not affect the pixels
         return 1
 
 
 def reason_of(error: Exception) -> str:
-    """Put a decoder's complaint into one short line."""
-    if isinstance(error, UnidentifiedImageError):  # its text is an address in memory
-        return "cannot be decoded (its header is damaged, or of a rare kind; save it as PNG)"
+    """Return a decoder's error as one short line."""
+    if isinstance(error, UnidentifiedImageError):  # its text contains a memory address
+        return "cannot be decoded (its header is damaged or unusual; save it as PNG)"
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return f"cannot be decoded ({_ADDRESS.sub('', first)[:120]})"
 
@@ -121,10 +129,12 @@ def _png(content: bytes, kind: str) -> Image.Image:
 def _tiff(content: bytes, kind: str) -> Image.Image:
     tiff = levels_of(content)
     image = _plain(tiff.content, kind)
-    image.info.pop("xmp", None)  # from which Pillow would take an orientation
+    image.info.pop("xmp", None)  # Pillow would use its orientation
     if image.mode.startswith("I"):
         if tiff.signed or tiff.bits > 16:
-            raise Unreadable("pixels have more than 16 bits or a sign; save the image with 8 or 16")
+            raise Unreadable(
+                "pixels have more than 16 bits or are signed; save it with 8 or 16 bits"
+            )
         image.info["levels"] = (2**tiff.bits - 1, tiff.inverted)
     return image
 
@@ -134,7 +144,7 @@ def _avif(content: bytes, kind: str) -> Image.Image:
     at = content.find(_CODED, 0, _BOXES)
     if at >= 0 and "icc_profile" not in image.info:
         primaries, transfer = struct.unpack_from(">HH", content, at + len(_CODED))
-        # Of films' curves and of none browsers make sRGB's here, other than in a PNG.
+        # Browsers replace video and missing curves by sRGB here, unlike in a PNG.
         transfer = _SRGB if transfer in _FILM else transfer
         if profile := coded_profile(primaries, transfer):
             image.info["icc_profile"] = profile
@@ -142,7 +152,7 @@ def _avif(content: bytes, kind: str) -> Image.Image:
 
 
 def _orientation_in(exif: bytes) -> int:
-    """Look it up in the first directory, as browsers do: one short integer, 1 to 8."""
+    """Return the orientation from the first EXIF directory, as browsers do: a short, 1 to 8."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return 1
@@ -159,5 +169,5 @@ def _frames(image: Image.Image) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return int(getattr(image, "n_frames", 1))
-    except Exception:  # damage behind the first frame says nothing about that one
+    except Exception:  # damage after the first frame does not affect it
         return 1

@@ -1,4 +1,4 @@
-"""Bytes to upright RGB uint8; every refusal carries its reason."""
+"""Decodes images to upright RGB tensors; each image that cannot be used gets a reason."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.data.formats import Unreadable
 from engine.data.headers import opened, orientation, reason_of
 from engine.data.pixels import JPEGS, is_plain, rgb
 
-# torchvision's decoder, as its Python wrapper calls it: that one warns at every call since 0.29.
-# Its PNG decoder is left alone: one changed byte in a file can end the whole process (0.29.2).
+# torchvision's operator, called without its Python wrapper, which warns at every call (0.29).
+# torchvision's PNG decoder is not used: one changed byte can abort the process (0.29.2).
 _RGB = 3
-_LARGE = 25_000_000  # pixels; of larger images one at a time, 100 million take 300 MB twice
+_LARGE = 25_000_000  # pixels; larger images are decoded one at a time: 100 million need 600 MB
 _one_large = Lock()
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"  # JPEG markers
 
-# Orientation: whether rows and columns change places, and which dimensions are then flipped.
+# By orientation: whether to transpose, and which dimensions to flip afterwards.
 _TURNS: dict[int, tuple[bool, list[int]]] = {
     2: (False, [2]),
     3: (False, [1, 2]),
@@ -35,13 +35,13 @@ _TURNS: dict[int, tuple[bool, list[int]]] = {
 def decode(content: bytes) -> torch.Tensor:
     """Decode an image to an upright RGB tensor, uint8 of shape (3, height, width).
 
-    It is what a browser shows on white: see :func:`engine.data.pixels.rgb`. A JPEG whose colours
-    are sRGB already is decoded by torchvision, which is faster, the rest by Pillow.
+    The result is what a browser shows on white, see :func:`engine.data.pixels.rgb`. A JPEG in sRGB
+    is decoded by torchvision, which is faster, all other images by Pillow.
 
     Raises
     ------
     Unreadable
-        When anything about the content is wrong: decoding is the only proof that it is good.
+        If the image cannot be decoded; only decoding finds all kinds of damage.
     """
     with opened(content) as image, ExitStack() as stack:
         (width, height), turn = image.size, orientation(image)
@@ -56,7 +56,7 @@ def decode(content: bytes) -> torch.Tensor:
                 pixels = torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1)
         except Unreadable:
             raise
-        except Exception as error:  # decoders raise whatever damaged pixels provoke
+        except Exception as error:  # decoders raise many kinds of errors on damaged pixels
             raise Unreadable(reason_of(error)) from error
         if tuple(pixels.shape) != (3, height, width):
             raise Unreadable("its pixels do not match the size in its header")
@@ -64,13 +64,13 @@ def decode(content: bytes) -> torch.Tensor:
 
 
 def _check_end(content: bytes) -> None:
-    # The end marker cannot occur inside a scan; a file cut short ends in a scan.
-    if content.rfind(_END, _scan(content)) < 0:  # from the end, where it is as a rule
+    # The end marker cannot occur inside a scan, and a truncated file ends in a scan.
+    if content.rfind(_END, _scan(content)) < 0:  # from the end, where it usually is
         raise Unreadable("the JPEG is cut short: its end marker is missing")
 
 
 def _decode_jpeg(content: bytes) -> torch.Tensor:
-    import torchvision.io  # noqa: F401  loads torch.ops.image, in a second that a cache hit saves
+    import torchvision.io  # noqa: F401  loads torch.ops.image (1 s), imported only if needed
 
     buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     pixels: torch.Tensor = torch.ops.image.decode_jpeg(buffer, _RGB, False)
@@ -78,19 +78,19 @@ def _decode_jpeg(content: bytes) -> torch.Tensor:
 
 
 def _scan(content: bytes) -> int:
-    """Return where the scan of a JPEG begins, found by walking from segment to segment.
+    """Return the position of a JPEG's scan by walking through its segments.
 
-    Only so: its two bytes may occur in an EXIF thumbnail, or in a film that a phone appended.
+    A plain search could find its marker in an EXIF thumbnail or an appended video.
     """
     at = 2
     while at + 4 <= len(content) and content[at] == 0xFF:
         marker = content[at : at + 2]
         if marker == _SCAN:
             return at
-        # After padding comes the next byte, after a segment its own length.
+        # Skip one byte of padding, or the length of a segment.
         padding = content[at + 1] == 0xFF
         at += 1 if padding else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    return max(0, content.rfind(_SCAN))  # bytes between segments, which decoders forgive
+    return max(0, content.rfind(_SCAN))  # stray bytes between segments, which decoders accept
 
 
 def _turned(pixels: torch.Tensor, orientation: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""A Pillow image as 8-bit sRGB on white: the one rule for network, gallery and heat maps."""
+"""Converts a Pillow image to 8-bit sRGB on white, for the network, the gallery and heat maps."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_WITH_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}  # multiplied by alpha, or of a palette
+_WITH_ALPHA = {
+    "La": "LA",
+    "RGBa": "RGBA",
+    "PA": "RGBA",
+}  # premultiplied or palette modes with alpha
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Return the first frame as a browser shows it on white, as 8-bit RGB, not yet turned.
+    """Return the first frame as a browser shows it on white, as 8-bit RGB, without rotation.
 
-    16 bits are scaled; transparency lies on white; colours become sRGB by the image's profile.
+    16 bits are scaled, transparency becomes white, and the profile converts colours to sRGB.
 
     Raises
     ------
     Unreadable
-        When pixels are floating-point numbers.
+        If pixels are floating-point numbers.
     """
-    if image.info.get("default_image"):  # of an animated PNG; browsers never show it
+    if image.info.get(
+        "default_image"
+    ):  # the static image of an animated PNG, which browsers do not show
         image.seek(1)
     tile = getattr(image, "tile", ())
     frame = tile[0][1] if image.format == "GIF" and tile else None
@@ -43,7 +49,7 @@ def rgb(image: Image.Image) -> Image.Image:
         return colours
     if alpha is None:
         alpha = Image.new("L", image.size, 255)
-    if frame is not None:  # what it leaves of the canvas is transparent
+    if frame is not None:  # the rest of the canvas is transparent
         alpha.paste(0, (0, 0, *image.size), _outside(frame, image.size))
     shown = Image.new("RGB", image.size, "white")
     shown.paste(colours, mask=alpha)
@@ -51,7 +57,7 @@ def rgb(image: Image.Image) -> Image.Image:
 
 
 def is_plain(image: Image.Image) -> bool:
-    """Tell whether it is a JPEG whose colours are sRGB as they are, which its headers say."""
+    """Return whether the image is a JPEG in sRGB, according to its headers."""
     if image.format not in JPEGS or image.mode not in ("L", "RGB"):
         return False
     return not changes_colours(image.info.get("icc_profile"), image.mode)
@@ -64,7 +70,7 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey levels to 8 bits, with transparency where one of them counts as transparent."""
+    """Scale grey levels to 8 bits, with an alpha channel if one level means transparent."""
     if image.mode.startswith("F"):
         raise Unreadable("pixels are floating-point numbers; save the image with 8 or 16 bits")
     if not image.mode.startswith("I"):
@@ -80,7 +86,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Return the colours, of mode L, RGB or CMYK, and the alpha channel where there is one."""
+    """Return the colours, in mode L, RGB or CMYK, and the alpha channel if there is one."""
     if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         image = image.convert("RGBA" if image.mode in ("P", "RGB") else "LA")
     image = image.convert(_WITH_ALPHA.get(image.mode, image.mode))

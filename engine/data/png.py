@@ -1,4 +1,4 @@
-"""A PNG without the chunks that say nothing about its pixels, however damaged those are."""
+"""Removes the chunks of a PNG that do not affect its pixels, because they may be damaged."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ANIMATED = (b"acTL", b"fcTL", b"fdAT")
 _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", *_ANIMATED)
 _COLOURS = (b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"eXIf")
 _LARGEST_PROFILE = 16 * 2**20
-_SRGB_GAMMA = 0.05  # a gamma alone that is so near 1/2.2 means sRGB
-_GREY, _RGB = 0, 2  # of the header's kinds of colour
+_SRGB_GAMMA = 0.05  # a gamma this close to 1/2.2, without primaries, means sRGB
+_GREY, _RGB = 0, 2  # colour types in the header
 
 
 @dataclass(frozen=True)
 class Png:
-    """What counts in a PNG.
+    """The relevant parts of a PNG.
 
     Attributes
     ----------
@@ -35,12 +35,12 @@ class Png:
 
     @property
     def exif(self) -> bytes | None:
-        """Return the EXIF block, None where there is none."""
+        """Return the EXIF block, or None."""
         return self.said.get(b"eXIf")
 
     @property
     def profile(self) -> bytes | None:
-        """Return the ICC profile of the colours, None where they count as sRGB."""
+        """Return the ICC profile of the colours, or None for sRGB."""
         if len(code := self.said.get(b"cICP", b"")) == 4:
             if (profile := coded_profile(code[0], code[1])) is not None:
                 return profile
@@ -49,7 +49,7 @@ class Png:
         return None if b"sRGB" in self.said else self._calibrated()
 
     def _calibrated(self) -> bytes | None:
-        """Return the profile that gamma and primaries make, as browsers use them."""
+        """Return the profile for gamma and primaries, as browsers use them."""
         gamma = int.from_bytes(self.said.get(b"gAMA", b"")[:4], "big") / 100_000
         points = self.said.get(b"cHRM", b"")
         if len(points) == 32 and gamma:
@@ -57,7 +57,7 @@ class Png:
             white, *primaries = zip(x_y[::2], x_y[1::2], strict=True)
             try:
                 return matrix_profile(white, tuple(primaries), 1 / gamma)
-            except (ArithmeticError, np.linalg.LinAlgError, struct.error):  # no such colours
+            except (ArithmeticError, np.linalg.LinAlgError, struct.error):  # impossible colours
                 return None
         if gamma and abs(gamma * 2.2 - 1) >= _SRGB_GAMMA:
             return matrix_profile(D65, SRGB_PRIMARIES, 1 / gamma)
@@ -65,9 +65,9 @@ class Png:
 
     @property
     def transparent(self) -> int | tuple[int, int, int] | None:
-        """Return the grey level or colour that counts as transparent, scaled as Pillow reads it.
+        """Return the grey level or colour that means transparent, scaled like Pillow's values.
 
-        None where there is none, or where the image has a palette.
+        None if there is none, or if the image has a palette.
         """
         depth, colours = self.content[24:26]
         key = self.said.get(b"tRNS", b"")
@@ -86,7 +86,7 @@ def _level(key: bytes, depth: int, keep: bool = False) -> int:
 
 
 def _unpacked(named: bytes) -> bytes | None:
-    """Return what a profile chunk holds: a name, a zero, the method and packed bytes."""
+    """Return the unpacked profile chunk: a name, a zero byte, the method and compressed bytes."""
     unpack = zlib.decompressobj()
     try:
         profile = unpack.decompress(named.partition(b"\0")[2][1:], _LARGEST_PROFILE)
@@ -96,9 +96,9 @@ def _unpacked(named: bytes) -> bytes | None:
 
 
 def essential(content: bytes) -> Png:
-    """Return a PNG's pixels and what its chunks say about colours and orientation.
+    """Return a PNG's pixels and its chunks about colours and orientation.
 
-    A chunk that need not be understood and is damaged counts as absent, as in browsers.
+    A damaged ancillary chunk is ignored, as in browsers.
     """
     kept = [SIGNATURE]
     said: dict[bytes, bytes] = {}
@@ -113,7 +113,7 @@ def essential(content: bytes) -> Png:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield kind, body and all of each chunk; the last one may be cut short."""
+    """Yield kind, body and full bytes of each chunk; the last one may be truncated."""
     at = len(SIGNATURE)
     while at < len(content):
         length = int.from_bytes(content[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""Colours to sRGB, by the profile that an image brings."""
+"""Converts colours to sRGB with an image's colour profile."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from PIL import Image, ImageCms
 
 from engine.data.formats import Unreadable
 
-_SPACES = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L"}  # of a profile, and Pillow's mode for it
+_SPACES = {
+    "RGB ": "RGB",
+    "CMYK": "CMYK",
+    "GRAY": "L",
+}  # colour space of a profile, and Pillow's mode
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
-_UNSEEN = 1  # levels of 255 by which sRGB itself may come out
+_UNSEEN = 1  # largest difference in levels that counts as no change
 
 Curve = float | tuple[float, ...]  # a gamma, or the five numbers of an ICC curve of type 3
 Point = tuple[float, float]
 D65: Point = (0.3127, 0.329)
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-_FILM_CURVE = 2.4  # what browsers use where BT.709 has its own
+_FILM_CURVE = 2.4  # used by browsers instead of BT.709's curve
 SRGB_PRIMARIES: tuple[Point, ...] = ((0.64, 0.33), (0.3, 0.6), (0.15, 0.06))
-_PRIMARIES: dict[int, tuple[Point, ...]] = {  # by their numbers in ITU-T H.273
+_PRIMARIES: dict[int, tuple[Point, ...]] = {  # by their codes in ITU-T H.273
     1: SRGB_PRIMARIES,
     5: ((0.64, 0.33), (0.29, 0.6), (0.15, 0.06)),
     6: ((0.63, 0.34), (0.31, 0.595), (0.155, 0.07)),
@@ -40,14 +44,16 @@ _HDR = (16, 18)  # PQ and HLG
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return an image of mode L, RGB or CMYK as RGB in sRGB; a damaged profile is ignored.
+    """Convert an image of mode L, RGB or CMYK to sRGB; a damaged profile is ignored.
 
     Parameters
     ----------
-    profile : the ICC profile of its colours, None where they count as sRGB
+    profile : the ICC profile of its colours, None for sRGB
     """
     transform = _transform(profile, image.mode) if profile else None
-    if transform is None and profile and image.mode == "L":  # browsers use one of colours too
+    if (
+        transform is None and profile and image.mode == "L"
+    ):  # browsers use RGB profiles for grey, too
         image = image.convert("RGB")
         transform = _transform(profile, "RGB")
     if transform is None:
@@ -58,32 +64,32 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def changes_colours(profile: bytes | None, mode: str) -> bool:
-    """Tell whether the profile makes other colours of an image of this mode than none would."""
+    """Return whether the profile changes the colours of an image of this mode."""
     modes = ("L", "RGB") if mode == "L" else (mode,)
     return profile is not None and any(_transform(profile, each) is not None for each in modes)
 
 
 def coded_profile(primaries: int, transfer: int) -> bytes | None:
-    """Return the profile of two code points, as PNG and AVIF have them; None for unknown ones.
+    """Return the profile for the colour codes of a PNG or AVIF, or None for unknown codes.
 
     Raises
     ------
     Unreadable
-        When the colours are HDR: how they look depends on the screen.
+        If the colours are HDR, because their appearance depends on the screen.
 
     References
     ----------
     ITU-T H.273, tables 2 and 3.
     """
     if transfer in _HDR:
-        raise Unreadable("its colours are HDR, which is not read; save it in sRGB with 8 bits")
+        raise Unreadable("its colours are HDR, which is not supported; save it in sRGB with 8 bits")
     if primaries not in _PRIMARIES or transfer not in _CURVES:
         return None
     return matrix_profile(D65, _PRIMARIES[primaries], _CURVES[transfer])
 
 
 def matrix_profile(white: Point, primaries: tuple[Point, ...], curve: Curve) -> bytes:
-    """Make the ICC profile of three primaries and one curve.
+    """Return an ICC profile for three primaries and one curve.
 
     Parameters
     ----------
@@ -120,7 +126,7 @@ def _fixed(value: float) -> bytes:
 
 
 def _file(tags: dict[bytes, bytes]) -> bytes:
-    """Return an ICC file, version 4, of a display's RGB; D50 is its illuminant."""
+    """Return an ICC file (version 4) for an RGB display with illuminant D50."""
     start = 128 + 4 + 12 * len(tags)
     table, data = struct.pack(">I", len(tags)), b""
     for name, body in tags.items():
@@ -134,7 +140,7 @@ def _file(tags: dict[bytes, bytes]) -> bytes:
 
 @lru_cache(maxsize=64)
 def _transform(profile: bytes, mode: str) -> Any | None:
-    """Return the way to sRGB; None where there is none, or where it changes nothing one sees."""
+    """Return the transformation to sRGB, or None if there is none or its effect is invisible."""
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if _SPACES.get(opened.profile.xcolor_space) != mode:
@@ -142,7 +148,7 @@ def _transform(profile: bytes, mode: str) -> Any | None:
         made = ImageCms.buildTransform(
             opened, ImageCms.createProfile("sRGB"), mode, "RGB",
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            # Of grey levels the shortcut is up to 10 levels off in the shadows.
+            # For grey levels the optimised transformation errs by up to 10 levels in the shadows.
             ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags(0),
         )  # fmt: skip
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
@@ -157,7 +163,7 @@ def _transform(profile: bytes, mode: str) -> Any | None:
 
 
 def _samples(mode: str) -> Image.Image:
-    """Return an image of all grey levels, or of 17 levels of each colour with each other."""
+    """Return an image of all grey levels, or of 17 × 17 × 17 colours."""
     if mode == "L":
         return Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     levels = np.linspace(0, 255, 17).round().astype(np.uint8)

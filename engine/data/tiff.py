@@ -1,4 +1,4 @@
-"""What a TIFF's first directory says about its levels, which Pillow does not always heed."""
+"""Reads the grey-level format of a TIFF from its first directory, which Pillow partly ignores."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _SHORT = 3
 
 @dataclass(frozen=True)
 class Tiff:
-    """How a TIFF's grey levels are to be read.
+    """The format of a TIFF's grey levels.
 
     Attributes
     ----------
-    content : the file; where white is zero in 16 bits, changed so that Pillow reads it
-    bits : of the first sample
-    signed : whether its numbers may be negative
-    inverted : whether the levels that Pillow reads are still to be turned round
+    content : the file; if white is zero in 16 bits, modified so that Pillow can read it
+    bits : bits of the first sample
+    signed : whether the levels may be negative
+    inverted : whether the levels that Pillow reads must be inverted
     """
 
     content: bytes
@@ -29,7 +29,7 @@ class Tiff:
 
 
 def levels_of(content: bytes) -> Tiff:
-    """Read the first directory; a damaged one is left to Pillow to refuse."""
+    """Return the format from the first directory; Pillow reports a damaged one."""
     try:
         return _read(content)
     except struct.error:

@@ -84,7 +84,7 @@ def test_a_broken_exif_block_counts_as_upright_and_warns_nobody():
 NAMED = {
     b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC is not read",
     b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC is not read",
-    b"\0\0\0\x14ftypqt  \0\0\0\0qt  ": "a film",
+    b"\0\0\0\x14ftypqt  \0\0\0\0qt  ": "a video",
     b"\0\0\0\x18ftypcrx \0\0\0\1crx ": "Canon raw (CR3) is not read",
     b"II*\0\x10\0\0\0CR\2\0": "Canon raw (CR2) is not read",
     b"MM\0+\0\x08\0\0": "BigTIFF in big-endian order is not read",

@@ -78,7 +78,7 @@ BAD = {  # name: content, and what the reason says
     "text": (b"this is no image", "not an image"),
     "HTML": (b"<!DOCTYPE html><title>404</title>", "not an image"),
     "EPS": (saved(scene(), "EPS"), "PostScript (EPS) is not read"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a drawing (SVG)"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a vector drawing (SVG)"),
     "half a JPEG": (PHOTO[: len(PHOTO) // 2], "cut short"),
     "a JPEG without its last two bytes": (PHOTO[:-2], "cut short"),
     "a JPEG with a zero-filled tail": (PHOTO[:5000] + bytes(len(PHOTO) - 5000), "cut short"),
@@ -101,7 +101,10 @@ ODD = {  # name: content, and the plain PNG that it has to equal in the network'
     "1 x 5000": (saved(Image.new("RGB", (1, 5000), "teal"), "JPEG"), None),
     **{f"orientation {n}": (turned(n), saved(scene())) for n in range(1, 9)},
 }
-NOTED = {"animation": "of its frames the first", "alpha": "its content is PNG, its name says JPEG"}
+NOTED = {
+    "animation": "only its first frame",
+    "alpha": "its content is PNG, not JPEG as its name suggests",
+}
 
 
 @dataclass(frozen=True)
