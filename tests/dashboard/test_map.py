@@ -192,4 +192,4 @@ def test_of_very_many_images_a_sample_is_drawn_and_the_page_says_so(
     assert rows == sorted({*rows})
     np.testing.assert_allclose(drawn.loss, tables.table(run.name).loss[rows], rtol=1e-6)
     app = opened("map", run)
-    assert any("40 of 60 images are drawn" in each.value for each in app.caption)
+    assert any("random sample of 40 of 60 images" in each.value for each in app.caption)

@@ -77,7 +77,7 @@ BAD = {  # name: content, and what the reason says
     "zero bytes": (b"", "empty"),
     "text": (b"this is no image", "not an image"),
     "HTML": (b"<!DOCTYPE html><title>404</title>", "not an image"),
-    "EPS": (saved(scene(), "EPS"), "PostScript (EPS) is not read"),
+    "EPS": (saved(scene(), "EPS"), "PostScript (EPS) is not supported"),
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a vector drawing (SVG)"),
     "half a JPEG": (PHOTO[: len(PHOTO) // 2], "cut short"),
     "a JPEG without its last two bytes": (PHOTO[:-2], "cut short"),
