@@ -185,9 +185,9 @@ def test_the_next_page_is_there_before_it_is_asked_for(serve, open_context):
     )
     assert at_once == want[PER_PAGE : 2 * PER_PAGE]
     page.wait_for_url("**page=2**")
-    expect(page.get_by_role("button", name="Previous page")).to_be_visible()
+    expect(page.get_by_role("button", name="← Previous page")).to_be_visible()
     assert_shown(page, want[PER_PAGE : 2 * PER_PAGE])
-    page.get_by_role("button", name="Previous page").click()
+    page.get_by_role("button", name="← Previous page").click()
     page.wait_for_url(lambda url: "page=" not in url)
     assert_shown(page, want[:PER_PAGE])
 
