@@ -131,11 +131,11 @@ def check_bounds(lower: float, upper: float) -> None:
     UserError
         If the bounds are invalid; the message names the option.
     """
-    for option, value in (("--lower", lower), ("--upper", upper)):
+    for option, value in (("lower", lower), ("upper", upper)):
         if not 0 <= value <= 1:
-            raise UserError(f"{option} {value} must lie between 0 and 1.")
+            raise UserError("must lie between 0 and 1.", option=option, value=value)
     if not lower < upper:
-        raise UserError(f"--lower {lower} must be smaller than --upper {upper}.")
+        raise UserError(f"must be smaller than upper ({upper}).", option="lower", value=lower)
 
 
 def clip_probabilities(

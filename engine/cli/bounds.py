@@ -63,7 +63,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     try:
         harder = worse_loss(y, p, asked, positive)
     except ValueError as error:
-        raise UserError(f"--worse: {error}.") from error
+        raise UserError(f"does not fit: {error}.", option="worse", value=points) from error
     return {
         "on": split,
         **compared.summary(),

@@ -131,7 +131,7 @@ def free_port(address: str, port: int | None = None) -> int:
         raise UserError(
             f"no port from {FIRST_PORT} to {FIRST_PORT + _PORTS - 1} is free; name one with --port."
         )
-    raise UserError(f"--port {port} cannot be used on {address}; name another port.")
+    raise UserError(f"cannot be used on {address}; name another.", option="port", value=port)
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], host: str, port: int) -> bool:

@@ -24,9 +24,12 @@ def exit_code(app: typer.Typer) -> int:
         if code == 130:  # Typer's exit code for an interruption
             raise KeyboardInterrupt
         return code
-    except (UserError, Cancelled) as error:
+    except Cancelled as error:
+        print(f"Error: {console.plain(str(error))}", file=sys.stderr)
+        return 1
+    except UserError as error:
         if not isinstance(error, Echo):
-            print(f"Error: {console.plain(str(error))}", file=sys.stderr)
+            print(f"Error: {console.plain(error.on_command_line)}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
         print("Interrupted; run the same command again to continue.", file=sys.stderr)

@@ -221,7 +221,7 @@ def runs(as_json: AsJson = False) -> None:
         try:
             config = run.config
         except UserError as error:
-            print(console.plain(str(error)), file=sys.stderr)
+            print(console.plain(error.on_command_line), file=sys.stderr)
             continue
         scores = config.get("valid")
         scores = scores if isinstance(scores, dict) else {}

@@ -54,7 +54,9 @@ def verdict(
             raise typer.BadParameter("give a VERDICT, --class or --cause.")
         names = opened.class_names
         if class_ is not None and class_ not in names:
-            raise UserError(f"--class {class_!r} is unknown; choose from {', '.join(names[:10])}.")
+            raise UserError(
+                f"is unknown; choose from {', '.join(names[:10])}.", option="class", value=class_
+            )
         others = [name for name in names if name != label]
         say(amended(before, image, others, verdict or "", class_ or "", cause or ""))
     now = load_verdicts().get(image.sha256)

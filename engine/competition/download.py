@@ -129,7 +129,7 @@ def _there_before(folder: Path, wanted: dict[str, int]) -> list[str]:
     if other:
         raise UserError(
             f"{folder} already has {first_ten(other)}, but with another size than on Kaggle; move "
-            "it away or choose another folder with --to."
+            "it away or choose another folder to download to."
         )
     return there
 
@@ -162,7 +162,7 @@ def _fetch(
     if total - before > free:
         raise UserError(
             f"{staging.parent} has {free:,} bytes free but {total - before:,} are needed; free "
-            "some space or choose another folder with --to."
+            "some space or choose another folder to download to."
         )
     refusal: UserError | None = None
     try:

@@ -37,11 +37,14 @@ def check_sending(competition: str, message: str, flagged: list[str], accepted: 
     """
     name = competition_name(competition)
     if not message.strip() or len(message) > MAX_MESSAGE:
-        raise UserError(f"--message needs 1 to {MAX_MESSAGE} characters that describe the file.")
+        raise UserError(
+            f"needs 1 to {MAX_MESSAGE} characters that describe the file.", option="message"
+        )
     if flagged and not accepted:
         raise UserError(
-            f"{len(flagged):,} test images cannot be read and would be sent with the base rate: "
-            f"{first_ten(flagged)}; check them, then add --accept-quarantined."
+            f"must be given to send the base rate for {len(flagged):,} test images that cannot "
+            f"be read: {first_ten(flagged)}; check them first.",
+            option="accept_quarantined",
         )
     return name
 

@@ -102,7 +102,7 @@ def load_dataset(
     labelled = dataset.images["label"].notna() & (dataset.images["split"] == "train")
     names = tuple(sorted(dataset.images.loc[labelled, "label"].unique()))
     if not names:
-        raise UserError(f"{data} holds no labelled image; see `fit --help` for the layouts.")
+        raise UserError(f"{data} holds no labelled image; the README lists what can be read.")
     if len(names) == 1:
         raise UserError(f"{data} holds a single class, {names[0]!r}; a classifier needs two.")
     dataset = _quarantine_unknown(replace(dataset, class_names=names))

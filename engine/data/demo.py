@@ -97,11 +97,13 @@ def draw_demo(
         the disk cannot be written.
     """
     if train < _MINIMUM_TRAIN:
-        raise UserError(f"--train {train} is too few: choose {_MINIMUM_TRAIN} or more.")
+        raise UserError(
+            f"is too few: choose {_MINIMUM_TRAIN} or more.", option="train", value=train
+        )
     if test < 1:
-        raise UserError(f"--test {test} is too few: choose 1 or more.")
+        raise UserError("is too few: choose 1 or more.", option="test", value=test)
     if seed < 0:
-        raise UserError(f"--seed {seed} is negative: choose 0 or more.")
+        raise UserError("is negative: choose 0 or more.", option="seed", value=seed)
     images = _plan(train, test, seed)
     counts = Counter(image.kind for image in images if image.kind)
     planted = {kind: counts[kind] for kind in KINDS if counts[kind]}

@@ -78,7 +78,7 @@ def find_images(data: Path, class_names: tuple[str, ...] = ()) -> Listing:
         raise UserError(f"{data} is neither a folder, a CSV nor a zip.")
     found, ignored = _from_folder(data, class_names)
     if not found:
-        raise UserError(f"{data} holds no images; see `fit --help` for the layouts that are read.")
+        raise UserError(f"{data} holds no images; the README lists what can be read.")
     return Listing(data, _table(found, to_predict=bool(class_names)), ignored)
 
 

@@ -36,15 +36,19 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
     given = (images["split"] == "valid").any()
     if given:
         if valid is not None:
-            raise UserError(f"--valid {valid} does not apply: {data} has valid images of its own.")
+            raise UserError(
+                f"does not apply: {data} has valid images of its own.", option="valid", value=valid
+            )
         return images
     train = images[images["split"] == "train"]
     n, classes = len(train), train["label"].nunique()
     size = valid if valid is not None else min(DEFAULT_VALID, round(0.2 * n))
     if not 0 < size <= n - classes:
         raise UserError(
-            f"--valid {size} does not fit: {data} holds {n:,} labelled images, and each of "
-            f"its {classes:,} classes needs one to learn from."
+            f"does not fit: {data} holds {n:,} labelled images, and each of its {classes:,} "
+            "classes needs one to learn from.",
+            option="valid",
+            value=size,
         )
     held_out = stratified(train, size, seed)
     return images.assign(split=images["split"].where(~images.index.isin(held_out), "valid"))

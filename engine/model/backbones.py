@@ -33,8 +33,10 @@ def check_backbone(name: str) -> None:
     if published(name) is None:
         close = [known for known in backbone_names() if known.startswith(name[:3])]
         raise UserError(
-            f"--backbone {name} is not a classification model of torchvision; "
-            f"{'did you mean ' + ', '.join(close[:6]) if close else 'vgg16 is the default'}?"
+            "is not a classification model of torchvision; "
+            f"{'did you mean ' + ', '.join(close[:6]) if close else 'vgg16 is the default'}?",
+            option="backbone",
+            value=name,
         )
 
 
@@ -66,7 +68,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
         try:
             network: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
         except (AssertionError, ValueError) as error:
-            raise UserError(_unsuited(name, crop, error)) from error
+            raise _unsuited(name, crop, error) from error
         if state is not None and weights.path:
             _load_file(network, name, state, weights.path)
     network.eval()
@@ -75,7 +77,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
             with torch.inference_mode():
                 network(torch.zeros(1, 3, crop, crop))
         except (AssertionError, RuntimeError) as error:
-            raise UserError(_unsuited(name, crop, error)) from error
+            raise _unsuited(name, crop, error) from error
     return network
 
 
@@ -161,10 +163,12 @@ def _of_classes(layer: nn.Linear | nn.Conv2d, n_classes: int) -> nn.Linear | nn.
     return nn.Linear(layer.in_features, n_classes, bias=layer.bias is not None)
 
 
-def _unsuited(name: str, crop: int, error: Exception) -> str:
-    return (
-        f"--image-size {crop} does not suit {name} ({first_line(error)}); its weights were trained "
-        f"with {preprocessing(name).crop}."
+def _unsuited(name: str, crop: int, error: Exception) -> UserError:
+    return UserError(
+        f"does not suit {name} ({first_line(error)}); its weights were trained with "
+        f"{preprocessing(name).crop}.",
+        option="image_size",
+        value=crop,
     )
 
 

@@ -54,20 +54,26 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
         If the option is unknown or not available on this machine.
     """
     if device not in DEVICES:
-        raise UserError(f"--device {device} is unknown; choose one of {', '.join(DEVICES)}.")
+        raise UserError(
+            f"is unknown; choose one of {', '.join(DEVICES)}.", option="device", value=device
+        )
     if precision not in PRECISIONS:
-        raise UserError(f"--precision {precision} is unknown; choose {', '.join(PRECISIONS)}.")
+        raise UserError(
+            f"is unknown; choose {', '.join(PRECISIONS)}.", option="precision", value=precision
+        )
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
     if device == "auto":
         device = next(name for name in ("cuda", "mps", "cpu") if there[name])
     if not there[device]:
-        raise UserError(f"--device {device} is not available on this machine; use --device cpu.")
+        raise UserError("is not available on this machine; use cpu.", option="device", value=device)
     if device == "cpu":
         _keep_memory()
     if precision == "auto":
         precision = "bfloat16" if _computes_bfloat16(device) else "float32"
     if precision == "float16" and device == "cpu":
-        raise UserError("--precision float16 needs a GPU; use bfloat16 or float32 on the CPU.")
+        raise UserError(
+            "needs a GPU; use bfloat16 or float32 on the CPU.", option="precision", value=precision
+        )
     return Device(device, getattr(torch, precision), 16 if device == "cpu" else 256)
 
 

@@ -93,7 +93,9 @@ def finetune(
     n = len(train.labels)
     batch_size = min(batch_size, n)
     if batch_size < ranks.world:
-        raise UserError(f"--batch-size {batch_size} is less than the {ranks.world} processes.")
+        raise UserError(
+            f"is less than the {ranks.world} processes.", option="batch_size", value=batch_size
+        )
     per_epoch = n // batch_size  # the incomplete last batch is left out
 
     for epoch in range(len(lines) + 1, epochs + 1):

@@ -58,8 +58,9 @@ def cross_validate(
     sizes = np.bincount(groups)
     if len(sizes) < options.folds:
         raise UserError(
-            f"--folds {options.folds} needs as many different images; {options.data} has "
-            f"{len(sizes)} that are labelled."
+            f"needs as many different images; {options.data} has {len(sizes)} that are labelled.",
+            option="folds",
+            value=options.folds,
         )
     settings: dict[str, Any] = {
         "epochs": options.epochs, "lr": options.lr, "batch_size": options.batch_size,

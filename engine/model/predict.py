@@ -208,7 +208,7 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     extractor, head = open_model(run)
     has_test = run.config["n"]["test"] > 0
     if data is None and not has_test:
-        raise UserError(f"run {run.name} has no test images of its own; give --data DIR.")
+        raise UserError(f"run {run.name} has no test images of its own; name a folder as data.")
     data = data or Path(run.config["data"])
     dataset = load_images(data, run.class_names, progress)
     features = extractor.features(dataset.root, dataset.images, progress)

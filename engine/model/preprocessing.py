@@ -60,7 +60,9 @@ def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
     resize, crop = known.resize, known.crop
     if image_size is not None:
         if not 32 <= image_size <= 1024:
-            raise UserError(f"--image-size {image_size} must lie between 32 and 1024 pixels.")
+            raise UserError(
+                "must lie between 32 and 1024 pixels.", option="image_size", value=image_size
+            )
         resize, crop = round(resize * image_size / crop), image_size
     return replace(known, resize=resize, crop=crop)
 

@@ -44,7 +44,9 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
         return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
     path = _published_file(name) if source == "default" else Path(source).absolute()
     if not path.is_file():
-        raise UserError(f"--weights {source} does not exist; give a .safetensors or .pth file.")
+        raise UserError(
+            "does not exist; give a .safetensors or .pth file.", option="weights", value=source
+        )
     return Weights(source if source == "default" else str(path), sha256_of(path), path)
 
 
@@ -95,7 +97,9 @@ def _published_file(name: str) -> Path:
                 )  # fmt: skip
         except (OSError, RuntimeError) as error:
             raise UserError(
-                f"--weights default: {published.url} could not be downloaded ({error}); put the "
-                f"file into {folder}, or use --weights FILE.safetensors or --weights none."
+                f"stands for {published.url}, which could not be downloaded ({error}); put the "
+                f"file into {folder}, or give the path of a .safetensors file, or none.",
+                option="weights",
+                value="default",
             ) from error
     return path

@@ -63,10 +63,12 @@ class FitOption:
             return
         if self.choices and value not in self.choices:
             known = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
-            raise UserError(f"{self.flag} {value} is unknown; choose {known}.")
+            raise UserError(f"is unknown; choose {known}.", option=self.name, value=value)
         least, most = self.least, self.most
         if least is not None and most is not None and not least <= value <= most:
-            raise UserError(f"{self.flag} {value} must lie between {least:,} and {most:,}.")
+            raise UserError(
+                f"must lie between {least:,} and {most:,}.", option=self.name, value=value
+            )
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,11 @@ class FitOptions:
         for option in FIT_OPTIONS:
             option.check(getattr(self, option.name))
         if self.folds and self.train == "all":
-            raise UserError("--folds goes with --train head only; leave one of them out.")
+            raise UserError(
+                "needs the head alone to be trained; leave it out, or let train be head.",
+                option="folds",
+                value=self.folds,
+            )
         lr = HEAD_LR
         if self.train == "all":
             lr = ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR

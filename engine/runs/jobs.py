@@ -62,7 +62,9 @@ def queue_fit(options: FitOptions) -> Run:
     """
     backbone = str(options.backbone)
     if not _BACKBONE.fullmatch(backbone):
-        raise UserError(f"--backbone {backbone!r} is no model's name; vgg16 is the default.")
+        raise UserError(
+            "is no model's name; vgg16 is the default.", option="backbone", value=backbone
+        )
     config: dict[str, Any] = {
         "request": options.changed(),
         "data": str(options.path.absolute()),

@@ -43,7 +43,9 @@ class MapProgress:
 def map_path(run: Run, method: str) -> Path:
     """Return the path of a map with the columns split, id, x, y (float32)."""
     if method not in METHODS:
-        raise UserError(f"--method {method} is unknown; choose {' or '.join(METHODS)}.")
+        raise UserError(
+            f"is unknown; choose {' or '.join(METHODS)}.", option="method", value=method
+        )
     return run.folder / f"map-{method}.parquet"
 
 

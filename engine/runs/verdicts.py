@@ -65,10 +65,14 @@ class Verdict:
             )
         if self.cause and self.cause not in CAUSES:
             raise UserError(
-                f"--cause {self.cause[:80]!r} is unknown; choose from {', '.join(CAUSES)}."
+                f"is unknown; choose from {', '.join(CAUSES)}.",
+                option="cause",
+                value=self.cause[:80],
             )
         if (self.verdict == WRONG) != bool(self.label):
-            raise UserError(f"--class can be used only with {WRONG}; it names the correct class.")
+            raise UserError(
+                f"can be used only with {WRONG}; it names the correct class.", option="class"
+            )
         return self
 
 

@@ -33,7 +33,7 @@ def test_the_curve_is_the_clipped_loss_at_its_default_bounds() -> None:
 
 
 def test_a_curve_bound_of_half_or_more_is_refused() -> None:
-    with pytest.raises(UserError, match="--lower 0.7"):
+    with pytest.raises(UserError, match="lower=0.7"):
         symmetric_curve(clip_loss(*two_classes(10)), np.array([0.1, 0.7]))
 
 

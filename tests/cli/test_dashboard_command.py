@@ -67,7 +67,7 @@ def test_every_setting_arrives_as_from_the_file(tmp_path):
 def test_a_port_that_is_taken_is_refused_by_name_and_the_next_is_found(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=f"--port {port} cannot be used on 127.0.0.1"):
+        with pytest.raises(UserError, match=f"port={port} cannot be used on 127.0.0.1"):
             dashboard.free_port("127.0.0.1", port)
         monkeypatch.setattr(dashboard, "FIRST_PORT", port)
         assert port < dashboard.free_port("127.0.0.1") < port + 100

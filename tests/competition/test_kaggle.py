@@ -430,9 +430,9 @@ def test_a_file_changed_since_it_was_checked_is_not_sent(kaggle: StandIn, run: R
     ("competition", "message", "flagged", "words"),
     [
         ("../x", "m", [], "not the name of a competition"),
-        ("redux", " ", [], "--message needs"),
-        ("redux", "m" * 301, [], "--message needs"),
-        ("redux", "m", ["17"], "'17'; check them, then add --accept-quarantined"),
+        ("redux", " ", [], "message needs"),
+        ("redux", "m" * 301, [], "message needs"),
+        ("redux", "m", ["17"], "cannot be read: '17'"),
     ],
 )
 def test_what_can_be_known_before_is_refused_before(

@@ -146,7 +146,7 @@ def test_a_class_with_one_image_keeps_it_for_training(listed):
 @pytest.mark.parametrize("valid", [0, -1, 9, 10, 11])
 def test_a_validation_set_that_leaves_a_class_nothing_is_refused(listed, valid):
     file = listed({"cat": 5, "dog": 5})
-    assert f"--valid {valid}" in refusal(file, valid=valid)
+    assert f"valid={valid}" in refusal(file, valid=valid)
 
 
 def test_split_depends_on_the_seed_and_not_on_the_order(listed):
@@ -196,7 +196,7 @@ def test_a_valid_folder_is_taken_as_it_is(tmp_path):
         ("test", "cat"): 1,
         ("test", "dog"): 1,
     }
-    assert "--valid 2" in refusal(data, valid=2)
+    assert "valid=2" in refusal(data, valid=2)
 
 
 def test_folders_in_test_that_are_no_class_give_no_label(tmp_path):

@@ -176,13 +176,13 @@ def test_another_image_size_scales_the_resize_with_the_crop():
 
 @pytest.mark.parametrize("size", [0, 31, 1025, -224])
 def test_an_impossible_image_size_is_refused(size):
-    with pytest.raises(UserError, match=f"--image-size {size} "):
+    with pytest.raises(UserError, match=f"image_size={size} "):
         preprocessing("vgg16", size)
 
 
 @pytest.mark.parametrize(("name", "size"), [("alexnet", 32), ("vit_b_32", 40), ("maxvit_t", 100)])
 def test_a_size_the_network_cannot_read_is_refused(name, size):
-    with pytest.raises(UserError, match=f"^--image-size {size} does not suit {name} .* 224"):
+    with pytest.raises(UserError, match=f"^image_size={size} does not suit {name} .* 224"):
         load_network(name, NOTHING, 0, size)
 
 
@@ -209,7 +209,7 @@ def test_untrained_networks_follow_the_seed_and_leave_the_global_one_alone():
 
 @pytest.mark.parametrize("name", ["vgg_16", "fasterrcnn_resnet50_fpn", "", "quantized_resnet18"])
 def test_a_name_that_is_no_classifier_is_refused(name):
-    with pytest.raises(UserError, match=f"--backbone {name} is not a classification model"):
+    with pytest.raises(UserError, match=f"backbone='{name}' is not a classification model"):
         check_backbone(name)
 
 

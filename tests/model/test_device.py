@@ -41,9 +41,9 @@ def test_a_named_precision_is_taken(precision):
 @pytest.mark.parametrize(
     ("device", "precision", "option"),
     [
-        ("tpu", "auto", "--device tpu"),
-        ("cpu", "float64", "--precision float64"),
-        ("cpu", "float16", "--precision float16"),
+        ("tpu", "auto", "device='tpu'"),
+        ("cpu", "float64", "precision='float64'"),
+        ("cpu", "float16", "precision='float16'"),
     ],
 )
 def test_what_is_unknown_or_impossible_is_refused(device, precision, option):
@@ -55,5 +55,5 @@ def test_what_is_unknown_or_impossible_is_refused(device, precision, option):
 def test_a_device_that_is_not_there_is_refused(device, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.mps, "is_available", lambda: False)
-    with pytest.raises(UserError, match=f"--device {device} is not available.*--device cpu"):
+    with pytest.raises(UserError, match=f"device='{device}' is not available.*use cpu"):
         choose_device(device)

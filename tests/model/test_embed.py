@@ -110,7 +110,7 @@ def test_embed_makes_what_is_missing_the_same_again(fitted):
 
 
 def test_what_is_no_map_is_refused(fitted, tmp_path):
-    with pytest.raises(UserError, match="--method umap is unknown"):
+    with pytest.raises(UserError, match="method='umap' is unknown"):
         map_path(fitted, "umap")
     run = Run(tmp_path)
     with pytest.raises(UserError, match="does not exist"):

@@ -218,7 +218,7 @@ def test_valid_images_of_its_own_are_taken_and_exclude_the_option(tmp_path):
     result = small_fit(folder)
     assert result.n == {"train": 12, "valid": 6, "test": 4, "quarantined": 0}
     assert set(result.run.images.query("split == 'valid'")["path"].str[:6]) == {"valid/"}
-    with pytest.raises(UserError, match="--valid 4 does not apply"):
+    with pytest.raises(UserError, match="valid=4 does not apply"):
         small_fit(folder, valid=4)
 
 
@@ -236,20 +236,20 @@ def test_a_class_whose_images_are_all_bad_is_refused_by_its_folder(tmp_path, wor
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"backbone": "vgg"}, "--backbone vgg "),
-        ({"weights": "/nowhere/weights.pth"}, "--weights /nowhere/weights.pth"),
-        ({"train": "neck"}, "--train neck"),
-        ({"epochs": 0}, "--epochs 0"),
-        ({"epochs": -3}, "--epochs -3"),
-        ({"lr": 0.0}, "--lr 0"),
-        ({"lr": float("nan")}, "--lr nan"),
-        ({"batch_size": 0}, "--batch-size 0"),
-        ({"seed": -1}, "--seed -1"),
-        ({"image_size": 8}, "--image-size 8"),
-        ({"valid": 0}, "--valid 0"),
-        ({"valid": 12}, "--valid 12"),
-        ({"device": "tpu"}, "--device tpu"),
-        ({"precision": "int8"}, "--precision int8"),
+        ({"backbone": "vgg"}, "backbone='vgg' "),
+        ({"weights": "/nowhere/weights.pth"}, "weights='/nowhere/weights.pth'"),
+        ({"train": "neck"}, "train='neck'"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"epochs": -3}, "epochs=-3"),
+        ({"lr": 0.0}, "lr=0"),
+        ({"lr": float("nan")}, "lr=nan"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"image_size": 8}, "image_size=8"),
+        ({"valid": 0}, "valid=0"),
+        ({"valid": 12}, "valid=12"),
+        ({"device": "tpu"}, "device='tpu'"),
+        ({"precision": "int8"}, "precision='int8'"),
     ],
 )
 def test_impossible_choices_are_refused_before_a_run_is_made(changes, said, tmp_path, workspace):
@@ -268,7 +268,7 @@ def test_missing_images_are_said_before_any_weights_are_fetched(tmp_path, monkey
 def test_a_size_the_network_cannot_read_is_refused_by_its_option(tmp_path):
     folder = kaggle(tmp_path / "data")
     for train in ("head", "all"):
-        with pytest.raises(UserError, match="--image-size 32 does not suit alexnet"):
+        with pytest.raises(UserError, match="image_size=32 does not suit alexnet"):
             small_fit(folder, backbone="alexnet", train=train)
 
 

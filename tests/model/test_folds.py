@@ -172,10 +172,10 @@ def test_images_of_train_and_valid_that_are_numbered_alike_keep_apart(tmp_path):
 
 def test_what_cannot_be_folded_is_refused_in_a_sentence(data, tmp_path):
     for folds in (1, 21):
-        with pytest.raises(UserError, match=f"--folds {folds} must lie between 2 and 20"):
+        with pytest.raises(UserError, match=f"folds={folds} must lie between 2 and 20"):
             small_options(data, folds=folds).checked()
-    with pytest.raises(UserError, match="--folds goes with --train head"):
+    with pytest.raises(UserError, match="folds=5 needs the head alone"):
         small_options(data, folds=5, train="all").checked()
     few = kaggle(tmp_path / "few", train=4, test=0)
-    with pytest.raises(UserError, match=r"--folds 20 needs as many different images; .* 8 "):
+    with pytest.raises(UserError, match=r"folds=20 needs as many different images; .* 8 "):
         small_fit(few, folds=20)

@@ -129,7 +129,7 @@ def test_only_the_test_images_of_a_csv_are_the_runs_own(tmp_path):
 def test_a_run_without_test_images_asks_for_some(tmp_path):
     folder = class_folders(tmp_path / "data", each=8)
     run = small_fit(folder).run
-    with pytest.raises(UserError, match=f"{run.name} has no test images .* --data"):
+    with pytest.raises(UserError, match=f"{run.name} has no test images .* data"):
         predict(run)
     made = predict(run, folder)
     assert made.file != run.predictions_path("test") and not run.predictions_path("test").exists()

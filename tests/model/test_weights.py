@@ -189,7 +189,7 @@ def test_tensors_of_a_wrong_shape_are_refused(tmp_path):
 
 
 def test_a_missing_file_is_refused_by_its_option(tmp_path):
-    with pytest.raises(UserError, match=r"--weights .*gone.safetensors does not exist"):
+    with pytest.raises(UserError, match=r"weights='.*gone.safetensors' does not exist"):
         find_weights(NAME, str(tmp_path / "gone.safetensors"), 0)
 
 
@@ -203,10 +203,10 @@ def test_without_network_the_published_weights_are_refused_with_what_to_do(tmp_p
     with pytest.raises(UserError) as said:
         find_weights(NAME, "default", 0)
     message = str(said.value)
-    assert message.startswith("--weights default: https://") and "\n" not in message
+    assert message.startswith("weights='default' stands for https://") and "\n" not in message
     assert "no route to host" in message
     assert str(tmp_path / "hub" / "checkpoints") in message
-    assert "--weights FILE.safetensors" in message and "--weights none" in message
+    assert "the path of a .safetensors file, or none" in message
 
 
 def test_the_published_file_in_torch_home_is_used(tmp_path, monkeypatch):

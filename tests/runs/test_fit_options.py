@@ -59,12 +59,12 @@ def test_a_form_leaves_out_what_was_not_chosen() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("train", "some", "--train some is unknown; choose head or all."),
-        ("device", "tpu", "--device tpu is unknown; choose auto, cpu, cuda or mps."),
-        ("epochs", 0, "--epochs 0 must lie between 1 and 1,000,000."),
-        ("lr", float("nan"), "--lr nan must lie between 1e-07 and 1,000."),
-        ("seed", 2**31, "--seed 2147483648 must lie between 0 and 2,147,483,647."),
-        ("batch_size", 65_537, "--batch-size 65537 must lie between 1 and 65,536."),
+        ("train", "some", "train='some' is unknown; choose head or all."),
+        ("device", "tpu", "device='tpu' is unknown; choose auto, cpu, cuda or mps."),
+        ("epochs", 0, "epochs=0 must lie between 1 and 1,000,000."),
+        ("lr", float("nan"), "lr=nan must lie between 1e-07 and 1,000."),
+        ("seed", 2**31, "seed=2147483648 must lie between 0 and 2,147,483,647."),
+        ("batch_size", 65_537, "batch_size=65537 must lie between 1 and 65,536."),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_flag(name: str, value: Any, sentence: str) -> None:

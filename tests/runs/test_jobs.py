@@ -131,7 +131,7 @@ def test_a_fit_of_nothing_fails_in_one_sentence(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../../etc", "a b", "x" * 61, "-x", "a/b"])
 def test_a_backbone_that_is_no_name_makes_no_folder(home: Path, name: str) -> None:
-    with pytest.raises(UserError, match="--backbone"):
+    with pytest.raises(UserError, match="backbone="):
         start(FitOptions(home, backbone=name))
     assert not (home / "workspace").exists()
 
