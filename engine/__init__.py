@@ -1,44 +1,81 @@
-"""Second Look's engine: from a folder of images to understood errors to a submission.
+"""Second Look: fine-tune an image classifier, look again at what it gets wrong, hand it in.
 
-The names below are the public interface; each is loaded from its room when first used, so that
-importing the engine costs nothing and only fitting imports torch.
+Every public name is loaded when it is first used: importing the package is quick, and only what
+needs a network imports torch.
 
->>> from engine import open_run, report
+Examples
+--------
+>>> import engine
+>>> "fit" in dir(engine)
+True
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.errors import UserError
+    from engine.library.fitting import (
+        blend,
+        draw_demo,
+        fit,
+        import_run,
+        load_dataset,
+        predict,
+    )
+    from engine.library.review import compare, slices, triage
+    from engine.library.run import Run, list_runs, open_run
+    from engine.library.scores import log_loss, metrics, recommend
+    from engine.library.submission import submit
+    from engine.runs.predictions import Predictions
 
 __version__ = "0.1.0"
 
-_ROOMS = {
-    "FitOptions": "engine.runs.fit_options",
-    "Predictions": "engine.runs.predictions",
-    "UserError": "engine.errors",
-    "Run": "engine.runs.run",
-    "category_rows": "engine.analysis.categories",
-    "clip_probabilities": "engine.analysis.clipping",
-    "clip_report": "engine.analysis.report",
-    "draw_demo": "engine.data.demo",
-    "fit": "engine.model.fit",
-    "import_run": "engine.data.import_predictions",
-    "list_runs": "engine.runs.run",
-    "load_dataset": "engine.data.dataset",
-    "log_loss": "engine.analysis.metrics",
-    "open_run": "engine.runs.run",
-    "predict": "engine.model.predict",
-    "prepare_submission": "engine.competition.prepare",
-    "report": "engine.analysis.report",
-    "write_submission": "engine.competition.records",
-}
+__all__ = [
+    "Predictions",
+    "Run",
+    "UserError",
+    "blend",
+    "compare",
+    "draw_demo",
+    "fit",
+    "import_run",
+    "list_runs",
+    "load_dataset",
+    "log_loss",
+    "metrics",
+    "open_run",
+    "predict",
+    "recommend",
+    "slices",
+    "submit",
+    "triage",
+]
 
-__all__ = sorted(_ROOMS)  # noqa: PLE0605
+_MODULES = {
+    "engine.errors": ("UserError",),
+    "engine.library.fitting": (
+        "blend", "draw_demo", "fit", "import_run", "load_dataset", "predict",
+    ),
+    "engine.library.review": ("compare", "slices", "triage"),
+    "engine.library.run": ("Run", "list_runs", "open_run"),
+    "engine.library.scores": ("log_loss", "metrics", "recommend"),
+    "engine.library.submission": ("submit",),
+    "engine.runs.predictions": ("Predictions",),
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its room."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'engine' has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+    """Load a public name from its module and keep it."""
+    for module, names in _MODULES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module 'engine' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*__all__, "__version__"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.analysis.compare import Joined
+from engine.analysis.joined import Joined
 from engine.analysis.metrics import EPSILON, loss_of, true_class_probability
 from engine.analysis.paired import paired_difference
 from engine.runs.predictions import Predictions

@@ -66,6 +66,33 @@ def expected_calibration_error(
     return float(np.abs(right - predicted).sum() / len(labels))
 
 
+def calibrated_errors(
+    probabilities: np.ndarray, draws: int = 100, n_bins: int = 15, seed: int = 0
+) -> np.ndarray:
+    """Return the calibration errors of models whose probabilities hold exactly.
+
+    Labels are drawn from the probabilities, so that what is left is chance: how far from 0 the
+    error of a perfectly calibrated model lies on so many images.
+
+    Parameters
+    ----------
+    probabilities : float64 array of shape (n, n_classes), n at least 1
+
+    Returns
+    -------
+    float64 array of shape (draws,)
+    """
+    _, confidence = _top(probabilities)
+    rng = np.random.default_rng(seed)
+    index, counts, predicted = _bins(confidence, n_bins)
+    errors = np.empty(draws)
+    for draw in range(draws):
+        hits = rng.random(len(confidence)) < confidence  # drawn: the predicted class is right
+        right = np.bincount(index, weights=hits, minlength=n_bins)
+        errors[draw] = np.abs(right - predicted).sum() / len(confidence)
+    return errors
+
+
 def reliability_curve(
     y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 10, positive: int | None = None
 ) -> ReliabilityCurve:
@@ -127,11 +154,14 @@ def _binned(
     score: np.ndarray, hit: np.ndarray, n_bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return count, sum of scores and sum of hits of each bin ((m-1)/M, m/M]."""
+    index, counts, predicted = _bins(score, n_bins)
+    return counts, predicted, np.bincount(index, weights=hit, minlength=n_bins)
+
+
+def _bins(score: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the bin of each score, and each bin's count and sum of scores."""
     if n_bins < 1:
         raise ValueError(f"n_bins {n_bins} must be at least 1")
     index = np.linspace(0, 1, n_bins + 1)[1:-1].searchsorted(score, side="left")
-    return (
-        np.bincount(index, minlength=n_bins),
-        np.bincount(index, weights=score, minlength=n_bins),
-        np.bincount(index, weights=hit, minlength=n_bins),
-    )
+    counts = np.bincount(index, minlength=n_bins)
+    return index, counts, np.bincount(index, weights=score, minlength=n_bins)

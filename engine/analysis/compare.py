@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, erfc, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.analysis.joined import join
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.paired import paired_difference
-from engine.errors import UserError
-from engine.runs.predictions import UNKNOWN, Predictions
+from engine.runs.predictions import Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _EXACT_BELOW = 25  # discordant pairs
 
 
-@dataclass(frozen=True, eq=False)
-class Joined:
-    """Several runs' predictions of the same images, row by row the same image.
-
-    Attributes
-    ----------
-    tables : one table a run, all with the same ids, labels and classes
-    left_out : reason to number of images that not all runs could be judged by
-    """
-
-    tables: tuple[Predictions, ...]
-    left_out: dict[str, int]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """A run and another one to compare it with, on the same images.
 
@@ -52,6 +38,7 @@ class Comparison:
     kappa : Cohen's, 0 as chance would have it, 1 the same; None where only one class is predicted
     losses : float64 arrays of shape (n,), of the run and of the other
     tables : the rows compared, of the run and of the other
+    names : of the run and of the other
     """
 
     n: int
@@ -70,6 +57,11 @@ class Comparison:
     kappa: float | None
     losses: tuple[np.ndarray, np.ndarray]
     tables: tuple[Predictions, Predictions]
+    names: tuple[str, str]
+
+    def __repr__(self) -> str:
+        """Return the verdict."""
+        return f"<comparison: {self.verdict}>"
 
     @property
     def better(self) -> int | None:
@@ -77,53 +69,84 @@ class Comparison:
         _, low, high = self.log_loss_difference
         return 0 if high < 0 else 1 if low > 0 else None
 
-
-def join(tables: Sequence[Predictions]) -> Joined:
-    """Keep the images that every run predicted, by id, with the same label.
-
-    Raises
-    ------
-    UserError
-        When the runs differ in their classes, or no image is left.
-    """
-    first, *others = tables
-    for other in others:
-        if other.class_names != first.class_names:
-            raise UserError(
-                f"the runs know different classes ({_few(first.class_names)} and "
-                f"{_few(other.class_names)}); choose runs of the same data set."
+    @property
+    def verdict(self) -> str:
+        """Say in one sentence which of the two is better, or that it is a toss-up."""
+        difference, low, high = self.log_loss_difference
+        within = f"95 % interval {low:+.4f} to {high:+.4f}, {self.n:,} images"
+        if self.better is None:
+            if difference == 0:
+                return f"A toss-up: both have the same log loss on {self.n:,} images."
+            return (
+                f"A toss-up: {self.names[int(difference > 0)]} is ahead by {abs(difference):.4f} "
+                f"in log loss, but zero lies within the noise ({within})."
             )
-    shared = np.ones(len(first), dtype=bool)
-    places = []
-    for other in others:
-        at = places_in(first.ids, other.ids)
-        places.append(at)
-        shared &= at >= 0
-    same = shared.copy()
-    for other, at in zip(others, places, strict=True):
-        same &= np.where(at >= 0, other.y_true[at] if len(other) else UNKNOWN, -2) == first.y_true
-    kept = same & (first.y_true != UNKNOWN)
-    n_shared = int(shared.sum())
-    left_out = {
-        "not predicted by all of them": sum(len(table) - n_shared for table in tables),
-        "labelled differently": int((shared & ~same).sum()),
-        "without a label": int((same & ~kept).sum()),
-    }
-    if not kept.any():
-        raise UserError(
-            "no labelled image was predicted by all of these runs; choose runs of the same data "
-            "set that hold out the same images (the same --seed and --valid, or --folds)."
+        winner, loser = self.names[self.better], self.names[1 - self.better]
+        return f"{winner} is better than {loser} by {abs(difference):.4f} in log loss ({within})."
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row an image that both predicted.
+
+        Columns: id, path, label, predicted, other_predicted, log_loss, other_log_loss, and
+        outcome: "both right", "fixed" (only the run is right), "broken" or "both wrong".
+        """
+        import pandas as pd
+
+        run, other = self.tables
+        names = np.array(run.class_names, dtype=object)
+        outcome = np.empty(self.n, dtype=object)
+        for name in ("both_right", "fixed", "broken", "both_wrong"):
+            outcome[getattr(self, name)] = name.replace("_", " ")
+        return pd.DataFrame(
+            {
+                "id": run.ids.to_pylist(),
+                "path": run.paths.to_pylist(),
+                "label": names[run.y_true],
+                "predicted": names[run.y_pred],
+                "other_predicted": names[other.y_pred],
+                "log_loss": self.losses[0],
+                "other_log_loss": self.losses[1],
+                "outcome": outcome,
+            }
         )
-    rows = [np.flatnonzero(kept), *(at[kept] for at in places)]  # ascending, as ids are sorted
-    parts = tuple(
-        table if len(at) == len(table) else table.take(at)
-        for table, at in zip(tables, rows, strict=True)
-    )
-    return Joined(parts, {reason: count for reason, count in left_out.items() if count})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison as `second-look compare --json` prints it."""
+        ids = self.tables[0].ids
+        return {
+            "run": self.names[0],
+            "other": self.names[1],
+            "n": self.n,
+            "left_out": self.left_out,
+            "log_loss": list(self.log_loss),
+            "accuracy": list(self.accuracy),
+            "log_loss_difference": self.log_loss_difference[0],
+            "log_loss_interval": list(self.log_loss_difference[1:]),
+            "accuracy_difference": self.accuracy_difference[0],
+            "accuracy_interval": list(self.accuracy_difference[1:]),
+            "both_right": len(self.both_right),
+            "both_wrong": len(self.both_wrong),
+            "fixed": ids.take(self.fixed).to_pylist(),
+            "broken": ids.take(self.broken).to_pylist(),
+            "mcnemar": {"p": self.mcnemar_p, "exact": self.mcnemar_exact},
+            "agreement": self.agreement,
+            "kappa": self.kappa,
+            "better": None if self.better is None else self.names[self.better],
+            "verdict": self.verdict,
+        }
 
 
-def compare(run: Predictions, other: Predictions, seed: int = 0) -> Comparison:
+def compare(
+    run: Predictions,
+    other: Predictions,
+    seed: int = 0,
+    names: tuple[str, str] = ("the run", "the other"),
+) -> Comparison:
     """Compare two runs on the images that both predicted; differences are run minus other.
+
+    Parameters
+    ----------
+    names : what the runs are called in sentences
 
     Raises
     ------
@@ -160,14 +183,8 @@ def compare(run: Predictions, other: Predictions, seed: int = 0) -> Comparison:
         kappa=cohen_kappa(*y_pred, len(a.class_names)),
         losses=losses,
         tables=(a, b),
+        names=names,
     )
-
-
-def places_in(ids: pa.StringArray, others: pa.StringArray) -> np.ndarray:
-    """Return where each id stands among the others, -1 for nowhere, int64 array of shape (n,)."""
-    if ids.equals(others):  # as it is in runs that hold out the same; looking up takes far longer
-        return np.arange(len(ids))
-    return np.asarray(pc.fill_null(pc.index_in(ids, others), -1), dtype=np.int64)
 
 
 def mcnemar(fixed: int, broken: int) -> tuple[float, bool]:
@@ -202,50 +219,3 @@ def cohen_kappa(a: np.ndarray, b: np.ndarray, n_classes: int) -> float | None:
     shares = (np.bincount(y, minlength=n_classes) / len(y) for y in (a, b))
     chance = float(np.multiply(*shares).sum())
     return None if chance == 1 else (float((a == b).mean()) - chance) / (1 - chance)
-
-
-def verdict(found: Comparison, run: str, other: str) -> str:
-    """Say in one sentence which of the two is better, or that it is a toss-up."""
-    difference, low, high = found.log_loss_difference
-    within = f"95 % interval {low:+.4f} to {high:+.4f}, {found.n:,} images"
-    if found.better is None:
-        if difference == 0:
-            return f"A toss-up: both have the same log loss on {found.n:,} images."
-        ahead = run if difference < 0 else other
-        return (
-            f"A toss-up: {ahead} is ahead by {abs(difference):.4f} in log loss, but zero lies "
-            f"within the noise ({within})."
-        )
-    winner, loser = (run, other) if found.better == 0 else (other, run)
-    return f"{winner} is better than {loser} by {abs(difference):.4f} in log loss ({within})."
-
-
-def summary(found: Comparison, run: str, other: str) -> dict[str, Any]:
-    """Return the comparison as plain values, with the ids of fixed and broken images."""
-    ids = found.tables[0].ids
-    return {
-        "run": run,
-        "other": other,
-        "n": found.n,
-        "left_out": found.left_out,
-        "log_loss": list(found.log_loss),
-        "accuracy": list(found.accuracy),
-        "log_loss_difference": found.log_loss_difference[0],
-        "log_loss_interval": list(found.log_loss_difference[1:]),
-        "accuracy_difference": found.accuracy_difference[0],
-        "accuracy_interval": list(found.accuracy_difference[1:]),
-        "both_right": len(found.both_right),
-        "both_wrong": len(found.both_wrong),
-        "fixed": ids.take(found.fixed).to_pylist(),
-        "broken": ids.take(found.broken).to_pylist(),
-        "mcnemar": {"p": found.mcnemar_p, "exact": found.mcnemar_exact},
-        "agreement": found.agreement,
-        "kappa": found.kappa,
-        "better": None if found.better is None else (run, other)[found.better],
-        "verdict": verdict(found, run, other),
-    }
-
-
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"

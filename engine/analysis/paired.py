@@ -39,5 +39,6 @@ def paired_difference(
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"paired losses need the same images, not {a.shape} and {b.shape}")
     differences = a - b
-    low, high = mean_interval(differences, seed=seed)
+    sign = -1 if differences.sum() < 0 else 1  # so that a and b exchanged give the same interval
+    low, high = sorted(sign * end for end in mean_interval(sign * differences, seed=seed))
     return float(differences.mean()), low, high

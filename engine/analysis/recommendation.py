@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from engine.analysis.corrections import CORRECTIONS, Correction, Fitted
+from engine.analysis.grouped import folds_of_groups, mean_intervals
 from engine.analysis.metrics import per_sample_log_loss
 
 FOLDS, REPEATS = 5, 3
-_RESAMPLES, _DRAWS_AT_ONCE = 1000, 50
-_RESAMPLED_UP_TO = 20_000
+_RESAMPLES = 1000
 _REPEATED_UP_TO, _MANY_REPEATED_UP_TO = 100_000, 10_000  # probabilities, of more than two classes
 _MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
-_ENDS = (0.025, 0.975)
 _CLIPS = ("raw", "symmetric", "independent")
 
 
@@ -91,30 +90,34 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """Return the recommendation in words."""
-        best, chosen = self.scored[self.best], self.scored[self.recommended]
-        images = f"{self.n:,} images, each scored by a choice made without it"
-        if self.toss_up:
-            low, high = chosen.to_best_interval
-            told = (
-                f"A toss-up: on {images}, {_named(best)} scores best ({best.log_loss:.5f}), but "
-                f"{_named(chosen)} may be as good (difference {chosen.to_best:+.5f}, 95 % interval "
-                f"{low:+.5f} to {high:+.5f}). Take the simplest: {_named(chosen)}."
-            )
-        elif chosen.correction.name == "raw":
-            told = f"Take no correction: on {images}, none scores better."
-        else:
-            low, high = chosen.interval
-            told = (
-                f"Take {_named(chosen)}: on {images}, it changes the log loss by "
-                f"{chosen.difference:+.5f} (95 % interval {low:+.5f} to {high:+.5f}), and nothing "
-                "simpler comes as low."
-            )
+        """Return the recommendation in words, and what of it a submission can apply."""
+        told, chosen = self.advice, self.scored[self.recommended]
         if chosen.correction.name not in _CLIPS:
             lower, upper = self.bounds
             clip = "no clipping" if (lower, upper) == (0, 1) else f"{lower:.4g} to {upper:.6g}"
             told += f" A submission applies clip bounds only; of these, take {clip}."
         return told
+
+    @property
+    def advice(self) -> str:
+        """Return the recommendation in words."""
+        best, chosen = self.scored[self.best], self.scored[self.recommended]
+        images = f"{self.n:,} images, each scored by a choice made without it"
+        if self.toss_up:
+            low, high = chosen.to_best_interval
+            return (
+                f"A toss-up: on {images}, {_named(best)} scores best ({best.log_loss:.5f}), but "
+                f"{_named(chosen)} may be as good (difference {chosen.to_best:+.5f}, 95 % interval "
+                f"{low:+.5f} to {high:+.5f}). Take the simplest: {_named(chosen)}."
+            )
+        elif chosen.correction.name == "raw":
+            return f"Take no correction: on {images}, none scores better."
+        low, high = chosen.interval
+        return (
+            f"Take {_named(chosen)}: on {images}, it changes the log loss by "
+            f"{chosen.difference:+.5f} (95 % interval {low:+.5f} to {high:+.5f}), and nothing "
+            "simpler comes as low."
+        )
 
     def summary(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -134,7 +137,12 @@ class Comparison:
 
 
 def compare_corrections(
-    y_true: np.ndarray, probabilities: np.ndarray, positive: int | None = None, *, seed: int = 0
+    y_true: np.ndarray,
+    probabilities: np.ndarray,
+    positive: int | None = None,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Comparison:
     """Compare all corrections by repeated cross-validation of the choice itself.
 
@@ -145,26 +153,35 @@ def compare_corrections(
     much a choice would differ on other images is in the scores, not in the intervals. Of more
     than 60,000 images, or 60,000 probabilities of more than two classes, a sample is looked at.
 
+    Parameters
+    ----------
+    groups : int array of shape (n,), numbered from 0
+        Images of a group are never divided between the parts, and are drawn again together.
+
     Raises
     ------
     ValueError
-        When there are fewer than 10 images, or a label is unknown.
+        When there are fewer than 10 images, fewer than 10 groups, or a label is unknown.
     """
-    y, p, sampled = _taken(y_true, probabilities, seed)
+    rows = _taken(len(y_true), probabilities.shape[1], seed)
+    y, p, sampled = y_true[rows], probabilities[rows], len(rows) < len(y_true)
     n, n_classes = p.shape
-    if n < 2 * FOLDS:
-        raise ValueError(f"{n} images are too few to compare corrections; 10 are needed")
+    if groups is not None:
+        groups = np.unique(groups[rows], return_inverse=True)[1]
+    units = n if groups is None else int(groups.max()) + 1
+    if units < 2 * FOLDS:
+        what = "images" if groups is None else "groups of images"
+        raise ValueError(f"{units} {what} are too few to compare corrections; 10 are needed")
     used, left_out = [], []
     for correction in CORRECTIONS:
         if correction.most_classes and n_classes > correction.most_classes:
             left_out.append((correction.title, correction.reason))
         else:
             used.append(correction)
-    losses = np.stack([_held_out_losses(c, y, p, positive, seed) for c in used], axis=1)
+    losses = np.stack([_held_out_losses(c, y, p, positive, seed, groups) for c in used], axis=1)
     mean = losses.mean(axis=0)
     best = int(mean.argmin())
-    resampled = _resampled_means(losses, seed)  # (draws, corrections)
-    to_raw, to_best = (_intervals(resampled, losses, other) for other in (0, best))
+    to_raw, to_best = (_intervals(losses, groups, other, seed) for other in (0, best))
     scored = [
         Scored(
             correction,
@@ -192,20 +209,21 @@ def _named(scored: Scored) -> str:
     return name
 
 
-def _taken(
-    y_true: np.ndarray, probabilities: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return all images, or a sample of a large table."""
-    n, k = probabilities.shape
-    size = min(n, _MOST if k == 2 else max(_MANY_CLASS_VALUES // k, 500))
+def _taken(n: int, n_classes: int, seed: int) -> np.ndarray:
+    """Return which of n images to look at, ascending: all, or a sample of a large table."""
+    size = min(n, _MOST if n_classes == 2 else max(_MANY_CLASS_VALUES // n_classes, 500))
     if size == n:
-        return y_true, probabilities, False
-    rows = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
-    return y_true[rows], probabilities[rows], True
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
 
 
 def _held_out_losses(
-    correction: Correction, y: np.ndarray, p: np.ndarray, positive: int | None, seed: int
+    correction: Correction,
+    y: np.ndarray,
+    p: np.ndarray,
+    positive: int | None,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return what each image costs under choices made without it, mean of the repeats (n,)."""
     n = len(y)
@@ -215,8 +233,12 @@ def _held_out_losses(
     repeats = REPEATS if p.size <= most else 1
     losses = np.zeros(n)
     for repeat in range(repeats):
-        order = np.random.default_rng((seed, repeat)).permutation(n)
-        for held_out in np.array_split(order, FOLDS):
+        rng = np.random.default_rng((seed, repeat))
+        if groups is None:
+            folds = np.array_split(rng.permutation(n), FOLDS)
+        else:
+            folds = folds_of_groups(groups, FOLDS, rng)
+        for held_out in folds:
             known = np.ones(n, dtype=bool)
             known[held_out] = False
             fitted = correction.fit(y[known], p[known], positive)
@@ -224,28 +246,18 @@ def _held_out_losses(
     return losses / repeats
 
 
-def _resampled_means(losses: np.ndarray, seed: int) -> np.ndarray:
-    """Return the mean losses of images drawn with replacement, (draws, corrections)."""
-    n = len(losses)
-    if n > _RESAMPLED_UP_TO:
-        return np.empty((0, losses.shape[1]))
-    rng = np.random.default_rng(seed)
-    means = []
-    for start in range(0, _RESAMPLES, _DRAWS_AT_ONCE):
-        size = min(_DRAWS_AT_ONCE, _RESAMPLES - start)
-        rows = rng.integers(n, size=(size, n), dtype=np.int32)
-        rows += (np.arange(size, dtype=np.int32) * n)[:, None]
-        drawn = np.bincount(rows.ravel(), minlength=size * n).reshape(size, n)
-        means.append(drawn @ losses / n)
-    return np.concatenate(means)
+def _intervals(
+    losses: np.ndarray, groups: np.ndarray | None, other: int, seed: int
+) -> list[tuple[float, float]]:
+    """Return the 95 % interval of each correction's mean loss less that of ``other``.
 
-
-def _intervals(resampled: np.ndarray, losses: np.ndarray, other: int) -> list[tuple[float, float]]:
-    """Return the 95 % interval of each correction's mean loss less that of ``other``."""
-    if len(resampled):
-        low, high = np.quantile(resampled - resampled[:, [other]], _ENDS, axis=0)
+    Images, or groups of them, are drawn again, for all corrections alike.
+    """
+    differences = losses - losses[:, [other]]
+    if groups is None:
+        sums, sizes = differences, np.ones(len(losses), dtype=np.int64)
     else:
-        differences = losses - losses[:, [other]]
-        error = 1.96 * differences.std(axis=0) / len(losses) ** 0.5
-        low, high = differences.mean(axis=0) - error, differences.mean(axis=0) + error
+        sums = np.stack([np.bincount(groups, weights=column) for column in differences.T], axis=1)
+        sizes = np.bincount(groups)
+    low, high = mean_intervals(sums, sizes, _RESAMPLES, seed)
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]

@@ -1,24 +1,17 @@
-"""What a validation set says, as plain values: metrics, matrix, categories, clip bounds."""
+"""What labelled predictions show: scores, confusion matrix, and images of the five categories."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.analysis.bounds import (
-    best_independent,
-    best_symmetric,
-    bootstrap_best_symmetric,
-    symmetric_curve,
-)
 from engine.analysis.calibration import expected_calibration_error
 from engine.analysis.categories import CATEGORIES, category_rows
-from engine.analysis.clipping import check_bounds, clip_loss, touched, wrong_cost
 from engine.analysis.metrics import (
     confusion_matrix,
-    log_loss,
     mean_interval,
     most_confused,
     per_sample_log_loss,
@@ -27,11 +20,135 @@ from engine.analysis.metrics import (
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions
 
-_PER_CLASS = ("most-correct", "most-incorrect")
+if TYPE_CHECKING:
+    import pandas as pd
+
+PER_CLASS = ("most-correct", "most-incorrect")
 _LISTED = 100
 
 
-def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ClassScores:
+    """Precision and recall of a class, None where undefined, and its labelled images."""
+
+    name: str
+    precision: float | None
+    recall: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class ConfusedPair:
+    """How many images of class ``label`` are predicted as another class."""
+
+    label: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """One image; label and log loss are None where there is no label.
+
+    Of more than 100 classes, ``probabilities`` holds the 100 likeliest and the true one.
+    """
+
+    id: str
+    path: str
+    label: str | None
+    predicted: str
+    probabilities: dict[str, float]
+    log_loss: float | None
+
+
+@dataclass(frozen=True)
+class Category:
+    """Images of one of the five categories.
+
+    Attributes
+    ----------
+    name : one of ``CATEGORIES``
+    predicted : the class that they are predicted as, None where the category is of all classes
+    images : in the order in which to look at them
+    """
+
+    name: str
+    predicted: str | None
+    images: tuple[ImageSummary, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """What labelled predictions show; intervals hold 95 %.
+
+    Attributes
+    ----------
+    n : images
+    class_names : index = row and column of ``confusion_matrix``
+    accuracy, accuracy_interval : share of images whose likeliest class is the true one
+    log_loss, log_loss_interval : mean of -log of the true class's probability, natural logarithm
+    calibration_error : mean distance of confidence from accuracy, in 15 bins
+    per_class : precision, recall and count of each class
+    confusion_matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
+    most_confused : the fullest cells off the diagonal, the fullest first
+    categories : images of the five categories, by class for the confident ones
+    """
+
+    n: int
+    class_names: tuple[str, ...]
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    log_loss: float
+    log_loss_interval: tuple[float, float]
+    calibration_error: float
+    per_class: tuple[ClassScores, ...]
+    confusion_matrix: np.ndarray
+    most_confused: tuple[ConfusedPair, ...]
+    categories: tuple[Category, ...]
+
+    def __repr__(self) -> str:
+        """Return the scores."""
+        (a_low, a_high), (l_low, l_high) = self.accuracy_interval, self.log_loss_interval
+        return (
+            f"<report on {self.n:,} images: accuracy {self.accuracy:.4f} ({a_low:.4f} to "
+            f"{a_high:.4f}), log loss {self.log_loss:.4f} ({l_low:.4f} to {l_high:.4f})>"
+        )
+
+    def of(self, category: str) -> tuple[Category, ...]:
+        """Return the parts of a category: one for all classes, or one a class."""
+        return tuple(part for part in self.categories if part.name == category)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row a class: class, precision, recall, count."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(c) for c in self.per_class]).rename(columns={"name": "class"})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as `second-look report --json` prints it."""
+        categories: dict[str, Any] = {}
+        for name in CATEGORIES:
+            images = {part.predicted: list(map(asdict, part.images)) for part in self.of(name)}
+            categories[name] = images if name in PER_CLASS else images[None]
+        return {
+            "n": self.n,
+            "class_names": list(self.class_names),
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "log_loss": self.log_loss,
+            "log_loss_interval": list(self.log_loss_interval),
+            "expected_calibration_error": self.calibration_error,
+            "per_class": {
+                c.name: {"precision": c.precision, "recall": c.recall, "count": c.count}
+                for c in self.per_class
+            },
+            "confusion_matrix": self.confusion_matrix.tolist(),
+            "most_confused": [asdict(pair) for pair in self.most_confused],
+            "categories": categories,
+        }
+
+
+def report(predictions: Predictions, n: int = 4, seed: int = 0) -> Report:
     """Summarise labelled predictions.
 
     Parameters
@@ -41,66 +158,50 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> dict[str, Any
     seed
         Chooses the random ones.
 
-    Returns
-    -------
-    dict
-        n, class_names, accuracy, log_loss, both with a 95 % bootstrap interval,
-        expected_calibration_error, per_class (precision, recall, count), confusion_matrix (rows
-        true, columns predicted), most_confused, and categories: lists of images, by class for
-        the confident ones.
-
     Raises
     ------
     UserError
         When there are no images, or not all of them have a label.
     """
-    _require_labels(predictions)
+    require_labels(predictions)
     y, p, names = predictions.y_true, predictions.probabilities, predictions.class_names
     losses = per_sample_log_loss(y, p)
     y_pred = predictions.y_pred
     hits = (y_pred == y).astype(np.float64)
     matrix = confusion_matrix(y, y_pred, len(names))
     precision, recall = precision_recall(matrix)
-
-    def chosen(category: str) -> Any:
+    parts = []
+    for category in CATEGORIES:
         rows = category_rows(category, y, p, seed=seed)
-        if category not in _PER_CLASS:
-            return described(rows)
-        return {name: described(rows[y_pred[rows] == c]) for c, name in enumerate(names)}
-
-    def described(rows: np.ndarray) -> list[dict[str, Any]]:
-        return [image(predictions, row) for row in rows[:n].tolist()]
-
-    return {
-        "n": len(predictions),
-        "class_names": list(names),
-        "accuracy": float(hits.mean()),
-        "accuracy_interval": list(mean_interval(hits, seed=seed)),
-        "log_loss": float(losses.mean()),
-        "log_loss_interval": list(mean_interval(losses, seed=seed)),
-        "expected_calibration_error": expected_calibration_error(y, p),
-        "per_class": {
-            name: {
-                "precision": _number(precision[c]),
-                "recall": _number(recall[c]),
-                "count": int(matrix[c].sum()),
-            }
+        chosen: list[tuple[str | None, np.ndarray]] = [(None, rows)]
+        if category in PER_CLASS:
+            chosen = [(name, rows[y_pred[rows] == c]) for c, name in enumerate(names)]
+        for name, of_class in chosen:
+            images = tuple(image(predictions, row) for row in of_class[:n].tolist())
+            parts.append(Category(category, name, images))
+    return Report(
+        n=len(predictions),
+        class_names=names,
+        accuracy=float(hits.mean()),
+        accuracy_interval=mean_interval(hits, seed=seed),
+        log_loss=float(losses.mean()),
+        log_loss_interval=mean_interval(losses, seed=seed),
+        calibration_error=expected_calibration_error(y, p),
+        per_class=tuple(
+            ClassScores(name, finite(precision[c]), finite(recall[c]), int(matrix[c].sum()))
             for c, name in enumerate(names)
-        },
-        "confusion_matrix": matrix.tolist(),
-        "most_confused": [
-            {"label": names[true], "predicted": names[predicted], "count": count}
+        ),
+        confusion_matrix=matrix,
+        most_confused=tuple(
+            ConfusedPair(names[true], names[predicted], count)
             for true, predicted, count in most_confused(matrix)
-        ],
-        "categories": {category: chosen(category) for category in CATEGORIES},
-    }
+        ),
+        categories=tuple(parts),
+    )
 
 
-def image(predictions: Predictions, row: int) -> dict[str, Any]:
-    """Describe one image: id, path, label, predicted, probabilities, log_loss.
-
-    Of more than 100 classes, ``probabilities`` holds the 100 likeliest and the true one.
-    """
+def image(predictions: Predictions, row: int) -> ImageSummary:
+    """Describe the image of one row."""
     names = predictions.class_names
     label = int(predictions.y_true[row])
     p = predictions.probabilities[row]
@@ -109,80 +210,24 @@ def image(predictions: Predictions, row: int) -> dict[str, Any]:
     if len(names) > _LISTED:
         likeliest = np.argpartition(-p, _LISTED)[:_LISTED].tolist()
         listed = sorted({*likeliest, label} - {UNKNOWN})
-    return {
-        "id": predictions.ids[row].as_py(),
-        "path": predictions.paths[row].as_py(),
-        "label": names[label] if known else None,
-        "predicted": names[int(p.argmax())],
-        "probabilities": {names[c]: float(p[c]) for c in listed},
-        "log_loss": float(per_sample_log_loss(np.array([label]), p[None])[0]) if known else None,
-    }
+    return ImageSummary(
+        id=predictions.ids[row].as_py(),
+        path=predictions.paths[row].as_py(),
+        label=names[label] if known else None,
+        predicted=names[int(p.argmax())],
+        probabilities={names[c]: float(p[c]) for c in listed},
+        log_loss=float(per_sample_log_loss(np.array([label]), p[None])[0]) if known else None,
+    )
 
 
-def clip_report(
-    predictions: Predictions,
-    lower: float,
-    upper: float,
-    *,
-    n_test: int = 0,
-    positive: int | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Say what clip bounds do to the log loss, and where the best ones lie.
-
-    Parameters
-    ----------
-    lower, upper
-        Bounds on P(positive); with more than two classes on every probability.
-    n_test
-        Images handed in, for the price of one confidently wrong one; 0 takes the validation
-        set's number.
-
-    Returns
-    -------
-    dict
-        lower, upper, log_loss_before, log_loss_after, touched, wrong_cost, best_symmetric,
-        best_independent, interval (95 % bootstrap of the best symmetric bound), gain_interval,
-        curve.
+def require_labels(predictions: Predictions) -> None:
+    """Accept predictions of which every image has a label.
 
     Raises
     ------
     UserError
-        When the bounds are impossible, there are no images, or not all of them have a label.
+        When there are no images, or not all of them have a label.
     """
-    _require_labels(predictions)
-    check_bounds(lower, upper)
-    y, p = predictions.y_true, predictions.probabilities
-    loss = clip_loss(y, p, positive, seed=seed)
-    bound, symmetric = best_symmetric(loss)
-    low, high, independent = best_independent(loss)
-    band = bootstrap_best_symmetric(y, p, positive, seed=seed)
-    bounds, curve = symmetric_curve(loss)
-    below, above = touched(p, lower, upper, positive)
-    n = n_test or len(predictions)
-    return {
-        "lower": lower,
-        "upper": upper,
-        "log_loss_before": log_loss(y, p),
-        "log_loss_after": loss.at(lower, upper),
-        "touched": {"below": below, "above": above, "of": len(predictions)},
-        "wrong_cost": {
-            "n": n,
-            "log_loss": _number(wrong_cost(lower, upper, n, len(predictions.class_names))),
-        },
-        "best_symmetric": {"lower": bound, "upper": 1 - bound, "log_loss": symmetric},
-        "best_independent": {"lower": low, "upper": high, "log_loss": independent},
-        "interval": list(band.interval),
-        "gain_interval": list(band.gain_interval),
-        "sampled_rows": loss.sampled_rows,
-        "curve": [
-            {"bound": float(b), "log_loss": float(value)}
-            for b, value in zip(bounds, curve, strict=True)
-        ],
-    }
-
-
-def _require_labels(predictions: Predictions) -> None:
     if not predictions.labelled:
         raise UserError(
             "the validation set has no labels to compare with; fit on labelled images, or "
@@ -190,6 +235,6 @@ def _require_labels(predictions: Predictions) -> None:
         )
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """Return None where there is no finite number, which JSON cannot hold."""
     return float(value) if np.isfinite(value) else None

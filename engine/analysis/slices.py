@@ -84,8 +84,8 @@ class Slice:
         """Return whether the slice is significantly worse than the rest after the adjustment."""
         return self.p_adjusted <= ALPHA
 
-    def summary(self) -> dict[str, Any]:
-        """Return the slice as plain values."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the slice as `second-look slices --json` prints it."""
         values = vars(self).copy()
         return {
             "property": values.pop("trait"),

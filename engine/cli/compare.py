@@ -10,7 +10,7 @@ from rich.text import Text
 
 from engine.cli import console
 from engine.cli.options import AsJson, RunName
-from engine.runs.run import Run, open_run
+from engine.text import plain
 
 _SHOWN = 10
 
@@ -23,17 +23,10 @@ def compare(run: RunName, other: OtherName, as_json: AsJson = False) -> None:
     Differences are RUN minus OTHER, with paired bootstrap intervals. Fixed images are classified
     correctly only by RUN, broken images only by OTHER.
     """
-    first, second = open_run(run), open_run(other)
-    found = compared(first, second)
+    from engine.library.review import compare as compare_runs
+
+    found = compare_runs(run, other).as_json()
     print(json.dumps(found, allow_nan=False)) if as_json else _draw(found)
-
-
-def compared(first: Run, second: Run) -> dict[str, Any]:
-    """Return the comparison of two runs as plain values."""
-    from engine.analysis import compare as analysis
-
-    a, b = (run.predictions(run.labelled_split) for run in (first, second))
-    return analysis.summary(analysis.compare(a, b), first.name, second.name)
 
 
 def _draw(value: dict[str, Any]) -> None:
@@ -63,4 +56,4 @@ def _draw(value: dict[str, Any]) -> None:
         if ids := value[word]:
             more = "" if len(ids) <= _SHOWN else f" and {len(ids) - _SHOWN:,} more"
             out.print(console.literal(f"{word}: {', '.join(ids[:_SHOWN])}{more}"), style="dim")
-    out.print(Text(console.plain(value["verdict"]), style="bold"))
+    out.print(Text(plain(value["verdict"]), style="bold"))

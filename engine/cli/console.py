@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.text import plain
+
 
 def demo(value: dict[str, Any]) -> None:
     """Print the counts of drawn images."""
@@ -213,11 +215,6 @@ def runs(value: list[dict[str, Any]]) -> None:
             *("" if line[key] is None else f"{line[key]:.4f}" for key in ("accuracy", "log_loss")),
         )  # fmt: skip
     out.print(table)
-
-
-def plain(text: str) -> str:
-    """Return a text on one line without control characters."""
-    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def _images(out: Console, title: str, images: list[dict[str, Any]]) -> None:

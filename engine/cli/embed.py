@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.cli import console
 from engine.cli.options import AsJson, RunName
 from engine.cli.progress import watching
 from engine.runs.run import open_run
+from engine.text import plain
 
 
 class Method(StrEnum):
@@ -48,4 +48,4 @@ def embed(
         return
     out = Console(highlight=False)
     out.print(f"{n:,} images by {method.value} in {seconds:.1f} s")
-    out.print(Text(console.plain(str(file))), style="dim", soft_wrap=True)
+    out.print(Text(plain(str(file))), style="dim", soft_wrap=True)

@@ -9,9 +9,9 @@ from typing import NoReturn
 
 import typer
 
-from engine.cli import console
 from engine.errors import Echo, UserError
 from engine.runs.run import Cancelled
+from engine.text import plain
 
 
 def exit_code(app: typer.Typer) -> int:
@@ -25,11 +25,11 @@ def exit_code(app: typer.Typer) -> int:
             raise KeyboardInterrupt
         return code
     except Cancelled as error:
-        print(f"Error: {console.plain(str(error))}", file=sys.stderr)
+        print(f"Error: {plain(str(error))}", file=sys.stderr)
         return 1
     except UserError as error:
         if not isinstance(error, Echo):
-            print(f"Error: {console.plain(error.on_command_line)}", file=sys.stderr)
+            print(f"Error: {plain(error.on_command_line)}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
         print("Interrupted; run the same command again to continue.", file=sys.stderr)
@@ -48,7 +48,7 @@ def exit_code(app: typer.Typer) -> int:
             traceback.print_exc()
         reason = str(error).strip().splitlines()
         print(
-            f"Error: {type(error).__name__}: {console.plain(reason[0]) if reason else ''} "
+            f"Error: {type(error).__name__}: {plain(reason[0]) if reason else ''} "
             "(set SECONDLOOK_TRACEBACK=1 for the traceback).",
             file=sys.stderr,
         )

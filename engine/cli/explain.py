@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli import console
 from engine.cli.options import AsJson, RunName
 from engine.errors import UserError
 from engine.runs.run import open_run
+from engine.text import plain
 
 
 def explain(
@@ -80,7 +80,7 @@ def draw(found: dict[str, Any]) -> None:
 
 
 def _text(text: str) -> Text:
-    return Text(console.plain(text))
+    return Text(plain(text))
 
 
 def _serve() -> None:

@@ -22,13 +22,14 @@ from engine.cli.explain import explain
 from engine.cli.options import AsJson, Lower, On, RunName, Upper, fit_options
 from engine.cli.progress import downloading, watching
 from engine.cli.slices import slices
-from engine.cli.submit import chosen_bounds, submit
+from engine.cli.submit import submit
 from engine.cli.triage import triage
 from engine.cli.verdict import verdict, verdicts
 from engine.errors import UserError
 from engine.runs.fit_options import FitOptions
 from engine.runs.progress import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
+from engine.text import plain
 
 app = typer.Typer(
     help="Fine-tune an image classifier, review its errors, write the submission."
@@ -179,17 +180,14 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Show metrics, the confusion matrix and the five categories of a run's labelled images."""
-    from engine.analysis.report import report as summarise
+    from engine.library.run import opened
 
-    opened = open_run(run)
-    split = on.value if on else opened.labelled_split
-    found = {"run": opened.name, "on": split, **summarise(opened.predictions(split), n, seed)}
+    found = opened(run).report(n, seed, on.value if on else None)
+    value = {"run": found.run.name, "on": found.split, **found.as_json()}
     if html is not None:
-        from engine.html_report.write import write_page
-
         with watching() as watcher:
-            found["html"] = str(write_page(opened, split, found, html, watcher.progress))
-    _print(as_json, found, console.report)
+            value["html"] = str(found.write_html(html, watcher.progress))
+    _print(as_json, value, console.report)
 
 
 @app.command()
@@ -197,17 +195,12 @@ def clip(
     run: RunName, lower: Lower = None, upper: Upper = None, on: On = None, as_json: AsJson = False
 ) -> None:
     """Show the effect of clip bounds on the log loss, and the best bounds."""
-    from engine.analysis.report import clip_report
-    from engine.competition.prepare import positive_index
+    from engine.library.run import checked_split, clipped, opened
 
-    opened = open_run(run)
-    low, high = chosen_bounds(opened, lower, upper)
-    split = on.value if on else opened.labelled_split
-    found = clip_report(
-        opened.predictions(split), low, high,
-        n_test=opened.config["n"]["test"], positive=positive_index(opened),
-    )  # fmt: skip
-    _print(as_json, {"run": opened.name, "on": split, **found}, console.clip)
+    found = opened(run)
+    split = checked_split(found, on.value if on else None)
+    value = clipped(found, split, lower, upper).as_json()
+    _print(as_json, {"run": found.name, "on": split, **value}, console.clip)
 
 
 app.command()(submit)
@@ -221,7 +214,7 @@ def runs(as_json: AsJson = False) -> None:
         try:
             config = run.config
         except UserError as error:
-            print(console.plain(error.on_command_line), file=sys.stderr)
+            print(plain(error.on_command_line), file=sys.stderr)
             continue
         scores = config.get("valid")
         scores = scores if isinstance(scores, dict) else {}

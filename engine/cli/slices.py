@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 from engine.cli import console
 from engine.cli.options import AsJson, On, RunName
 from engine.cli.progress import watching
-from engine.runs.run import Run, open_run
+
+if TYPE_CHECKING:
+    from engine.analysis.slice_report import SliceReport
 
 _SHOWN = 12
 
@@ -20,54 +22,35 @@ def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
     and by the cause given in verdicts; p-values are corrected for multiple testing. Of more than
     25,000 images, a random sample of 25,000 is used.
     """
-    opened = open_run(run)
+    from engine.library.review import slices as find_slices
+
     with watching() as watcher:
-        found, n, total = sliced(opened, on.value if on else None, watcher.progress)
-    value = {
-        "run": opened.name, "n": n, "of": total, "slices": [one.summary() for one in found]
-    }  # fmt: skip
-    print(json.dumps(value, allow_nan=False)) if as_json else _draw(value, found)
+        found = find_slices(run, on.value if on else None, progress=watcher.progress)
+    print(json.dumps(found.as_json(), allow_nan=False)) if as_json else _draw(found)
 
 
-def sliced(run: Run, split: str | None = None, progress: Any = None) -> tuple[list[Any], int, int]:
-    """Return the slices of a run, the number of images used, and the number of all images.
-
-    Measures the images that have not been measured yet.
-    """
-    from engine.analysis.slices import cuts
-    from engine.analysis.slices import slices as sliced_by
-    from engine.data.properties import image_properties, sample_rows
-
-    split = split or run.labelled_split
-    predictions = run.predictions(split)
-    total = len(predictions)
-    predictions = predictions.take(sample_rows(total))
-    cut_by = cuts(image_properties(run, split, predictions.ids, progress))
-    return sliced_by(predictions, cut_by), len(predictions), total
-
-
-def _draw(value: dict[str, Any], found: list[Any]) -> None:
+def _draw(found: SliceReport) -> None:
     from engine.analysis.slice_text import described
 
     out = console.console()
-    drawn = f"   {value['n']:,} of {value['of']:,} images, drawn at random"
-    out.print(f"run [bold]{value['run']}[/]" + (drawn if value["n"] < value["of"] else ""))
-    if not found:
+    drawn = f"   {found.n:,} of {found.of:,} images, drawn at random"
+    out.print(f"run [bold]{found.run}[/]" + (drawn if found.n < found.of else ""))
+    if not found.slices:
         out.print("Too few images, or too few known properties, to form slices.")
         return
     table = console.columns("slice", "n", "incorrect", "log loss", "at least", "rest", "p")
     for column in table.columns[1:]:
         column.no_wrap = True
-    for one in found[:_SHOWN]:
+    for one in found.slices[:_SHOWN]:
         table.add_row(
             console.literal(described(one)), f"{one.n:,}", f"{one.error_rate:.1%}",
             f"{one.log_loss:.4f}", f"{one.log_loss_interval[0]:.4f}", f"{one.rest:.4f}",
             f"{one.p_adjusted:.3f}",
         )  # fmt: skip
     out.print(table)
-    marked = sum(one.stands_out for one in found)
+    marked = sum(one.stands_out for one in found.slices)
     out.print(
-        f"{marked:,} of {len(found):,} slices significant after correction for multiple testing"
+        f"{marked:,} of {len(found.slices):,} slices significant, corrected for multiple testing"
         if marked
-        else f"none of {len(found):,} slices significant after correction for multiple testing"
+        else f"none of {len(found.slices):,} slices significant, corrected for multiple testing"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,6 @@ import typer
 from engine.cli import console
 from engine.cli.options import AsJson, Lower, RunName, Upper
 from engine.cli.progress import waiting
-from engine.runs.run import Run, open_run
 
 
 def submit(
@@ -42,42 +41,16 @@ def submit(
 
     The same file is recognised by its checksum and never sent twice.
     """
-    from engine.competition.prepare import prepare_submission
-    from engine.competition.records import write_submission
-    from engine.competition.sending import check_sending, send_submission, wait_for_score
+    from engine.library.submission import submit as submit_run
 
     if (send is None) != (message is None):
         raise typer.BadParameter("--send and --message go together.")
-    opened = open_run(run)
-    low, high = chosen_bounds(opened, lower, upper)
-    submission = prepare_submission(opened, low, high, sample)
-    if send is not None and message is not None:
-        send = check_sending(send, message, list(submission.flagged), accept_quarantined)
-    file = write_submission(
-        opened.folder / "submissions", submission, run=opened.name, now=datetime.now(UTC), out=out
-    )
-    for id in submission.flagged[:10]:
+    with waiting("Sending to Kaggle") if send else nullcontext():
+        made = submit_run(
+            run, lower=lower, upper=upper, sample=sample, out=out, send=send, message=message,
+            accept_quarantined=accept_quarantined, wait=wait,
+        )  # fmt: skip
+    for id in made.quarantined[:10]:
         print(f"{id!r} cannot be read and got the base rate.", file=sys.stderr)
-    checks = [{"name": c.name, "passed": c.passed, "message": c.message} for c in submission.checks]
-    sent = None
-    if send is not None and message is not None:
-        with waiting("Sending to Kaggle"):
-            send_submission(opened, file, send, message)
-        with waiting("Waiting for the score"):
-            sent = wait_for_score(file, wait)
-    value = {
-        "file": str(out or file),
-        "rows": len(submission.ids),
-        "lower": low,
-        "upper": high,
-        "checks": checks,
-        "quarantined": list(submission.flagged),
-        "kaggle": sent,
-    }
+    value = made.as_json()
     print(json.dumps(value, allow_nan=False)) if as_json else console.submit(value)
-
-
-def chosen_bounds(run: Run, lower: float | None, upper: float | None) -> tuple[float, float]:
-    """Return the given bounds, completed by the run's own."""
-    kept = run.bounds
-    return kept[0] if lower is None else lower, kept[1] if upper is None else upper

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli import console
 from engine.cli.options import AsJson, RunName
 from engine.cli.progress import watching
-from engine.runs.run import open_run
+
+if TYPE_CHECKING:
+    from engine.analysis.suspects import Triage
 
 
 def triage(
@@ -23,32 +25,20 @@ def triage(
     Combines confident learning on out-of-fold predictions, neighbours in feature space and
     atypicality in one ranking. The Errors page shows it under Suspects.
     """
-    import os
+    from engine.library.review import triage as find_suspects
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # see `embed`
-    from engine.model.triage import triage as triage_run
-
-    opened = open_run(run)
     with watching() as watcher:
-        found = triage_run(opened, watcher.progress)
-    kinds = found["kind"].value_counts()
-    value = {
-        "run": opened.name,
-        "n": len(found),
-        "kinds": {str(kind): int(count) for kind, count in kinds.items()},
-        "suspects": found.head(n).to_dict("records"),
-    }
-    print(json.dumps(value, allow_nan=False)) if as_json else _draw(value)
+        found = find_suspects(run, progress=watcher.progress)
+    print(json.dumps(found.as_json(n), allow_nan=False)) if as_json else _draw(found, n)
 
 
-def _draw(value: dict[str, Any]) -> None:
+def _draw(found: Triage, n: int) -> None:
     out = console.console()
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in value["kinds"].items())
-    out.print(
-        f"run [bold]{value['run']}[/]: {value['n']:,} suspects" + f" ({counts})" * bool(counts)
-    )
-    for place, row in enumerate(value["suspects"], 1):
-        line = f"{place:>3}  {row['path']}  {row['label']}"
-        line += f" → {row['suggested']}" if row["suggested"] else ""
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in found.kinds.items())
+    counts = f" ({counts})" if counts else ""
+    out.print(f"run [bold]{found.run}[/]: {len(found.suspects):,} suspects{counts}")
+    for place, suspect in enumerate(found.suspects[:n], 1):
+        line = f"{place:>3}  {suspect.path}  {suspect.label}"
+        line += f" → {suspect.suggested}" if suspect.suggested else ""
         out.print(console.literal(line), soft_wrap=True)
-        out.print(console.literal(f"     {row['kind']}. {row['reason']}"), style="dim")
+        out.print(console.literal(f"     {suspect.kind}. {suspect.reason}"), style="dim")

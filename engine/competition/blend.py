@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.analysis.blending import Blend, blend, blended
-from engine.analysis.compare import Joined, join
+from engine.analysis.joined import Joined, join
 from engine.analysis.metrics import accuracy, log_loss
 from engine.errors import UserError, first_ten
 from engine.runs.predictions import Predictions, save_predictions

@@ -1,45 +1,93 @@
-"""Charts of the page: the shaded confusion matrix, the clip curve and interval plots."""
+"""What the page draws, as positions and shares: the matrix, the clip curve, intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import floor, log10
-from typing import Any
 
+import numpy as np
+
+from engine.analysis.clip_report import ClipReport
 from engine.analysis.slices import Slice
-from engine.html_report.text import text
 
 
-def matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Return the confusion matrix, rows true; errors are shaded by their share of the row."""
-    head = "".join(f"<th><span>{text(name)}</span></th>" for name in names)
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the confusion matrix.
+
+    Attributes
+    ----------
+    kind : right, wrong, or none where it is empty
+    strong : whether its tint is so deep that its text must be light
+    depth : of its tint, 0 to 100; wrong cells are tinted by their share of the row
+    count, share : images, and their share of the true class
+    """
+
+    kind: str
+    strong: bool
+    depth: float
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words in a chart; left and top in percent."""
+
+    left: float
+    top: float
+    text: str
+    side: str
+
+    @property
+    def end(self) -> bool:
+        """Tell whether the words end at their place, because it lies far to the right."""
+        return self.left > 70
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The log loss against symmetric bounds; all positions in percent.
+
+    Attributes
+    ----------
+    points : (x, y) of the line
+    before : y of the log loss without clipping
+    chosen : x of the bounds that were chosen
+    best : (x, y) of the best bounds, None where they are no clipping
+    ticks : (x, text) of the axis
+    """
+
+    points: tuple[tuple[float, float], ...]
+    before: float
+    chosen: tuple[float, ...]
+    best: tuple[float, float] | None
+    labels: tuple[Label, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+def matrix_rows(names: Sequence[str], counts: np.ndarray) -> list[tuple[str, list[Cell]]]:
+    """Return the rows of the confusion matrix, each with its true class."""
     rows = []
-    for true, row in enumerate(counts):
+    for true, (name, row) in enumerate(zip(names, counts.tolist(), strict=True)):
         cells = []
         for predicted, count in enumerate(row):
-            part = count / max(sum(row), 1)
-            depth = 30 * part if true == predicted else 16 + 84 * part**0.5 if count else 0
+            share = count / max(sum(row), 1)
+            depth = 30 * share if true == predicted else 16 + 84 * share**0.5 if count else 0
             kind = "right" if true == predicted else "wrong" if count else "none"
-            strong = " strong" if kind == "wrong" and depth > 60 else ""
-            cells.append(
-                f'<td class="{kind}{strong}" style="--depth:{depth:.0f}%"><b>{count:,}</b>'
-                f"<small>{part:.1%}</small></td>"
-            )
-        rows.append(f"<tr><th><span>{text(names[true])}</span></th>{''.join(cells)}</tr>")
-    return (
-        '<div class="scroll"><table class="matrix"><tr><th><small>true ↓ predicted →</small></th>'
-        f"{head}</tr>{''.join(rows)}</table></div>"
-    )
+            cells.append(Cell(kind, kind == "wrong" and depth > 60, depth, count, share))
+        rows.append((name, cells))
+    return rows
 
 
-def clip_curve(found: dict[str, Any]) -> str:
-    """Return the log loss against symmetric bounds, with the best and the chosen bounds marked."""
-    bounds: list[float] = [point["bound"] for point in found["curve"]]
-    losses: list[float] = [point["log_loss"] for point in found["curve"]]
-    before: float = found["log_loss_before"]
-    best: dict[str, float] = found["best_symmetric"]
+def clip_curve(found: ClipReport) -> Curve:
+    """Return the log loss against symmetric bounds, with the best and the chosen ones."""
+    bounds: list[float] = found.curve_bounds.tolist()
+    losses: list[float] = found.curve_log_loss.tolist()
+    before, best = found.log_loss_before, found.best_symmetric
     low = min(losses)
-    high: float = max(before, found["log_loss_after"], best["log_loss"])
+    high = max(before, found.log_loss_after, best.log_loss)
     top = high + 0.9 * (high - low) + 1e-6
     base = low - 0.08 * (top - low)
     left, right = log10(bounds[0]), log10(bounds[-1])
@@ -51,57 +99,35 @@ def clip_curve(found: dict[str, Any]) -> str:
     def y(loss: float) -> float:
         return 100 * (top - loss) / (top - base)
 
-    line = " ".join(
-        f"{x(b):.2f},{y(loss):.2f}" for b, loss in zip(bounds, losses, strict=True) if loss <= top
-    )
-    marks = [f'<line class="before" x1="0" x2="100" y1="{y(before):.2f}" y2="{y(before):.2f}"/>']
-    labels = [_label(0, y(before), f"{before:.4f} without clipping", "above")]
-    for bound in sorted({found["lower"], round(1 - found["upper"], 12)} - {0.0}):
-        marks.append(
-            f'<line class="chosen" x1="{x(bound):.2f}" x2="{x(bound):.2f}" y1="0" y2="100"/>'
-        )
-        labels.append(_label(x(bound), 0, f"chosen {bound:.3g}", "beside"))
-    if best["lower"] > 0:
-        place = f"left:{x(best['lower']):.2f}%;top:{y(best['log_loss']):.2f}%"
-        labels.append(f'<i class="best" style="{place}"></i>')
-    ticks = "".join(
-        f'<span style="left:{x(10.0**k):.2f}%">{10.0**k:.{-k}f}</span>'
-        for k in range(-5, 0)
-        if bounds[0] <= 10.0**k <= bounds[-1]
-    )
-    return (
-        '<div class="curve"><div class="plot"><svg viewBox="0 0 100 100" '
-        f'preserveAspectRatio="none" aria-hidden="true">{"".join(marks)}'
-        f'<polyline points="{line}"/></svg>{"".join(labels)}</div>'
-        f'<div class="ticks">{ticks}</div><p class="axis">bound b of [b, 1 − b]</p></div>'
-    )
-
-
-def interval(found: Slice, most: float) -> str:
-    """Return a dot with its interval and a tick for the rest, on a line from 0 to ``most``."""
-    value, low, high, rest = places(found, most)
-    return (
-        f'<span class="line"><i class="band" style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
-        f'<i class="rest" style="left:{rest:.1f}%"></i>'
-        f'<i class="dot" style="left:{value:.1f}%"></i></span>'
+    chosen = sorted({found.lower, round(1 - found.upper, 12)} - {0.0})
+    labels = [Label(0, y(before), f"{before:.4f} without clipping", "above")]
+    labels += [Label(x(bound), 0, f"chosen {bound:.3g}", "beside") for bound in chosen]
+    return Curve(
+        points=tuple(
+            (x(b), y(loss)) for b, loss in zip(bounds, losses, strict=True) if loss <= top
+        ),
+        before=y(before),
+        chosen=tuple(map(x, chosen)),
+        best=(x(best.lower), y(best.log_loss)) if best.lower > 0 else None,
+        labels=tuple(labels),
+        ticks=tuple(
+            (x(10.0**k), f"{10.0**k:.{-k}f}")
+            for k in range(-5, 0)
+            if bounds[0] <= 10.0**k <= bounds[-1]
+        ),
     )
 
 
 def places(found: Slice, most: float) -> list[float]:
-    """Return the log loss, the ends of its interval and the rest in percent of ``most``."""
+    """Return where log loss, both ends of its interval and the rest lie, in percent of most."""
     values = (found.log_loss, *found.log_loss_interval, found.rest)
     return [100 * min(max(value / most, 0.0), 1.0) for value in values]
 
 
 def scale_of(found: Sequence[Slice]) -> float:
-    """Return the end of the scale for slices, one digit; wide intervals may extend beyond it."""
+    """Return the end of a scale for slices, one digit; wide intervals may reach beyond it."""
     most = max(max(s.rest, s.log_loss, min(s.log_loss_interval[1], 2 * s.log_loss)) for s in found)
     if most <= 0:
         return 1.0
     unit = 10.0 ** floor(log10(most))
     return float(f"{unit * -(-most // unit):.1g}")
-
-
-def _label(left: float, top: float, words: str, side: str) -> str:
-    end = " end" if left > 70 else ""
-    return f'<span class="{side}{end}" style="left:{left:.2f}%;top:{top:.2f}%">{words}</span>'

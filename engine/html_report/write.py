@@ -1,39 +1,49 @@
-"""`report --html`: write a run's report as one self-contained HTML file with its images."""
+"""`report --html`: a run as one self-contained page, with its images in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from engine.analysis.report import clip_report
+from engine.analysis.clip_report import clip_report
+from engine.analysis.report import Report
 from engine.competition.prepare import positive_index
 from engine.data.formats import Unreadable
 from engine.data.properties import image_properties, sample_rows
 from engine.data.thumbnails import thumbnail
-from engine.html_report.document import Page, document, shown_images
+from engine.html_report.document import Page, document
+from engine.html_report.galleries import shown_images
 from engine.runs.files import write_atomic
+from engine.runs.progress import Progress
 from engine.runs.run import Run
-
-Progress = Callable[[str, int, int], None]
 
 
 def write_page(
-    run: Run, split: str, report: dict[str, Any], file: Path, progress: Progress | None = None
+    run: Run, split: str, report: Report, file: Path, progress: Progress | None = None
 ) -> Path:
-    """Write a run's page completely or not at all.
+    """Write a run's page, whole or not at all.
 
     Parameters
     ----------
-    split : the split of the reported predictions
-    report : the value returned by `report`
+    split : of the predictions that the report is about
 
     Raises
     ------
     UserError
-        If the predictions cannot be used, or the file cannot be written.
+        When the predictions cannot be used, or the file cannot be written.
+    """
+    write_atomic(file, page_of(run, split, report, progress))
+    return file
+
+
+def page_of(run: Run, split: str, report: Report, progress: Progress | None = None) -> str:
+    """Return a run's page as one HTML document; images not yet measured are measured.
+
+    Raises
+    ------
+    UserError
+        When the predictions cannot be used.
     """
     from engine.analysis.slices import cuts, slices
 
@@ -46,7 +56,7 @@ def write_page(
         facts={
             "made": str(config.get("created", ""))[:16].replace("T", " "),
             "network": str(config.get("backbone", "")),
-            "images": f"{report['n']:,}" + (" out of fold" if split == "folds" else ""),
+            "images": f"{report.n:,}" + (" out of fold" if split == "folds" else ""),
             "from": Path(str(config.get("data", ""))).name,
         },
         report=report,
@@ -57,15 +67,14 @@ def write_page(
         thumbnails=_thumbnails(run, report),
         measured=len(measured) if len(measured) < len(predictions) else None,
     )
-    write_atomic(file, document(page))
-    return file
+    return document(page)
 
 
-def _thumbnails(run: Run, report: dict[str, Any]) -> dict[str, bytes]:
-    """Return the thumbnails of the images on the page, by path."""
+def _thumbnails(run: Run, report: Report) -> dict[str, bytes]:
+    """Return path to thumbnail for the images that the page shows."""
     images, root = run.images, run.data_root
     sums = dict(zip(images["path"], images["sha256"], strict=True))
-    paths = sorted({image["path"] for image in shown_images(report)} & set(sums))
+    paths = sorted({image.path for image in shown_images(report)} & set(sums))
 
     def made(path: str) -> bytes:
         with suppress(Unreadable, OSError, ValueError):

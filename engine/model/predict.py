@@ -174,6 +174,15 @@ class Predicted:
     forward_passes: int
     file: Path
 
+    @property
+    def quarantine(self) -> pd.DataFrame:
+        """Return the images that cannot be read: path, reason, id, split, label."""
+        return self.dataset.quarantine
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row an image: id, path, label (None where unknown), predicted, p_<class>."""
+        return self.predictions.to_pandas()
+
     def summary(self) -> dict[str, Any]:
         """Return file, n, quarantined, forward_passes, and with labels accuracy and log_loss."""
         made = self.predictions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,9 @@ import pyarrow.parquet as pq
 
 from engine.errors import UserError, first_ten
 from engine.runs.files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNKNOWN = -1
 _ROW_SUM_TOLERANCE = 1e-6
@@ -38,6 +42,15 @@ class Predictions:
     y_true : int array of shape (n,), class index, ``UNKNOWN`` (-1) for no label
     probabilities : float64 array of shape (n, n_classes), rows sum to 1
     class_names : sorted names; index = column of ``probabilities``
+
+    Examples
+    --------
+    >>> import engine
+    >>> predictions = engine.open_run("latest").predictions("valid")
+    >>> len(predictions), predictions.probabilities.shape
+    (8, (8, 2))
+    >>> predictions.to_pandas().columns.tolist()
+    ['id', 'path', 'label', 'predicted', 'p_cat', 'p_dog']
     """
 
     ids: pa.StringArray
@@ -59,6 +72,21 @@ class Predictions:
     def labelled(self) -> bool:
         """Return whether every image has a label, so that the log loss is defined."""
         return len(self) > 0 and bool((self.y_true != UNKNOWN).all())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row an image: id, path, label (None where unknown), predicted, p_<class>."""
+        import pandas as pd
+
+        names = np.array([*self.class_names, None], dtype=object)  # the last one for UNKNOWN
+        columns = {
+            "id": self.ids.to_pylist(),
+            "path": self.paths.to_pylist(),
+            "label": names[self.y_true],
+            "predicted": names[self.y_pred],
+        }
+        return pd.DataFrame(columns).join(
+            pd.DataFrame(self.probabilities, columns=[f"p_{name}" for name in self.class_names])
+        )
 
     def take(self, rows: np.ndarray) -> Predictions:
         """Return the chosen rows (ascending positions or a boolean mask), still sorted by id."""

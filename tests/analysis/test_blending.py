@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from engine.analysis.blending import blend, blend_weights, blended
-from engine.analysis.compare import join
+from engine.analysis.joined import join
 from engine.analysis.metrics import EPSILON, log_loss, loss_of
 from engine.runs.predictions import Predictions, make_predictions
 

@@ -70,7 +70,7 @@ def test_figures_of_a_slice_by_hand():
     cat = found["a", "cat"]
     assert cat.n == cats[:50].sum()
     assert cat.rest == pytest.approx(losses[50:][cats[50:]].mean())
-    value = one.summary()
+    value = one.as_json()
     assert value["property"] == "cause" and value["stands_out"] is one.stands_out
     assert json.loads(json.dumps(value, allow_nan=False)) == value
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.analysis.report import clip_report, report
+from engine.analysis.clip_report import clip_report
+from engine.analysis.report import report
 from engine.competition.prepare import positive_index, prepare_submission
 from engine.competition.submission import to_csv
 from engine.runs.run import Run, open_run

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engine.analysis.clip_report import clip_report
 from engine.analysis.metrics import log_loss
-from engine.analysis.report import clip_report, report
+from engine.analysis.report import report
 from engine.competition.blend import keep_blend, prepare_blend
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
@@ -83,7 +84,7 @@ def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_p
     assert found["log_loss"] == pytest.approx(run.config["valid"]["log_loss"])
     alone = [log_loss(t.y_true, t.probabilities) for t in (m.predictions("valid") for m in members)]
     assert found["log_loss"] < min(alone)
-    assert clip_report(run.predictions("valid"), 0.01, 0.99)["log_loss_before"] == found["log_loss"]
+    assert clip_report(run.predictions("valid"), 0.01, 0.99).log_loss_before == found["log_loss"]
     submission = prepare_submission(run, 0.01, 0.99)
     assert sorted(submission.ids.to_pylist()) == sorted([*map(str, range(30)), "99"])
     assert list(submission.flagged) == ["99"]  # the quarantine is the first member's

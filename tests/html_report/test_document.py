@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.analysis.clip_report import Bounds, ClipReport
 from engine.analysis.report import report
 from engine.analysis.slices import Slice
 from engine.data.thumbnails import thumbnail
 from engine.errors import UserError
 from engine.html_report.charts import clip_curve, places, scale_of
-from engine.html_report.document import classes_shown
-from engine.html_report.text import text
+from engine.html_report.document import ENVIRONMENT, framed
+from engine.html_report.galleries import classes_shown, shown_images
 from engine.html_report.write import write_page
 from engine.runs.run import Run
 from tests.dashboard.conftest import HOSTILE, synthetic_run
@@ -76,23 +77,19 @@ def test_its_figures_and_images_are_the_reports(tmp_path):
     page = written(run, tmp_path)
     assert_alone(page)
     read, found = Read(page), report(run.predictions("valid"))
-    assert f"{found['log_loss']:.4f}" in read.text and f"{found['accuracy']:.2%}" in read.text
-    for row in found["confusion_matrix"]:
-        for count in row:
-            assert f"<b>{count:,}</b>" in page
-    low, high = found["log_loss_interval"]
+    assert f"{found.log_loss:.4f}" in read.text and f"{found.accuracy:.2%}" in read.text
+    for count in found.confusion_matrix.ravel().tolist():
+        assert f"<b>{count:,}</b>" in page
+    low, high = found.log_loss_interval
     assert f"95 %: {low:.4f} to {high:.4f}" in read.text
-    wanted = found["categories"]
-    images = [*wanted["random-correct"], *wanted["random-incorrect"], *wanted["most-uncertain"]]
-    for category in ("most-correct", "most-incorrect"):
-        images += [p for group in wanted[category].values() for p in group]
-    assert len(read.sources) == len(images)
+    images = [image for part in found.categories for image in part.images]
+    assert images == shown_images(found) and len(read.sources) == len(images)
     sums = dict(zip(run.images["path"], run.images["sha256"], strict=True))
-    expected = {thumbnail(run.data_root / p["path"], sums[p["path"]]) for p in images}
+    expected = {thumbnail(run.data_root / image.path, sums[image.path]) for image in images}
     assert {base64.b64decode(source.split(",")[1]) for source in read.sources} == expected
     for image in images:
-        assert image["id"] in read.text and f"loss {image['log_loss']:.3f}" in read.text
-    assert "Weak slices" in read.text and "slices" in read.text
+        assert image.id in read.text and f"loss {image.log_loss:.3f}" in read.text
+    assert "Weak slices" in read.text and "Confusion matrix" in read.text
     assert len(page) < 2_000_000
 
 
@@ -108,18 +105,19 @@ def test_hostile_names_stay_text(tmp_path):
 
 @pytest.mark.parametrize("name", [*HOSTILE, "\x00\x1b[31m", "\u202egnp.exe", "\ud800", "</style>"])
 def test_escaped_text_is_read_back_as_one_line(name):
-    read = Read(f"<p>{text(name)}</p>")
+    drawn = ENVIRONMENT.from_string("<p>{{ name }}</p>").render(name=name)
+    read = Read(drawn)
     assert [tag for tag, _ in read.tags] == ["p"]
     assert "".join(read.words) == "".join(c if c.isprintable() else "�" for c in name)
-    text(name).encode()
+    drawn.encode()
 
 
 def test_many_classes_are_cut_to_those_that_err_most(tmp_path):
     run = synthetic_run(tmp_path, n=400, classes=120)
     found = report(run.predictions("valid"))
     shown = classes_shown(found)
-    matrix = np.array(found["confusion_matrix"])
-    wrong = dict(zip(found["class_names"], matrix.sum(axis=1) - np.diag(matrix), strict=True))
+    matrix = found.confusion_matrix
+    wrong = dict(zip(found.class_names, matrix.sum(axis=1) - np.diag(matrix), strict=True))
     assert len(shown) == 8
     assert min(wrong[c] for c in shown) >= max(wrong[c] for c in wrong if c not in shown)
     page = written(run, tmp_path)
@@ -151,18 +149,27 @@ def test_it_is_written_whole_or_not_at_all(tmp_path):
 
 def test_the_curve_lies_within_its_frame():
     bounds = np.geomspace(1e-6, 0.49, 50)
-    curve = [{"bound": float(b), "log_loss": float(0.1 + (np.log10(b) + 2) ** 2)} for b in bounds]
+    best = Bounds(0.01, 0.99, 0.1)
     drawn = clip_curve(
-        {
-            "curve": curve, "log_loss_before": 0.5, "log_loss_after": 0.4, "lower": 0.0,
-            "upper": 0.97, "best_symmetric": {"lower": 0.01, "log_loss": 0.1},
-        }
+        ClipReport(
+            lower=0.0, upper=0.97, log_loss_before=0.5, log_loss_after=0.4, n=8, n_below=0,
+            n_above=1, n_submitted=8, wrong_cost=None, best_symmetric=best, best_independent=best,
+            interval=(0, 0.1), gain_interval=(0, 0.1), sampled_rows=None, curve_bounds=bounds,
+            curve_log_loss=0.1 + (np.log10(bounds) + 2) ** 2,
+        )
     )  # fmt: skip
-    points = re.search(r'points="([^"]*)"', drawn)
-    assert points
-    numbers = np.array([pair.split(",") for pair in points[1].split()], dtype=float)
+    numbers = np.array(drawn.points)
     assert ((numbers >= 0) & (numbers <= 100)).all() and (np.diff(numbers[:, 0]) > 0).all()
-    assert drawn.count('class="chosen"') == 1 and 'class="best"' in drawn
+    assert len(drawn.chosen) == 1 and drawn.best is not None
+    assert drawn.best[1] == pytest.approx(numbers[:, 1].max(), abs=1)
+
+
+def test_in_a_notebook_the_page_keeps_to_its_frame():
+    page = "<!doctype html><p title='a\"b'>&amp; <b>bold</b></p>"
+    read = Read(framed(page))
+    assert [tag for tag, _ in read.tags] == ["iframe"]
+    attributes = read.tags[0][1]
+    assert attributes["srcdoc"] == page and attributes["sandbox"] is None
 
 
 def test_slices_lie_on_one_scale():

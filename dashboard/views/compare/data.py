@@ -9,7 +9,8 @@ import streamlit as st
 
 from dashboard.shared import tables
 from dashboard.shared.tables import Key, Table, cached_table
-from engine.analysis.compare import Comparison, compare, places_in
+from engine.analysis.compare import Comparison, compare
+from engine.analysis.joined import places_in
 from engine.competition.blend import PreparedBlend, prepare_blend
 from engine.errors import UserError
 from engine.runs.predictions import Predictions

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 
 from engine.data.drawing.image import DemoImage, image_jpeg
 
@@ -28,12 +31,25 @@ def draw_all(
     )
     try:
         done = 0
-        for future in as_completed([pool.submit(_draw_batch, folder, b, seed) for b in batches]):
+        with _main_left_alone():
+            futures = [pool.submit(_draw_batch, folder, batch, seed) for batch in batches]
+        for future in as_completed(futures):
             done += future.result()
             if progress is not None:
                 progress(done, len(images))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Start processes that do not run the caller's script again, as spawned ones do otherwise."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _leave_interrupts() -> None:

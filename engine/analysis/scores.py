@@ -1,0 +1,88 @@
+"""The scores of labelled predictions, with their intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.analysis.calibration import calibrated_errors, expected_calibration_error
+from engine.analysis.grouped import grouped_mean_interval
+from engine.analysis.metrics import confusion_matrix, mean_interval, per_sample_log_loss
+from engine.runs.predictions import likeliest
+
+
+class Expected(NamedTuple):
+    """What a perfectly calibrated model would show: the mean, and what 95 % stay below."""
+
+    mean: float
+    percentile_95: float
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """Scores of labelled predictions; intervals hold 95 %.
+
+    Attributes
+    ----------
+    n : int
+        Images.
+    accuracy : float
+        Share of images whose likeliest class is the true one.
+    accuracy_interval : tuple of float
+        Its interval.
+    log_loss : float
+        Mean of -log of the true class's probability, natural logarithm.
+    log_loss_interval : tuple of float
+        Its interval.
+    calibration_error : float
+        Mean distance of confidence from accuracy, in 15 bins of equal width.
+    calibration_error_expected : Expected
+        What a perfectly calibrated model of these probabilities would show: ``mean`` and
+        ``percentile_95``.
+    confusion_matrix : ndarray of int64, shape (n_classes, n_classes)
+        Images by true class (rows) and predicted class (columns).
+    """
+
+    n: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    log_loss: float
+    log_loss_interval: tuple[float, float]
+    calibration_error: float
+    calibration_error_expected: Expected
+    confusion_matrix: np.ndarray
+
+
+def score(
+    y_true: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None, seed: int = 0
+) -> Metrics:
+    """Return the scores of labelled predictions.
+
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes), rows sum to 1
+    groups : int array of shape (n,), numbered from 0; intervals then resample whole groups
+    """
+    losses = per_sample_log_loss(y_true, probabilities)
+    y_pred = likeliest(probabilities)
+    hits = (y_pred == y_true).astype(np.float64)
+    drawn = calibrated_errors(probabilities, seed=seed)
+
+    def interval(values: np.ndarray) -> tuple[float, float]:
+        if groups is None:
+            return mean_interval(values, seed=seed)
+        return grouped_mean_interval(values, groups, seed)
+
+    return Metrics(
+        n=len(losses),
+        accuracy=float(hits.mean()),
+        accuracy_interval=interval(hits),
+        log_loss=float(losses.mean()),
+        log_loss_interval=interval(losses),
+        calibration_error=expected_calibration_error(y_true, probabilities),
+        calibration_error_expected=Expected(float(drawn.mean()), float(np.quantile(drawn, 0.95))),
+        confusion_matrix=confusion_matrix(y_true, y_pred, probabilities.shape[1]),
+    )

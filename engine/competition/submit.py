@@ -1,0 +1,170 @@
+"""A run becomes a checked submission file and, where asked, goes to Kaggle."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.competition.prepare import prepare_submission
+from engine.competition.records import write_submission
+from engine.competition.sending import check_sending, send_submission, wait_for_score
+from engine.competition.submission import Check, Submission
+from engine.runs.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Where a submission is sent, and how.
+
+    Attributes
+    ----------
+    competition : name or address at Kaggle
+    message : what is sent, 1 to 300 characters
+    accept_quarantined : whether images that cannot be read may get the base rate
+    wait : seconds to wait for the score
+    """
+
+    competition: str
+    message: str
+    accept_quarantined: bool = False
+    wait: float = 300.0
+
+
+@dataclass(frozen=True)
+class KaggleScore:
+    """A submission at Kaggle.
+
+    Attributes
+    ----------
+    competition, ref, status : its place there; status is pending, complete or error
+    score : public score, None while there is none
+    message, sent : what was said of it, and when (UTC)
+    new : False when the same file was there already
+    valid_log_loss : log loss of the validation images at the same bounds, None where unknown
+    reason : why it has no score, None where Kaggle gives no reason
+    """
+
+    competition: str
+    ref: str
+    status: str
+    score: float | None
+    message: str
+    sent: str
+    new: bool
+    valid_log_loss: float | None
+    reason: str | None
+
+
+_KAGGLE = tuple(KaggleScore.__dataclass_fields__)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Submitted:
+    """A submission that was written, and perhaps sent.
+
+    Attributes
+    ----------
+    file : the CSV
+    lower, upper : clip bounds on P(positive)
+    submission : ids, values and checks
+    kaggle : where it was sent, None where it was not
+    """
+
+    file: Path
+    lower: float
+    upper: float
+    submission: Submission
+    kaggle: KaggleScore | None
+
+    def __repr__(self) -> str:
+        """Return the file and its number of rows."""
+        return f"<submission of {self.n:,} rows in {self.file}>"
+
+    @property
+    def n(self) -> int:
+        """Return the number of rows."""
+        return len(self.submission.ids)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Return what was checked; all of it passed."""
+        return tuple(self.submission.checks)
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """Return the ids whose image cannot be read, so that they got the base rate."""
+        return self.submission.flagged
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows of the file; ids are text, values as they are written."""
+        import pandas as pd
+
+        header, *names = self.submission.header
+        columns = {header: self.submission.ids.to_pylist()}
+        columns |= {
+            name: values.to_pylist()
+            for name, values in zip(names, self.submission.values, strict=True)
+        }
+        return pd.DataFrame(columns)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `second-look submit --json` prints it."""
+        return {
+            "file": str(self.file),
+            "rows": self.n,
+            "lower": self.lower,
+            "upper": self.upper,
+            "checks": [
+                {"name": c.name, "passed": c.passed, "message": c.message} for c in self.checks
+            ],
+            "quarantined": list(self.quarantined),
+            "kaggle": asdict(self.kaggle) if self.kaggle else None,
+        }
+
+
+def submit(
+    run: Run,
+    bounds: tuple[float | None, float | None] = (None, None),
+    *,
+    sample: Path | None = None,
+    out: Path | None = None,
+    sending: Sending | None = None,
+) -> Submitted:
+    """Write the checked submission file of a run, and send it where that is asked.
+
+    Parameters
+    ----------
+    bounds : clip bounds on P(positive); the run's own for None
+    sample : the competition's sample file; by default the one beside the images
+    out : where to write a copy
+
+    Raises
+    ------
+    UserError
+        When a check fails, a file cannot be written, or Kaggle does not take it.
+    """
+    lower, upper = (
+        own if given is None else given for given, own in zip(bounds, run.bounds, strict=True)
+    )
+    submission = prepare_submission(run, lower, upper, sample)
+    if sending is not None:
+        competition = check_sending(
+            sending.competition,
+            sending.message,
+            list(submission.flagged),
+            sending.accept_quarantined,
+        )
+    folder = run.folder / "submissions"
+    file = write_submission(folder, submission, run=run.name, now=datetime.now(UTC), out=out)
+    kaggle = None
+    if sending is not None:
+        send_submission(run, file, competition, sending.message)
+        record = wait_for_score(file, sending.wait)
+        kept: dict[str, Any] = {name: record.get(name) for name in _KAGGLE}
+        kaggle = KaggleScore(**kept)
+    return Submitted(out or file, lower, upper, submission, kaggle)

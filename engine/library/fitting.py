@@ -1,0 +1,284 @@
+"""From a folder of images to a run, and from a run to predictions of other images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.library.run import Run, opened
+from engine.runs.fit_options import FIT_OPTIONS, FitOptions
+from engine.runs.progress import Progress
+
+if TYPE_CHECKING:
+    from engine.data.dataset import Dataset
+    from engine.data.demo import DemoSummary
+    from engine.model.predict import Predicted
+
+
+def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -> Run:
+    """Fine-tune a classifier on a folder of images; predict its validation and test images.
+
+    Nothing in ``data`` is changed, and nothing is printed. Called again after an interruption with
+    the same options, it goes on where it was.
+
+    Parameters
+    ----------
+    data : str or Path
+        A Kaggle folder, an ImageFolder, a folder of class folders, a CSV, or a zip of one.
+    progress : callable, optional
+        Called with ``(stage, done, total)``; stages are list, features, train and predict.
+    **options
+        Those of `second-look fit`, with underscores: ``backbone`` (any torchvision classifier,
+        "vgg16"), ``weights`` ("default", "none" or a file), ``train`` ("head" or "all"),
+        ``epochs``, ``batch_size``, ``lr``, ``image_size`` (pixels), ``valid`` (images held out),
+        ``folds`` (predict every labelled image by a model that has not seen it), ``sample``,
+        ``seed``, ``verdicts``, ``device``, ``precision`` and ``name``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    UserError
+        When the data or an option cannot be used.
+    TypeError
+        When there is no option of a name.
+
+    Examples
+    --------
+    >>> import engine
+    >>> run = engine.fit("demo", backbone="squeezenet1_1", weights="none", image_size=64, folds=2,
+    ...                  epochs=2)
+    >>> run.status["state"], len(run.predictions("test"))
+    ('done', 6)
+    """
+    names = [option.name for option in FIT_OPTIONS]
+    unknown = [name for name in options if name not in names]
+    if unknown:
+        raise TypeError(f"fit() has no option {unknown[0]!r}; it has {', '.join(names)}")
+    from engine.model.fit import fit as fit_run
+
+    result = fit_run(FitOptions(data, **options), progress=progress)
+    return Run(result.run.folder)
+
+
+def _signature() -> Signature:
+    """Return the signature of :func:`fit` with every option by name, for help and completion."""
+    given = signature(fit).parameters
+    options = [
+        Parameter(option.name, Parameter.KEYWORD_ONLY, default=option.default)
+        for option in FIT_OPTIONS
+    ]
+    return Signature([given["data"], *options, given["progress"]], return_annotation="Run")
+
+
+fit.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def predict(
+    run: Run | str, data: str | Path | None = None, *, progress: Progress | None = None
+) -> Predicted:
+    """Predict the images of a folder with a fitted run.
+
+    Parameters
+    ----------
+    run : Run or str
+        A run, its name, or ``"latest"``.
+    data : str or Path, optional
+        A folder of images, labelled or not; by default the run's own test images.
+    progress : callable, optional
+        Called with ``(stage, done, total)``.
+
+    Returns
+    -------
+    Predicted
+        ``predictions``, ``quarantine`` (images that cannot be read, with the reason), ``file``
+        (where the predictions are kept), ``forward_passes``, and ``to_pandas()``.
+
+    Raises
+    ------
+    UserError
+        When the run has no model, or no image can be read.
+
+    Examples
+    --------
+    >>> import engine
+    >>> found = engine.predict("latest", "demo/test")
+    >>> found.to_pandas().columns.tolist()
+    ['id', 'path', 'label', 'predicted', 'p_cat', 'p_dog']
+    """
+    from engine.model.predict import predict as predict_images
+
+    return predict_images(opened(run), None if data is None else Path(data), progress)
+
+
+def blend(runs: Sequence[Run | str], *, name: str | None = None) -> Run:
+    """Make one run of several: the weighted mean of their probabilities.
+
+    The weights are those with the lowest log loss on out-of-fold predictions where all runs have
+    them, else on the validation images. ``run.config["blend"]`` tells them, and what the blend
+    gains over the best of the runs, cross-validated.
+
+    Parameters
+    ----------
+    runs : sequence of Run or str
+        Two or more runs of the same images, or their names.
+    name : str, optional
+        A name for people to know it by.
+
+    Returns
+    -------
+    Run
+        A run like any other, but without a model.
+
+    Raises
+    ------
+    UserError
+        When there are fewer than two, or their classes or images differ.
+
+    Examples
+    --------
+    >>> import engine
+    >>> first, second = engine.list_runs()[:2]
+    >>> engine.blend([first, second], name="Both").class_names
+    ('cat', 'dog')
+    """
+    from engine.competition.blend import keep_blend, prepare_blend
+
+    return Run(keep_blend(prepare_blend([opened(run, "runs") for run in runs]), name).folder)
+
+
+def import_run(
+    file: str | Path,
+    images: str | Path,
+    *,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Make a run of predictions that another tool made.
+
+    Parameters
+    ----------
+    file : str or Path
+        A CSV or Parquet table: id or path, label (empty for test images), and one column a class
+        (``p_cat``, ``p_dog``) or one column with P(positive).
+    images : str or Path
+        The folder of the images.
+    name : str, optional
+        A name for people to know the run by.
+    progress : callable, optional
+        Called with ``(stage, done, total)``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    UserError
+        When the table cannot be used, or none of its images is in the folder.
+
+    Examples
+    --------
+    >>> import engine
+    >>> table = engine.open_run("latest").predictions("valid").to_pandas()
+    >>> table.drop(columns="predicted").to_csv("elsewhere.csv", index=False)
+    >>> len(engine.import_run("elsewhere.csv", images="demo").predictions("valid"))
+    8
+    """
+    from engine.data.import_predictions import import_run as make_run
+
+    return Run(make_run(Path(file), Path(images), name, progress).folder)
+
+
+def load_dataset(
+    data: str | Path,
+    *,
+    valid: int | None = None,
+    sample: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Read a labelled data set as :func:`engine.fit` would: list it, check every file, split it.
+
+    Parameters
+    ----------
+    data : str or Path
+        A Kaggle folder, an ImageFolder, a folder of class folders, a CSV, or a zip of one.
+    valid : int, optional
+        Images to hold out; by default 2,000, or 20 % of fewer than 10,000.
+    sample : bool
+        Keep 200 training and 50 validation images.
+    seed : int
+        Decides the split.
+    progress : callable, optional
+        Called with ``(stage, done, total)``.
+
+    Returns
+    -------
+    Dataset
+        ``images`` (id, path, split, label, width, height, bytes, sha256), ``quarantine`` (images
+        that cannot be read, with the reason), ``class_names``, ``root``.
+
+    Raises
+    ------
+    UserError
+        When there are no images, no labels, or a single class.
+
+    Examples
+    --------
+    >>> import engine
+    >>> dataset = engine.load_dataset("demo")
+    >>> dataset.class_names, dataset.images["split"].value_counts().to_dict()
+    (('cat', 'dog'), {'train': 32, 'valid': 8, 'test': 6})
+    """
+    from engine.data.dataset import load_dataset as load
+
+    return load(Path(data), valid=valid, sample=sample, seed=seed, progress=progress)
+
+
+def draw_demo(
+    folder: str | Path,
+    train: int = 1200,
+    test: int = 300,
+    seed: int = 0,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> DemoSummary:
+    """Draw cats and dogs in Kaggle's layout, some of them with known faults.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where to; new or empty. The same demo asked for again is left as it is.
+    train, test : int
+        Labelled images, at least 20, and unlabelled ones.
+    seed : int
+        Another seed draws other images.
+    progress : callable, optional
+        Called with ``(done, total)``.
+
+    Returns
+    -------
+    DemoSummary
+        ``folder``, ``train``, ``test``, and ``planted``: images with a fault by its kind, which
+        ``planted.csv`` in the folder lists.
+
+    Raises
+    ------
+    UserError
+        When there are too few images, or the folder holds something else.
+
+    Examples
+    --------
+    >>> import engine
+    >>> drawn = engine.draw_demo("more", train=20, test=2)
+    >>> drawn.train, drawn.test
+    (20, 2)
+    """
+    from engine.data.demo import draw_demo as draw
+
+    return draw(Path(folder), train, test, seed, progress)

@@ -1,0 +1,213 @@
+"""Runs as a script uses them: found by name, and able to report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from engine.analysis.clip_report import ClipReport, clip_report
+from engine.analysis.report import Report, report
+from engine.competition.prepare import positive_index
+from engine.errors import UserError
+from engine.runs import run as stored
+from engine.runs.progress import Progress
+
+
+class Run(stored.Run):
+    """A run: a data set, the choices of a fit, and its predictions, in a folder on disk.
+
+    Runs come from :func:`engine.fit`, :func:`engine.import_run`, :func:`engine.blend`,
+    :func:`engine.open_run` and :func:`engine.list_runs`. Every attribute reads the disk.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the run.
+
+    Attributes
+    ----------
+    name : str
+        Name of the run, which every function takes in place of the run itself.
+    class_names : tuple of str
+        Sorted; the index of a name is its column in the probabilities.
+    status : dict
+        ``state``: queued, running, done, failed, cancelled or lost; and what belongs to it.
+    images : DataFrame
+        id, path, split, label, width, height (pixels), bytes and sha256 of every image.
+    quarantine : DataFrame
+        path, reason, id, split and label of every image that cannot be used.
+
+    Examples
+    --------
+    >>> import engine
+    >>> run = engine.open_run("latest")
+    >>> run.class_names
+    ('cat', 'dog')
+    >>> run.predictions("valid").to_pandas().columns.tolist()
+    ['id', 'path', 'label', 'predicted', 'p_cat', 'p_dog']
+    """
+
+    def report(self, n: int = 4, seed: int = 0, on: str | None = None) -> RunReport:
+        """Report on the labelled images of the run.
+
+        In a notebook the report shows itself as the page that `second-look report --html` writes.
+
+        Parameters
+        ----------
+        n : int
+            Images of each category; of each class for the confident categories.
+        seed : int
+            Chooses the random images.
+        on : {"folds", "valid"}, optional
+            All labelled images, each predicted by a model that has not seen it, or the
+            validation images; folds where the run has them.
+
+        Returns
+        -------
+        RunReport
+            Scores with 95 % intervals, ``confusion_matrix``, ``per_class``, ``most_confused`` and
+            ``categories``; `to_pandas()` gives one row a class, `clip()` the effect of clip
+            bounds, `write_html()` the page.
+
+        Raises
+        ------
+        UserError
+            When the run has no such predictions, or not all of their images have a label.
+
+        Examples
+        --------
+        >>> import engine
+        >>> report = engine.open_run("latest").report(on="valid")
+        >>> report.n, report.confusion_matrix.shape
+        (8, (2, 2))
+        >>> report.to_pandas()[["class", "count"]]
+          class  count
+        0   cat      4
+        1   dog      4
+        """
+        split = checked_split(self, on)
+        found = report(self.predictions(split), n, seed)
+        values = {field.name: getattr(found, field.name) for field in fields(Report)}
+        return RunReport(**values, run=self, split=split)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RunReport(Report):
+    """The report on a run; see :class:`~engine.analysis.report.Report` for its figures.
+
+    Attributes
+    ----------
+    run : the run
+    split : the images reported on, folds or valid
+    """
+
+    run: Run
+    split: str
+
+    def clip(self, lower: float | None = None, upper: float | None = None) -> ClipReport:
+        """Say what clip bounds do to the log loss of the same images.
+
+        Parameters
+        ----------
+        lower, upper : bounds on P(positive); the run's own by default
+        """
+        return clipped(self.run, self.split, lower, upper)
+
+    def write_html(self, file: str | Path, progress: Progress | None = None) -> Path:
+        """Write the report as one HTML file with its images in it, and return the file."""
+        from engine.html_report.write import write_page
+
+        return write_page(self.run, self.split, self, Path(file), progress)
+
+    def _repr_html_(self) -> str:
+        """Return the page to hand on, in a frame of its own that a notebook shows."""
+        from engine.html_report.document import framed
+        from engine.html_report.write import page_of
+
+        return framed(page_of(self.run, self.split, self))
+
+
+def clipped(
+    run: Run, split: str, lower: float | None = None, upper: float | None = None
+) -> ClipReport:
+    """Say what clip bounds, by default the run's own, do to the log loss of labelled images."""
+    own = run.bounds
+    return clip_report(
+        run.predictions(split),
+        own[0] if lower is None else lower,
+        own[1] if upper is None else upper,
+        n_test=run.config["n"]["test"],
+        positive=positive_index(run),
+    )
+
+
+def opened(run: stored.Run | str, name: str = "run") -> Run:
+    """Return a run that is given as one or by its name.
+
+    Raises
+    ------
+    UserError
+        When there is no such run; the sentence names the argument.
+    """
+    if isinstance(run, str):
+        run = stored.open_run(run)
+    if not isinstance(run, stored.Run):
+        raise UserError(f"must be a Run or the name of one, not {type(run).__name__}.", option=name)
+    return run if isinstance(run, Run) else Run(run.folder)
+
+
+def checked_split(run: Run, on: str | None) -> str:
+    """Return the labelled images that are meant by ``on``: folds or valid.
+
+    Raises
+    ------
+    UserError
+        When it is neither.
+    """
+    if on not in (None, "folds", "valid"):
+        raise UserError("is unknown; choose folds or valid.", option="on", value=on)
+    return on or run.labelled_split
+
+
+def open_run(name: str) -> Run:
+    """Find a run by its name.
+
+    Parameters
+    ----------
+    name : str
+        The run's name, a beginning that no other run has, or ``"latest"`` for the newest run
+        that is done. Never a path: runs lie in ``$SECONDLOOK_HOME``, else in ``./workspace``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    UserError
+        When there is no such run, several begin like that, or it cannot be read.
+
+    Examples
+    --------
+    >>> import engine
+    >>> engine.open_run("latest").status["state"]
+    'done'
+    """
+    return opened(name, "name")
+
+
+def list_runs() -> list[Run]:
+    """List the runs that there are.
+
+    Returns
+    -------
+    list of Run
+        The newest first.
+
+    Examples
+    --------
+    >>> import engine
+    >>> engine.list_runs()[0].class_names
+    ('cat', 'dog')
+    """
+    return [Run(run.folder) for run in stored.list_runs()]

@@ -1,0 +1,199 @@
+"""Scores and corrections of probabilities that any framework made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.analysis import metrics as of_arrays
+from engine.analysis.corrections import Fitted
+from engine.analysis.recommendation import compare_corrections
+from engine.analysis.scores import Metrics, score
+from engine.errors import UserError
+from engine.library.arrays import checked, checked_probabilities
+
+
+def log_loss(y_true: Any, probabilities: Any) -> float:
+    """Return the mean log loss, with the natural logarithm; lower is better.
+
+    Computed in float64; probabilities are clipped at its epsilon, so that no image costs more
+    than 36.04.
+
+    Parameters
+    ----------
+    y_true : array-like of int, shape (n,)
+        Class indices. Lists, NumPy arrays, pandas objects and tensors will do.
+    probabilities : array-like of float, shape (n, n_classes)
+        One row an image, which sums to 1; column = class index.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    UserError
+        When an array has another shape or holds other values; the sentence names it.
+
+    Examples
+    --------
+    >>> import engine
+    >>> round(engine.log_loss([0, 1], [[0.9, 0.1], [0.2, 0.8]]), 6)
+    0.164252
+    """
+    y, p, _ = checked(y_true, probabilities)
+    return of_arrays.log_loss(y, p)
+
+
+def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
+    """Return accuracy, log loss and calibration error, with 95 % intervals.
+
+    The intervals say how far a score would move if other images (or groups) were drawn: by the
+    percentile bootstrap, or for the accuracy of single images by the binomial distribution.
+
+    Parameters
+    ----------
+    y_true : array-like of int, shape (n,)
+        Class indices. Lists, NumPy arrays, pandas objects and tensors will do.
+    probabilities : array-like of float, shape (n, n_classes)
+        One row an image, which sums to 1; column = class index.
+    groups : array-like, shape (n,), optional
+        Name or number of the group of each image: images that belong together, such as those of
+        one patient. Whole groups are then resampled.
+
+    Returns
+    -------
+    Metrics
+        n, accuracy, accuracy_interval, log_loss, log_loss_interval, calibration_error,
+        calibration_error_expected (``mean`` and ``percentile_95`` of what a perfectly calibrated
+        model of these probabilities would show), confusion_matrix.
+
+    Raises
+    ------
+    UserError
+        When an array has another shape or holds other values; the sentence names it.
+
+    References
+    ----------
+    Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks.
+
+    Examples
+    --------
+    >>> import engine
+    >>> found = engine.metrics([0, 1, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+    >>> found.n, found.accuracy, round(found.log_loss, 4)
+    (4, 0.75, 0.4004)
+    >>> found.confusion_matrix
+    array([[2, 0],
+           [1, 1]])
+    """
+    return score(*checked(y_true, probabilities, groups))
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A correction of probabilities, fitted and ready to apply.
+
+    Attributes
+    ----------
+    name : str
+        raw (no correction), symmetric, independent, temperature, temperature-clip, platt or
+        isotonic.
+    log_loss : float
+        On images that it was not fitted to.
+    difference : float
+        ``log_loss`` minus that without a correction; below 0 is better.
+    interval : tuple of float
+        95 % interval of ``difference``.
+    values : dict of float
+        The numbers that were fitted, such as ``temperature``, or ``lower`` and ``upper``.
+    sentence : str
+        The recommendation in words.
+    """
+
+    name: str
+    log_loss: float
+    difference: float
+    interval: tuple[float, float]
+    values: dict[str, float]
+    sentence: str
+    n_classes: int
+    _fitted: Fitted = field(repr=False, compare=False)
+
+    def apply(self, probabilities: Any) -> np.ndarray:
+        """Return corrected probabilities.
+
+        Parameters
+        ----------
+        probabilities : array-like of float, shape (n, n_classes)
+            As many classes as it was fitted to, in the same order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+            Rows sum to 1.
+
+        Raises
+        ------
+        UserError
+            When they are no probabilities of these classes.
+        """
+        return self._fitted.apply(checked_probabilities(probabilities, self.n_classes))
+
+
+def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommendation:
+    """Recommend a correction of probabilities, and fit it to labelled ones.
+
+    Clipping, temperature, Platt scaling and isotonic regression are each scored on images that
+    they were not fitted to. The simplest is recommended that is not clearly worse than the best;
+    no correction is the simplest of all.
+
+    Parameters
+    ----------
+    y_true : array-like of int, shape (n,)
+        Class indices, of at least 10 images.
+    probabilities : array-like of float, shape (n, n_classes)
+        Predicted by a model that has not seen these images; rows sum to 1.
+    groups : array-like, shape (n,), optional
+        Name or number of the group of each image, at least 10 of them. A group is never divided
+        between the images that a correction is fitted to and those that it is scored on.
+
+    Returns
+    -------
+    Recommendation
+        name, log_loss, difference, interval, sentence, and ``apply(probabilities)``.
+
+    Raises
+    ------
+    UserError
+        When an array cannot be used, or there are too few images or groups.
+
+    Examples
+    --------
+    >>> import engine
+    >>> import numpy as np
+    >>> sure = np.where(np.arange(200) % 10 == 0, 0.999, 0.001)  # one in ten is badly wrong
+    >>> found = engine.recommend(np.zeros(200, int), np.column_stack([1 - sure, sure]))
+    >>> found.name
+    'symmetric'
+    >>> found.apply([[0.999, 0.001]]).round(2)
+    array([[0.9, 0.1]])
+    """
+    y, p, numbers = checked(y_true, probabilities, groups)
+    try:
+        compared = compare_corrections(y, p, groups=numbers)
+    except ValueError as error:
+        raise UserError(f"{error}.") from error
+    chosen = compared.scored[compared.recommended]
+    return Recommendation(
+        name=chosen.correction.name,
+        log_loss=chosen.log_loss,
+        difference=chosen.difference,
+        interval=chosen.interval,
+        values=chosen.fitted.values,
+        sentence=compared.advice,
+        n_classes=p.shape[1],
+        _fitted=chosen.fitted,
+    )

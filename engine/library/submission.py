@@ -1,0 +1,79 @@
+"""A run becomes a submission file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.competition.submit import Sending, Submitted
+from engine.competition.submit import submit as submit_run
+from engine.errors import UserError
+from engine.library.run import Run, opened
+
+
+def submit(  # its arguments are the options of the command
+    run: Run | str,
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    sample: str | Path | None = None,
+    out: str | Path | None = None,
+    send: str | None = None,
+    message: str | None = None,
+    accept_quarantined: bool = False,
+    wait: float = 300.0,
+) -> Submitted:
+    """Write the checked submission file of a run; with ``send``, send it to Kaggle.
+
+    Parameters
+    ----------
+    run : Run or str
+        A run with test predictions, its name, or ``"latest"``.
+    lower, upper : float, optional
+        Clip bounds on P(positive), 0 to 1; by default those chosen for the run.
+    sample : str or Path, optional
+        The competition's sample file, whose ids, order and columns are kept; by default the one
+        beside the images.
+    out : str or Path, optional
+        Also write the file here; the run keeps every submission in any case.
+    send : str, optional
+        The competition to send it to; the same file is sent only once. Needs ``message``.
+    message : str, optional
+        What is sent, 1 to 300 characters.
+    accept_quarantined : bool
+        Send although some test images cannot be read and get the base rate.
+    wait : float
+        Seconds to wait for the score.
+
+    Returns
+    -------
+    Submitted
+        ``file``, ``n``, ``lower``, ``upper``, ``checks``, ``quarantined`` (ids that got the base
+        rate), ``kaggle`` (score, where it was sent), ``to_pandas()``.
+
+    Raises
+    ------
+    UserError
+        When a check fails, the file cannot be written, or Kaggle does not take it.
+
+    Examples
+    --------
+    >>> import engine
+    >>> made = engine.submit("latest", lower=0.02, upper=0.98, out="submission.csv")
+    >>> made.n, all(check.passed for check in made.checks)
+    (6, True)
+    >>> made.to_pandas().columns.tolist()
+    ['id', 'label']
+    """
+    if (send is None) != (message is None):
+        missing = "message" if message is None else "send"
+        raise UserError("is missing: send and message go together.", option=missing)
+    sending = None
+    if send is not None and message is not None:
+        sending = Sending(send, message, accept_quarantined, wait)
+    return submit_run(
+        opened(run),
+        (lower, upper),
+        sample=None if sample is None else Path(sample),
+        out=None if out is None else Path(out),
+        sending=sending,
+    )
