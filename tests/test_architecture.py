@@ -54,6 +54,17 @@ def test_dependencies_point_one_way(name):
     assert used <= MAY_USE[room or ""]
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_of_ours_goes_by_the_public_names(name):
+    """They could reach torch unseen; what a module uses it imports from where it lies."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            assert "engine" not in [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module == "engine":
+            names = {alias.name for alias in node.names} - {"__version__"}
+            assert {f"engine.{each}" for each in names} <= MODULES.keys()
+
+
 def _reached(start: str) -> set[str]:
     """Return every module of ours that importing ``start`` may import, however indirectly."""
     seen: set[str] = set()

@@ -174,8 +174,10 @@ def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommenda
     --------
     >>> import engine
     >>> import numpy as np
-    >>> sure = np.where(np.arange(200) % 10 == 0, 0.999, 0.001)  # one in ten is badly wrong
-    >>> found = engine.recommend(np.zeros(200, int), np.column_stack([1 - sure, sure]))
+    >>> y_true = np.arange(200) % 2
+    >>> wrong = np.arange(200) % 20 < 2  # one in ten, at full confidence
+    >>> p = np.where((y_true == 1) != wrong, 0.999, 0.001)
+    >>> found = engine.recommend(y_true, np.column_stack([1 - p, p]))
     >>> found.name
     'symmetric'
     >>> found.apply([[0.999, 0.001]]).round(2)
