@@ -100,6 +100,7 @@ def framed(html: str) -> str:
     """Return a page in a frame of its own, which keeps its style apart from a notebook's."""
     return (
         f'<iframe title="Report" sandbox srcdoc="{escape(html, quote=True)}" style="display:block;'
+        "box-sizing:border-box;"
         'width:100%;height:720px;border:1px solid #8884;border-radius:6px"></iframe>'
     )
 
