@@ -26,7 +26,7 @@ class UserError(Exception):
     ...     engine.open_run("no such run")
     ... except engine.UserError as error:
     ...     print(error)
-    'no such run' is no run's name; `python -m engine runs` lists them.
+    'no such run' is not the name of a run; `second-look runs` lists them.
     """
 
     def __init__(self, sentence: str, *, option: str = "", value: object = None) -> None:

@@ -6,7 +6,7 @@ from math import exp
 
 import numpy as np
 
-from engine.analysis.metrics import checked_labels, cost_of
+from engine.analysis.metrics import checked_labels, loss_of
 from engine.analysis.stats import Z, wilson_interval
 from engine.runs.predictions import likeliest
 
@@ -110,12 +110,12 @@ def turned_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     at = np.flatnonzero(correct)
     if not len(at):
         rows = np.arange(len(labels))
-        return float(cost_of(probabilities[rows, labels]).max(initial=0.0))
+        return float(loss_of(probabilities[rows, labels]).max(initial=0.0))
     if probabilities.shape[1] == 2:
-        return float(cost_of(probabilities[at, 1 - labels[at]]).mean())
+        return float(loss_of(probabilities[at, 1 - labels[at]]).mean())
     second = probabilities[at]
     second[np.arange(len(at)), labels[at]] = -1
-    return float(cost_of(second.max(axis=1)).mean())
+    return float(loss_of(second.max(axis=1)).mean())
 
 
 def loss_interval(

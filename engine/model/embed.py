@@ -97,8 +97,10 @@ def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) ->
         from openTSNE import TSNE
     except ModuleNotFoundError as error:
         raise UserError(
-            f"--method tsne needs {error.name}, of which this system has no ready-made package; "
-            "`pip install openTSNE` builds it with a C++ compiler."
+            f"is impossible without {error.name}, of which this system has no ready-made package; "
+            "`pip install openTSNE` builds it with a C++ compiler.",
+            option="method",
+            value="tsne",
         ) from error
     done = 0
 
