@@ -18,43 +18,15 @@ from dashboard.shared.browser_sync import note_redraw, widget_key
 from dashboard.shared.escape import literal
 from engine.errors import UserError
 
-# Tabular figures everywhere; a limited width; no shift when the scroll bar appears.
 # A Material icon here would be loaded from another host.
 _PAGE, _ARRIVED = "shown_page", "just_arrived"
 _ICON = Path(__file__).with_name("icon.svg")
-_STYLE = """<style>
-.stApp {font-variant-numeric: tabular-nums lining-nums;}
-.stMain {scrollbar-gutter: stable;}
-.stMainBlockContainer {max-width: 1320px; padding: 4.4rem 2rem 3rem;}
-.figures {display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 0;
-  border-block: 1px solid color-mix(in srgb, currentColor 16%, transparent);}
-.figures > div {padding: 14px 18px; display: grid; gap: 1px;
-  border-left: 1px solid color-mix(in srgb, currentColor 16%, transparent);}
-.figures > div:first-child {border-left: 0; padding-left: 0;}
-.figures span {font-size: 13px; opacity: .72;}
-.figures strong {font-size: 27px; font-weight: 550; letter-spacing: -.015em; line-height: 1.25;}
-.figures small {font-size: 12.5px; opacity: .72;}
-.st-key-empty {padding: 16vh 0 0;}
-.st-key-empty * {text-align: center;}
-.stHeading h3 {padding: 10px 0 0;}
-.stMainBlockContainer .stCaptionContainer {margin-top: -0.65rem;}
-[data-testid="stBaseButton-primary"]:enabled, [data-testid="stBaseButton-primary"]:enabled * {
-  color: light-dark(#fff, #171614);}
-.stApp a:focus-visible {outline: 2px solid currentColor !important; outline-offset: 2px;
-  border-radius: 6px;}
-@media (max-width: 760px) {
-  .stHorizontalBlock {row-gap: 1.2rem;}
-  .stMainBlockContainer {padding: 4rem 0.9rem 2rem;}
-  .st-key-filters .stColumn {min-width: calc(50% - 1rem);}
-  .figures {grid-template-columns: 1fr 1fr;}
-  .figures > div {padding: 10px 12px 10px 0; border-left: 0;}
-}
-</style>"""
+_STYLES = Path(__file__).parent / "shared" / "styles.css"
 
 
 def show(pages: Sequence[Page]) -> None:
     st.set_page_config(page_title="Second Look", page_icon=str(_ICON), layout="wide")
-    st.html(_STYLE)
+    st.html(_STYLES)
     page = st.navigation(list(pages), position="top")
     _note_page(page.title)
     with show_user_errors():

@@ -1,8 +1,7 @@
-"""Makes untrusted text safe for widgets that interpret Markdown or HTML."""
+"""Makes untrusted text safe for widgets that interpret Markdown."""
 
 from __future__ import annotations
 
-import html
 import re
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~^$:<>&=\"'/@])")
@@ -15,10 +14,5 @@ def one_line(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return Markdown that shows ``text`` literally: no link, image, tag or directive."""
+    """Return Markdown that shows ``text`` as it is: no link, no image, no tag, no directive."""
     return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};", one_line(text))
-
-
-def literal_html(text: str) -> str:
-    """Return HTML that shows ``text`` literally."""
-    return html.escape(one_line(text), quote=True)

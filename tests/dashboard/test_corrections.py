@@ -69,14 +69,14 @@ def test_the_slider_moves_the_suggestion_and_says_what_it_costs(make_run):
     run = make_run(n=300, wrong=0.02)
     app = opened("clip", run)
     table = run.predictions("valid")
-    app.slider(key="clip_worse").set_value(1.0).run()
+    app.slider(key="clip_shift").set_value(1.0).run()
     harder = worse_loss(table.y_true, table.probabilities, 1.0)
     bound, expected = best_symmetric(harder)
     assert f"expected log loss is <b>{expected:.5f}</b> at the suggested {bound:.3g}" in html(app)
     (suggested,) = [b for b in app.button if b.label.startswith("Use suggested")]
     suggested.click().run()
     assert run.bounds[0] == pytest.approx(bound, rel=5e-3)
-    app.slider(key="clip_worse").set_value(0.0).run()
+    app.slider(key="clip_shift").set_value(0.0).run()
     assert "If test accuracy drops" not in html(app)
 
 
@@ -87,7 +87,7 @@ def test_the_slider_begins_where_the_scores_of_submissions_say(make_run):
     record = {"lower": 0.025, "upper": 0.975, "kaggle": {"score": score}}
     write_json(run.folder / "submissions" / "20260301T120000Z.json", record)
     app = opened("clip", run)
-    assert app.slider(key="clip_worse").value == pytest.approx(0.5)
+    assert app.slider(key="clip_shift").value == pytest.approx(0.5)
     assert any("0.5 points worse" in caption.value for caption in app.caption)
 
 

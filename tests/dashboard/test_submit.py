@@ -66,7 +66,7 @@ def test_failed_checks_name_the_ids_and_hold_the_button(make_run) -> None:
     run = make_run(n_test=5)
     put_sample(run, ["1", "2", "3", "4", "77"])
     app = opened(run)
-    assert "<b>Ids</b> · failed" in html(app) and "&#x27;77&#x27;" in html(app)
+    assert "<b>Ids</b> · failed" in html(app) and "&#39;77&#39;" in html(app)
     assert button(app).disabled
     assert any("checks failed" in s.value for s in app.subheader)
 

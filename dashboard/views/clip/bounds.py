@@ -8,16 +8,16 @@ from dashboard.shared.browser_sync import component_value
 from engine.runs.run import open_run
 
 LOWER, UPPER, LINKED, TRACK = "clip_lower", "clip_upper", "clip_linked", "clip_track"
-POINTS = "clip_worse"
-_RUN, _NOW, _COMPLAINT, _WORSE = "clip_run", "clip_now", "clip_complaint", "clip_points"
+POINTS = "clip_shift"
+_RUN, _NOW, _COMPLAINT, _SHIFT = "clip_run", "clip_now", "clip_complaint", "clip_points"
 
 
-def take(run: str, bounds: tuple[float, float]) -> None:
+def load(run: str, bounds: tuple[float, float]) -> None:
     """Load the bounds that the run stores."""
     if st.session_state.get(_RUN) != run:
         st.session_state[LINKED] = symmetric(*bounds)
         st.session_state[_RUN] = run
-        st.session_state.pop(_WORSE, None)
+        st.session_state.pop(_SHIFT, None)
     st.session_state.setdefault(LINKED, symmetric(*bounds))
     st.session_state[_NOW] = bounds
 
@@ -31,13 +31,13 @@ def current() -> tuple[float, float, bool]:
 
 def points(learned: float) -> float:
     """Return the assumed drop in test accuracy in points, and set the slider to it."""
-    st.session_state[POINTS] = chosen = float(st.session_state.get(_WORSE, learned))
+    st.session_state[POINTS] = chosen = float(st.session_state.get(_SHIFT, learned))
     return chosen
 
 
 def points_moved() -> None:
     """Store the slider's value (callback)."""
-    st.session_state[_WORSE] = st.session_state[POINTS]
+    st.session_state[_SHIFT] = st.session_state[POINTS]
 
 
 def complaint() -> str:

@@ -22,7 +22,7 @@ def clip_figure(
     chosen: tuple[float, float],
     loss: float,
     images: str,
-    worse: np.ndarray | None = None,
+    shifted: np.ndarray | None = None,
 ) -> go.Figure:
     """Draw the log loss against symmetric bounds, with the chosen and the best bounds.
 
@@ -30,10 +30,10 @@ def clip_figure(
     ----------
     best : the best symmetric bound, 0 for none, and its log loss
     chosen, loss : the current bounds and their log loss
-    worse : expected log loss at ``bounds`` with the assumed drop in test accuracy
+    shifted : expected log loss at ``bounds`` with the assumed drop in test accuracy
     """
     low, high = float(min(band.lower.min(), losses.min())), max(before, loss, best[1])
-    high = high if worse is None else max(high, 1.1 * float(worse.min()))
+    high = high if shifted is None else max(high, 1.1 * float(shifted.min()))
     top, left = high + 0.9 * (high - low) + 1e-6, float(np.log10(bounds[0]))
     floor = low - 0.12 * (top - low)
     figure = go.Figure()
@@ -46,10 +46,10 @@ def clip_figure(
     _add(figure, bounds[[0, -1]], np.full(2, before), "without clipping", line)
     kept = losses <= top
     _add(figure, bounds[kept], losses[kept], "log loss", {"color": ACCENT, "width": 2})
-    if worse is not None:
-        kept = worse <= top
+    if shifted is not None:
+        kept = shifted <= top
         line = {"color": ACCENT, "width": 1.5, "dash": "dashdot"}
-        _add(figure, bounds[kept], worse[kept], "with the assumed drop", line)
+        _add(figure, bounds[kept], shifted[kept], "with the assumed drop", line)
     if band.interval[1] > 0:
         ends = np.clip(band.interval, bounds[0], bounds[-1])
         line = {"color": CALM, "width": 5}
@@ -74,7 +74,7 @@ def clip_figure(
     return calm(figure, 330)
 
 
-def trust_figure(compared: Comparison) -> go.Figure:
+def corrections_figure(compared: Comparison) -> go.Figure:
     """Draw the log loss difference of each correction to no correction, with 95 % intervals."""
     scored = [one for one in compared.scored if one.correction.numbers][::-1]
     difference = np.array([one.difference for one in scored])

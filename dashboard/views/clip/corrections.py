@@ -39,11 +39,11 @@ def comparison(table: Table) -> Comparison | None:
     return _comparison(table.key) if len(table) >= 10 else None
 
 
-def harder(table: Table, points: float) -> ShiftedLoss | None:
+def shifted_loss(table: Table, points: float) -> ShiftedLoss | None:
     """Return the expected loss for this drop in accuracy, or None if no image is correct."""
     if points == 0 or not (table.y_pred == table.predictions.y_true).any():
         return None
-    return _harder(table.key, points)
+    return _shifted_loss(table.key, points)
 
 
 def learned(table: Table) -> tuple[float | None, int]:
@@ -62,7 +62,7 @@ def _comparison(key: Key) -> Comparison:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _harder(key: Key, points: float) -> ShiftedLoss:
+def _shifted_loss(key: Key, points: float) -> ShiftedLoss:
     loss = _worse(key, points)
     _, losses = best.symmetric_curve(loss)
     pair = best.best_independent(loss) if loss.n_classes == 2 else None

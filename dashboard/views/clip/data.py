@@ -38,9 +38,9 @@ class ClipLossCurve:
     band: best.BootstrapBand
 
 
-def costs(table: Table) -> ClipLossCurve:
+def clip_loss_curve(table: Table) -> ClipLossCurve:
     """Return the log loss of a labelled table as a function of the bounds."""
-    return _costs(table.key)
+    return _clip_loss_curve(table.key)
 
 
 def bars(table: Table) -> np.ndarray:
@@ -49,7 +49,7 @@ def bars(table: Table) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Computing the effect of the bounds…")
-def _costs(key: Key) -> ClipLossCurve:
+def _clip_loss_curve(key: Key) -> ClipLossCurve:
     known = table(key[0], key[1])
     y_true, p = known.predictions.y_true, known.predictions.probabilities
     positive = known.positive if p.shape[1] == 2 else None

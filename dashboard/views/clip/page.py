@@ -10,8 +10,7 @@ from dashboard.selection.run import run_name
 from dashboard.shared import html, tables
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
-from dashboard.views.clip import bounds as kept
-from dashboard.views.clip import charts, corrections, corrections_text, data, text
+from dashboard.views.clip import bounds, charts, corrections, data, text
 from dashboard.views.clip.bounds_track import bounds_track
 from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedLoss
 from dashboard.views.clip.data import ClipLossCurve
@@ -31,22 +30,22 @@ def page() -> None:
         st.info("The validation images of this run have no labels, so there is no log loss.")
         return
     selection_split.switch(name)
-    kept.take(name, open_run(name).bounds)
-    live(valid, tables.test_table(name), data.costs(valid))
-    trust(valid)
+    bounds.load(name, open_run(name).bounds)
+    live(valid, tables.test_table(name), data.clip_loss_curve(valid))
+    compare_corrections(valid)
 
 
 @st.fragment
-def live(valid: Table, test: Table | None, costs: ClipLossCurve) -> None:
+def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
     """Draw everything that depends on the bounds; dragging reruns only this fragment."""
-    lower, upper, linked = kept.current()
-    loss = costs.loss.at(lower, upper)
+    lower, upper, linked = bounds.current()
+    loss = curve.loss.at(lower, upper)
     touches = [(split, len(t), *_touched(t, lower, upper)) for split, t in _splits(valid, test)]
     shown = test if test is not None and len(test) else valid
     n_test = len(shown)
-    one = wrong_cost(lower, upper, n_test, costs.loss.n_classes)
+    one = wrong_cost(lower, upper, n_test, curve.loss.n_classes)
 
-    html.styled(text.before_after(costs.before, loss, valid.images))
+    html.show_html(text.before_after(curve.before, loss, valid.images))
     bounds_track(
         lower,
         upper,
@@ -54,68 +53,68 @@ def live(valid: Table, test: Table | None, costs: ClipLossCurve) -> None:
         bars=data.bars(shown).tolist(),
         reach=data.REACH,
         note=text.histogram_note(shown.score_name, shown.images),
-        key=kept.TRACK,
-        moved=kept.moved,
+        key=bounds.TRACK,
+        moved=bounds.moved,
     )
     _fields()
-    harder = _worse(valid, (lower, upper))
-    _suggestions(harder or costs)
+    shifted = _shift(valid, (lower, upper))
+    _suggestions(shifted or curve)
     st.space("small")
-    curve, told = st.columns([3, 2], gap="large")
-    with curve:
+    left, right = st.columns([3, 2], gap="large")
+    with left:
         st.subheader("Best bounds", anchor=False)
         figure = charts.clip_figure(
-            costs.bounds, costs.losses, costs.band,
-            before=costs.before, best=costs.symmetric, chosen=(lower, upper), loss=loss,
-            images=valid.images, worse=harder.losses if harder else None,
+            curve.bounds, curve.losses, curve.band,
+            before=curve.before, best=curve.symmetric, chosen=(lower, upper), loss=loss,
+            images=valid.images, shifted=shifted.losses if shifted else None,
         )  # fmt: skip
         st.plotly_chart(figure, key="clip_curve", config={"displayModeBar": False})
-        html.styled(text.trust(costs))
-    with told:
+        html.show_html(text.best_bounds(curve))
+    with right:
         st.subheader("Predictions changed by clipping", anchor=False)
-        html.styled(text.touch_table(touches, lower, upper))
+        html.show_html(text.touched_table(touches, lower, upper))
         st.subheader("Cost of a confident error", anchor=False)
-        html.styled(text.wrong_costs(one, n_test, shown.images, loss))
+        html.show_html(text.confident_error_table(one, n_test, shown.images, loss))
 
 
 def _fields() -> None:
     fields = st.columns([2, 2, 3], vertical_alignment="bottom", gap="small")
     for column, label, key in zip(
-        fields, ("Lower bound", "Upper bound"), (kept.LOWER, kept.UPPER), strict=False
+        fields, ("Lower bound", "Upper bound"), (bounds.LOWER, bounds.UPPER), strict=False
     ):
         column.number_input(
-            label, 0.0, 1.0, step=0.005, format="%.6g", key=key, on_change=kept.typed, args=(key,)
+            label, 0.0, 1.0, step=0.005, format="%.6g", key=key, on_change=bounds.typed, args=(key,)
         )
     fields[2].toggle(
-        "Linked", key=kept.LINKED, on_change=kept.linked,
+        "Linked", key=bounds.LINKED, on_change=bounds.linked,
         help="Symmetric bounds [b, 1 − b].",
     )  # fmt: skip
-    if message := kept.complaint():
+    if message := bounds.complaint():
         st.warning(message, icon=":material/error:")
 
 
-def _worse(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
+def _shift(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
     """Ask for the assumed drop in test accuracy, and show its effect."""
     learned, n = corrections.learned(valid)
     most = max(MOST_POINTS, np.ceil(learned or 0))
-    points = kept.points(min(STEP * round((learned or 0) / STEP), most))
-    asked, told = st.columns([2, 3], gap="large", vertical_alignment="center")
-    asked.slider(
+    points = bounds.points(min(STEP * round((learned or 0) / STEP), most))
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+    left.slider(
         "Assumed drop in test accuracy (percentage points)", 0.0, float(most), step=STEP,
-        format="%.2f", key=kept.POINTS, on_change=kept.points_moved,
-        help=corrections_text.PUBLISHED,
+        format="%.2f", key=bounds.POINTS, on_change=bounds.points_moved,
+        help=text.PUBLISHED,
     )  # fmt: skip
     if learned is not None:
-        asked.caption(learned_sentence(learned, n))
-    harder = corrections.harder(valid, points)
-    if harder:
-        with told:
-            html.styled(corrections_text.worse_sentence(points, harder, chosen))
-    return harder
+        left.caption(learned_sentence(learned, n))
+    shifted = corrections.shifted_loss(valid, points)
+    if shifted:
+        with right:
+            html.show_html(text.shifted_sentence(points, shifted, chosen))
+    return shifted
 
 
 @st.fragment
-def trust(valid: Table) -> None:
+def compare_corrections(valid: Table) -> None:
     """Compare corrections by cross-validation."""
     with show_user_errors():
         st.subheader("Calibration methods, cross-validated", anchor=False)
@@ -123,40 +122,40 @@ def trust(valid: Table) -> None:
         if compared is None:
             st.caption("At least ten labelled images are needed.")
             return
-        html.styled(corrections_text.recommendation(compared))
+        html.show_html(text.recommendation(compared))
         lower, upper = (text.short(bound) for bound in compared.bounds)
         label = "no clipping" if (lower, upper) == (0, 1) else f"{lower:g} and {upper:.9g}"
-        symmetric = kept.symmetric(lower, upper)
-        if st.button(f"Use {label}", on_click=kept.use, args=(lower, upper, symmetric)):
+        symmetric = bounds.symmetric(lower, upper)
+        if st.button(f"Use {label}", on_click=bounds.use, args=(lower, upper, symmetric)):
             st.rerun()
-        told, drawn = st.columns([3, 2], gap="large", vertical_alignment="center")
-        with told:
-            html.styled(corrections_text.comparison_table(compared))
-        figure = charts.trust_figure(compared)
-        drawn.plotly_chart(figure, key="trust", config={"displayModeBar": False})
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with left:
+            html.show_html(text.corrections_table(compared))
+        figure = charts.corrections_figure(compared)
+        right.plotly_chart(figure, key="corrections", config={"displayModeBar": False})
 
 
-def _suggestions(costs: ClipLossCurve | ShiftedLoss) -> None:
-    best = text.short(costs.symmetric[0])
+def _suggestions(best: ClipLossCurve | ShiftedLoss) -> None:
+    symmetric = text.short(best.symmetric[0])
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"
+        label = "no clipping" if symmetric == 0 else f"{symmetric:g} and {1 - symmetric:.9g}"
         st.button(
-            f"Use suggested: {label}", type="primary", on_click=kept.use,
-            args=(best, round(1 - best, 12), True), icon=":material/target:",
+            f"Use suggested: {label}", type="primary", on_click=bounds.use,
+            args=(symmetric, round(1 - symmetric, 12), True), icon=":material/target:",
         )  # fmt: skip
-        if costs.independent is not None and costs.independent[:2] != (0.0, 1.0):
+        if best.independent is not None and best.independent[:2] != (0.0, 1.0):
             low, high = (
-                text.short(costs.independent[0]),
-                text.short(costs.independent[1]),
+                text.short(best.independent[0]),
+                text.short(best.independent[1]),
             )
             st.button(
-                f"Best separate pair: {low:g} and {high:.9g}", on_click=kept.use,
+                f"Best separate pair: {low:g} and {high:.9g}", on_click=bounds.use,
                 args=(low, high, False),
                 help="Two independent bounds. Fitting two numbers to the same images is less "
                 "reliable than fitting one.",
             )  # fmt: skip
-        st.button("Default: 0.025 and 0.975", on_click=kept.use, args=(0.025, 0.975, True))
-        st.button("No clipping", on_click=kept.use, args=(0.0, 1.0, True))
+        st.button("Default: 0.025 and 0.975", on_click=bounds.use, args=(0.025, 0.975, True))
+        st.button("No clipping", on_click=bounds.use, args=(0.0, 1.0, True))
 
 
 def _splits(valid: Table, test: Table | None) -> list[tuple[str, Table]]:

@@ -62,14 +62,14 @@ def show() -> None:
 def figures(compared: Compared) -> None:
     """Show the metrics of both runs and the table of agreement."""
     found = compared.found
-    html.styled(text.verdict(found))
+    html.show_html(text.verdict(found))
     left, right = st.columns([3, 2], gap="large")
     with left:
         head = ("", "This run", "Other run", "Difference", "95 % interval")
-        html.styled(html.table(head, text.figures(found)))
-        html.styled(text.chance(found))
+        html.show_html(html.table(head, text.figures(found)))
+        html.show_html(text.significance(found))
     with right:
-        html.styled(text.four(found))
+        html.show_html(text.four(found))
 
 
 @st.fragment
@@ -142,7 +142,7 @@ def blending(name: str, other: str) -> None:
     """Show the gain of a blend of the two runs, with a button that saves it."""
     st.subheader("Blend these two", anchor=False)
     prepared = data.blend(name, other)
-    html.styled(f'<p class="sl-text">{text.blended(prepared)}</p>')
+    html.show_html(text.blended(prepared))
     with st.container(horizontal=True, vertical_alignment="bottom", key="blend"):
         title = st.text_input(
             "Name of the blend",

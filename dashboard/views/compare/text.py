@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from dashboard.shared.escape import literal_html
+from markupsafe import Markup
+
+from dashboard.shared.html import rendered
 from engine.analysis.compare import Comparison
 from engine.competition.blend import PreparedBlend
 
-STYLE = """<style>
-.sl-four {display: grid; grid-template-columns: auto minmax(0, 1fr) minmax(0, 1fr); gap: 4px;
-  font-size: .93rem;}
-.sl-four > span {font-size: .85rem; opacity: .68; padding: 3px 6px; align-self: center;}
-.sl-four > span.top {text-align: center;}
-.sl-four > div {border-radius: 5px; padding: 16px 8px; text-align: center;
-  background: color-mix(in srgb, currentColor 6%, transparent);}
-.sl-four > div.one {background: color-mix(in srgb, currentColor 13%, transparent);}
-.sl-four > div.bad {background: color-mix(in srgb, var(--sl-accent) 22%, transparent);}
-.sl-four b {display: block; font-size: 1.45rem; font-weight: 550; line-height: 1.2;}
-.sl-four small {opacity: .75;}
-.sl-verdict {font-size: 1.02rem; font-weight: 600; margin: 2px 0 0; max-width: 60rem;
-  overflow-wrap: anywhere;}
-</style>"""
 
-
-def verdict(found: Comparison) -> str:
+def verdict(found: Comparison) -> Markup:
     """Return a sentence on which of the two runs is better."""
     difference, low, high = found.log_loss_difference
     if found.better is None:
@@ -36,7 +23,7 @@ def verdict(found: Comparison) -> str:
             f"{which}: its log loss is {abs(difference):.4f} lower (95 % confidence: at least "
             f"{least:.4f})."
         )
-    return f'{STYLE}<p class="sl-verdict">{sentence}</p>'
+    return rendered(__file__, "verdict", sentence=sentence)
 
 
 def figures(found: Comparison) -> list[tuple[str, ...]]:
@@ -53,26 +40,16 @@ def figures(found: Comparison) -> list[tuple[str, ...]]:
     return rows
 
 
-def four(found: Comparison) -> str:
+def four(found: Comparison) -> Markup:
     """Return the 2 × 2 table of correct and incorrect images in both runs."""
-    cells = (
-        ("", "Both correct", len(found.both_right)),
-        ("one", "Fixed: only this run is correct", len(found.fixed)),
-        ("bad", "Broken: only the other run is correct", len(found.broken)),
-        ("", "Both incorrect", len(found.both_wrong)),
-    )
-    drawn = [
-        f'<div class="{kind}"><b>{n:,}</b><small>{words}</small></div>' for kind, words, n in cells
-    ]
-    return (
-        '<div class="sl-four"><span></span><span class="top">other run correct</span>'
-        '<span class="top">other run incorrect</span>'
-        f"<span>this run correct</span>{drawn[0]}{drawn[1]}"
-        f"<span>this run incorrect</span>{drawn[2]}{drawn[3]}</div>"
-    )
+    return rendered(
+        __file__, "four",
+        both_right=f"{len(found.both_right):,}", fixed=f"{len(found.fixed):,}",
+        broken=f"{len(found.broken):,}", both_wrong=f"{len(found.both_wrong):,}",
+    )  # fmt: skip
 
 
-def chance(found: Comparison) -> str:
+def significance(found: Comparison) -> Markup:
     """Return the McNemar test, the agreement of the predictions and the images left out."""
     n = len(found.fixed) + len(found.broken)
     test = "exact binomial" if found.mcnemar_exact else "chi-square with continuity correction"
@@ -87,28 +64,32 @@ def chance(found: Comparison) -> str:
     sentence += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
     for why, count in found.left_out.items():
         sentence += f" {count:,} left out: {why}."
-    return f'<p class="sl-dim sl-text">{literal_html(sentence)}</p>'
+    return rendered(__file__, "note", sentence=sentence)
 
 
-def blended(prepared: PreparedBlend) -> str:
+def blended(prepared: PreparedBlend) -> Markup:
     """Return the gain of the blend of both runs with its interval."""
     found = prepared.found
     gain, low, high = found.gain
     best = "this run" if found.best == 0 else "the other run"
     if found.weights.max() > 0.995:
         alone = ("this run", "the other run")[int(found.weights.argmax())]
-        return f"The best blend is {alone} alone: <b>blending does not help.</b>"
+        sentence = f"The best blend is {alone} alone:"
+        return rendered(
+            __file__, "blended", sentence=sentence, conclusion="blending does not help."
+        )
     weights = f"{found.weights[0]:.0%} of this run and {found.weights[1]:.0%} of the other"
     if found.pays:
-        word = f"lowers the log loss of {best} by {gain:.4f}"
-        judged = "The gain is significant."
+        change = f"lowers the log loss of {best} by {gain:.4f}"
+        conclusion = "The gain is significant."
     elif high < 0:
-        word = f"has a log loss {-gain:.4f} higher than {best} alone"
-        judged = f"Keep {best}."
+        change = f"has a log loss {-gain:.4f} higher than {best} alone"
+        conclusion = f"Keep {best}."
     else:
-        word = f"changes the log loss of {best} by {-gain:+.4f}"
-        judged = "No clear difference: these images do not show whether blending helps."
-    return (
-        f"The best blend is {weights}. Cross-validated, it {word}, with a log loss of "
-        f"{found.cross_validated:.4f} (95 %: {low:+.4f} to {high:+.4f}). <b>{judged}</b>"
+        change = f"changes the log loss of {best} by {-gain:+.4f}"
+        conclusion = "No clear difference: these images do not show whether blending helps."
+    sentence = (
+        f"The best blend is {weights}. Cross-validated, it {change}, with a log loss of "
+        f"{found.cross_validated:.4f} (95 %: {low:+.4f} to {high:+.4f})."
     )
+    return rendered(__file__, "blended", sentence=sentence, conclusion=conclusion)

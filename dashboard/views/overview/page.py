@@ -12,7 +12,7 @@ from dashboard.selection import split
 from dashboard.selection.filters import PREDICTED, TRUE
 from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.run import run_name
-from dashboard.shared import browser_sync, commands, thumbnails
+from dashboard.shared import browser_sync, commands, html, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
@@ -95,23 +95,7 @@ def in_cell(table: Table, true: int, predicted: int) -> ImageFilter:
 
 def figures(table: Table, view: Overview, n_quarantined: int) -> None:
     """Show the metrics of the run in one row."""
-    wrong = int(view.matrix.sum() - np.trace(view.matrix))
-    (accuracy, *a), (loss, *b) = view.accuracy, view.log_loss
-    cells = [
-        ("Accuracy", f"{accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
-        ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
-        ("Incorrect", f"{wrong:,}", f"of {table.images}"),
-        ("Calibration error", f"{view.calibration_error:.2%}", "lower is better"),
-        ("Unreadable files", f"{n_quarantined:,}", "images that cannot be read"),
-    ]
-    st.html(
-        "<div class='figures'>"
-        + "".join(
-            f"<div><span>{name}</span><strong>{value}</strong><small>{note}</small></div>"
-            for name, value, note in cells
-        )
-        + "</div>"
-    )
+    html.show_html(text.measures(table, view, n_quarantined))
 
 
 def confusion(table: Table, view: Overview) -> None:

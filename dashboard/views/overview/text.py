@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+from markupsafe import Markup
+
 from dashboard.shared.escape import literal
+from dashboard.shared.html import rendered
+from dashboard.shared.tables import Table
+from dashboard.views.overview.data import Overview
 from engine.runs.run import open_run
 
 
@@ -21,3 +27,17 @@ def label_edit_effect(name: str) -> str:
         f"{change['difference']:.4f} (95%: {low:.4f} to {high:.4f}), compared with run "
         f"{literal(str(change['against']))}."
     )
+
+
+def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
+    """Return the metrics of the run in one row."""
+    wrong = int(view.matrix.sum() - np.trace(view.matrix))
+    (accuracy, *a), (loss, *b) = view.accuracy, view.log_loss
+    cells = [
+        ("Accuracy", f"{accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
+        ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
+        ("Incorrect", f"{wrong:,}", f"of {table.images}"),
+        ("Calibration error", f"{view.calibration_error:.2%}", "lower is better"),
+        ("Unreadable files", f"{n_quarantined:,}", "images that cannot be read"),
+    ]
+    return rendered(__file__, "measures", cells=cells)

@@ -9,7 +9,7 @@ from dashboard.shared.plot_style import ACCENT, CALM, calm, plain
 from engine.analysis.calibration import ProbabilityHistogram
 
 
-def handed_in_figure(
+def submitted_figure(
     histogram: ProbabilityHistogram, score_name: str, bounds: tuple[float, float]
 ) -> go.Figure:
     """Draw a histogram of the submitted probabilities on a square-root scale."""

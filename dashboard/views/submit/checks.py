@@ -1,24 +1,25 @@
-"""Renders the checks of a submission as HTML; all text is escaped."""
+"""Renders the checks of a submission as HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.shared.escape import literal_html
+from markupsafe import Markup
+
+from dashboard.shared.html import rendered
 from engine.competition.submission import Check
 
-_SIGNS = {"passed": "✓", "failed": "✕", "flagged": "!"}
+_SIGNS = {"passed": ("✓", "passed"), "failed": ("✕", "failed"), "flagged": ("!", "please confirm")}
 
 
-def checks_list(checks: Sequence[Check]) -> str:
+def checks_list(checks: Sequence[Check]) -> Markup:
     """Return the list of checks: passed, failed or to be confirmed, by text and shape."""
     lines = []
     for check in checks:
         kind = "failed" if not check.passed else "flagged" if check.ids else "passed"
-        word = {"failed": "failed", "flagged": "please confirm", "passed": "passed"}[kind]
+        sign, word = _SIGNS[kind]
+        name = check.name.capitalize()
         lines.append(
-            f'<li class="{kind}"><span class="sign">{_SIGNS[kind]}</span><div>'
-            f"<b>{literal_html(check.name.capitalize())}</b>"
-            f" · {word}<p>{literal_html(check.message)}</p></div></li>"
+            {"kind": kind, "sign": sign, "name": name, "word": word, "message": check.message}
         )
-    return f'<ul class="sl-checks">{"".join(lines)}</ul>'
+    return rendered(__file__, "checks_list", checks=lines)

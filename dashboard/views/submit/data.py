@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, table, test_table
 from engine.analysis.calibration import ProbabilityHistogram, probability_histogram
 from engine.analysis.clipping import clip_probabilities
@@ -18,9 +19,9 @@ from engine.errors import UserError
 from engine.runs.run import Run, open_run
 
 
-def handed_in(table: Table, lower: float, upper: float) -> ProbabilityHistogram:
+def submitted_histogram(table: Table, lower: float, upper: float) -> ProbabilityHistogram:
     """Return the histogram of the submitted probabilities."""
-    return _handed_in(table.key, lower, upper)
+    return _submitted_histogram(table.key, lower, upper)
 
 
 def submission(name: str, lower: float, upper: float, sample: Path | None) -> Submission:
@@ -34,10 +35,10 @@ def submission(name: str, lower: float, upper: float, sample: Path | None) -> Su
     run = open_run(name)
     chosen = sample or find_sample(run)
     files = (run.predictions_path("test"), run.folder / "quarantine.csv", chosen)
-    return _submission(name, lower, upper, chosen, tuple(_changed(file) for file in files))
+    return _submission(name, lower, upper, chosen, tuple(stamp_of(file) for file in files if file))
 
 
-def hand_in(run: Run, submission: Submission) -> bytes:
+def write_submission_file(run: Run, submission: Submission) -> bytes:
     """Write a submission into the run's folder and return its bytes.
 
     Raises
@@ -53,15 +54,8 @@ def hand_in(run: Run, submission: Submission) -> bytes:
         raise UserError(f"{folder} cannot be written ({error.strerror}).") from error
 
 
-def _changed(file: Path | None) -> int:
-    try:
-        return 0 if file is None else file.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _handed_in(key: Key, lower: float, upper: float) -> ProbabilityHistogram:
+def _submitted_histogram(key: Key, lower: float, upper: float) -> ProbabilityHistogram:
     test = table(key[0], key[1])
     p = test.predictions.probabilities
     positive = test.positive if p.shape[1] == 2 else None
@@ -71,7 +65,7 @@ def _handed_in(key: Key, lower: float, upper: float) -> ProbabilityHistogram:
 
 @st.cache_resource(max_entries=4, show_spinner="Checking the submission…")
 def _submission(
-    name: str, lower: float, upper: float, sample: Path | None, changed: tuple[int, ...]
+    name: str, lower: float, upper: float, sample: Path | None, stamps: tuple[Stamp, ...]
 ) -> Submission:
     if sample is not None and not sample.is_file():
         raise UserError(f"{sample} does not exist; name the competition's sample file.")

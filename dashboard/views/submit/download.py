@@ -16,7 +16,7 @@ _KEY, _WAITING = "download", "download_waiting"
 _download = registered(__file__, '<div class="download"></div>')
 
 
-def hand_over(name: str, content: bytes) -> None:
+def send_file(name: str, content: bytes) -> None:
     """Queue a UTF-8 file for the browser; `deliver` sends it at the end of the page."""
     token = secrets.token_hex(8)
     st.session_state[_WAITING] = {"token": token, "name": name, "text": content.decode("utf-8")}

@@ -24,8 +24,7 @@ from engine.errors import UserError
 from engine.runs.run import Run, open_run
 
 SHOWN, WAIT_SECONDS = 10, 30.0
-_SAID = "submit_kaggle_said"
-_WHOLE_FIGURES = "<style>.sl-sent td + td {white-space: nowrap;}</style>"
+_MESSAGE = "submit_kaggle_message"
 
 
 def send_form(run: Run, submission: Submission, ready: bool) -> None:
@@ -60,10 +59,10 @@ def send_form(run: Run, submission: Submission, ready: bool) -> None:
     )
     if pressed:
         with st.spinner("Sending to Kaggle, then waiting for the score…"):
-            st.session_state[_SAID] = _send(run, submission, competition, message)
+            st.session_state[_MESSAGE] = _send(run, submission, competition, message)
         st.rerun()
-    if said := st.session_state.pop(_SAID, None):
-        good, text = said
+    if message := st.session_state.pop(_MESSAGE, None):
+        good, text = message
         (st.success if good else st.error)(literal(text))
 
 
@@ -73,17 +72,14 @@ def sent_table() -> None:
     if not sent:
         return
     st.subheader("Public score and validation", anchor=False)
-    table = html.table(
-        ("Submission", "Valid log loss", "Public score", "Gap"),
-        [_line(entry) for entry in sent[:SHOWN]],
-    )
-    html.styled(f'{_WHOLE_FIGURES}<div class="sl-sent">{table}</div>')
+    head = ("Submission", "Valid log loss", "Public score", "Gap")
+    html.show_html(html.table(head, [_line(entry) for entry in sent[:SHOWN]], whole=True))
     if gaps := gap_note(sent):
         st.caption(literal(gaps))
     waiting = [entry for entry in sent if entry["status"] == "pending"]
     if waiting and st.button("Check score", icon=":material/refresh:", key="submit_look"):
         with st.spinner("Asking Kaggle…"):
-            st.session_state[_SAID] = _look(waiting)
+            st.session_state[_MESSAGE] = _look(waiting)
         st.rerun()
 
 

@@ -13,7 +13,7 @@ from dashboard.shared import html, tables
 from dashboard.shared.escape import literal
 from dashboard.views.submit import charts, data, kaggle
 from dashboard.views.submit.checks import checks_list
-from dashboard.views.submit.download import deliver, hand_over
+from dashboard.views.submit.download import deliver, send_file
 from engine.competition.prepare import find_sample
 from engine.competition.records import list_submissions
 from engine.competition.submission import Submission, to_csv
@@ -41,9 +41,9 @@ def page() -> None:
     submission = data.submission(name, lower, upper, sample)
     with checks:
         st.subheader(_verdict(submission), anchor=False)
-        html.styled(checks_list(submission.checks))
+        html.show_html(checks_list(submission.checks))
     with action:
-        ready = _hand_over(run, submission)
+        ready = _submit_button(run, submission)
         kaggle.send_form(run, submission, ready)
     first, second = st.columns([2, 3], gap="large")
     with first:
@@ -52,9 +52,9 @@ def page() -> None:
         st.caption(f"{len(submission.ids):,} rows")
     with second:
         st.subheader("Submitted probabilities", anchor=False)
-        histogram = data.handed_in(test, lower, upper)
-        figure = charts.handed_in_figure(histogram, test.score_name, (lower, upper))
-        st.plotly_chart(figure, key="handed_in", config={"displayModeBar": False})
+        histogram = data.submitted_histogram(test, lower, upper)
+        figure = charts.submitted_figure(histogram, test.score_name, (lower, upper))
+        st.plotly_chart(figure, key="submitted", config={"displayModeBar": False})
     kaggle.sent_table()
     _earlier(run)
     deliver()
@@ -86,7 +86,7 @@ def _sample(run: Run) -> Path | None:
     return chosen
 
 
-def _hand_over(run: Run, submission: Submission) -> bool:
+def _submit_button(run: Run, submission: Submission) -> bool:
     lower, upper = submission.lower, submission.upper
     st.markdown(f"Clipped to **{lower:.6g}** and **{upper:.9g}**, as set on the Clip page.")
     ready = submission.ok
@@ -107,7 +107,7 @@ def _hand_over(run: Run, submission: Submission) -> bool:
     )
     if pressed and ready:
         try:
-            hand_over(f"submission-{run.name}.csv", data.hand_in(run, submission))
+            send_file(f"submission-{run.name}.csv", data.write_submission_file(run, submission))
         except UserError as error:
             st.error(literal(str(error)), icon=":material/error:")
     if not submission.ok:
@@ -157,7 +157,7 @@ def _record(run: Run, record: dict[str, Any]) -> None:
             disabled=not file.is_file(),
         )  # fmt: skip
     if pressed:
-        hand_over(file.name, file.read_bytes())
+        send_file(file.name, file.read_bytes())
 
 
 page()

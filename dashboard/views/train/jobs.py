@@ -45,14 +45,14 @@ def _running(run: Run) -> None:
     job = jobs.progress_of(run)
     with st.container(border=True, key=f"job_{run.name}"):
         with _line():
-            html.styled(jobs_text.job_title(_title(run)), "content")
+            html.show_html(jobs_text.job_title(_title(run)), "content")
             st.button(
                 "Cancel", key=f"cancel_{run.name}", on_click=jobs.cancel, args=(run,),
                 disabled=job.cancelling,
             )  # fmt: skip
         request = run.config.get("request") or {}
         whole = (request.get("train") or run.config.get("train")) == "all"
-        html.styled(jobs_text.job_progress(job, whole, request.get("name") == "Demo"))
+        html.show_html(jobs_text.job_progress(job, whole, request.get("name") == "Demo"))
         _curves(run)
 
 
@@ -60,7 +60,7 @@ def _ended(run: Run) -> None:
     job = jobs.progress_of(run)
     with st.container(border=True, key=f"job_{run.name}"):
         with _line():
-            html.styled(jobs_text.job_title(_title(run)), "content")
+            html.show_html(jobs_text.job_title(_title(run)), "content")
             if job.state == "done":
                 if st.button("Open", key=f"open_{run.name}", type="primary"):
                     st.switch_page("views/overview/page.py", query_params={RUN: run.name})
@@ -71,12 +71,12 @@ def _ended(run: Run) -> None:
                 )  # fmt: skip
         if job.state == "done":
             valid = run.config.get("valid") or {}
-            html.styled(jobs_text.job_done(valid.get("accuracy"), valid.get("log_loss")))
+            html.show_html(jobs_text.job_done(valid.get("accuracy"), valid.get("log_loss")))
             with st.expander("Training curves"):
                 _curves(run)
             return
         lines = [] if job.state == "cancelled" else jobs.last_log_lines(run, LINES)
-        html.styled(jobs_text.job_end(job, lines))
+        html.show_html(jobs_text.job_end(job, lines))
 
 
 def _line() -> DeltaGenerator:

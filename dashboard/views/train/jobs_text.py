@@ -1,10 +1,12 @@
-"""Texts about running and ended fits; all text is escaped."""
+"""Texts about running and ended fits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.shared.escape import literal_html
+from markupsafe import Markup
+
+from dashboard.shared.html import rendered
 from engine.runs.jobs import JobProgress
 
 STAGES = {
@@ -18,21 +20,21 @@ STAGES = {
 STATES = {"failed": "Failed", "cancelled": "Cancelled", "lost": "Lost", "done": "Finished"}
 
 
-def job_title(text: str) -> str:
+def job_title(text: str) -> Markup:
     """Return the title line of a fit."""
-    return f'<div class="sl-name">{literal_html(text)}</div>'
+    return rendered(__file__, "title", text=text)
 
 
-def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> str:
+def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> Markup:
     """Return the progress of a running fit: steps, images, speed and remaining time."""
     steps = ["list", "decode", "train", "features", "predict"]
     steps = steps if whole_network else ["list", "features", "train", "predict"]
     steps = ["draw", *steps] if demo else steps
     at = steps.index(job.stage) if job.stage in steps else -1
-    words = "<i>›</i>".join(
-        f'<span class="{"now" if i == at else "past" if i < at else ""}">{STAGES[step]}</span>'
+    marked = [
+        (STAGES[step], "now" if i == at else "past" if i < at else "")
         for i, step in enumerate(steps)
-    )
+    ]
     share = min(job.done / job.total, 1) if job.total else 0
     if job.cancelling:
         state = "Stopping…"
@@ -42,34 +44,31 @@ def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> str:
         state = f"{job.done:,} of {job.total:,}"
     rate = f"{job.images_per_second:,.0f} images a second" if job.images_per_second else ""
     left = "" if job.seconds_left is None else f"{duration(job.seconds_left)} left"
-    return (
-        f'<div class="sl-steps">{words}</div><div class="sl-bar" role="progressbar" '
-        f'aria-valuenow="{share:.0%}"><div style="width:{100 * share:.1f}%"></div></div>'
-        f'<div class="sl-row"><span>{state}</span><span>{rate}</span><span>{left}</span></div>'
-    )
+    return rendered(
+        __file__, "progress", steps=marked, share=f"{share:.0%}", width=f"{100 * share:.1f}",
+        state=state, rate=rate, left=left,
+    )  # fmt: skip
 
 
-def job_done(accuracy: object, log_loss: object) -> str:
+def job_done(accuracy: object, log_loss: object) -> Markup:
     """Return the scores of a finished fit."""
     scores = [
         f"{name} {value:{form}}"
         for name, value, form in (("accuracy", accuracy, ".2%"), ("log loss", log_loss, ".5f"))
         if isinstance(value, float)
     ]
-    return f'<div><span class="sl-state">Finished.</span> {", ".join(scores)}</div>'
+    return rendered(__file__, "end", state="Finished", bad=False, message=", ".join(scores))
 
 
-def job_end(job: JobProgress, lines: Sequence[str]) -> str:
+def job_end(job: JobProgress, lines: Sequence[str]) -> Markup:
     """Return how an unfinished fit ended: its message, its step and its last output."""
-    log = "\n".join(literal_html(line) for line in lines)
     where = ""
     if job.state == "lost" and job.stage in STAGES and job.total:
         where = f" Last step: {STAGES[job.stage].lower()}, {job.done:,} of {job.total:,}."
-    return (
-        f'<div><span class="sl-state bad">{STATES.get(job.state, "Lost")}.</span> '
-        f"{literal_html(job.message)}{where}</div>"
-        + (f'<pre class="sl-log">{log}</pre>' if log else "")
-    )
+    return rendered(
+        __file__, "end", state=STATES.get(job.state, "Lost"), bad=True,
+        message=job.message + where, lines=list(lines),
+    )  # fmt: skip
 
 
 def duration(seconds: float) -> str:

@@ -105,7 +105,7 @@ def class_counts(preview: DatasetPreview) -> None:
         rest = counts.iloc[12:][["train", "valid"]].sum()
         shown.append((f"and {len(rows) - 12:,} more", f"{rest.train:,}", f"{rest.valid:,}"))
     shown.append(("All classes", f"{total.train:,}", f"{total.valid:,}"))
-    html.styled(html.table(("Class", "train", "valid"), shown))
+    html.show_html(html.table(("Class", "train", "valid"), shown))
     how = "given by the folder" if preview.valid_given else "chosen from the labelled images"
     notes = [f"{test:,} test images.", f"Validation images: {how}."]
     if preview.dataset.ignored:
@@ -119,7 +119,7 @@ def sample_grid(preview: DatasetPreview) -> None:
         ImageFile(preview.dataset.root / path, sha256)
         for path, sha256 in zip(chosen["path"], chosen["sha256"], strict=True)
     ]
-    html.styled(image_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True))))
+    html.show_html(image_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True))))
 
 
 def put_aside(preview: DatasetPreview) -> None:
@@ -131,7 +131,7 @@ def put_aside(preview: DatasetPreview) -> None:
             f"{len(bad):,} unreadable files", icon=":material/report:", expanded=False
         ):
             lines = [(str(reason), f"{n:,}") for reason, n in reasons.head(8).items()]
-            html.styled(html.table(("Reason", "images"), lines))
+            html.show_html(html.table(("Reason", "images"), lines))
             st.dataframe(bad[["path", "reason"]], hide_index=True, height="auto", key="aside")
     if notes := preview.dataset.notes:
         with st.expander(f"{len(notes):,} unusual images, which are used", icon=":material/info:"):
