@@ -41,6 +41,47 @@ def test_the_engine_knows_no_dashboard(name):
     assert not {i for i in IMPORTS[name] if within(i, ("streamlit", "plotly", "dashboard"))}
 
 
+def _page(module: str) -> str | None:
+    """Return the page in whose folder a module lies."""
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["dashboard", "views"] and len(parts) > 2 else None
+
+
+PAGES = sorted({page for name in MODULES if (page := _page(name))})
+SHARED = [
+    name for name, path in MODULES.items()
+    if within(name, ("dashboard",)) and not _page(name) and path.name != "__init__.py"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if _page(name)])
+def test_a_page_imports_nothing_of_another_page(name):
+    assert {page for module in IMPORTS[name] if (page := _page(module))} <= {_page(name)}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_what_lies_outside_the_pages_is_used_by_two_of_them_or_by_the_shell(name):
+    users, todo, seen = set(), {name}, {name}
+    while todo:
+        used = todo.pop()
+        for other in (each for each in MODULES if used in IMPORTS[each] and each not in seen):
+            if page := _page(other):
+                users.add(page)
+            else:  # used by what may itself be of one page only
+                seen.add(other)
+                todo.add(other)
+    of_all = {"dashboard.app", "dashboard.shell", "dashboard.security"}
+    assert len(users) >= 2 or seen & of_all, f"{name} is of {users or 'nobody'} alone"
+
+
+def test_the_pages_of_the_navigation_are_the_folders():
+    tree = ast.parse(MODULES["dashboard.app"].read_text("utf-8"))
+    tables = [n.value for n in tree.body if isinstance(n, ast.Assign)]
+    (pages,) = [[ast.literal_eval(key) for key in t.keys] for t in tables if type(t) is ast.Dict]
+    assert len(PAGES) == 7 and sorted(pages) == PAGES
+    assert all((ROOT / "dashboard" / "views" / page / "page.py").is_file() for page in PAGES)
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if not within(name, ONLY_WITH_TORCH)])
 def test_torch_stays_in_its_room(name):
     assert not {i for i in IMPORTS[name] if within(i, TORCH)}
