@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.support.modules import IMPORTS, MAY_USE, MODULES, within
 
 EXCEPTIONS = {
