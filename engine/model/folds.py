@@ -21,11 +21,11 @@ from engine.runs.predictions import Predictions, make_predictions
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """What came of the folds.
+    """The result of cross-validation.
 
     Attributes
     ----------
-    predictions : out-of-fold, of all labelled images
+    predictions : out-of-fold predictions for all labelled images
     head : trained on all labelled images
     summary : k, n, accuracy, log_loss, groups (of identical and near-identical images), seconds
     """
@@ -41,12 +41,12 @@ def cross_validate(
     options: FitOptions,
     l2: float,
 ) -> CrossValidated:
-    """Predict every labelled image by a head that has not seen it or one nearly the same.
+    """Predict every labelled image by a head trained without it and its near-duplicates.
 
     Raises
     ------
     UserError
-        When there are fewer different images than folds.
+        If there are fewer distinct images than folds.
     """
     assert options.folds and options.epochs and options.lr
     started = time.monotonic()
@@ -58,7 +58,8 @@ def cross_validate(
     sizes = np.bincount(groups)
     if len(sizes) < options.folds:
         raise UserError(
-            f"needs as many different images; {options.data} has {len(sizes)} that are labelled.",
+            f"needs at least {options.folds} distinct labelled images; {options.data} has "
+            f"{len(sizes)}.",
             option="folds",
             value=options.folds,
         )
@@ -95,11 +96,11 @@ def out_of_fold(
     seed: int,
     l2: float,
 ) -> np.ndarray:
-    """Return the probabilities of every image, from the head that left its fold out.
+    """Return the probabilities of every image from the head trained without its fold.
 
-    All heads are trained side by side on the same batches, in which the images of a head's own
-    fold have weight nothing. The features are centred by the mean of all images; that uses no
-    label. The strength of the penalty is given, so no label of a fold reaches its head.
+    All heads are trained together on the same batches; the images of a head's own fold have
+    weight 0. The features are centred by the mean of all images, which uses no labels. The
+    penalty is given, so no label of a fold influences its head.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def out_of_fold(
     Raises
     ------
     ValueError
-        When there are fewer than two folds or one is empty.
+        If there are fewer than two folds or one is empty.
     """
     used = _training_weights(fold)
     heads = train_heads(
@@ -125,12 +126,12 @@ def out_of_fold(
 
 
 def _training_weights(fold: np.ndarray) -> torch.Tensor:
-    """Return the weight of each image in the head of each fold, nothing in its own: (k, n)."""
+    """Return the weight of each image in the head of each fold, 0 in its own fold: (k, n)."""
     sizes = np.bincount(fold)
     if len(sizes) < 2 or not sizes.all():
         raise ValueError(f"two or more folds, none empty, are needed, not of sizes {sizes}")
     used = (fold[None, :] != np.arange(len(sizes))[:, None]).astype(np.float32)
-    # Scaled up, so that a step is as long as if the whole batch had taken part.
+    # Scaled up, so that a step is as large as with the whole batch.
     return torch.from_numpy(used * (used.shape[1] / used.sum(axis=1, keepdims=True)))
 
 

@@ -1,4 +1,4 @@
-"""A refit with verdicts against the newest earlier run without them, on fixed labels."""
+"""Compares a refit with verdicts to the newest earlier run without them, on fixed labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from engine.runs.verdicts import applied, load_verdicts
 
 
 def change_by_verdicts(run: Run) -> dict[str, Any] | None:
-    """Return what the verdicts changed, None where there is no earlier run to compare with.
+    """Return the effect of the verdicts, or None without an earlier run to compare with.
 
-    The fixed labels are those of the earlier run with the verdicts applied: a wrong label
-    corrected, images of both classes or none without a label. Both runs are scored by them, out
-    of fold where both have such predictions, else on the valid images.
+    The fixed labels are those of the earlier run after applying the verdicts: wrong labels are
+    corrected, and images of both or no class have no label. Both runs are scored with them, on
+    out-of-fold predictions if both have them, else on the validation images.
     """
     earlier = _earlier(run)
     if earlier is None:
@@ -46,7 +46,7 @@ def change_by_verdicts(run: Run) -> dict[str, Any] | None:
 
 
 def _earlier(run: Run) -> Run | None:
-    """Return the newest finished run of the same inputs and training without verdicts."""
+    """Return the newest finished run with the same inputs and options but without verdicts."""
     config = run.config
     for other in list_runs():
         try:

@@ -1,4 +1,4 @@
-"""What a fit's precision changes: the same images and head once more, in float32."""
+"""Measures the effect of the fit's precision by repeating some predictions in float32."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ IMAGES = 256
 
 @dataclass(frozen=True)
 class PrecisionCheck:
-    """How far predictions lie from float32's.
+    """The difference between predictions and those in float32.
 
     Attributes
     ----------
-    images : valid images that were compared
-    largest_probability_change : over images and classes
-    log_loss_change : log loss minus that of float32, natural logarithm
-    seconds : what the comparison took
+    images : number of validation images compared
+    largest_probability_change : maximum over images and classes
+    log_loss_change : log loss minus that in float32, natural logarithm
+    seconds : duration of the comparison
     """
 
     images: int
@@ -36,7 +36,7 @@ class PrecisionCheck:
     seconds: float
 
     def summary(self) -> dict[str, Any]:
-        """Return it as the files and the command line have it."""
+        """Return the result as plain values for files and the command line."""
         return asdict(self)
 
 
@@ -47,14 +47,14 @@ def precision_check(
     dataset: Dataset,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PrecisionCheck | None:
-    """Compare predictions of at most 256 valid images with those of a float32 network.
+    """Compare the predictions for at most 256 validation images with those of a float32 network.
 
-    Which ones is decided by their checksums: as good as drawn, and the same in every fit of the
-    same split, whose features are then found in the cache.
+    The images are chosen by their checksums, which is like a random choice but the same for every
+    fit of the same split, so that later fits find the features in the cache.
 
     Returns
     -------
-    PrecisionCheck, or None when the fit's precision is float32 itself, or no image is left.
+    PrecisionCheck, or None if the fit used float32 itself or no image remains.
     """
     if extractor.device.dtype == torch.float32:
         return None

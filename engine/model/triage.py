@@ -1,4 +1,4 @@
-"""A run's images, their features and out-of-fold predictions become a list of suspects."""
+"""Makes a run's list of suspected labels from its features and out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ from engine.runs.progress import Progress
 from engine.runs.run import Run
 from engine.runs.triage import SPLIT, making_triage, save_triage
 
-_FOLDS, _BATCH, _STEPS = 5, 64, 2500  # so many steps are enough for a ranking
-_L2 = 3e-4  # for a network trained whole, whose fit chose none
-_BLOCK = 512  # rows compared with all others at once
+_FOLDS, _BATCH, _STEPS = 5, 64, 2500  # a ranking needs no more steps
+_L2 = 3e-4  # for a fully trained network, whose fit chose no penalty
+_BLOCK = 512  # rows in a block that is compared with all others
 _FEWEST = 2 * _FOLDS
 
 
 def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
-    """Rank the labels of a run that are suspected to be wrong; keep the list in its folder.
+    """Rank the labels of a run that are suspected to be wrong, and save the list in its folder.
 
-    Features come from the cache; images that are not there pass through the network first. Where
-    the run has no out-of-fold predictions, heads are trained for them on the spot and their
-    predictions kept beside the list.
+    Missing features are computed first. If the run has no out-of-fold predictions, heads are
+    trained for them and the predictions are saved beside the list.
 
     Raises
     ------
     UserError
-        When the run has no model, or too few labelled images.
+        If the run has no model, or too few labelled images.
     """
     with making_triage(run):
         extractor, _ = open_model(run)
@@ -66,7 +65,7 @@ def _evidence(
     p = _kept(run, images)
     if p is None:
         config = run.config
-        own = config if config["train"] == "head" else {}  # of a head, whose choices these are
+        own = config if config["train"] == "head" else {}  # options of a head only
         batch_size = int(own.get("batch_size", _BATCH))
         steps = math.ceil(len(labels) / batch_size)
         fold = assign_folds(labels, np.unique(groups, return_inverse=True)[1], _FOLDS)
@@ -85,7 +84,7 @@ def _evidence(
 
 
 def _kept(run: Run, images: pd.DataFrame) -> np.ndarray | None:
-    """Return the run's own out-of-fold probabilities of these images, None where it has none."""
+    """Return the run's out-of-fold probabilities of these images, or None if it has none."""
     if run.labelled_split != "folds":
         return None
     kept = run.predictions("folds")
@@ -94,10 +93,10 @@ def _kept(run: Run, images: pd.DataFrame) -> np.ndarray | None:
 
 
 def _nearest(values: torch.Tensor, k: int, device: Device) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k rows nearest to each, itself left out, and their cosine distances, (n, k).
+    """Return the k other rows nearest to each row, and their cosine distances, (n, k).
 
-    The features are centred. Candidates are sought in the device's own precision, twice as many
-    as are wanted, and compared again in float32.
+    The features are centred. Twice as many candidates as needed are found in the device's
+    precision and compared again in float32.
     """
     x = values - values.mean(dim=0)
     x = x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)  # (n, width)

@@ -1,4 +1,4 @@
-"""Explanations that are kept: where each lies, by run, weights and image."""
+"""Stores explanations of images, by run, weights and image."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ FORMAT_VERSION = 1
 
 
 def explanations_folder(run: Run) -> Path:
-    """Return where the explanations of a run lie; another head has another folder.
+    """Return the folder with a run's explanations, which depends on the weights.
 
     Raises
     ------
     UserError
-        When the run has no model: it is imported, or its fit did not finish.
+        If the run has no model, because it is imported or its fit did not finish.
     """
     checksum = run.config.get("head_sha256")
     if not isinstance(checksum, str):
         raise UserError(
-            f"run {run.name} has no model to ask: it is imported, or its fit did not finish."
+            f"run {run.name} has no model, because it is imported or its fit did not finish."
         )
     key = hashlib.sha256(checksum.encode()).hexdigest()[:12]
     return workspace() / "cache" / "explanations" / f"{run.name}-{key}"
 
 
 def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str, Any] | None:
-    """Return what was found about an image, None where nothing was or its files are gone.
+    """Return the stored explanation of an image, or None if it or one of its files is missing.
 
     Raises
     ------
     UserError
-        When the run has no model.
+        If the run has no model.
     """
     path = _path(run, split, image, sha256)
     try:
@@ -53,12 +53,12 @@ def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str,
 
 
 def save_explanation(run: Run, found: dict[str, Any]) -> None:
-    """Keep what was found about an image: split, id, sha256, maps and what else it says."""
+    """Save the explanation of an image: split, id, sha256, maps and further entries."""
     path = _path(run, found["split"], found["id"], found["sha256"])
     write_json(path, {"format_version": FORMAT_VERSION, **found})
 
 
 def _path(run: Run, split: str, image: str, sha256: str) -> Path:
-    # Ids and checksums from a table are text from strangers, never part of a path.
+    # Ids and checksums from a table are untrusted text and must not become part of a path.
     name = hashlib.sha256(json.dumps([split, image, sha256]).encode()).hexdigest()
     return explanations_folder(run) / f"{name}.json"

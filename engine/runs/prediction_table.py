@@ -1,4 +1,4 @@
-"""Predictions made elsewhere: a CSV or Parquet file of probabilities, read into Predictions."""
+"""Reads the predictions of another tool, a CSV or Parquet file of probabilities."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _EXACT_SUM, _ROUNDED_SUM = 1e-6, 1e-3
 
 @dataclass(frozen=True)
 class ImportedPredictions:
-    """Predictions read from a file of another tool.
+    """Predictions read from another tool's file.
 
     Attributes
     ----------
-    predictions : the checked table; where the file has no path, the id stands in for it
+    predictions : the checked table; if the file has no path column, the path is the id
     paths_given : whether the file has a ``path`` column
     """
 
@@ -41,20 +41,20 @@ class ImportedPredictions:
 
 
 def read_predictions_table(path: Path) -> ImportedPredictions:
-    """Read probabilities from CSV or Parquet (told by content), every id as text.
+    """Read probabilities from CSV or Parquet (detected by content), with every id as text.
 
-    Columns: ``id`` or ``path`` or both (without ``id``, the file's stem); ``label``, if any,
-    empty where unknown; and one column a class, ``p_<class>`` or the bare class names, or one
-    column for the positive of two classes: ``p_<class>``, else ``p``, ``prob``,
-    ``probability``, ``score`` or ``p_positive``, meaning the second of the label column's two
-    names. Where ``p_<class>`` columns exist, other columns are ignored. Rows whose sum is off by
-    rounding (more than 1e-6, at most 1e-3) are normalised.
+    Columns: ``id`` or ``path`` or both (without ``id``, it is the file name without extension);
+    optionally ``label``, empty where unknown; and either one column per class, ``p_<class>`` or
+    the bare class names, or one column for the positive of two classes: ``p_<class>``, else ``p``,
+    ``prob``, ``probability``, ``score`` or ``p_positive``, which means the second of the label
+    column's two names. If there are ``p_<class>`` columns, other columns are ignored. Rows whose
+    sum differs from 1 by rounding (more than 1e-6, at most 1e-3) are normalised.
 
     Raises
     ------
     UserError
-        When the file is unreadable or empty, lacks a column, leaves the classes unknown, repeats
-        an id, or holds values that are no probabilities; the first ten ids are named.
+        If the file is unreadable or empty, a column is missing, the classes are unknown, an id
+        is repeated, or a value is not a probability; the message names the first ten ids.
     """
     columns = _read_columns(path)
     ids, paths = _ids_and_paths(path, columns)
@@ -65,7 +65,7 @@ def read_predictions_table(path: Path) -> ImportedPredictions:
     for index, name in enumerate(class_names):
         if by_class[name]:
             probabilities[:, index] = _numbers(path, by_class[name], columns[by_class[name]], ids)
-        else:  # the one class without a column of its own
+        else:  # the class without its own column
             other = by_class[class_names[1 - index]]
             probabilities[:, index] = 1 - _numbers(path, other, columns[other], ids)
     predictions = make_predictions(
@@ -82,12 +82,12 @@ def read_predictions_table(path: Path) -> ImportedPredictions:
 def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list[pa.StringArray]]:
     """Read a CSV file (UTF-8, with or without BOM) as its header and its columns, all text.
 
-    With ``first``, only so many columns are kept; the header is whole.
+    With ``first``, only that many columns are kept; the header is complete.
 
     Raises
     ------
     UserError
-        When the file is missing, empty, not UTF-8, or its rows differ in length.
+        If the file is missing, empty, not UTF-8, or its rows differ in length.
     """
     try:
         data = path.read_bytes()
@@ -108,7 +108,7 @@ def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list
 
 
 def names_and_stems(paths: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
-    """Return the file name of each path, and the same without its extension."""
+    """Return the file name of each path, with and without its extension."""
     names = pc.replace_substring_regex(paths, r"(?s)^.*[/\\]", "")
     return names, pc.replace_substring_regex(names, r"(?s)^(.+)\.[^.]*$", r"\1")
 
@@ -146,7 +146,7 @@ def _read_columns(path: Path) -> dict[str, pa.Array]:
         else:
             names, columns = read_csv_text(path)
     except (pa.ArrowException, OSError) as error:
-        reason = getattr(error, "strerror", None) or "damaged, or in an unknown form"
+        reason = getattr(error, "strerror", None) or "damaged, or in an unknown format"
         raise UserError(f"{path} could not be read ({reason}).") from error
     names = [name.strip() for name in names]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
@@ -182,7 +182,7 @@ def _labels(path: Path, columns: Mapping[str, pa.Array], n: int) -> pa.Array:
 
 
 def _class_columns(path: Path, columns: Mapping[str, pa.Array], labels: pa.Array) -> dict[str, str]:
-    """Map each class to its column; the class that has none (one column for two) to ''."""
+    """Return the column of each class, '' for the class without a column of its own."""
     candidates = [name for name in columns if name not in _NOT_CLASSES]
     prefixed = {name[2:]: name for name in candidates if name.startswith("p_")}
     if "" in prefixed:
@@ -228,7 +228,7 @@ def _numbers(path: Path, name: str, column: pa.Array, ids: pa.Array) -> np.ndarr
 
 
 def _normalised(probabilities: np.ndarray) -> np.ndarray:
-    """Divide rows that float32 or rounded text left slightly off by their sum, in float64."""
+    """Divide rows by their sum where rounding or float32 made it slightly different from 1."""
     sums = probabilities.sum(axis=1, keepdims=True)  # (n, 1)
     off = np.abs(sums - 1)
     inside = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1, keepdims=True)
@@ -237,14 +237,14 @@ def _normalised(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _whole_numbers(labels: pa.Array, class_names: list[str]) -> pa.Array:
-    """Read '1.0' as '1' where only the latter is a class: how pandas writes indices with gaps."""
+    """Read '1.0' as '1' if only '1' is a class: pandas writes integers with gaps as floats."""
     known = pc.is_in(labels, pa.array(class_names, pa.string()))
     return pc.if_else(known, labels, pc.replace_substring_regex(labels, r"^([0-9]+)\.0$", r"\1"))
 
 
 def _text(path: Path, name: str, column: pa.Array) -> pa.Array:
     try:
-        if pa.types.is_floating(column.type):  # whole numbers with gaps
+        if pa.types.is_floating(column.type):  # whole numbers with missing values
             column = pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
         return column.cast(pa.string())
     except pa.ArrowException as error:
