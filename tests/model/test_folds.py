@@ -177,5 +177,7 @@ def test_what_cannot_be_folded_is_refused_in_a_sentence(data, tmp_path):
     with pytest.raises(UserError, match="folds=5 needs the head alone"):
         small_options(data, folds=5, train="all").checked()
     few = kaggle(tmp_path / "few", train=4, test=0)
-    with pytest.raises(UserError, match=r"folds=20 needs at least 20 distinct labelled images; .* 8"):
+    with pytest.raises(
+        UserError, match=r"folds=20 needs at least 20 distinct labelled images; .* 8"
+    ):
         small_fit(few, folds=20)
