@@ -54,7 +54,7 @@ def test_without_a_run_there_is_one_instruction_and_one_button(home):
     app = overview()
     assert not app.exception
     assert [button.label for button in app.button] == ["Start the demo"]
-    assert "no finished run yet" in page_text(app)
+    assert "No finished run yet" in page_text(app)
     assert not app.selectbox
 
 
@@ -78,7 +78,7 @@ def test_a_run_without_validation_images_says_so(make_run):
     app = overview()
     assert not app.exception
     assert "no validation images" in app.info[0].value
-    assert app.expander[0].label.startswith("1 image")
+    assert app.expander[0].label.startswith("1 unreadable file,")
 
 
 def test_the_address_names_the_run_and_an_unknown_one_becomes_the_newest(make_run):

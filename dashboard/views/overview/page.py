@@ -177,7 +177,7 @@ def causes(table: Table) -> None:
 def quarantine(name: str) -> None:
     found = data.quarantine(name)
     if len(found):
-        with st.expander(f"{len(found):,} unreadable files, with reasons"):
+        with st.expander(f"{len(found):,} unreadable file{'s' * (len(found) > 1)}, with reasons"):
             st.dataframe(found, hide_index=True)
 
 
