@@ -1,4 +1,4 @@
-"""Second Look: fine-tune an image classifier, look again at what it gets wrong, hand it in.
+"""Second Look: fine-tune an image classifier, review its errors, write the submission.
 
 Every public name is loaded when it is first used: importing the package is quick, and only what
 needs a network imports torch.

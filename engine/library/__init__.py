@@ -1,1 +1,1 @@
-"""What `import engine` offers: one call for each step, on runs, folders and plain arrays."""
+"""The public functions of `import engine`, for runs, folders and plain arrays."""

@@ -1,4 +1,4 @@
-"""Labels and probabilities from any framework become checked NumPy arrays."""
+"""Converts labels and probabilities from any framework to checked NumPy arrays."""
 
 from __future__ import annotations
 

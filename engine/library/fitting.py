@@ -1,4 +1,4 @@
-"""From a folder of images to a run, and from a run to predictions of other images."""
+"""Fits, predictions, blends, imports and previews of data sets, for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def predict(
 
 
 def blend(runs: Sequence[Run | str], *, name: str | None = None) -> Run:
-    """Make one run of several: the weighted mean of their probabilities.
+    """Blend several runs into one new run with weighted mean probabilities.
 
     The weights are those with the lowest log loss on out-of-fold predictions where all runs have
     them, else on the validation images. ``run.config["blend"]`` tells them, and what the blend
@@ -158,7 +158,7 @@ def import_run(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Make a run of predictions that another tool made.
+    """Create a run from the predictions of another tool.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def import_run(
     images : str or Path
         The folder of the images.
     name : str, optional
-        A name for people to know the run by.
+        Display name of the run.
     progress : callable, optional
         Called with ``(stage, done, total)``.
 
@@ -248,7 +248,7 @@ def draw_demo(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> DemoSummary:
-    """Draw cats and dogs in Kaggle's layout, some of them with known faults.
+    """Draw cats and dogs in Kaggle's layout, some with known difficulties.
 
     Parameters
     ----------

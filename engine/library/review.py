@@ -1,4 +1,4 @@
-"""What to look at again: another run, suspected labels, slices of the images."""
+"""Comparisons of runs, suspected labels and weak slices, for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def compare(run: Run | str, other: Run | str) -> Comparison:
 
 
 def triage(run: Run | str, *, progress: Progress | None = None) -> Triage:
-    """Rank the labels of a run that are suspected to be wrong, and keep the list with the run.
+    """Rank the labels of a run that are suspected to be wrong, and save the list in the run.
 
     Confident learning on out-of-fold predictions, neighbours in feature space and how unlike all
     others an image is, joined in one ranking; near-duplicates and images that lie in two splits
@@ -93,7 +93,7 @@ def triage(run: Run | str, *, progress: Progress | None = None) -> Triage:
 def slices(
     run: Run | str, on: str | None = None, *, progress: Progress | None = None
 ) -> SliceReport:
-    """Find where a run fails: the log loss of dark, blurred, small, narrow … images.
+    """Find weak slices of a run, such as dark, blurred, small or narrow images.
 
     Images are divided into fifths by brightness, contrast, sharpness, pixels, aspect and bytes,
     and by the causes that people named; p-values are corrected for the number of slices. Images

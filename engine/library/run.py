@@ -1,4 +1,4 @@
-"""Runs as a script uses them: found by name, and able to report."""
+"""Runs for scripts and notebooks: found by name, with reports."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class RunReport(Report):
     split: str
 
     def clip(self, lower: float | None = None, upper: float | None = None) -> ClipReport:
-        """Say what clip bounds do to the log loss of the same images.
+        """Return the effect of clip bounds on the log loss of the same images.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class RunReport(Report):
         return write_page(self.run, self.split, self, Path(file), progress)
 
     def _repr_html_(self) -> str:
-        """Return the page to hand on, in a frame of its own that a notebook shows."""
+        """Return the HTML page of the report in a frame for notebooks."""
         from engine.html_report.document import framed
         from engine.html_report.write import page_of
 
@@ -130,7 +130,7 @@ class RunReport(Report):
 def clipped(
     run: Run, split: str, lower: float | None = None, upper: float | None = None
 ) -> ClipReport:
-    """Say what clip bounds, by default the run's own, do to the log loss of labelled images."""
+    """Return the effect of clip bounds, by default the run's, on the log loss."""
     own = run.bounds
     return clip_report(
         run.predictions(split),
@@ -142,7 +142,7 @@ def clipped(
 
 
 def opened(run: stored.Run | str, name: str = "run") -> Run:
-    """Return a run that is given as one or by its name.
+    """Return a run that is given as a Run or by its name.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def opened(run: stored.Run | str, name: str = "run") -> Run:
 
 
 def checked_split(run: Run, on: str | None) -> str:
-    """Return the labelled images that are meant by ``on``: folds or valid.
+    """Return the labelled predictions that ``on`` selects: folds or valid.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def open_run(name: str) -> Run:
 
 
 def list_runs() -> list[Run]:
-    """List the runs that there are.
+    """List all runs.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Scores and corrections of probabilities that any framework made."""
+"""Scores and corrections of probabilities from any framework."""
 
 from __future__ import annotations
 
