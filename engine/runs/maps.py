@@ -80,7 +80,7 @@ def load_map(run: Run, method: str) -> pa.Table:
         points = [np.asarray(table[name].cast(pa.float32())) for name in ("x", "y")]
     except FileNotFoundError as error:
         raise UserError(
-            f"{path} does not exist; make it with `second-look embed {run.name} --method {method}`."
+            f"{path} does not exist; `second-look embed {run.name}` makes it (method {method})."
         ) from error
     except (OSError, KeyError, pa.ArrowException) as error:
         raise UserError(f"{path} is damaged; delete it to make the map again.") from error
