@@ -65,7 +65,7 @@ def test_a_verdict_is_said_amended_listed_and_taken_back(say):
     ("arguments", "code", "named"),
     [
         (("verdict", "RUN", "wolf.1", "fine"), 1, "wolf.1"),
-        (("verdict", "RUN", "1", "fine"), 1, "no labelled image"),
+        (("verdict", "RUN", "1", "fine"), 1, "not a labelled image"),
         (("verdict", "RUN", "cat.1", "nice"), 1, "nice"),
         (("verdict", "RUN", "cat.1", "both", "--class", "dog"), 1, "--class"),
         (("verdict", "RUN", "cat.1", "--class", "wolf"), 1, "wolf"),
