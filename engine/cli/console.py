@@ -217,6 +217,17 @@ def runs(value: list[dict[str, Any]]) -> None:
     out.print(table)
 
 
+def swept(value: dict[str, int]) -> None:
+    """Print what ``runs --clean`` removed."""
+    out = console()
+    out.print(
+        f"Freed {value['bytes'] / 1e6:,.1f} MB: caches of earlier decoding rules "
+        f"({value['caches']:,}) and temporary files ({value['temporary']:,})."
+    )
+    if value["in_use"]:
+        out.print(f"{value['in_use']} are in use and were left; clean again later.")
+
+
 def _images(out: Console, title: str, images: list[dict[str, Any]]) -> None:
     table = columns(title, "true", "predicted", "p(predicted)", "log loss")
     for entry in images:

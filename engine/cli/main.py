@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -26,6 +27,7 @@ from engine.cli.submit import submit
 from engine.cli.triage import triage
 from engine.cli.verdict import verdict, verdicts
 from engine.errors import UserError
+from engine.runs.caches import sweep
 from engine.runs.fit_options import FitOptions
 from engine.runs.progress import Reporter, is_first, taken
 from engine.runs.run import Run, list_runs, open_run
@@ -207,8 +209,16 @@ app.command()(submit)
 
 
 @app.command()
-def runs(as_json: AsJson = False) -> None:
+def runs(
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove caches that are out of date, and leftovers.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List all runs."""
+    if clean:
+        _print(as_json, asdict(sweep()), console.swept)
+        return
     lines = []
     for run in list_runs():
         try:

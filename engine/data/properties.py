@@ -19,7 +19,8 @@ from engine.data.formats import Unreadable
 from engine.data.headers import opened, reason_of
 from engine.data.pixels import is_plain, rgb
 from engine.errors import UserError
-from engine.runs.files import atomic_path, locked, workspace
+from engine.runs.caches import decoded_cache
+from engine.runs.files import atomic_path, locked
 from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.verdicts import load_verdicts
 
@@ -131,7 +132,7 @@ def measure_all(
 
 def properties_path() -> Path:
     """Return the path of the measurements, shared by all runs."""
-    return workspace() / "cache" / "properties" / "measured.parquet"
+    return decoded_cache("properties") / "measured.parquet"
 
 
 def measure(content: bytes) -> tuple[float, float, float]:

@@ -13,7 +13,8 @@ from engine.data.formats import Unreadable
 from engine.data.headers import opened, orientation, reason_of
 from engine.data.pixels import rgb, turned
 from engine.errors import UserError
-from engine.runs.files import workspace, write_atomic
+from engine.runs.caches import decoded_cache
+from engine.runs.files import write_atomic
 
 SHORT_SIDE, LARGE_SIDE = 224, 900  # of a thumbnail, and of an image shown large
 
@@ -33,7 +34,7 @@ def thumbnail(path: Path, sha256: str) -> bytes:
     Unreadable
         When the image is gone or cannot be decoded.
     """
-    kept = workspace() / "cache" / "thumbnails" / sha256[:2] / f"{sha256}.jpg"
+    kept = decoded_cache("thumbnails") / sha256[:2] / f"{sha256}.jpg"
     if kept.is_file():
         return kept.read_bytes()
     try:

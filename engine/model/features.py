@@ -21,6 +21,9 @@ from engine.runs.files import locked
 
 SHARD_ROWS = 1024
 SHARD_SECONDS = 10.0
+_NOT_FINITE = (
+    "the network's features of it are not finite numbers; try --precision float32 or other weights"
+)
 _LARGEST = torch.finfo(torch.float16).max
 
 Progress = Callable[[str, int, int], None]
@@ -95,8 +98,10 @@ def compute_features(
             done = len(set(sha256)) - len(missing)
             report = _Report(progress, done, done + len(missing), ranks.world)
             for names, values in _passes(root, mine, extractor(), steps, device, bad, report):
-                write_shard(folder, names, values)
-                kept.add(names, values)
+                names, values = _finite(names, values, bad)
+                if names:
+                    write_shard(folder, names, values)
+                    kept.add(names, values)
             bad = {name: why for part in ranks.gather(bad) for name, why in part.items()}
             if ranks.first and ranks.world > 1:  # features written by the other processes
                 kept.load(folder)
@@ -201,6 +206,17 @@ class _Shard:
         return self.names, self._parts[0]
 
 
+def _finite(
+    names: list[str], values: torch.Tensor, bad: dict[str, str]
+) -> tuple[list[str], torch.Tensor]:
+    """Return those images whose features (m, width) are all finite; add the others to ``bad``."""
+    sound = torch.isfinite(values).all(dim=1)
+    if sound.all():
+        return names, values
+    bad |= {name: _NOT_FINITE for name, good in zip(names, sound, strict=True) if not good}
+    return [name for name, good in zip(names, sound, strict=True) if good], values[sound]
+
+
 @torch.inference_mode()
 def _forward(
     network: nn.Module, batch: Batch, steps: Preprocessing, device: Device
@@ -208,4 +224,10 @@ def _forward(
     values = network(steps.normalised(batch.pixels, device.dtype)).float()
     if len(batch.rows) < len(values):
         values = values[batch.rows]
-    return torch.nan_to_num(values).clamp_(-_LARGEST, _LARGEST).half()
+    return _halved(values)
+
+
+def _halved(values: torch.Tensor) -> torch.Tensor:
+    """Return float16; what is too large for it becomes its largest, infinity becomes NaN."""
+    halved = values.clamp(-_LARGEST, _LARGEST).half()
+    return halved.masked_fill_(~torch.isfinite(values), torch.nan)

@@ -29,8 +29,9 @@ from engine.model.features import Features, compute_features, kept_features
 from engine.model.head import Head
 from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import ALONE, Ranks
-from engine.model.weights import Weights, find_weights
-from engine.runs.files import sha256_of, workspace
+from engine.model.weights import Weights, checked_finite, find_weights
+from engine.runs.caches import decoded_cache
+from engine.runs.files import sha256_of
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions, save_predictions
 from engine.runs.run import Run
 
@@ -81,7 +82,7 @@ class Extractor:
     @property
     def _folder(self) -> Path:
         key = feature_key(self.backbone, self.weights, self.steps, self.device.precision)
-        return workspace() / "cache" / "features" / key
+        return decoded_cache("features") / key
 
     def network(self) -> nn.Module:
         """Build the network up to its features, as torchvision has it, in float32."""
@@ -160,7 +161,7 @@ def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     if sha256_of(path) != sha256:
         raise UserError(f"{path} is damaged: its checksum is not the one in config.json.")
     try:
-        return load_file(path)
+        return checked_finite(load_file(path), path)
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}).") from error
 

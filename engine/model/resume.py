@@ -12,6 +12,7 @@ from engine.errors import UserError
 from engine.model.device import Device
 from engine.model.preprocessing import Preprocessing
 from engine.model.weights import Weights
+from engine.runs.caches import DECODING_RULES
 from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, list_runs
 
@@ -26,6 +27,7 @@ def plan(
         "preprocessing": asdict(steps),
         "device": device.name,
         "precision": device.precision,
+        "decoding_rules": DECODING_RULES,
         "fingerprint": dataset.fingerprint,
         "class_names": list(dataset.class_names),
     }

@@ -60,8 +60,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(
             f"{path} is damaged or not a weights file ({first_line(error)})."
@@ -72,6 +73,28 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise UserError(f"{path} must contain only a state dict: names and tensors.")
+    return checked_finite(state, path)
+
+
+def checked_finite(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file if every number in them is finite.
+
+    Raises
+    ------
+    UserError
+        When one is NaN or infinite; the file and the tensor are named.
+    """
+    for name, tensor in state.items():
+        # A sum is finite only if all numbers are, and takes a quarter of the time; it may
+        # overflow by itself.
+        if tensor.is_floating_point() and not torch.isfinite(tensor.sum(dtype=torch.float32)):
+            bad = int((~torch.isfinite(tensor)).sum())
+            if bad:
+                raise UserError(
+                    f"{path} cannot be used: its tensor '{name}' holds {bad:,} of "
+                    f"{tensor.numel():,} values that are not finite (NaN or infinity); get a "
+                    "sound copy of the file."
+                )
     return state
 
 

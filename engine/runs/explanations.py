@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.runs.files import read_json, workspace, write_json
+from engine.runs.caches import decoded_cache
+from engine.runs.files import read_json, write_json
 from engine.runs.run import Run
 
 FORMAT_VERSION = 1
@@ -28,7 +29,7 @@ def explanations_folder(run: Run) -> Path:
             f"run {run.name} has no model, because it is imported or its fit did not finish."
         )
     key = hashlib.sha256(checksum.encode()).hexdigest()[:12]
-    return workspace() / "cache" / "explanations" / f"{run.name}-{key}"
+    return decoded_cache("explanations") / f"{run.name}-{key}"
 
 
 def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str, Any] | None:

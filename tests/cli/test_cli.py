@@ -377,7 +377,7 @@ def test_interrupted_from_the_keyboard_it_exits_with_130_and_goes_on_later(tmp_p
     assert err == "Interrupted; run the same command again to continue.\n"
     (status,) = home.glob("runs/*/status.json")
     assert json.loads(status.read_text())["state"] == "cancelled"
-    assert list(home.glob("cache/features/*/*.safetensors"))  # what was computed is kept
+    assert list(home.glob("cache/features/*/*/*.safetensors"))  # what was computed is kept
 
 
 HOSTILE = [

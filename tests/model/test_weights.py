@@ -16,7 +16,9 @@ from torch import nn
 
 from engine.errors import UserError
 from engine.model.backbones import for_inference, last_layer, load_network, split_network
+from engine.model.predict import read_tensors
 from engine.model.weights import Weights, find_weights, read_state
+from engine.runs.files import sha256_of
 
 NAME = "squeezenet1_1"
 NOTHING = Weights("none", "none-0", None)
@@ -240,3 +242,27 @@ def test_a_download_leaves_stdout_alone_and_draws_only_for_a_person(tmp_path, mo
     assert capsys.readouterr() == ("", "")
     assert asked[0]["progress"] is False
     assert asked[0]["check_hash"] is True and asked[0]["weights_only"] is True
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_not_finite_is_refused_by_file_and_tensor(value, suffix, tmp_path):
+    state = _state()
+    state["features.3.squeeze.weight"].view(-1)[5] = value
+    path = _save(tmp_path / f"bad{suffix}", state)
+    with pytest.raises(UserError) as caught:
+        read_state(path)
+    assert str(path) in str(caught.value) and "'features.3.squeeze.weight'" in str(caught.value)
+    assert "1 of" in str(caught.value)
+
+
+def test_large_values_whose_sum_overflows_are_fine(tmp_path):
+    state = {"a": torch.full((100,), 3e38), "b": torch.full((3,), 2), "c": torch.zeros(0)}
+    read = read_state(_save(tmp_path / "large.safetensors", state))
+    assert torch.equal(read["a"], state["a"])
+
+
+def test_a_head_that_is_not_finite_is_refused(tmp_path):
+    path = _save(tmp_path / "head.safetensors", {"weight": torch.tensor([[1.0, float("nan")]])})
+    with pytest.raises(UserError, match="'weight'"):
+        read_tensors(path, sha256_of(path))

@@ -1,0 +1,92 @@
+"""Where caches lie, what of them is out of date, and how it is swept."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.runs.files import locked, workspace
+
+DECODING_RULES = 2  # raised whenever the same bytes become other pixels
+_DECODED = ("features", "thumbnails", "properties", "explanations")  # what depends on them
+_LEFT_OVER = 3600.0  # seconds after which nobody writes a temporary file any more
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What was removed: how many caches, temporary files and bytes, and what is still in use."""
+
+    caches: int
+    temporary: int
+    bytes: int
+    in_use: int
+
+
+def decoded_cache(kind: str) -> Path:
+    """Return the folder of a cache of what was decoded, of the present decoding rules.
+
+    Parameters
+    ----------
+    kind : features, thumbnails, properties or explanations
+    """
+    assert kind in _DECODED
+    return workspace() / "cache" / kind / f"rules-{DECODING_RULES}"
+
+
+def sweep() -> Swept:
+    """Remove caches of earlier decoding rules, and temporary files that a killed process left.
+
+    A cache that a process holds is left alone, and so is everything that is younger than an hour
+    among the temporary files.
+    """
+    caches = temporary = freed = in_use = 0
+    for path in _outdated():
+        size = _size(path)
+        if _removed(path):
+            caches, freed = caches + 1, freed + size
+        else:
+            in_use += 1
+    for path in _left_over():
+        size = _size(path)
+        if _removed(path):
+            temporary, freed = temporary + 1, freed + size
+    return Swept(caches, temporary, freed, in_use)
+
+
+def _outdated() -> Iterator[Path]:
+    """Yield what lies in a decoded cache and belongs to no rules, or to earlier ones."""
+    for kind in _DECODED:
+        folder = workspace() / "cache" / kind
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            number = path.name.removeprefix("rules-")
+            newer = path.name != number and number.isdecimal() and int(number) >= DECODING_RULES
+            if not newer:
+                yield path
+
+
+def _left_over() -> Iterator[Path]:
+    """Yield temporary files as ``atomic_path`` names them, whose writer is gone."""
+    now = time.time()
+    for path in sorted(workspace().rglob(".*.tmp")):
+        if not path.is_symlink() and path.is_file() and now - path.stat().st_mtime > _LEFT_OVER:
+            yield path
+
+
+def _removed(path: Path) -> bool:
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+        return True
+    for lock in path.rglob(".lock"):
+        with locked(lock, wait=0) as free:
+            if not free:
+                return False
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(each.lstat().st_size for each in files)
