@@ -20,6 +20,7 @@ from engine.data.archives import unpack
 from engine.errors import UserError
 from engine.runs import files, verdicts
 from engine.runs.run import create_run
+from engine.runs.run_config import RunConfig
 from engine.runs.verdicts import Verdict, say
 from tests.support.submission_tables import check, table
 
@@ -225,7 +226,7 @@ def test_elsewhere_the_encoding_stays():
 
 def test_names_that_we_make_can_be_used_on_windows(windows, workspace):
     now = datetime(2026, 11, 24, 6, 14, 24, tzinfo=UTC)
-    run = create_run("mobilenet_v2", {}, now=now)
+    run = create_run(RunConfig("mobilenet_v2"), now=now)
     submissions = run.folder / "submissions"
     write_submission(submissions, check(table({"1": 0.9})), run=run.name, now=now)
     say(Verdict(sha256="0" * 64, verdict="hard"))

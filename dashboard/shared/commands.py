@@ -33,7 +33,7 @@ def start_demo() -> Run:
 
     data = workspace() / "demo"
     for run in jobs.running_jobs():
-        if run.config.get("data") == str(data):
+        if run.config.data == str(data):
             return run
     run = jobs.queue_fit(demo_options(data))
     jobs.start_job(run, ["demo", str(data), "--fit", "--into", run.name, "--json"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -143,18 +142,18 @@ def data_root(table: Table) -> Path:
 
 def _summary(run: Run) -> RunSummary:
     try:
-        config: dict[str, Any] = run.config
+        config = run.config
     except UserError:
         return RunSummary(run.name, "", "", "", "damaged", None, None)
-    valid = config.get("valid")
-    valid = valid if isinstance(valid, dict) else {}
+    scores = config.scores
     return RunSummary(
         run.name,
-        str(config.get("name") or ""),
-        str(config.get("created", "")),
-        str(config.get("backbone", "")),
-        str(run.status.get("state")),
-        *(value if isinstance(value := valid.get(key), float) else None for key in _SCORES),
+        config.name or "",
+        config.created,
+        config.backbone,
+        run.status.state,
+        scores.accuracy if scores else None,
+        scores.log_loss if scores else None,
     )
 
 
@@ -164,7 +163,7 @@ def cached_table(key: Key) -> Table:
     predictions = run.predictions(key[1])
     p, y_true = predictions.probabilities, predictions.y_true
     y_pred = predictions.y_pred
-    named = run.config.get("positive")
+    named = run.config.positive
     names = predictions.class_names
     positive = names.index(named) if named in names else (1 if len(names) == 2 else None)
     score = p[np.arange(len(p)), y_pred] if positive is None else p[:, positive].copy()

@@ -167,7 +167,8 @@ def import_(
     with watching() as watcher:
         run = import_run(file, images, name, watcher.progress)
     config = run.config
-    _print(as_json, {"run": run.name, "n": config["n"], "valid": config["valid"]}, console.fit)
+    scores = asdict(config.scores) if config.scores else {}
+    _print(as_json, {"run": run.name, "n": asdict(config.n), "valid": scores}, console.fit)
 
 
 @app.command()
@@ -226,17 +227,16 @@ def runs(
         except UserError as error:
             print(plain(error.on_command_line), file=sys.stderr)
             continue
-        scores = config.get("valid")
-        scores = scores if isinstance(scores, dict) else {}
+        scores = config.scores
         lines.append(
             {
                 "run": run.name,
-                "name": config.get("name"),
-                "created": config["created"],
-                "backbone": config["backbone"],
-                "status": run.status["state"],
-                "accuracy": scores.get("accuracy"),
-                "log_loss": scores.get("log_loss"),
+                "name": config.name,
+                "created": config.created,
+                "backbone": config.backbone,
+                "status": run.status.state,
+                "accuracy": scores.accuracy if scores else None,
+                "log_loss": scores.log_loss if scores else None,
             }
         )
     _print(as_json, lines, console.runs)

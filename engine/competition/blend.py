@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.analysis.blending import Blend, blend, blended
@@ -12,6 +12,7 @@ from engine.analysis.metrics import accuracy, log_loss
 from engine.errors import UserError, first_ten
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.run import Run, create_run
+from engine.runs.run_config import ImageCounts, RunConfig, Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,34 +101,35 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
     if test := _test_tables(runs):
         tables["test"] = blended(test, weights)
     judged = tables["valid"]
-    scores = {
-        "accuracy": accuracy(judged.y_true, judged.probabilities),
-        "log_loss": log_loss(judged.y_true, judged.probabilities),
-    }
+    scores = Scores(
+        accuracy(judged.y_true, judged.probabilities),
+        log_loss(judged.y_true, judged.probabilities),
+    )
     config = first.config
-    summary = prepared.summary()
-    inherited = {key: config.get(key) for key in ("data", "root", "class_names", "positive")}
     images, quarantine = first.images, first.quarantine
     run = create_run(
-        "blend",
-        {
-            **inherited,
-            "name": name,
-            "n": {
-                "train": int((images["split"] == "train").sum()),
-                "valid": len(judged),
-                "test": len(tables["test"]) if "test" in tables else 0,
-                "quarantined": len(quarantine),
-            },
-            "valid": scores,
-            "train_counts": config.get("train_counts", {}),
-            "blend": summary,
-        },
+        RunConfig(
+            "blend",
+            name=name,
+            data=config.data,
+            root=config.root,
+            class_names=config.class_names,
+            positive=config.positive,
+            n=ImageCounts(
+                train=int((images["split"] == "train").sum()),
+                valid=len(judged),
+                test=len(tables["test"]) if "test" in tables else 0,
+                quarantined=len(quarantine),
+            ),
+            scores=scores,
+            train_counts=config.train_counts,
+            blend=prepared.summary(),
+        )
     )
     run.save_tables(images, quarantine)
     for split, table in tables.items():
         save_predictions(run.predictions_path(split), table)
-    run.set_status("done", **scores)
+    run.set_status("done", **asdict(scores))
     return run
 
 

@@ -15,7 +15,7 @@ SAMPLE_NAMES = ("sample_submission.csv", "sampleSubmission.csv")
 
 def find_sample(run: Run) -> Path | None:
     """Return the path of the sample file beside the run's images, or None."""
-    folders = (run.data_root, Path(run.config["data"]))
+    folders = (run.data_root, Path(run.config.data or run.data_root))
     return next((f / n for f in folders for n in SAMPLE_NAMES if (f / n).is_file()), None)
 
 
@@ -55,12 +55,12 @@ def prepare_submission(
 
 def base_rate(run: Run) -> np.ndarray:
     """Return the share of each class among the training images, float64 (n_classes,)."""
-    counts = run.config.get("train_counts", {})
+    counts = run.config.train_counts
     shares = np.array([counts.get(name, 0) for name in run.class_names], dtype=np.float64)
     return shares / shares.sum() if shares.sum() else np.full(len(shares), 1 / len(shares))
 
 
 def positive_index(run: Run) -> int | None:
     """Return the column of the positive class, or None for the default (the second of two)."""
-    positive = run.config.get("positive")
+    positive = run.config.positive
     return None if positive is None else run.class_names.index(positive)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,6 +19,7 @@ from engine.runs.files import sha256_of
 from engine.runs.prediction_table import read_predictions_table
 from engine.runs.predictions import UNKNOWN, Predictions, save_predictions
 from engine.runs.run import Run, create_run
+from engine.runs.run_config import ImageCounts, ImportedFrom, RunConfig, Scores
 
 
 def import_run(
@@ -62,38 +63,34 @@ def import_run(
 
     valid = predictions.take(split == "valid")
     counts = np.bincount(valid.y_true, minlength=len(predictions.class_names))
-    scores = (
-        {
-            "accuracy": accuracy(valid.y_true, valid.probabilities),
-            "log_loss": log_loss(valid.y_true, valid.probabilities),
-        }
-        if len(valid)
-        else {}
-    )
+    scores = None
+    if len(valid):
+        scores = Scores(
+            accuracy(valid.y_true, valid.probabilities),
+            log_loss(valid.y_true, valid.probabilities),
+        )
     run = create_run(
-        "imported",
-        {
-            "name": name,
-            "data": str(images.absolute()),
-            "root": str(listing.root),
-            "source": {"file": str(file.absolute()), "sha256": sha256_of(file)},
-            "class_names": list(predictions.class_names),
-            "positive": None,
-            "n": {
-                "train": 0,
-                "valid": len(valid),
-                "test": len(predictions) - len(valid),
-                "quarantined": len(quarantine),
-            },
-            "valid": scores,
-            "train_counts": dict(zip(predictions.class_names, map(int, counts), strict=True)),
-        },
+        RunConfig(
+            "imported",
+            name=name,
+            data=str(images.absolute()),
+            root=str(listing.root),
+            source=ImportedFrom(str(file.absolute()), sha256_of(file)),
+            class_names=tuple(predictions.class_names),
+            n=ImageCounts(
+                valid=len(valid),
+                test=len(predictions) - len(valid),
+                quarantined=len(quarantine),
+            ),
+            scores=scores,
+            train_counts=dict(zip(predictions.class_names, map(int, counts), strict=True)),
+        )
     )
     run.save_tables(dataset.images, quarantine)
     save_predictions(run.predictions_path("valid"), valid)
     if len(valid) < len(predictions):
         save_predictions(run.predictions_path("test"), predictions.take(split == "test"))
-    run.set_status("done", **scores)
+    run.set_status("done", **asdict(scores) if scores else {})
     return run
 
 

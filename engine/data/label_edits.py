@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.data.dataset import Dataset
+from engine.runs.run_config import LabelEdits
 from engine.runs.verdicts import applied, load_verdicts
 
 
-@dataclass(frozen=True)
-class Corrections:
-    """The number of images whose label the verdicts changed, and of those they left out."""
-
-    relabelled: int
-    dropped: int
-
-
-def corrected(dataset: Dataset) -> tuple[Dataset, Corrections]:
+def apply_label_edits(dataset: Dataset) -> tuple[Dataset, LabelEdits]:
     """Apply the current verdicts to the labelled images; the split is unchanged.
 
     Wrong labels become the class named in the verdict; "both" and "neither" are left out of train
@@ -31,4 +24,4 @@ def corrected(dataset: Dataset) -> tuple[Dataset, Corrections]:
     relabelled = labelled & (new != images["label"]).to_numpy() & single
     dropped = labelled & [not one for one in single]
     made = replace(dataset, images=images.assign(label=new)[~dropped].reset_index(drop=True))
-    return made, Corrections(int(relabelled.sum()), int(dropped.sum()))
+    return made, LabelEdits(int(relabelled.sum()), int(dropped.sum()))

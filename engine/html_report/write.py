@@ -52,16 +52,16 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
     measured = predictions.take(sample_rows(len(predictions)))
     page = Page(
         run=run.name,
-        title=str(config.get("name") or ""),
+        title=config.name or "",
         facts={
-            "made": str(config.get("created", ""))[:16].replace("T", " "),
-            "network": str(config.get("backbone", "")),
+            "made": config.created[:16].replace("T", " "),
+            "network": config.backbone,
             "images": f"{report.n:,}" + (" out of fold" if split == "folds" else ""),
-            "from": Path(str(config.get("data", ""))).name,
+            "from": Path(config.data or "").name,
         },
         report=report,
         clip=clip_report(
-            predictions, lower, upper, n_test=config["n"]["test"], positive=positive_index(run)
+            predictions, lower, upper, n_test=config.n.test, positive=positive_index(run)
         ),
         slices=slices(measured, cuts(image_properties(run, split, measured.ids, progress))),
         thumbnails=_thumbnails(run, report),

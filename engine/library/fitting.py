@@ -52,7 +52,7 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
     >>> import engine
     >>> run = engine.fit("demo", backbone="squeezenet1_1", weights="none", image_size=64, folds=2,
     ...                  epochs=2)
-    >>> run.status["state"], len(run.predictions("test"))
+    >>> run.status.state, len(run.predictions("test"))
     ('done', 6)
     """
     names = [option.name for option in FIT_OPTIONS]
@@ -119,7 +119,7 @@ def blend(runs: Sequence[Run | str], *, name: str | None = None) -> Run:
     """Blend several runs into one new run with weighted mean probabilities.
 
     The weights are those with the lowest log loss on out-of-fold predictions where all runs have
-    them, else on the validation images. ``run.config["blend"]`` tells them, and what the blend
+    them, else on the validation images. ``run.config.blend`` tells them, and what the blend
     gains over the best of the runs, cross-validated.
 
     Parameters

@@ -30,8 +30,8 @@ class Run(stored.Run):
         Name of the run, which every function takes in place of the run itself.
     class_names : tuple of str
         Sorted; the index of a name is its column in the probabilities.
-    status : dict
-        ``state``: queued, running, done, failed, cancelled or lost; and what belongs to it.
+    status : RunStatus
+        ``state``: queued, running, done, failed, cancelled or lost; and how far it is.
     images : DataFrame
         id, path, split, label, width, height (pixels), bytes and sha256 of every image.
     quarantine : DataFrame
@@ -136,7 +136,7 @@ def clipped(
         run.predictions(split),
         own[0] if lower is None else lower,
         own[1] if upper is None else upper,
-        n_test=run.config["n"]["test"],
+        n_test=run.config.n.test,
         positive=positive_index(run),
     )
 
@@ -190,7 +190,7 @@ def open_run(name: str) -> Run:
     Examples
     --------
     >>> import engine
-    >>> engine.open_run("latest").status["state"]
+    >>> engine.open_run("latest").status.state
     'done'
     """
     return opened(name, "name")

@@ -155,7 +155,7 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
         told(run, method, "", 0, 0)
         extractor, _ = open_model(run)
         features = extractor.features(run.data_root, run.images, report)
-        seed = int(run.config["seed"])
+        seed = run.fit_options.seed
         if not features.row_of:
             raise UserError(f"run {run.name} has no image that can be decoded.")
         if method == "pca":

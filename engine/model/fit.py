@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, duplicates, load_dataset
-from engine.data.label_edits import corrected
+from engine.data.label_edits import apply_label_edits
 from engine.data.layouts import find_images
 from engine.model.backbones import check_backbone
 from engine.model.checkpoint import CHECKPOINT, save_tensors
@@ -21,12 +21,12 @@ from engine.model.embed import save_pca
 from engine.model.features import Features
 from engine.model.folds import cross_validate
 from engine.model.head import Head
-from engine.model.label_edit_effect import change_by_verdicts
+from engine.model.label_edit_effect import label_edit_effect
 from engine.model.precision import precision_check
 from engine.model.predict import Extractor, predict_split, read_tensors
 from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.ranks import Ranks, joined
-from engine.model.resume import interrupted, plan
+from engine.model.resume import interrupted, planned
 from engine.model.training import learn_all, learn_head, still_usable
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, write_json
@@ -34,8 +34,7 @@ from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import save_predictions
 from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, taken
 from engine.runs.run import Run, create_run
-
-_OF_VERDICTS = ("corrections", "change")  # there after a fit with verdicts
+from engine.runs.run_config import FoldsSummary, ImageCounts, PrecisionCheck, Scores
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,13 @@ class FitResult:
     images_per_second: float
     duplicates: list[dict[str, object]]
     resumed: bool
-    precision_check: dict[str, Any] | None = None  # against float32, see model/precision.py
-    folds: dict[str, Any] | None = None  # out of fold: k, n, accuracy, log_loss, groups, seconds
+    precision_check: PrecisionCheck | None = None
+    folds: FoldsSummary | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the result as the command line's JSON has it."""
+        config = self.run.config
+        edits, effect = config.label_edits, config.label_edit_effect
         return {
             "run": self.run.name,
             "n": self.n,
@@ -64,11 +65,13 @@ class FitResult:
             "seconds": {key: round(value, 3) for key, value in self.seconds.items()},
             "images_per_second": round(self.images_per_second, 1),
             "duplicates": self.duplicates,
-            "notes": self.run.config.get("notes", {}),
+            "notes": config.notes,
             "resumed": self.resumed,
-            "precision_check": self.precision_check,
-            **({"folds": self.folds} if self.folds else {}),
-            **{key: value for key, value in self.run.config.items() if key in _OF_VERDICTS},
+            "precision_check": asdict(self.precision_check) if self.precision_check else None,
+            **({"folds": asdict(self.folds)} if self.folds else {}),
+            **(
+                {"corrections": asdict(edits), "change": effect and asdict(effect)} if edits else {}
+            ),
         }
 
 
@@ -126,21 +129,19 @@ def fit(
         options = options.with_epochs(len(dataset.of("train")))
         given = dataset
         if options.verdicts:
-            dataset, corrections = ranks.once(lambda: corrected(given))
-        choices = plan(options, dataset, weights, steps, device)
+            dataset, edits = ranks.once(lambda: apply_label_edits(given))
+        config = planned(options, dataset, weights, steps, device)
         if options.verdicts:
-            choices["without_verdicts"] = plan(options, given, weights, steps, device)["inputs_key"]
-            choices["corrections"] = asdict(corrections)
+            before = planned(options, given, weights, steps, device).inputs_key
+            config = replace(config, without_verdicts=before, label_edits=edits)
         clock.lap("list")
         if not run:
-            run = ranks.once(
-                lambda: interrupted(choices["key"]) or create_run(options.backbone, choices)
-            )
+            run = ranks.once(lambda: interrupted(config.key) or create_run(config))
             if ranks.first:
                 stack.enter_context(taken(run))
                 (run.folder / "cancel").unlink(missing_ok=True)
         if ranks.first:
-            run.update_config(**choices)
+            run.update_config(**config.given())
         report = Reporter(run, progress, on_epoch, silent=not ranks.first)
         return _fit(run, options, dataset, weights, steps, device, clock, report, ranks)
 
@@ -221,26 +222,28 @@ def _finish_fit(
     splits = dataset.images["split"].value_counts()
     n = {split: int(splits.get(split, 0)) for split in ("train", "valid", "test")}
     n["quarantined"] = len(dataset.quarantine)
+    scores = Scores(
+        accuracy(valid.y_true, valid.probabilities), log_loss(valid.y_true, valid.probabilities)
+    )
     result = FitResult(
-        run, n, accuracy(valid.y_true, valid.probabilities),
-        log_loss(valid.y_true, valid.probabilities), passes, clock.finished(),
+        run, n, scores.accuracy, scores.log_loss, passes, clock.finished(),
         passes / passed_in if passes else 0.0, duplicates(dataset.images), resumed,
-        compared.summary() if compared else None, crossed.summary if crossed else None,
+        compared, crossed.summary if crossed else None,
     )  # fmt: skip
     counts = dataset.of("train")["label"].value_counts()
     run.update_config(
-        n=n,
-        valid={"accuracy": result.accuracy, "log_loss": result.log_loss},
+        n=ImageCounts(**n),
+        scores=scores,
         train_counts={name: int(counts.get(name, 0)) for name in dataset.class_names},
         ignored=dataset.ignored,
         notes=dataset.notes,
         duplicates=result.duplicates,
         head_sha256=head_sha256,
-        precision_check=result.precision_check,
+        precision_check=compared,
         out_of_fold=result.folds,
     )
     if options.verdicts:
-        run.update_config(change=change_by_verdicts(run))
+        run.update_config(label_edit_effect=label_edit_effect(run))
     _write_environment(run, extractor.device, result)
     run.set_status("done", accuracy=result.accuracy, log_loss=result.log_loss)
     (run.folder / CHECKPOINT).unlink(missing_ok=True)
@@ -248,6 +251,7 @@ def _finish_fit(
 
 
 def _write_environment(run: Run, device: Device, result: FitResult) -> None:
+    check = result.precision_check
     write_json(
         run.folder / "environment.json",
         {
@@ -261,6 +265,6 @@ def _write_environment(run: Run, device: Device, result: FitResult) -> None:
             "seconds": result.seconds,
             "forward_passes": result.forward_passes,
             "images_per_second": result.images_per_second,
-            "precision_check": result.precision_check,
+            "precision_check": check and asdict(check),
         },
     )

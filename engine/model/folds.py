@@ -17,6 +17,7 @@ from engine.errors import UserError
 from engine.model.head import Head, train_heads
 from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, make_predictions
+from engine.runs.run_config import FoldsSummary
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class CrossValidated:
     ----------
     predictions : out-of-fold predictions for all labelled images
     head : trained on all labelled images
-    summary : k, n, accuracy, log_loss, groups (of identical and near-identical images), seconds
+    summary : the scores of the predictions, and how the folds were made
     """
 
     predictions: Predictions
     head: Head
-    summary: dict[str, Any]
+    summary: FoldsSummary
 
 
 def cross_validate(
@@ -72,14 +73,14 @@ def cross_validate(
     used = torch.cat([_training_weights(fold), everything])
     *heads, final = train_heads(features, labels, len(names), used, **settings)
     p = _held_out(heads, features, fold)
-    summary = {
-        "k": options.folds,
-        "n": len(y),
-        "accuracy": accuracy(y, p),
-        "log_loss": log_loss(y, p),
-        "groups": int(np.count_nonzero(sizes > 1)),
-        "seconds": round(time.monotonic() - started, 3),
-    }
+    summary = FoldsSummary(
+        k=options.folds,
+        n=len(y),
+        accuracy=accuracy(y, p),
+        log_loss=log_loss(y, p),
+        groups=int(np.count_nonzero(sizes > 1)),
+        seconds=round(time.monotonic() - started, 3),
+    )
     made = make_predictions(images["id"].tolist(), images["path"].tolist(), y, p, names)
     return CrossValidated(made, final, summary)
 

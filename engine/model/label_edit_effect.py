@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from engine.analysis.label_edit_effect import change_on_fixed_labels
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import Run, list_runs
+from engine.runs.run_config import LabelEditEffect
 from engine.runs.verdicts import applied, load_verdicts
 
 
-def change_by_verdicts(run: Run) -> dict[str, Any] | None:
+def label_edit_effect(run: Run) -> LabelEditEffect | None:
     """Return the effect of the verdicts, or None without an earlier run to compare with.
 
     The fixed labels are those of the earlier run after applying the verdicts: wrong labels are
@@ -39,10 +38,19 @@ def change_by_verdicts(run: Run) -> dict[str, Any] | None:
             for label, one in zip(labels, single, strict=True)
         ]
     )
-    change = change_on_fixed_labels(before, after, fixed, int(run.config["seed"]))
+    change = change_on_fixed_labels(before, after, fixed, run.fit_options.seed)
     if change is None:
         return None
-    return {"against": earlier.name, "split": split, **change.summary()}
+    return LabelEditEffect(
+        earlier.name,
+        split,
+        change.n,
+        change.excluded,
+        change.log_loss_before,
+        change.log_loss_after,
+        change.difference,
+        (change.low, change.high),
+    )
 
 
 def _earlier(run: Run) -> Run | None:
@@ -52,10 +60,12 @@ def _earlier(run: Run) -> Run | None:
         try:
             past = other.config
             if (
-                past.get("inputs_key") == config.get("without_verdicts")
-                and past.get("train") == config["train"]
-                and not past.get("verdicts")
-                and other.status["state"] == "done"
+                past.options
+                and config.options
+                and past.inputs_key == config.without_verdicts
+                and past.options.train == config.options.train
+                and not past.options.verdicts
+                and other.status.state == "done"
             ):
                 return other
         except UserError:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 
@@ -14,30 +13,9 @@ from engine.data.dataset import Dataset
 from engine.model.features import Features
 from engine.model.head import Head
 from engine.model.predict import Extractor, predict_split
+from engine.runs.run_config import PrecisionCheck
 
 IMAGES = 256
-
-
-@dataclass(frozen=True)
-class PrecisionCheck:
-    """The difference between predictions and those in float32.
-
-    Attributes
-    ----------
-    images : number of validation images compared
-    largest_probability_change : maximum over images and classes
-    log_loss_change : log loss minus that in float32, natural logarithm
-    seconds : duration of the comparison
-    """
-
-    images: int
-    largest_probability_change: float
-    log_loss_change: float
-    seconds: float
-
-    def summary(self) -> dict[str, Any]:
-        """Return the result as plain values for files and the command line."""
-        return asdict(self)
 
 
 def precision_check(

@@ -34,6 +34,7 @@ from engine.runs.caches import decoded_cache
 from engine.runs.files import sha256_of
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions, save_predictions
 from engine.runs.run import Run
+from engine.runs.typed_json import from_json
 
 
 @dataclass(frozen=True)
@@ -125,28 +126,29 @@ def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]
 
 def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     config = run.config
-    if "head_sha256" not in config:
-        what = "a blend" if config.get("blend") else "imported, or its fit did not finish"
+    if config.head_sha256 is None:
+        what = "a blend" if config.blend else "imported, or its fit did not finish"
         raise UserError(f"run {run.name} has no model: it is {what}.")
-    check_backbone(config["backbone"])
-    precision = config["precision"]
-    device = device or choose_device(precision=precision)
-    steps = Preprocessing.from_config(config["preprocessing"])
-    seed = config["seed"]
-    if config["train"] == "all":
+    check_backbone(config.backbone)
+    options, initial, described = run.fit_options, config.weights, config.preprocessing
+    if initial is None or described is None:
+        raise UserError(f"run {run.name} is damaged: its weights or preprocessing are not named.")
+    device = device or choose_device(precision=options.precision)
+    steps = from_json(Preprocessing, described, f"run {run.name} is damaged: preprocessing.")
+    if options.train == "all":
         path = run.folder / "model.safetensors"
-        tensors = read_tensors(path, config["head_sha256"])
-        weights = Weights(str(path), config["head_sha256"], path)
-        extractor = Extractor(config["backbone"], weights, seed, steps, device, body=path)
+        tensors = read_tensors(path, config.head_sha256)
+        weights = Weights(str(path), config.head_sha256, path)
+        extractor = Extractor(config.backbone, weights, options.seed, steps, device, body=path)
         return extractor, Head(tensors["head.weight"], tensors["head.bias"])
-    weights = find_weights(config["backbone"], config["weights"]["source"], seed)
-    if weights.sha256 != config["weights"]["sha256"]:
+    weights = find_weights(config.backbone, initial.source, options.seed)
+    if weights.sha256 != initial.sha256:
         raise UserError(
             f"run {run.name} was made with other weights than {weights.source} holds now "
-            f"(sha256 {config['weights']['sha256'][:12]}…); put that file back."
+            f"(sha256 {initial.sha256[:12]}…); put that file back."
         )
-    tensors = read_tensors(run.folder / "head.safetensors", config["head_sha256"])
-    extractor = Extractor(config["backbone"], weights, seed, steps, device)
+    tensors = read_tensors(run.folder / "head.safetensors", config.head_sha256)
+    extractor = Extractor(config.backbone, weights, options.seed, steps, device)
     return extractor, Head(tensors["weight"], tensors["bias"])
 
 
@@ -216,10 +218,12 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
         When the run or the images cannot be used.
     """
     extractor, head = open_model(run)
-    has_test = run.config["n"]["test"] > 0
+    config = run.config
+    has_test = config.n.test > 0 and config.data is not None
     if data is None and not has_test:
         raise UserError(f"run {run.name} has no test images of its own; name a folder as data.")
-    data = data or Path(run.config["data"])
+    own_data = Path(config.data or "").absolute()
+    data = data or own_data
     dataset = load_images(data, run.class_names, progress)
     features = extractor.features(dataset.root, dataset.images, progress)
     if len(features.values) and features.values.shape[1] != head.weight.shape[1]:
@@ -228,7 +232,7 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     if dataset.images.empty:
         raise UserError(f"{data} holds no image that can be decoded.")
     predictions = predict_split(dataset, "test", features, head)
-    own = has_test and data.absolute() == Path(run.config["data"]).absolute()
+    own = has_test and data.absolute() == own_data
     file = run.predictions_path("test" if own else _table_name(data))
     save_predictions(file, predictions)
     return Predicted(predictions, dataset, features.forward_passes, file)

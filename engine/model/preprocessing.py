@@ -11,6 +11,7 @@ import torch
 from engine.errors import UserError
 from engine.model.resize import square
 from engine.runs.files import read_json, workspace, write_json
+from engine.runs.typed_json import from_json
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,6 @@ class Preprocessing:
     interpolation: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-
-    @classmethod
-    def from_config(cls, values: dict[str, Any]) -> Preprocessing:
-        """Read it back from JSON, as ``dataclasses.asdict`` wrote it."""
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**fields)
 
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:
         """Resize and crop an image, uint8 (3, H, W) to uint8 (3, crop, crop)."""
@@ -75,12 +68,12 @@ def published(name: str) -> Preprocessing | None:
     """
     file = workspace() / "cache" / "backbones" / f"torchvision-{version('torchvision')}.json"
     try:
-        return Preprocessing.from_config(read_json(file)[name])
-    except (UserError, KeyError, TypeError, AttributeError):  # not asked before, or damaged
+        return from_json(Preprocessing, read_json(file)[name], f"{file}: ")
+    except (UserError, KeyError, TypeError):  # not asked before, or damaged
         said = {each: _asked(each) for each in backbone_names()}
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, said)
-    return Preprocessing.from_config(said[name]) if name in said else None
+    return from_json(Preprocessing, said[name], "") if name in said else None
 
 
 def backbone_names() -> list[str]:

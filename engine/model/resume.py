@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from engine.data.dataset import Dataset
@@ -15,15 +15,16 @@ from engine.model.weights import Weights
 from engine.runs.caches import DECODING_RULES
 from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, list_runs
+from engine.runs.run_config import RunConfig, WeightsSource
 
 
-def plan(
+def planned(
     options: FitOptions, dataset: Dataset, weights: Weights, steps: Preprocessing, device: Device
-) -> dict[str, Any]:
-    """Return every choice needed to repeat the run; ``key`` is the same for the same fit."""
-    choices = options.key_values()
+) -> RunConfig:
+    """Return every choice needed to repeat the fit; ``key`` is the same for the same fit."""
+    source = WeightsSource(weights.source, weights.sha256)
     inputs = {
-        "weights": {"source": weights.source, "sha256": weights.sha256},
+        "weights": asdict(source),
         "preprocessing": asdict(steps),
         "device": device.name,
         "precision": device.precision,
@@ -31,17 +32,19 @@ def plan(
         "fingerprint": dataset.fingerprint,
         "class_names": list(dataset.class_names),
     }
-    return {
-        **choices,
-        **inputs,
-        "key": _hash({**choices, **inputs}),
-        "inputs_key": _hash({"backbone": options.backbone, "seed": options.seed, **inputs}),
-        "name": options.name,
-        "positive": None,
-        "held_out": options.valid,  # the scores take the name "valid"
-        "data": str(options.path.absolute()),
-        "root": str(dataset.root),
-    }
+    return RunConfig(
+        options.backbone,
+        name=options.name,
+        data=str(options.path.absolute()),
+        root=str(dataset.root),
+        class_names=dataset.class_names,
+        options=replace(options, device=device.name, precision=device.precision),
+        weights=source,
+        preprocessing=asdict(steps),
+        fingerprint=dataset.fingerprint,
+        key=_hash({**options.key_values(), **inputs}),
+        inputs_key=_hash({"backbone": options.backbone, "seed": options.seed, **inputs}),
+    )
 
 
 def _hash(values: dict[str, Any]) -> str:
@@ -50,23 +53,23 @@ def _hash(values: dict[str, Any]) -> str:
 
 def known_l2(run: Run) -> float | None:
     """Return the penalty that an earlier run chose from the same features, labels and seed."""
-    inputs = run.config["inputs_key"]
+    inputs = run.config.inputs_key
     for other in list_runs():
         try:
             config = other.config
         except UserError:
             continue
-        if config.get("inputs_key") == inputs and "l2" in config:
-            return float(config["l2"])
+        if config.inputs_key == inputs and config.l2 is not None:
+            return config.l2
     return None
 
 
-def interrupted(key: str) -> Run | None:
+def interrupted(key: str | None) -> Run | None:
     """Find a run of the same fit that did not finish and that no process is writing."""
     for run in list_runs():
         try:
-            unfinished = run.status["state"] in ("lost", "cancelled", "failed")
-            if unfinished and run.config.get("key") == key:
+            unfinished = run.status.state in ("lost", "cancelled", "failed")
+            if unfinished and run.config.key == key:
                 return run
         except UserError:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -64,16 +65,16 @@ def _evidence(
     labels = np.searchsorted(names, images["label"].to_numpy(str))
     p = _kept(run, images)
     if p is None:
-        config = run.config
-        own = config if config["train"] == "head" else {}  # options of a head only
-        batch_size = int(own.get("batch_size", _BATCH))
+        options, l2 = run.fit_options, run.config.l2
+        own = options if options.train == "head" else replace(options, epochs=None, lr=None)
+        batch_size = options.batch_size if options.train == "head" else _BATCH
         steps = math.ceil(len(labels) / batch_size)
         fold = assign_folds(labels, np.unique(groups, return_inverse=True)[1], _FOLDS)
         p = out_of_fold(
             values, torch.from_numpy(labels), len(names), fold=fold,
-            epochs=min(int(own.get("epochs", HEAD_EPOCHS)), math.ceil(_STEPS / steps)),
-            lr=float(own.get("lr", HEAD_LR)), batch_size=batch_size, seed=int(config["seed"]),
-            l2=float(own.get("l2", _L2)),
+            epochs=min(own.epochs or HEAD_EPOCHS, math.ceil(_STEPS / steps)),
+            lr=own.lr or HEAD_LR, batch_size=batch_size, seed=options.seed,
+            l2=_L2 if l2 is None else l2,
         )  # fmt: skip
         ids, paths = images["id"].tolist(), images["path"].tolist()
         save_predictions(

@@ -23,8 +23,8 @@ def explanations_folder(run: Run) -> Path:
     UserError
         If the run has no model, because it is imported or its fit did not finish.
     """
-    checksum = run.config.get("head_sha256")
-    if not isinstance(checksum, str):
+    checksum = run.config.head_sha256
+    if checksum is None:
         raise UserError(
             f"run {run.name} has no model, because it is imported or its fit did not finish."
         )

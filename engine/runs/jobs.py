@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from engine.errors import UserError
 from engine.runs.background import start_command
 from engine.runs.files import write_atomic
 from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, create_run, list_runs
+from engine.runs.run_config import RunConfig
 
 LOG = "fit.log"
 STAGES = ("draw", "list", "decode", "features", "train", "predict")
@@ -65,13 +65,14 @@ def queue_fit(options: FitOptions) -> Run:
         raise UserError(
             "is no model's name; vgg16 is the default.", option="backbone", value=backbone
         )
-    config: dict[str, Any] = {
-        "request": options.changed(),
-        "data": str(options.path.absolute()),
-        "name": options.name,
-        "class_names": [],
-    }
-    return create_run(backbone, config)
+    return create_run(
+        RunConfig(
+            backbone,
+            name=options.name,
+            data=str(options.path.absolute()),
+            request=options.changed(),
+        )
+    )
 
 
 def start_job(run: Run, arguments: Sequence[str]) -> None:
@@ -105,15 +106,15 @@ def cancel(run: Run) -> None:
 def progress_of(run: Run) -> JobProgress:
     """Return where a fit stands, whatever its status file holds."""
     status = run.status
-    state = str(status.get("state", "lost"))
-    done, total = int(_number(status, "done")), int(_number(status, "total"))
-    rate = _number(status, "images_per_second")
-    left = (total - done) / rate if state == "running" and rate > 0 and total else None
-    message = str(status.get("message") or "")
-    cancelling = state in ("queued", "running") and run.cancel_requested
-    return JobProgress(
-        state, str(status.get("stage") or ""), done, total, rate, left, message, cancelling
+    active = status.state in ("queued", "running")
+    rate, total = status.images_per_second, status.total
+    left = (
+        (total - status.done) / rate if status.state == "running" and rate > 0 and total else None
     )
+    return JobProgress(
+        status.state, status.stage, status.done, total, rate, left, status.message,
+        active and run.cancel_requested,
+    )  # fmt: skip
 
 
 def running_jobs() -> list[Run]:
@@ -134,11 +135,6 @@ def last_log_lines(run: Run, n: int = 12) -> list[str]:
 
 
 def _ended(run: Run, code: int) -> None:
-    if run.status.get("state") == "queued":  # it ended before it could say a word
+    if run.status.state == "queued":  # it ended before it could say a word
         lines = last_log_lines(run, 1)
         run.set_status("failed", message=lines[0] if lines else f"It ended with status {code}.")
-
-
-def _number(status: Mapping[str, Any], key: str) -> float:
-    value = status.get(key)
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ import pandas as pd
 
 from engine.errors import UserError
 from engine.runs.files import atomic_path, locked, read_json, workspace, write_atomic, write_json
+from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, load_predictions
+from engine.runs.run_config import RunConfig, read_config, update_config, write_config
+from engine.runs.run_status import RunStatus, status_of
 
-FORMAT_VERSION = 1
 OUT_OF_FOLD = ("folds", "triage")  # predictions of all labelled images, train and valid
 DEFAULT_BOUNDS = (0.025, 0.975)  # the reference case's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _GROUP_ROWS = 100_000
-_STATES = ("queued", "running", "done", "failed", "cancelled")
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
 
@@ -47,56 +48,74 @@ class Run:
         return self.folder.name
 
     @property
-    def config(self) -> dict[str, Any]:
-        """Return every choice needed to repeat the run.
+    def config(self) -> RunConfig:
+        """Return every choice that made the run.
 
         Raises
         ------
         UserError
             When the file is missing, damaged, or written by a newer version.
         """
-        config = read_json(self.folder / "config.json")
-        version = config.get("format_version")
-        if version != FORMAT_VERSION:
-            raise UserError(
-                f"{self.folder} has format version {version}, this version reads "
-                f"{FORMAT_VERSION}; update Second Look to open it."
-            )
-        return config
+        return read_config(self._config_path)
 
-    def update_config(self, **values: Any) -> None:
-        """Add or replace keys of the config in one step."""
-        write_json(self.folder / "config.json", {**self.config, **values})
+    def update_config(self, **changes: Any) -> None:
+        """Replace fields of the config by name, in one step."""
+        update_config(self._config_path, changes)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Return the class names, sorted; index = column of the probabilities."""
-        return tuple(self.config["class_names"])
+        return self.config.class_names
+
+    @property
+    def fit_options(self) -> FitOptions:
+        """Return the options of the fit that made the run.
+
+        Raises
+        ------
+        UserError
+            When no fit made it.
+        """
+        options = self.config.options
+        if options is None:
+            raise UserError(f"run {self.name} was not made by a fit.")
+        return options
 
     @property
     def data_root(self) -> Path:
-        """Return the folder that image paths are relative to."""
-        return Path(self.config["root"])
+        """Return the folder that image paths are relative to.
+
+        Raises
+        ------
+        UserError
+            When the run has none: its fit did not list its images.
+        """
+        root = self.config.root
+        if root is None:
+            raise UserError(f"run {self.name} has no images: its fit ended before it listed them.")
+        return Path(root)
 
     @property
-    def status(self) -> dict[str, Any]:
-        """Return the status, with ``state`` "lost" where its process is gone without a word."""
+    def _config_path(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
+    def status(self) -> RunStatus:
+        """Return the status, with ``state`` "lost" where its process has gone."""
+        path = self.folder / "status.json"
         try:
-            status = read_json(self.folder / "status.json")
+            values = read_json(path)
+            status = status_of(values)
         except UserError as error:
-            return {"state": "lost", "message": str(error)}
-        state = status.get("state")
-        if state not in _STATES:
-            return {"state": "lost", "message": f"{self.folder / 'status.json'} is damaged."}
-        if state not in ("running", "queued") or self._alive(status):
+            return RunStatus("lost", str(error))
+        except ValueError:
+            return RunStatus("lost", f"{path} is damaged.")
+        if status.state not in ("running", "queued") or self._alive(status):
             return status
-        if read_json(self.folder / "status.json") != status:  # it spoke while we looked
+        if read_json(path) != values:  # it was written meanwhile
             return self.status
-        return {
-            **status,
-            "state": "lost",
-            "message": "The process ended without reporting an error.",
-        }
+        message = "The process ended without reporting an error."
+        return replace(status, state="lost", message=message)
 
     def set_status(self, state: str, **values: Any) -> None:
         """Replace the status: queued, running, done, failed or cancelled, and what goes with it."""
@@ -213,17 +232,16 @@ class Run:
             raise UserError(f"run {self.name} has no {split} predictions ({path} does not exist).")
         return load_predictions(path)
 
-    def _alive(self, status: dict[str, Any]) -> bool:
+    def _alive(self, status: RunStatus) -> bool:
         with locked(self.folder / ".lock", wait=False) as free:
             pass
         if not free:
             return True
-        updated = status.get("updated")
-        fresh = isinstance(updated, float) and time.time() - updated < _QUEUE_PATIENCE
-        return status.get("state") == "queued" and fresh
+        fresh = time.time() - status.updated < _QUEUE_PATIENCE
+        return status.state == "queued" and fresh
 
 
-def create_run(backbone: str, config: dict[str, Any], now: datetime | None = None) -> Run:
+def create_run(config: RunConfig, now: datetime | None = None) -> Run:
     """Make a new run folder, queued, named after UTC time, backbone and six random digits.
 
     Raises
@@ -232,7 +250,7 @@ def create_run(backbone: str, config: dict[str, Any], now: datetime | None = Non
         When the workspace cannot be written.
     """
     now = now or datetime.now(UTC)
-    name = f"{now:%Y%m%dT%H%M%SZ}-{backbone}-{secrets.token_hex(3)}"
+    name = f"{now:%Y%m%dT%H%M%SZ}-{config.backbone}-{secrets.token_hex(3)}"
     run = Run(workspace() / "runs" / name)
     try:
         run.folder.mkdir(parents=True)
@@ -240,10 +258,7 @@ def create_run(backbone: str, config: dict[str, Any], now: datetime | None = Non
         raise UserError(f"{run.folder} could not be made ({error.strerror}).") from error
     run.set_status("queued")  # first: a folder is a run once it has a config, and then it is alive
     created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
-    write_json(
-        run.folder / "config.json",
-        {"format_version": FORMAT_VERSION, "created": created, "backbone": backbone, **config},
-    )
+    write_config(run.folder / "config.json", replace(config, created=created))
     return run
 
 
@@ -258,7 +273,7 @@ def open_run(name: str) -> Run:
         When there is no such run, several begin like that, or its config cannot be read.
     """
     if name == "latest":
-        runs = [run for run in list_runs() if run.status["state"] == "done"]
+        runs = [run for run in list_runs() if run.status.state == "done"]
         if not runs:
             raise UserError(
                 f"there is no finished run in {workspace()}; start with `second-look fit`."

@@ -16,7 +16,8 @@ from engine.data.demo import draw_demo
 from engine.data.formats import Unreadable
 from engine.data.thumbnails import make_thumbnail
 from engine.runs.predictions import make_predictions, save_predictions
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
+from tests.support.run_folders import run_with, set_keys
 
 CLASSES = ("cat", "dog")
 
@@ -54,7 +55,7 @@ def made_run(
     age : days since it was made
     """
     rng = np.random.default_rng(0)
-    run = create_run(
+    run = run_with(
         "vgg16",
         {
             "name": f"{n:,} predictions", "class_names": classes, "train": "head",
@@ -78,7 +79,7 @@ def made_run(
                 "accuracy": accuracy(y_true, predictions.probabilities),
                 "log_loss": log_loss(y_true, predictions.probabilities),
             }
-            run.update_config(valid=figures)
+            set_keys(run, valid=figures)
         images.append(
             pd.DataFrame(
                 {

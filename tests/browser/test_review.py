@@ -82,11 +82,11 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     expect(change).to_contain_text("3 relabelled, 0 left out")
     expect(change).to_contain_text("On 12 images with one fixed set of labels")
     with home(tmp_path / "workspace"):
-        measured = list_runs()[0].config["change"]
-    assert measured["against"] == first.name
+        measured = list_runs()[0].config.label_edit_effect
+    assert measured.against == first.name
     before, after = re.findall(r"from (\S+) to (\S+), a gain", change.inner_text())[0]
-    assert float(before) == round(measured["log_loss_before"], 4)
-    assert float(after) == round(measured["log_loss_after"], 4)
+    assert float(before) == round(measured.log_loss_before, 4)
+    assert float(after) == round(measured.log_loss_after, 4)
 
 
 def verdicts_of(folder: Path) -> Path:

@@ -32,7 +32,7 @@ def nothing_left_running(workspace: Path) -> Iterator[None]:
     yield
     for run in running_jobs():
         with suppress(OSError):
-            os.kill(int(run.status["pid"]), signal.SIGKILL)
+            os.kill(int(run.status.pid), signal.SIGKILL)
 
 
 def go(page: Page, url: str) -> None:
@@ -147,7 +147,7 @@ def test_a_fit_goes_on_without_its_tab(serve, open_context, tmp_path):
     expect(page.get_by_role("heading", name="Running")).to_be_visible()
     page.context.close()
 
-    until(lambda: run.status["state"] == "done")
+    until(lambda: run.status.state == "done")
     page = open_context().new_page()
     go(page, server.url + "/train")
     expect(page.get_by_text("Finished.")).to_be_visible()
@@ -171,11 +171,11 @@ def test_a_fit_is_watched_cancelled_and_lost(serve, open_context, tmp_path):
     page.get_by_role("button", name="Cancel").click()
     for tab in (page, other):
         expect(tab.get_by_text("Cancelled.")).to_be_visible(timeout=60_000)
-    assert run.status["state"] == "cancelled"
+    assert run.status.state == "cancelled"
 
     killed = start_fit(page, data, "resnet18", whole=True, **long)
-    until(lambda: killed.status.get("stage") == "train")
-    os.kill(int(killed.status["pid"]), signal.SIGKILL)
+    until(lambda: killed.status.stage == "train")
+    os.kill(int(killed.status.pid), signal.SIGKILL)
     expect(page.get_by_text("Lost.")).to_be_visible()
     expect(page.locator(".sl-log")).to_contain_text("-m engine fit")
     expect(page.locator(".sl-bar")).to_have_count(0)

@@ -15,14 +15,15 @@ from engine.cli.main import app
 from engine.errors import UserError
 from engine.runs.files import write_json
 from engine.runs.predictions import make_predictions, save_predictions
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
 from tests.support.clip_tables import two_classes
+from tests.support.run_folders import run_with
 
 
 @pytest.fixture
 def run() -> Run:
     """Return a run of 60 valid images and 200 out of fold, without any images."""
-    made = create_run("vgg16", {"class_names": ["cat", "dog"], "n": {"test": 10}})
+    made = run_with("vgg16", {"class_names": ["cat", "dog"], "n": {"test": 10}})
     for split, n in (("valid", 60), ("folds", 200)):
         y, p = two_classes(n)
         names = [f"{i:04}" for i in range(n)]

@@ -17,7 +17,8 @@ from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
-from engine.runs.run import Run, create_run, list_runs
+from engine.runs.run import Run, list_runs
+from tests.support.run_folders import run_with
 
 NAMES = ["cat", "dog"]
 
@@ -36,7 +37,7 @@ def member(
     y = np.random.default_rng(0).integers(0, 2, valid)
     rng = np.random.default_rng(seed)
     test = [str(i) for i in range(30)] if test is None else test
-    run = create_run(
+    run = run_with(
         "vgg16",
         {
             "name": None, "class_names": NAMES, "positive": "dog", "root": str(folder),
@@ -73,7 +74,7 @@ def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_p
     prepared = prepare_blend(members)
     assert len(list_runs()) == 3  # nothing is written yet
     run = keep_blend(prepared, "together")
-    assert run.status["state"] == "done" and run.config["name"] == "together"
+    assert run.status.state == "done" and run.config.name == "together"
     weights = prepared.found.weights
     for split in ("valid", "test"):
         tables = [each.predictions(split) for each in members]
@@ -81,7 +82,7 @@ def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_p
         assert run.predictions(split).probabilities == pytest.approx(expected, abs=1e-12)
         assert run.predictions(split).ids.equals(tables[0].ids)
     found = report(run.predictions("valid"))
-    assert found["log_loss"] == pytest.approx(run.config["valid"]["log_loss"])
+    assert found["log_loss"] == pytest.approx(run.config.scores.log_loss)
     alone = [log_loss(t.y_true, t.probabilities) for t in (m.predictions("valid") for m in members)]
     assert found["log_loss"] < min(alone)
     assert clip_report(run.predictions("valid"), 0.01, 0.99).log_loss_before == found["log_loss"]
@@ -103,7 +104,7 @@ def test_what_the_summary_says(tmp_path):
         min(each["log_loss"] for each in value["members"]) - value["cross_validated_log_loss"]
     )
     assert value["split"] == "valid" and value["n"] == 200 and value["left_out"] == {}
-    assert keep_blend(prepared).config["blend"] == value
+    assert keep_blend(prepared).config.blend == value
 
 
 def test_out_of_fold_predictions_are_taken_where_all_have_them(tmp_path):
@@ -119,7 +120,7 @@ def test_out_of_fold_predictions_are_taken_where_all_have_them(tmp_path):
 
 def test_members_without_test_images_make_a_blend_without(tmp_path):
     run = keep_blend(prepare_blend([member(tmp_path, 1, seed, test=[]) for seed in (1, 2)]))
-    assert run.config["n"]["test"] == 0 and not run.predictions_path("test").exists()
+    assert run.config.n.test == 0 and not run.predictions_path("test").exists()
 
 
 def test_only_images_that_all_have_are_judged(tmp_path):
@@ -144,7 +145,7 @@ def test_what_does_not_go_together_is_refused(tmp_path):
     without = member(tmp_path, 1, 4, test=[])
     with pytest.raises(UserError, match=f"'{without.name}' has no test predictions"):
         keep_blend(prepare_blend([first, without]))
-    assert not [run for run in list_runs() if run.config["backbone"] == "blend"]
+    assert not [run for run in list_runs() if run.config.backbone == "blend"]
 
 
 def test_a_blend_has_no_model(tmp_path):

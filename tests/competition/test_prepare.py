@@ -12,7 +12,8 @@ import pytest
 from engine.competition.prepare import base_rate, find_sample, positive_index, prepare_submission
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
+from tests.support.run_folders import run_with
 from tests.support.submission_tables import failed, rows_of
 
 P_DOG = {"1": 0.2, "2": 0.99, "10": 0.6}
@@ -25,7 +26,7 @@ def _run(data: Path, p_dog: dict[str, float] | None = None, **config: Any) -> Ru
         "data": str(data), "root": str(data), "class_names": ["cat", "dog"], "positive": None,
         "train_counts": {"cat": 30, "dog": 10},
     }  # fmt: skip
-    run = create_run("vgg16", settings | config)
+    run = run_with("vgg16", settings | config)
     p = P_DOG if p_dog is None else p_dog
     values = np.array(list(p.values()))
     paths = [f"test/{id}.jpg" for id in p]

@@ -16,7 +16,9 @@ from PIL import Image, ImageDraw
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.runs.predictions import make_predictions, save_predictions
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
+from engine.runs.run_config import ImageCounts, Scores
+from tests.support.run_folders import run_with
 
 MakeRun = Callable[..., Run]
 
@@ -72,7 +74,7 @@ def synthetic_run(
     root = folder / f"data{seed}"
     files = _draw(root, distinct if images else 0, class_names, rng)
     created = datetime(2026, 3, 1, 12, tzinfo=UTC) - age
-    run = create_run(
+    run = run_with(
         "vgg16",
         {
             "name": ("<b>" + HOSTILE[1]) if hostile and name is None else name,
@@ -144,8 +146,7 @@ def synthetic_run(
     )
     run.save_tables(images, bad)
     run.update_config(
-        n={"train": 500 * classes, "valid": n, "test": n_test, "quarantined": quarantined},
-        valid=valid if n else {"accuracy": None, "log_loss": None},
+        n=ImageCounts(500 * classes, n, n_test, quarantined), scores=Scores(**valid) if n else None
     )
     run.write_epochs(_epochs(3))
     run.set_status(state, stage="predict", done=n, total=n)

@@ -107,8 +107,8 @@ def test_the_blend_is_shown_before_it_is_kept_and_then_opened(pair):
     app.text_input(key="blend_name").set_value("<b>both</b>")
     next(b for b in app.button if b.label == "Blend these two").click().run()
     assert not app.exception
-    made = [run for run in list_runs() if run.config["backbone"] == "blend"]
-    assert [run.config["name"] for run in made] == ["<b>both</b>"]
+    made = [run for run in list_runs() if run.config.backbone == "blend"]
+    assert [run.config.name for run in made] == ["<b>both</b>"]
     assert app.query_params["run"] in (made[0].name, [made[0].name])
 
 

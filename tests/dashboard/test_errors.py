@@ -161,7 +161,7 @@ def test_the_csv_is_the_filter_in_order_and_no_formula(make_run):
             assert not row[name].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     losses = [float(row["log_loss"]) for row in read]
     assert losses == sorted(losses, reverse=True)
-    assert np.mean(losses) == pytest.approx(run.config["valid"]["log_loss"])
+    assert np.mean(losses) == pytest.approx(run.config.scores.log_loss)
 
 
 @pytest.mark.parametrize("text", ["*a*", "![x](http://e.x/i.png)", "<b>", ":red[x]", "$x$", "a\nb"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.analysis.metrics import confusion_matrix
+from engine.runs.run_config import PrecisionCheck
 from tests.support.pages import at_page
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -39,8 +41,8 @@ def test_the_figures_are_those_of_the_run(make_run):
     app = overview()
     assert not app.exception
     shown = figures(app)
-    assert shown["Accuracy"] == f"{run.config['valid']['accuracy']:.2%}"
-    assert shown["Log loss"] == f"{run.config['valid']['log_loss']:.4f}"
+    assert shown["Accuracy"] == f"{run.config.scores.accuracy:.2%}"
+    assert shown["Log loss"] == f"{run.config.scores.log_loss:.4f}"
     predictions = run.predictions()
     matrix = confusion_matrix(predictions.y_true, predictions.y_pred, 2)
     assert shown["Incorrect"] == str(matrix.sum() - matrix.trace())
@@ -84,10 +86,8 @@ def test_a_run_without_validation_images_says_so(make_run):
 def test_the_address_names_the_run_and_an_unknown_one_becomes_the_newest(make_run):
     old, new = make_run(n=30, seed=1, age=timedelta(days=1)), make_run(n=30, seed=2)
     assert overview(run=old.name).query_params["run"] in (old.name, [old.name])
-    assert figures(overview(run=old.name))["Log loss"] == f"{old.config['valid']['log_loss']:.4f}"
-    assert (
-        figures(overview(run="../../etc"))["Log loss"] == f"{new.config['valid']['log_loss']:.4f}"
-    )
+    assert figures(overview(run=old.name))["Log loss"] == f"{old.config.scores.log_loss:.4f}"
+    assert figures(overview(run="../../etc"))["Log loss"] == f"{new.config.scores.log_loss:.4f}"
 
 
 def test_damaged_predictions_are_named_in_one_sentence(make_run):
@@ -108,8 +108,8 @@ def test_unfinished_runs_are_not_offered(make_run):
 def test_what_fewer_bits_changed_stands_at_the_foot_of_the_page(make_run):
     run = make_run(n=40)
     assert "float32" not in page_text(overview())
-    check = {"images": 256, "largest_probability_change": 0.0123, "log_loss_change": -0.00045}
-    run.update_config(precision="bfloat16", precision_check=check)
+    options = replace(run.fit_options, precision="bfloat16")
+    run.update_config(options=options, precision_check=PrecisionCheck(256, 0.0123, -0.00045))
     app = overview()
     assert not app.exception
     said = app.caption[-1].value

@@ -21,6 +21,7 @@ from engine.runs.run import Run
 from engine.runs.triage import COLUMNS, SPLIT, reviewed_split, save_triage
 from engine.runs.verdicts import Verdict, load_verdicts, say
 from tests.dashboard.test_errors import errors, sentence
+from tests.support.run_folders import set_keys
 
 
 def suspected(run: Run, ids: list[str], reason: str = "because") -> None:
@@ -174,10 +175,10 @@ def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
     for row in range(3):
         say(Verdict(sums[row], "hard", cause="occlusion"))
     change = {
-        "against": "run*bold*", "n": 37, "log_loss_before": 0.2, "log_loss_after": 0.1,
-        "difference": 0.1, "interval": [0.05, 0.15],
+        "against": "run*bold*", "split": "valid", "n": 37, "excluded": 3,
+        "log_loss_before": 0.2, "log_loss_after": 0.1, "difference": 0.1, "interval": [0.05, 0.15],
     }  # fmt: skip
-    run.update_config(change=change, corrections={"relabelled": 2, "dropped": 1})
+    set_keys(run, change=change, corrections={"relabelled": 2, "dropped": 1})
     app = AppTest.from_file(str(errors.__globals__["APP"]), default_timeout=60).run()
     assert not app.exception
     said = next(m.value for m in app.markdown if "With verdicts" in m.value)

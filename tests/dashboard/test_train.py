@@ -11,9 +11,10 @@ from engine.data.dataset import load_dataset
 from engine.errors import UserError
 from engine.runs import jobs
 from engine.runs.fit_options import FitOptions
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
 from tests.support import pages
 from tests.support.pages import assert_harmless, html
+from tests.support.run_folders import run_with
 from tests.support.tiny_images import image_bytes, image_folder, kaggle, put
 
 
@@ -32,7 +33,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[FitOptions]:
 
 
 def job(state: str, **status: Any) -> Run:
-    run = create_run("resnet18", {"request": {"name": "mine"}, "name": "mine", "data": "/d"})
+    run = run_with("resnet18", {"request": {"name": "mine"}, "name": "mine", "data": "/d"})
     run.set_status(state, **status)
     return run
 
@@ -186,8 +187,8 @@ def test_a_finished_fit_is_one_click_away(make_run) -> None:
 
 def test_folders_used_before_are_one_click_away(home: Path, tmp_path: Path) -> None:
     data = kaggle(tmp_path / "pets")
-    create_run("vgg16", {"data": str(data)}).set_status("cancelled")
-    create_run("vgg16", {"data": str(tmp_path / "gone")}).set_status("cancelled")
+    run_with("vgg16", {"data": str(data)}).set_status("cancelled")
+    run_with("vgg16", {"data": str(tmp_path / "gone")}).set_status("cancelled")
     app = opened()
     assert len(app.pills(key="train_recent").options) == 1
     app.pills(key="train_recent").set_value(str(data)).run()

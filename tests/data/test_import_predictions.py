@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from engine.data.import_predictions import import_run
 from engine.errors import UserError
 from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run_config import ImageCounts
 from tests.support import tiny_images as tiny
 
 
@@ -50,12 +51,12 @@ def test_labelled_rows_are_valid_and_the_others_test(tmp_path, write):
     assert test.probabilities[:, 1].tolist() == [0.875, 0.5]
     assert paths(run, "test") == {"1": "test/1.jpg", "2": "test/2.jpg"}
     config = run.config
-    assert config["n"] == {"train": 0, "valid": 3, "test": 2, "quarantined": 0}
-    assert config["name"] == "from elsewhere"
-    assert config["source"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert config.n == ImageCounts(train=0, valid=3, test=2, quarantined=0)
+    assert config.name == "from elsewhere"
+    assert config.source.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     expected = np.array([[0.9, 0.1], [0.4, 0.6], [0.25, 0.75]])
-    assert config["valid"]["log_loss"] == pytest.approx(log_loss([0, 0, 1], expected))
-    assert config["valid"]["accuracy"] == accuracy_score([0, 0, 1], expected.argmax(axis=1))
+    assert config.scores.log_loss == pytest.approx(log_loss([0, 0, 1], expected))
+    assert config.scores.accuracy == accuracy_score([0, 0, 1], expected.argmax(axis=1))
     images = run.images
     assert images["id"].tolist() == ["1", "2", "cat.0", "cat.1", "dog.1"]
     assert images["split"].tolist() == ["test"] * 2 + ["valid"] * 3
@@ -113,7 +114,7 @@ def test_missing_and_bad_images_are_quarantined_but_keep_their_rows(tmp_path, wr
     assert "empty" in found["2"]
     assert f"not found in {data}" in found["3"]
     assert run.predictions("test").ids.to_pylist() == ["1", "2", "3"]
-    assert run.config["n"]["quarantined"] == 2
+    assert run.config.n.quarantined == 2
     assert run.images["id"].tolist() == ["1", "cat.0"]
 
 
@@ -121,8 +122,8 @@ def test_without_labels_there_is_no_score_and_an_empty_valid_table(tmp_path, wri
     data = tiny.kaggle(tmp_path / "data", train=0, test=2)
     run = import_run(write("id,cat,dog\n1,0.5,0.5\n2,0.25,0.75\n"), data)
     assert len(run.predictions("valid")) == 0
-    assert run.config["valid"] == {}
-    assert run.status["state"] == "done"
+    assert run.config.scores is None
+    assert run.status.state == "done"
 
 
 def test_nothing_found_is_refused_and_leaves_no_run(tmp_path, write):

@@ -23,8 +23,9 @@ from engine.data.properties import (
     unmeasured,
 )
 from engine.errors import UserError
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
 from engine.runs.verdicts import Verdict, say
+from tests.support.run_folders import run_with
 
 
 def encoded(levels: np.ndarray, format: str = "PNG", **options: object) -> bytes:
@@ -55,7 +56,7 @@ def run(tmp_path: Path) -> Run:
                 "sha256": hashlib.sha256(content).hexdigest(),
             }
         )  # fmt: skip
-    made = create_run("vgg16", {"root": str(root), "data": str(root), "class_names": ["x", "y"]})
+    made = run_with("vgg16", {"root": str(root), "data": str(root), "class_names": ["x", "y"]})
     made.save_tables(
         pd.DataFrame(rows), pd.DataFrame(columns=["path", "reason", "id", "split", "label"])
     )

@@ -29,7 +29,7 @@ def test_clutter_is_ignored_and_counted(engine: Engine, tmp_path: Path) -> None:
     said = engine("fit", data, *SMALL, "--json")
     assert said.code == 0
     assert json.loads(said.out)["n"] == {"train": 10, "valid": 2, "test": 4, "quarantined": 0}
-    assert open_run("latest").config["ignored"] == 5
+    assert open_run("latest").config.ignored == 5
     assert snapshot(data) == before
 
 

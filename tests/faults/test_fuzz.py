@@ -24,10 +24,11 @@ from engine.data.import_predictions import import_run
 from engine.data.layouts import find_images
 from engine.errors import UserError
 from engine.runs import jobs
-from engine.runs.run import Run, create_run, list_runs, open_run
+from engine.runs.run import Run, list_runs, open_run
 from tests.conftest import ROOT
 from tests.faults.test_security import browser
 from tests.support.pages import APP
+from tests.support.run_folders import run_with
 from tests.support.small_fits import home
 from tests.support.tiny_images import image_bytes, put
 
@@ -172,7 +173,7 @@ def test_any_json_of_a_run_is_read_or_refused(
     place: Path, name: str, changes: dict[str, Any], raw: bytes | None
 ) -> None:
     with home(place / "damaged"):
-        run = next(iter(list_runs()), None) or create_run("vgg16", {"class_names": ["a", "b"]})
+        run = next(iter(list_runs()), None) or run_with("vgg16", {"class_names": ["a", "b"]})
         path = run.folder / name
         whole = path.read_bytes() if path.exists() else None
         value = {**(json.loads(whole) if whole else {"lower": 0.1, "upper": 0.9}), **changes}

@@ -227,7 +227,7 @@ def test_the_gallery_shows_upright_what_was_scored_upright(orientation, fitted):
 
 @pytest.mark.parametrize("name", NOTED)
 def test_what_is_unusual_is_accepted_and_noted(name, fitted):
-    assert NOTED[name] in fitted.run.config["notes"][path_of(fitted, name)]
+    assert NOTED[name] in fitted.run.config.notes[path_of(fitted, name)]
 
 
 def test_the_same_bytes_under_two_labels_are_reported(fitted):

@@ -24,11 +24,13 @@ from dashboard.shared import commands, thumbnails
 from dashboard.shared.tables import table
 from dashboard.views.train import form as train_form
 from engine.data.import_predictions import import_run
+from engine.runs.files import read_json
 from engine.runs.fit_options import FitOptions
-from engine.runs.run import Run, create_run, list_runs
+from engine.runs.run import Run, list_runs
 from tests.conftest import ROOT
 from tests.support.client import Session
 from tests.support.pages import APP
+from tests.support.run_folders import run_with
 from tests.support.tiny_images import image_bytes, kaggle, put, zipped
 
 SECRET = "not-for-any-page-1f6c"
@@ -53,7 +55,10 @@ class House:
         self.folder = folder
         self.run: Run = browser.synthetic_runs.synthetic_run(folder, n=20, n_test=5, name="ours")
         decoy = folder / "decoy"
-        put(decoy / "config.json", json.dumps({**self.run.config, "name": SECRET}).encode())
+        put(
+            decoy / "config.json",
+            json.dumps({**read_json(self.run.folder / "config.json"), "name": SECRET}).encode(),
+        )
         put(decoy / "status.json", b'{"state": "done"}')
         put(folder / "workspace" / "config.json", (decoy / "config.json").read_bytes())
         put(folder / "outside.jpg", image_bytes("cat", 5))
@@ -329,7 +334,7 @@ def test_weights_outside_the_roots_are_refused(
     "data", ["/dev/zero", "/dev/null", "/proc/self/mem", "/a\0b", "~no-such-user/x"]
 )
 def test_without_roots_a_device_is_refused_all_the_same(data: str, workspace: Path) -> None:
-    create_run("vgg16", {"name": "queued", "class_names": []})
+    run_with("vgg16", {"name": "queued", "class_names": []})
     assert len(list_runs()) == 1
     app = train_page(data)
     assert len(app.error) == 1 and "Traceback" not in app.error[0].value

@@ -22,10 +22,12 @@ import torch
 import torchvision
 
 from engine.cli.progress import Watcher
+from engine.runs.files import read_json
 from engine.runs.run import Run, list_runs, open_run
 from tests.conftest import ROOT
 from tests.faults.conftest import SMALL, Engine, snapshot
 from tests.support.kills import check_whole
+from tests.support.run_folders import set_keys
 from tests.support.tiny_images import image_bytes, kaggle, put
 
 
@@ -149,7 +151,7 @@ def test_a_full_disk_during_a_fit_is_said_and_the_fit_goes_on_with_space(
         refusal = engine("fit", data, *SMALL, *choices).refusal
     assert "No space left" in refusal and named in refusal and str(disk.folder) in refusal
     check_whole(disk.folder / "workspace")
-    assert all(run.status["state"] in ("failed", "lost") for run in list_runs())
+    assert all(run.status.state in ("failed", "lost") for run in list_runs())
     disk.empty()
     run = fitted(engine, data, *choices)
     assert results(run) == unbroken and len(list_runs()) == 1
@@ -269,7 +271,7 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(
     said = engine("fit", data, *SMALL, "--weights", path)
     assert str(path) in said.refusal and not marker.exists()
     assert not (workspace / "runs").exists() or not [
-        run for run in list_runs() if run.status["state"] == "done"
+        run for run in list_runs() if run.status.state == "done"
     ]
     pickle.loads(pickle.dumps(Trap(marker)))
     assert marker.exists()  # it works where code is run
@@ -307,7 +309,7 @@ def test_bit_flipped_weights_of_a_run_are_refused(train: str, engine: Engine, da
 
 def test_a_run_whose_model_does_not_fit_its_config_is_refused(engine: Engine, data: Path) -> None:
     run = fitted(engine, data)
-    config = run.config
+    config = read_json(run.folder / "config.json")
     for changed in (
         {"class_names": ["cat", "dog", "fox"]},
         {"backbone": "resnet50"},
@@ -315,10 +317,10 @@ def test_a_run_whose_model_does_not_fit_its_config_is_refused(engine: Engine, da
         {"backbone": None},
         {"train": "all"},
     ):
-        run.update_config(**{**config, **changed})
+        set_keys(run, **{**config, **changed})
         said = engine("predict", run.name)
         assert said.refusal, changed
-    run.update_config(**config)
+    set_keys(run, **config)
     assert engine("predict", run.name).code == 0
 
 
@@ -327,7 +329,7 @@ def test_a_run_of_a_newer_version_is_refused_and_hinders_no_other(
 ) -> None:
     old, new = fitted(engine, data), fitted(engine, data, "--seed", "1")
     path = new.folder / "config.json"
-    path.write_text(json.dumps({**new.config, "format_version": 2}))
+    path.write_text(json.dumps({**read_json(path), "format_version": 2}))
     before = snapshot(new.folder)
     for command in ("report", "clip", "submit", "predict"):
         refusal = engine(command, new.name).refusal

@@ -23,7 +23,8 @@ from engine.model import fit as fit_module
 from engine.model import training
 from engine.model.fit import FitOptions, FitResult, fit
 from engine.model.predict import open_model
-from engine.runs.run import Cancelled, Run, create_run, list_runs
+from engine.runs.run import Cancelled, Run, list_runs
+from tests.support.run_folders import run_with
 from tests.support.small_fits import (
     fit_and_kill,
     home,
@@ -230,7 +231,7 @@ def test_a_class_whose_images_are_all_bad_is_refused_by_its_folder(tmp_path, wor
     with pytest.raises(UserError, match=f"{folder}: too few train images"):
         small_fit(folder)
     (run,) = list_runs()
-    assert run.status["state"] == "failed" and "too few train" in run.status["message"]
+    assert run.status.state == "failed" and "too few train" in run.status.message
 
 
 @pytest.mark.parametrize(
@@ -287,10 +288,10 @@ def test_a_cancelled_fit_says_so_and_goes_on_when_started_again(
     with pytest.raises(Cancelled):
         small_fit(data, train=train, callbacks={"progress": cancel})
     (run,) = list_runs()
-    assert asked and run.status["state"] == "cancelled"
+    assert asked and run.status.state == "cancelled"
     passed: list[str] = []
     result = small_fit(data, train=train, callbacks={"progress": lambda s, *_: passed.append(s)})
-    assert result.run.folder == run.folder and run.status["state"] == "done"
+    assert result.run.folder == run.folder and run.status.state == "done"
     assert not run.cancel_requested
     assert "train" not in passed  # the head has no such stage, the network is trained already
     unbroken = tables({"head": of_head, "all": of_all}[train].run)
@@ -298,25 +299,25 @@ def test_a_cancelled_fit_says_so_and_goes_on_when_started_again(
 
 
 def test_a_queued_run_that_was_cancelled_meanwhile_does_not_start(data):
-    run = create_run("squeezenet1_1", {"data": str(data)})
+    run = run_with("squeezenet1_1", {"data": str(data)})
     (run.folder / "cancel").touch()
     with pytest.raises(Cancelled):
         small_fit(data, callbacks={"run": run})
-    assert run.status["state"] == "cancelled"
+    assert run.status.state == "cancelled"
 
 
 def test_a_queued_run_is_filled(data, of_head):
-    run = create_run("squeezenet1_1", {"data": str(data), "request": {}})
+    run = run_with("squeezenet1_1", {"data": str(data), "request": {}})
     result = small_fit(data, callbacks={"run": run})
-    assert result.run == run and run.status["state"] == "done"
+    assert result.run == run and run.status.state == "done"
     assert tables(run)["valid"].equals(tables(of_head.run)["valid"])
 
 
 def test_a_queued_run_that_is_refused_says_why(tmp_path):
-    run = create_run("squeezenet1_1", {"data": str(tmp_path)})
+    run = run_with("squeezenet1_1", {"data": str(tmp_path)})
     with pytest.raises(UserError):
         small_fit(tmp_path / "nothing", callbacks={"run": run})
-    assert run.status["state"] == "failed" and "nothing does not exist" in run.status["message"]
+    assert run.status.state == "failed" and "nothing does not exist" in run.status.message
 
 
 def test_a_failed_fit_says_why_and_is_taken_up_again(data, of_head, monkeypatch):
@@ -328,7 +329,7 @@ def test_a_failed_fit_says_why_and_is_taken_up_again(data, of_head, monkeypatch)
         with pytest.raises(MemoryError):
             small_fit(data)
     (run,) = list_runs()
-    assert (run.status["state"], run.status["message"]) == ("failed", "no memory left")
+    assert (run.status.state, run.status.message) == ("failed", "no memory left")
     assert not run.predictions_path("valid").exists()
     result = small_fit(data)
     assert result.run == run and result.forward_passes == 0
@@ -343,11 +344,11 @@ def test_an_interruption_from_the_keyboard_leaves_a_cancelled_run(data):
     with pytest.raises(KeyboardInterrupt):
         small_fit(data, callbacks={"progress": interrupt})
     (run,) = list_runs()
-    assert run.status["state"] == "cancelled"
+    assert run.status.state == "cancelled"
 
 
 def test_a_run_that_another_process_writes_is_refused(data, monkeypatch):
-    run = create_run("squeezenet1_1", {"data": str(data)})
+    run = run_with("squeezenet1_1", {"data": str(data)})
     with Run(run.folder).held() as mine, pytest.raises(UserError, match=f"{run.name} is being"):
         assert mine
         small_fit(data, callbacks={"run": run})
@@ -363,7 +364,7 @@ def test_a_killed_fit_started_again_ends_as_the_unbroken_one(
 ):
     fit_and_kill(data, workspace, stage, done, train=train)
     (killed,) = list_runs()
-    assert killed.status["state"] == "lost"
+    assert killed.status.state == "lost"
     trained: list[int] = []
 
     def watch(at: str, done: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_a_fit_with_folds_predicts_every_labelled_image(crossed):
     assert (said["k"], said["n"]) == (4, 32)
     assert said["accuracy"] == accuracy_score(made.y_true, made.y_pred)
     assert said["log_loss"] == pytest.approx(log_loss(made.y_true, made.probabilities))
-    assert crossed.run.config["out_of_fold"] == said and crossed.run.config["folds"] == 4
+    assert asdict(crossed.run.config.out_of_fold) == said and crossed.run.fit_options.folds == 4
     assert crossed.run.labelled_split == "folds"
 
 
@@ -156,7 +157,7 @@ def test_copies_share_a_fold(tmp_path):
     for n in range(6):
         put(data / "train" / f"cat.{100 + n}.jpg", image_bytes("cat", 3))
     made = small_fit(data, folds=2)
-    assert made.folds and made.folds["groups"] >= 1
+    assert made.folds and made.folds.groups >= 1
     p = made.run.predictions("folds")
     copies = [i for i, name in enumerate(p.ids.to_pylist()) if name in ("cat.3", "cat.100")]
     assert np.array_equal(p.probabilities[copies[0]], p.probabilities[copies[1]])

@@ -57,7 +57,7 @@ def by_hand(run: Run) -> dict[str, float]:
 
 
 def test_it_is_what_the_network_says_in_float32(fitted, workspace):
-    check = fitted.precision_check
+    check = fitted.summary()["precision_check"]
     assert check and check["images"] == fitted.n["valid"]
     with home(fitted.run.folder.parent.parent):
         expected = by_hand(fitted.run)
@@ -67,13 +67,13 @@ def test_it_is_what_the_network_says_in_float32(fitted, workspace):
 
 
 def test_it_is_recorded_and_counts_neither_as_passes_nor_as_their_seconds(fitted):
-    check = fitted.precision_check
+    check = fitted.summary()["precision_check"]
     assert check and check["seconds"] > 0
     for file in ("config.json", "environment.json"):
         assert json.loads((fitted.run.folder / file).read_text())["precision_check"] == check
     assert fitted.summary()["precision_check"] == check
     scored = fitted.n["valid"] + fitted.n["test"]
-    head = fitted.run.config["train"] == "head"
+    head = fitted.run.fit_options.train == "head"
     assert fitted.forward_passes == scored + (fitted.n["train"] if head else 0)
     assert fitted.seconds["precision"] >= check["seconds"]
 
@@ -89,7 +89,7 @@ def test_a_second_fit_passes_nothing_and_builds_nothing(data, workspace, monkeyp
         second = small_fit(data, precision="bfloat16", lr=0.01)
     assert first.precision_check and second.precision_check
     assert second.forward_passes == 0
-    assert second.precision_check["images"] == first.precision_check["images"]
+    assert second.precision_check.images == first.precision_check.images
 
 
 def test_only_so_many_images_are_compared_and_always_the_same(data, workspace, monkeypatch):
@@ -97,7 +97,7 @@ def test_only_so_many_images_are_compared_and_always_the_same(data, workspace, m
     with home(workspace / "few"):
         for lr in (0.003, 0.01):
             result = small_fit(data, precision="bfloat16", lr=lr)
-            assert result.precision_check and result.precision_check["images"] == 3
+            assert result.precision_check and result.precision_check.images == 3
         exact, _ = open_model(result.run, choose_device("cpu", "float32"))
         kept = exact.kept_features(result.run.images)
     valid = result.run.images.query("split == 'valid'")["sha256"]
@@ -122,4 +122,4 @@ def test_an_image_lost_meanwhile_is_left_out(data, workspace, monkeypatch, tmp_p
     with home(workspace / "lost"):
         result = small_fit(copy, precision="bfloat16")
     assert result.precision_check
-    assert result.precision_check["images"] == result.n["valid"] - 1
+    assert result.precision_check.images == result.n["valid"] - 1

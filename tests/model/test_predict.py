@@ -19,7 +19,8 @@ from engine.model.backbones import split_network
 from engine.model.fit import FitResult
 from engine.model.predict import open_model, predict
 from engine.runs.predictions import load_predictions
-from engine.runs.run import Run, create_run, open_run
+from engine.runs.run import Run, open_run
+from tests.support.run_folders import run_with
 from tests.support.small_fits import home, small_fit, tables
 from tests.support.tiny_images import class_folders, csv_list, flat, image_bytes, kaggle, put
 
@@ -175,6 +176,6 @@ def test_changed_or_moved_weights_are_refused(tmp_path):
 
 
 def test_a_run_without_a_model_is_refused():
-    run = create_run("imported", {"class_names": ["cat", "dog"], "data": "/nowhere"})
+    run = run_with("imported", {"class_names": ["cat", "dog"], "data": "/nowhere"})
     with pytest.raises(UserError, match=f"run {run.name} has no model"):
         predict(run)

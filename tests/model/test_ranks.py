@@ -99,13 +99,13 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
     assert "said: another of the fit's 2 processes ended" in died.stderr
     with home(tmp_path / "home"):
         status = the_run(tmp_path).status
-        assert status["state"] == "failed"
-        assert "start it again" in status["message"]
+        assert status.state == "failed"
+        assert "start it again" in status.message
 
         again = torchrun(tmp_path, script, data)
         assert again.returncode == 0, again.stderr
         run = the_run(tmp_path)  # the same one
-        assert run.status["state"] == "done"
+        assert run.status.state == "done"
     passes = re.findall(r"rank \d: (\d+)", again.stdout)  # both may write into one line
     assert len(passes) == 2 and len(set(passes)) == 1, again.stdout  # both return the result
     assert 0 < int(passes[0]) < 43  # what was done before the end was not done again

@@ -15,13 +15,13 @@ from sklearn.metrics import log_loss
 from sklearn.neighbors import NearestNeighbors
 
 from engine.data.dataset import load_dataset
-from engine.data.label_edits import corrected
+from engine.data.label_edits import apply_label_edits
 from engine.errors import UserError
 from engine.model.device import choose_device
 from engine.model.fit import FitResult
 from engine.model.triage import _nearest, triage
 from engine.runs.predictions import UNKNOWN
-from engine.runs.run import OUT_OF_FOLD, Run, create_run
+from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.triage import (
     COLUMNS,
     load_triage,
@@ -31,6 +31,7 @@ from engine.runs.triage import (
     triage_state,
 )
 from engine.runs.verdicts import HARD, NEITHER, WRONG, Verdict, say, take_back, verdicts_path
+from tests.support.run_folders import run_with
 from tests.support.small_fits import home, small_fit
 from tests.support.tiny_images import image_bytes, kaggle, put
 
@@ -109,7 +110,7 @@ def test_the_nearest_are_those_of_scikit_learn():
 
 
 def test_a_run_without_a_model_or_a_list_is_refused_by_name(fitted, tmp_path):
-    imported = create_run("imported", {"class_names": ["cat", "dog"], "root": str(tmp_path)})
+    imported = run_with("imported", {"class_names": ["cat", "dog"], "root": str(tmp_path)})
     with pytest.raises(UserError, match=r"triage\.parquet does not exist"):
         load_triage(imported)
     with pytest.raises(UserError, match="no model"):
@@ -121,7 +122,7 @@ def test_a_run_without_a_model_or_a_list_is_refused_by_name(fitted, tmp_path):
 
 
 def test_in_a_process_of_its_own_it_says_why_it_failed(fitted, tmp_path):
-    imported = create_run("imported", {"class_names": ["cat", "dog"], "root": str(tmp_path)})
+    imported = run_with("imported", {"class_names": ["cat", "dog"], "root": str(tmp_path)})
     assert triage_state(imported) == ("none", "")
     start_triage(imported, ["triage", imported.name])
     assert triage_state(imported)[0] == "running"
@@ -139,7 +140,7 @@ def _wait(run: Run) -> None:
 
 def test_verdicts_correct_a_data_set_and_leave_split_and_test_alone(judged, data):
     before = load_dataset(data, valid=12)
-    after, made = corrected(before)
+    after, made = apply_label_edits(before)
     assert asdict(made) == {"relabelled": 3, "dropped": 1}
     old, new = (d.images.set_index(["split", "id"]) for d in (before, after))
     assert set(old.index) - set(new.index) == {i for i in old.index if i[1] == "cat.95"}
@@ -148,7 +149,7 @@ def test_verdicts_correct_a_data_set_and_leave_split_and_test_alone(judged, data
     assert new.loc["test", "label"].isna().all()
     for row in judged["sha256"][[*WRONG_IDS, "cat.95", "cat.1"]]:
         take_back(row)
-    assert corrected(before)[0].fingerprint == before.fingerprint
+    assert apply_label_edits(before)[0].fingerprint == before.fingerprint
 
 
 def test_a_refit_is_measured_on_the_same_images_and_one_fixed_set_of_labels(judged, fitted, data):

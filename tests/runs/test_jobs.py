@@ -14,7 +14,8 @@ from engine.errors import UserError
 from engine.runs import background, jobs
 from engine.runs.files import write_json
 from engine.runs.fit_options import FitOptions
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
+from tests.support.run_folders import run_with
 
 # A stand-in for the engine: takes the run's lock, says where it is, looks for `cancel`.
 WORKER = """
@@ -71,8 +72,8 @@ def state(run: Run) -> str:
 def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker: Path) -> None:
     run = start(FitOptions("/images", backbone="resnet18", name="-x <b>"))
     assert state(run) in ("queued", "running")
-    assert run.config["request"] == {"backbone": "resnet18", "name": "-x <b>"}
-    assert run.config["data"] == "/images" and run.config["name"] == "-x <b>"
+    assert run.config.request == {"backbone": "resnet18", "name": "-x <b>"}
+    assert run.config.data == "/images" and run.config.name == "-x <b>"
     until(lambda: jobs.progress_of(run).stage == "features")
     assert jobs.running_jobs() == [run]
     progress = jobs.progress_of(run)
@@ -89,7 +90,7 @@ def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker:
 def test_a_killed_worker_is_lost_and_leaves_no_zombie(worker: Path) -> None:
     run = start(FitOptions("/images"))
     until(lambda: state(run) == "running")
-    pid = int(run.status["pid"])
+    pid = int(run.status.pid)
     os.kill(pid, signal.SIGKILL)
     until(lambda: state(run) == "lost")
     progress = jobs.progress_of(run)
@@ -137,7 +138,7 @@ def test_a_backbone_that_is_no_name_makes_no_folder(home: Path, name: str) -> No
 
 
 def test_progress_survives_a_status_that_makes_no_sense(home: Path) -> None:
-    run = create_run("vgg16", {"class_names": []})
+    run = run_with("vgg16", {"class_names": []})
     write_json(run.folder / "status.json", {"state": "done", "done": "x", "total": None})
     assert jobs.progress_of(run) == jobs.JobProgress("done")
     (run.folder / "status.json").write_text("{")
@@ -145,7 +146,7 @@ def test_progress_survives_a_status_that_makes_no_sense(home: Path) -> None:
 
 
 def test_log_lines_are_the_last_ones_without_terminal_codes(home: Path) -> None:
-    run = create_run("vgg16", {"class_names": []})
+    run = run_with("vgg16", {"class_names": []})
     assert jobs.last_log_lines(run) == []
     (run.folder / jobs.LOG).write_bytes(b"a\n\x1b[31mred\x1b[0m\n\n50%\r100%\n\xff\n" * 20_000)
     assert jobs.last_log_lines(run, 4) == ["red", "50%", "100%", "\ufffd"]

@@ -19,7 +19,9 @@ from engine.errors import UserError
 from engine.runs import run as module
 from engine.runs.files import read_json, write_json
 from engine.runs.predictions import make_predictions, save_predictions
-from engine.runs.run import DEFAULT_BOUNDS, FORMAT_VERSION, Run, create_run, list_runs, open_run
+from engine.runs.run import DEFAULT_BOUNDS, Run, list_runs, open_run
+from engine.runs.run_config import FORMAT_VERSION
+from tests.support.run_folders import run_with, set_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +38,7 @@ with run.held() as mine:
 
 def made(second: int = 0, backbone: str = "vgg16", state: str = "done", **config: object) -> Run:
     now = datetime(2026, 3, 1, 12, 30, second, tzinfo=UTC)
-    run = create_run(backbone, {"class_names": ["cat", "dog"], "root": "/data", **config}, now)
+    run = run_with(backbone, {"class_names": ["cat", "dog"], "root": "/data", **config}, now)
     run.set_status(state)
     return run
 
@@ -54,22 +56,21 @@ def test_a_run_is_named_after_time_and_backbone(workspace):
     assert run.name.startswith("20260301T123007Z-vgg16-")
     assert len(run.name.rpartition("-")[2]) == 6
     assert run.folder == workspace / "runs" / run.name
-    assert run.config["created"] == "2026-03-01T12:30:07Z"
-    assert run.config["format_version"] == FORMAT_VERSION
-    assert run.config["backbone"] == "vgg16"
+    assert run.config.created == "2026-03-01T12:30:07Z"
+    assert run.config.backbone == "vgg16"
     assert run.class_names == ("cat", "dog")
     assert run.data_root == Path("/data")
     assert made(7).name != run.name
 
 
 def test_a_new_run_is_queued():
-    assert create_run("vgg16", {}).status["state"] == "queued"
+    assert run_with("vgg16", {}).status.state == "queued"
 
 
 def test_a_workspace_that_cannot_be_written_is_refused(workspace):
     workspace.write_text("in the way")
     with pytest.raises(UserError, match=str(workspace)):
-        create_run("vgg16", {})
+        run_with("vgg16", {})
 
 
 def test_runs_are_listed_newest_first(workspace):
@@ -92,7 +93,7 @@ def test_a_run_is_found_by_its_name_or_a_beginning_of_its_own():
 def test_the_latest_run_is_the_newest_that_is_done(workspace):
     assert str(workspace) in refusal("latest")
     made(9, state="failed")
-    create_run("vgg16", {}, datetime(2026, 3, 1, 13, tzinfo=UTC))
+    run_with("vgg16", {}, datetime(2026, 3, 1, 13, tzinfo=UTC))
     assert "no finished run" in refusal("latest")
     older = made(3)
     newer = made(4)
@@ -116,7 +117,7 @@ def test_a_name_is_never_a_path(workspace, name):
 
 def test_a_run_of_a_newer_version_is_refused():
     run = made()
-    write_json(run.folder / "config.json", {**run.config, "format_version": FORMAT_VERSION + 1})
+    set_keys(run, format_version=FORMAT_VERSION + 1)
     with pytest.raises(UserError, match=f"format version {FORMAT_VERSION + 1}"):
         _ = run.config
     write_json(run.folder / "config.json", {"no": "version"})
@@ -125,27 +126,31 @@ def test_a_run_of_a_newer_version_is_refused():
 
 
 def test_config_keys_are_added_and_replaced():
-    run = made(epochs=1)
-    run.update_config(epochs=2, note="été")
-    assert (run.config["epochs"], run.config["note"]) == (2, "été")
-    assert run.config["class_names"] == ["cat", "dog"]
+    run = made(note="été", n={"train": 4, "test": 2, "later": 1})
+    run.update_config(name="second", l2=0.5)
+    assert (run.config.name, run.config.l2, run.config.n.train) == ("second", 0.5, 4)
+    assert run.config.class_names == ("cat", "dog")
+    kept = read_json(run.folder / "config.json")
+    assert kept["note"] == "été" and kept["n"]["later"] == 1  # of a later version
+    with pytest.raises(TypeError, match="note"):
+        run.update_config(note="x")
 
 
 def test_status_is_what_was_set():
     run = made()
     run.set_status("failed", message="no disk")
     status = run.status
-    assert (status["state"], status["message"]) == ("failed", "no disk")
-    assert abs(status["updated"] - time.time()) < 60
+    assert (status.state, status.message) == ("failed", "no disk")
+    assert abs(status.updated - time.time()) < 60
 
 
 def test_running_without_a_process_is_lost():
     run = made(state="running")
-    assert run.status["state"] == "lost"
+    assert run.status.state == "lost"
     with run.held() as mine:
         assert mine
-        assert run.status["state"] == "running"
-    assert run.status["state"] == "lost"
+        assert run.status.state == "running"
+    assert run.status.state == "lost"
 
 
 def test_a_killed_process_is_shown_as_lost():
@@ -156,14 +161,14 @@ def test_a_killed_process_is_shown_as_lost():
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "ready\n"
-        assert run.status["state"] == "running"
-        assert run.status["pid"] == process.pid
+        assert run.status.state == "running"
+        assert run.status.pid == process.pid
         process.kill()
         process.wait()
         lost = run.status
-        assert lost["state"] == "lost"
-        assert lost["stage"] == "train"
-        assert lost["message"]
+        assert lost.state == "lost"
+        assert lost.stage == "train"
+        assert lost.message
     finally:
         process.kill()
         process.wait()
@@ -186,12 +191,12 @@ def test_who_asks_for_the_status_does_not_keep_a_fit_from_starting():
 
 def test_a_queued_run_is_lost_only_after_a_while(monkeypatch):
     run = made(state="queued")
-    assert run.status["state"] == "queued"
+    assert run.status.state == "queued"
     kept = read_json(run.folder / "status.json")
     write_json(
         run.folder / "status.json", {**kept, "updated": time.time() - module._QUEUE_PATIENCE - 1}
     )
-    assert run.status["state"] == "lost"
+    assert run.status.state == "lost"
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", "{}", '{"state": "odd"}'])
@@ -200,8 +205,8 @@ def test_a_damaged_status_is_lost_and_says_why(content):
     path = run.folder / "status.json"
     path.unlink() if content is None else path.write_text(content)
     status = run.status
-    assert status["state"] == "lost"
-    assert str(path) in status["message"]
+    assert status.state == "lost"
+    assert str(path) in status.message
 
 
 def test_cancel_is_a_file():

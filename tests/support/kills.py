@@ -130,14 +130,14 @@ def _wait(child: int) -> None:
 def _has_done(workspace: Path) -> bool:
     """Tell whether a fit of this workspace has come to its end: the next would be a new one."""
     with home(workspace):
-        return any(run.status["state"] == "done" for run in list_runs())
+        return any(run.status.state == "done" for run in list_runs())
 
 
 def _result(workspace: Path) -> dict[str, Any]:
     """Return what the one finished run of a workspace holds, to the bit."""
     with home(workspace):
         runs = list_runs()
-    done = [run for run in runs if run.status["state"] == "done"]
+    done = [run for run in runs if run.status.state == "done"]
     assert len(runs) == len(done) == 1, [(run.name, run.status) for run in runs]
     return _contents(done[0])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from dashboard.review import verdicts
@@ -12,7 +14,6 @@ from dashboard.shared import commands
 from dashboard.shared.browser_sync import note_change
 from dashboard.shared.escape import literal
 from dashboard.shell import show_user_errors
-from engine.runs.fit_options import FIT_OPTIONS, FitOptions
 from engine.runs.run import Run, open_run
 from engine.runs.triage import triage_path, triage_state
 from engine.runs.verdicts import default_reviewer
@@ -35,7 +36,7 @@ def tools(name: str, show: str) -> None:
                 type="tertiary",
             )  # fmt: skip
         count = len(verdicts.standing())
-        if count and "head_sha256" in run.config:
+        if count and run.config.head_sha256:
             st.button(
                 f"Refit with {count:,} verdict{'s' * (count > 1)}", key="refit",
                 icon=":material/model_training:", on_click=_refit, args=(run,),
@@ -86,12 +87,9 @@ def _start(run: Run) -> None:
 
 
 def _refit(run: Run) -> None:
-    config = run.config
-    options = {option.name: config.get(option.name) for option in FIT_OPTIONS}
-    options |= {"weights": config["weights"]["source"], "valid": config.get("held_out")}
-    title = str(config.get("name") or "").removesuffix(" with verdicts")
-    options |= {"verdicts": True, "name": f"{title} with verdicts".strip()}
     note_change()
     with show_user_errors():
-        commands.start_fit(FitOptions.chosen(config["data"], options))
+        title = (run.config.name or "").removesuffix(" with verdicts")
+        name = f"{title} with verdicts".strip()
+        commands.start_fit(replace(run.fit_options, verdicts=True, name=name))
         st.session_state["refit_started"] = True

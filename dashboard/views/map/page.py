@@ -45,7 +45,7 @@ def show() -> None:
         st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
         return
     run = open_run(name)
-    if "head_sha256" not in run.config:
+    if run.config.head_sha256 is None:
         st.info(
             "This run was imported or blended, so its images have no features. Fit a model on the "
             "Train page.", icon=":material/info:",

@@ -19,6 +19,7 @@ from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import calibration, metrics
 from engine.analysis.causes import CauseLoss, loss_by_cause
 from engine.runs.run import open_run
+from engine.runs.run_config import PrecisionCheck
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +67,11 @@ def loss_by_causes(table: Table) -> list[CauseLoss]:
     return _loss_by_causes(table.key, verdicts.stamp())
 
 
-def precision(name: str) -> tuple[str, dict[str, float]] | None:
+def precision(name: str) -> tuple[str, PrecisionCheck] | None:
     """Return a run's precision and its difference to float32, or None if unknown."""
     config = open_run(name).config
-    check = config.get("precision_check")
-    if not isinstance(check, dict):
-        return None
-    return str(config.get("precision")), check
+    check, options = config.precision_check, config.options
+    return (options.precision, check) if check and options else None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

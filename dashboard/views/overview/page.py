@@ -186,10 +186,10 @@ def precision(name: str) -> None:
     if known := data.precision(name):
         kind, check = known
         st.caption(
-            f"Computed in {literal(kind)}. Compared with float32 on {check['images']:,} validation "
+            f"Computed in {literal(kind)}. Compared with float32 on {check.images:,} validation "
             f"images, probabilities differ by at most "
-            f"{check['largest_probability_change']:.2g} and the log loss by "
-            f"{check['log_loss_change']:+.2g}."
+            f"{check.largest_probability_change:.2g} and the log loss by "
+            f"{check.log_loss_change:+.2g}."
         )
 
 

@@ -94,10 +94,10 @@ def recent_folders() -> list[str]:
     found: list[str] = []
     for run in list_runs()[:50]:
         try:
-            data = run.config.get("data")
+            data = run.config.data
         except UserError:
             continue
-        if isinstance(data, str) and data not in found and Path(data).exists():
+        if data and data not in found and Path(data).exists():
             found.append(data)
     demo = str(workspace() / "demo")
     if demo not in found and (workspace() / "demo" / "train").is_dir():

@@ -50,8 +50,8 @@ def _running(run: Run) -> None:
                 "Cancel", key=f"cancel_{run.name}", on_click=jobs.cancel, args=(run,),
                 disabled=job.cancelling,
             )  # fmt: skip
-        request = run.config.get("request") or {}
-        whole = (request.get("train") or run.config.get("train")) == "all"
+        request, options = run.config.request or {}, run.config.options
+        whole = (request.get("train") or (options and options.train)) == "all"
         html.show_html(jobs_text.job_progress(job, whole, request.get("name") == "Demo"))
         _curves(run)
 
@@ -70,8 +70,7 @@ def _ended(run: Run) -> None:
                     type="tertiary",
                 )  # fmt: skip
         if job.state == "done":
-            valid = run.config.get("valid") or {}
-            html.show_html(jobs_text.job_done(valid.get("accuracy"), valid.get("log_loss")))
+            html.show_html(jobs_text.job_done(run.config.scores))
             with st.expander("Training curves"):
                 _curves(run)
             return
@@ -102,7 +101,7 @@ def _curves(run: Run) -> None:
 def _worth_a_word(run: Run) -> bool:
     """Return whether a run ended with an error, or was started on this page."""
     try:
-        return jobs.progress_of(run).state != "done" or "request" in run.config
+        return jobs.progress_of(run).state != "done" or run.config.request is not None
     except UserError:
         return False
 
@@ -112,9 +111,7 @@ def _title(run: Run) -> str:
         config = run.config
     except UserError as error:
         return str(error)
-    return "  ·  ".join(
-        [str(config.get("name") or run.name), str(config["backbone"]), str(config.get("data", ""))]
-    )
+    return "  ·  ".join([config.name or run.name, config.backbone, config.data or ""])
 
 
 def _dismiss(name: str) -> None:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from dashboard.shared.html import rendered
 from engine.runs.jobs import JobProgress
+from engine.runs.run_config import Scores
 
 STAGES = {
     "draw": "Drawing",
@@ -50,14 +51,10 @@ def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> Markup:
     )  # fmt: skip
 
 
-def job_done(accuracy: object, log_loss: object) -> Markup:
+def job_done(scores: Scores | None) -> Markup:
     """Return the scores of a finished fit."""
-    scores = [
-        f"{name} {value:{form}}"
-        for name, value, form in (("accuracy", accuracy, ".2%"), ("log loss", log_loss, ".5f"))
-        if isinstance(value, float)
-    ]
-    return rendered(__file__, "end", state="Finished", bad=False, message=", ".join(scores))
+    found = f"accuracy {scores.accuracy:.2%}, log loss {scores.log_loss:.5f}" if scores else ""
+    return rendered(__file__, "end", state="Finished", bad=False, message=found)
 
 
 def job_end(job: JobProgress, lines: Sequence[str]) -> Markup:

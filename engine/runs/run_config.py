@@ -1,0 +1,257 @@
+"""The config of a run, ``config.json``: every choice that made it and what came of it.
+
+The only module that knows the keys of that file, earlier ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.runs.files import read_json, write_json
+from engine.runs.fit_options import FIT_OPTIONS, FitOptions
+from engine.runs.typed_json import from_json, key_of, to_json
+
+FORMAT_VERSION = 1
+_UNDER_OTHER_KEYS = ("name", "weights", "valid")  # options of a fit
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """The initial weights: default, none or a file, and the SHA-256 of what that was."""
+
+    source: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """How many images of a run are in which split, or quarantined."""
+
+    train: int = 0
+    valid: int = 0
+    test: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy, and log loss by the natural logarithm, on the validation images."""
+
+    accuracy: float
+    log_loss: float
+
+
+@dataclass(frozen=True)
+class PrecisionCheck:
+    """How far predictions lie from those of the same network in float32.
+
+    Attributes
+    ----------
+    images : validation images that were compared
+    largest_probability_change : over images and classes
+    log_loss_change : log loss minus that of float32, natural logarithm
+    seconds : what the comparison took
+    """
+
+    images: int
+    largest_probability_change: float
+    log_loss_change: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class FoldsSummary:
+    """What came of k folds: out-of-fold scores of n images.
+
+    Attributes
+    ----------
+    groups : of identical and near-identical images, each of which is in one fold
+    """
+
+    k: int
+    n: int
+    accuracy: float
+    log_loss: float
+    groups: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LabelEdits:
+    """How many labelled images verdicts changed: given another label, or left out."""
+
+    relabelled: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class LabelEditEffect:
+    """Log loss of an earlier run and of the refit, on the same images and labels.
+
+    Attributes
+    ----------
+    against : the earlier run
+    split : whose predictions were compared
+    n, excluded : images that were compared, and images of the earlier run that were not
+    log_loss_before, log_loss_after : natural logarithm
+    difference, interval : before minus after, above 0 is better, and its paired 95 % interval
+    """
+
+    against: str
+    split: str
+    n: int
+    excluded: int
+    log_loss_before: float
+    log_loss_after: float
+    difference: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ImportedFrom:
+    """The table that an imported run was made from."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Every choice that made a run, and what came of it; None where it does not apply.
+
+    Attributes
+    ----------
+    backbone : its name; "imported" and "blend" for runs that no fit made
+    created : UTC, like 2026-03-01T12:30:07Z
+    data, root : what was fitted, and the folder that image paths are relative to
+    class_names : sorted; index = column of the probabilities
+    positive : the positive class where it is not the second of two
+    request : the options that a fit in the background was asked for
+    options : of the fit, as they were used; None for imported and blended runs
+    preprocessing : as ``engine.model.preprocessing`` reads it
+    fingerprint : of the images and their labels
+    key, inputs_key : the same for the same fit; for the same features, labels and seed
+    without_verdicts : the ``inputs_key`` of the same fit without verdicts
+    scores : on the validation images
+    train_counts : training images of each class
+    ignored, notes, duplicates : files that are no images, remarks by path, repeated images
+    l2 : strength of the head's penalty
+    head_sha256 : of the file that holds the head; None until the fit has a model
+    """
+
+    backbone: str
+    created: str = ""
+    name: str | None = None
+    data: str | None = None
+    root: str | None = None
+    class_names: tuple[str, ...] = ()
+    positive: str | None = None
+    request: dict[str, Any] | None = None
+    options: FitOptions | None = None
+    weights: WeightsSource | None = None
+    preprocessing: dict[str, Any] | None = None
+    fingerprint: str | None = None
+    key: str | None = None
+    inputs_key: str | None = None
+    without_verdicts: str | None = None
+    n: ImageCounts = ImageCounts()
+    scores: Scores | None = field(default=None, metadata={"key": "valid"})
+    train_counts: dict[str, int] = field(default_factory=dict)
+    ignored: int | dict[str, int] | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+    duplicates: tuple[dict[str, Any], ...] = ()
+    l2: float | None = None
+    head_sha256: str | None = None
+    precision_check: PrecisionCheck | None = None
+    out_of_fold: FoldsSummary | None = None
+    label_edits: LabelEdits | None = field(default=None, metadata={"key": "corrections"})
+    label_edit_effect: LabelEditEffect | None = field(default=None, metadata={"key": "change"})
+    blend: dict[str, Any] | None = None
+    source: ImportedFrom | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that differ from an empty config's, by name."""
+        empty = RunConfig(self.backbone)
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            key: value
+            for key, value in values.items()
+            if key == "backbone" or value != getattr(empty, key)
+        }
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a config; keys that it does not know are left out.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, damaged, or written by a newer version.
+    """
+    values = _read_file(path)
+    where = f"{path} is damaged: "
+    config = from_json(RunConfig, {**values, "options": None}, where)
+    if "train" not in values:
+        return config
+    options = {option.name: values[option.name] for option in FIT_OPTIONS if option.name in values}
+    options |= {
+        "data": config.data or "",
+        "name": config.name,
+        "weights": config.weights.source if config.weights else "default",
+        "valid": values.get("held_out"),
+    }
+    return replace(config, options=from_json(FitOptions, options, where))
+
+
+def write_config(path: Path, config: RunConfig) -> None:
+    """Write a new config."""
+    write_json(path, {"format_version": FORMAT_VERSION, **_plain(config.given())})
+
+
+def update_config(path: Path, changes: Mapping[str, Any]) -> None:
+    """Replace fields of a config by name; keys that it does not know stay in the file.
+
+    Raises
+    ------
+    TypeError
+        When there is no field of such a name.
+    """
+    if unknown := set(changes) - {each.name for each in fields(RunConfig)}:
+        raise TypeError(f"RunConfig has no fields {sorted(unknown)}")
+    write_json(path, {**_read_file(path), **_plain(changes)})
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return the file's JSON, that of earlier versions under today's keys."""
+    values = read_json(path)
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{path.parent} has format version {version}, this version reads {FORMAT_VERSION}; "
+            "update Second Look to open it."
+        )
+    if type(values.get("valid")) is int or values.get("valid") in ({}, None):
+        values.pop("valid", None)  # a number of images, until the fit had scores; or none
+    check = values.get("precision_check")
+    if isinstance(check, dict) and "pictures" in check:
+        check["images"] = check.pop("pictures")
+    return values
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as they stand in the file, where the options of the fit are not an object."""
+    keys = {each.name: key_of(each) for each in fields(RunConfig)}
+    values = {keys[name]: to_json(value) for name, value in given.items() if name != "options"}
+    options: FitOptions | None = given.get("options")
+    if options is None:
+        return values
+    flat = {
+        option.name: getattr(options, option.name)
+        for option in FIT_OPTIONS
+        if option.name not in _UNDER_OTHER_KEYS
+    }
+    return {**flat, "held_out": options.valid, **values}

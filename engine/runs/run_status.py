@@ -1,0 +1,57 @@
+"""The status of a run, ``status.json``: where it stands, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+STATES = ("queued", "running", "done", "failed", "cancelled")  # and "lost", which none writes
+_MOST = 1e15  # no number of images or seconds reaches it
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    state : queued, running, done, failed, cancelled or lost
+    message : how it ended, '' while it goes on
+    stage : of the fit, '' before the first
+    done, total : images of the stage; total is 0 where it is not known
+    images_per_second : of the stage, 0.0 where it is not known
+    pid, updated : the process that wrote it, and when, in seconds since 1970
+    """
+
+    state: str
+    message: str = ""
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    images_per_second: float = 0.0
+    pid: int = 0
+    updated: float = 0.0
+
+
+def status_of(values: Mapping[str, Any]) -> RunStatus:
+    """Return the status that a file holds; what makes no sense in it counts as not said.
+
+    Raises
+    ------
+    ValueError
+        When its state is none.
+    """
+    if values.get("state") not in STATES:
+        raise ValueError("no state")
+    if "pictures_per_second" in values:  # as an earlier version wrote it
+        values = {"images_per_second": values["pictures_per_second"], **values}
+    found: dict[str, Any] = {}
+    for field in fields(RunStatus):
+        value: Any = values.get(field.name)
+        if isinstance(value, str) and not isinstance(field.default, int | float):
+            found[field.name] = value
+        elif type(value) in (int, float) and isinstance(field.default, int | float):
+            if abs(value) < _MOST:
+                found[field.name] = type(field.default)(value)
+    return RunStatus(**found)

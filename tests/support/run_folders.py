@@ -1,0 +1,24 @@
+"""Run folders with a config that a test writes key by key, as it stands in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from engine.runs.files import read_json, write_json
+from engine.runs.run import Run, create_run
+from engine.runs.run_config import RunConfig
+
+
+def run_with(backbone: str, keys: Mapping[str, Any], now: datetime | None = None) -> Run:
+    """Make a queued run whose ``config.json`` has these keys."""
+    run = create_run(RunConfig(backbone), now)
+    set_keys(run, **keys)
+    return run
+
+
+def set_keys(run: Run, **keys: Any) -> None:
+    """Add or replace keys of a run's ``config.json``."""
+    path = run.folder / "config.json"
+    write_json(path, {**read_json(path), **keys})
