@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -43,6 +44,11 @@ def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
         value, low, high, rest = row["at"]
         assert 0 <= low <= value <= high <= 100 and 0 <= rest <= 100
     assert float(most) > 0
+    (drawn,) = (
+        json.loads(each.proto.json) for each in app.get("bidi_component")
+        if each.proto.component_name == "second_look_slice_table"
+    )  # fmt: skip
+    assert drawn == {"rows": rows, "most": most}
 
 
 def test_a_slice_is_a_filter_of_errors_with_an_address(make_run):

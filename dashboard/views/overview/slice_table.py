@@ -22,3 +22,4 @@ def slice_table(
     most : text at the end of the scale
     key : name of the widget; ``opened`` reads the row's position there under ``open``
     """
+    _slice_table(key=key, data={"rows": list(rows), "most": most}, on_open_change=opened)
