@@ -37,7 +37,9 @@ def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
     assert isinstance(found, list)
     measured = image_properties(run, "valid", table.predictions.ids)
     assert found == slices(table.predictions, cuts(measured)) and len(found) > 10
-    assert f"of {len(found)} slices" in captions(app)
+    marked = sum(one.stands_out for one in found)
+    are = "are" if marked > 1 else "is"
+    assert f"{marked or 'none'} of {len(found)} {are} significant" in captions(app)
     rows, most = weak_slices.rows(found[:8])
     assert [row["n"] for row in rows] == [str(one.n) for one in found[:8]]
     for row in rows:

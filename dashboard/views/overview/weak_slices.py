@@ -78,9 +78,9 @@ def _waiting(table: Table) -> None:
 def _text(found: list[Slice], sample: str) -> str:
     marked = sum(one.stands_out for one in found)
     many = "none" if not marked else f"{marked:,}"
-    stand = "stand" if marked > 1 else "stands"
+    are = "are" if marked > 1 else "is"
     return (
         f"Slices by brightness, sharpness, size and other properties: {many} of {len(found):,} "
-        f"{stand} significant. Dot and bar show a slice's log loss with its 95% interval, the "
+        f"{are} significant. Dot and bar show a slice's log loss with its 95% interval, the "
         "tick that of the other images. Select a slice to show its images."
     ) + (f" Measured on {sample}." if sample else "")
