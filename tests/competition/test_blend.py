@@ -82,10 +82,10 @@ def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_p
         assert run.predictions(split).probabilities == pytest.approx(expected, abs=1e-12)
         assert run.predictions(split).ids.equals(tables[0].ids)
     found = report(run.predictions("valid"))
-    assert found["log_loss"] == pytest.approx(run.config.scores.log_loss)
+    assert found.log_loss == pytest.approx(run.config.scores.log_loss)
     alone = [log_loss(t.y_true, t.probabilities) for t in (m.predictions("valid") for m in members)]
-    assert found["log_loss"] < min(alone)
-    assert clip_report(run.predictions("valid"), 0.01, 0.99).log_loss_before == found["log_loss"]
+    assert found.log_loss < min(alone)
+    assert clip_report(run.predictions("valid"), 0.01, 0.99).log_loss_before == found.log_loss
     submission = prepare_submission(run, 0.01, 0.99)
     assert sorted(submission.ids.to_pylist()) == sorted([*map(str, range(30)), "99"])
     assert list(submission.flagged) == ["99"]  # the quarantine is the first member's

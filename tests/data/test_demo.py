@@ -248,13 +248,13 @@ def test_progress_rises_to_the_total(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "option"),
-    [({"train": 19}, "--train"), ({"test": 0}, "--test"), ({"seed": -1}, "--seed")],
+    ("numbers", "said"),
+    [({"train": 19}, "train=19"), ({"test": 0}, "test=0"), ({"seed": -1}, "seed=-1")],
 )
-def test_numbers_out_of_range_name_their_option(
-    tmp_path: Path, numbers: dict[str, int], option: str
+def test_numbers_out_of_range_name_their_argument(
+    tmp_path: Path, numbers: dict[str, int], said: str
 ) -> None:
-    with pytest.raises(UserError, match=option):
+    with pytest.raises(UserError, match=said):
         draw_demo(tmp_path / "demo", **numbers)
     assert list(tmp_path.iterdir()) == []
 
