@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from engine.runs.run import Run
+from tests.support.paths import ROOT
+
 settings.register_profile("ours", deadline=None)  # a busy machine is no defect
 settings.load_profile("ours")
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +31,17 @@ def real_data() -> Path:
     if not (folder / "dogs-vs-cats" / "train").is_dir():
         pytest.skip(f"no real images in {folder}; set SECONDLOOK_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, workspace: Path) -> Path:
+    """Return the folder that holds this test's workspace."""
+    return tmp_path
+
+
+@pytest.fixture
+def make_run(home: Path) -> Callable[..., Run]:
+    """Return a function that makes a finished run; see `synthetic_run`."""
+    from tests.support.synthetic_runs import synthetic_run
+
+    return lambda **options: synthetic_run(home, **options)

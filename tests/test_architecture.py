@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.support.modules import IMPORTS, MAY_USE, MODULES, within
+from tests.support.modules import IMPORTS, MAY_USE, MODULES, imports, within
+from tests.support.paths import ROOT
 
 EXCEPTIONS = {
     "engine.data.import_predictions": ("engine.analysis.metrics",)
@@ -153,6 +153,13 @@ def test_only_one_module_knows_the_operating_system(name):
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }  # fmt: skip
     assert not {text for text in texts if text.startswith(("/proc/", "/dev/", "/tmp"))}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
+def test_tests_find_their_helpers_in_support(path):
+    own = {module for module in imports(path) if within(module, ("tests",))} - {"tests"}
+    shared = ("tests.support", "tests.benchmarks")
+    assert not {module for module in own if not within(module, shared)}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from engine.errors import UserError
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import engine
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 FIT = {"backbone": "squeezenet1_1", "weights": "none", "image_size": 64, "folds": 2, "epochs": 2}
 NUMBER = re.compile(r"\d+(?:\.\d+)?")

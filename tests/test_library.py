@@ -24,8 +24,8 @@ from engine.analysis.calibration import expected_calibration_error
 from engine.analysis.grouped import folds_of_groups, grouped_mean_interval
 from engine.analysis.metrics import mean_interval
 from engine.runs.fit_options import FIT_OPTIONS
-from tests.conftest import ROOT
-from tests.dashboard.conftest import synthetic_run
+from tests.support.paths import ROOT
+from tests.support.synthetic_runs import synthetic_run
 
 TABLES = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]]
 LABELS = [0, 1, 1, 0]

@@ -23,8 +23,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 import engine
-from tests.browser.conftest import ARGUMENTS, CHROMIUM, READY
-from tests.conftest import ROOT
+from tests.support.browser import ARGUMENTS, CHROMIUM, READY
+from tests.support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 FIT = [

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 MODULES = sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "dashboard").rglob("*.py")])
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from engine.analysis.lasso import inside
+from tests.support.polygons import turns
 
 COORDINATE = st.integers(0, 40)
 STAR = arrays(np.int64, st.integers(3, 12), elements=st.integers(1, 9))  # radii by angle
@@ -18,14 +17,6 @@ STAR = arrays(np.int64, st.integers(3, 12), elements=st.integers(1, 9))  # radii
 def star(radii: np.ndarray) -> np.ndarray:
     angles = 2 * np.pi * np.arange(len(radii)) / len(radii)
     return np.column_stack([radii * np.cos(angles), radii * np.sin(angles)])
-
-
-def turns(point: np.ndarray, polygon: np.ndarray) -> float:
-    """Return how often the outline goes round the point: the oracle, by angles."""
-    total = 0.0
-    for a, b in zip(polygon - point, np.roll(polygon, -1, axis=0) - point, strict=True):
-        total += math.atan2(a[0] * b[1] - a[1] * b[0], float(a @ b))
-    return total / (2 * math.pi)
 
 
 def distance(point: np.ndarray, polygon: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.benchmarks.made_runs import drawn, made_run
 from tests.benchmarks.report import load, machine, spread, table
 from tests.benchmarks.sessions import click_alone, click_together, recorded
-from tests.browser.conftest import ARGUMENTS, CHROMIUM, READY, Server
+from tests.support.browser import ARGUMENTS, CHROMIUM, READY, Server
 
 TITLE = "Dashboard"
 SMALL, LARGE, TEST, IMAGES = 25_000, 1_000_000, 12_500, 300

@@ -21,7 +21,7 @@ from engine.runs.run import Run
 from tests.benchmarks.dashboard import _home, _memory
 from tests.benchmarks.made_runs import drawn, made_run
 from tests.benchmarks.report import load, machine, spread, table
-from tests.browser.conftest import ARGUMENTS, CHROMIUM, READY, Server
+from tests.support.browser import ARGUMENTS, CHROMIUM, READY, Server
 
 TITLE = "Map"
 IMAGES, DRAWN, WIDTH, REPEAT, MOVES = 25_000, 300, 1_280, 9, 120

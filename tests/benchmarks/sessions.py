@@ -13,7 +13,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-from tests.browser.conftest import READY
+from tests.support.browser import READY
 
 _NAMES = ("Most uncertain", "Random incorrect", "Random correct", "All")
 _BETWEEN = 2.0  # seconds between two clicks of one session

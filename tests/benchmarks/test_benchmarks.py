@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import clocked, decoding, gpu, gpu_images, growth, material, matrix, passes
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.tiny_images import image_bytes
 
 

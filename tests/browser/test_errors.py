@@ -2,77 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
 from engine.analysis.categories import category_rows
 from engine.runs.run import open_run
-
-SCREENSHOTS = Path(__file__).with_name("screenshots")
-PER_PAGE = 48
-READY = (
-    "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+from tests.support.browser import (
+    PER_PAGE,
+    assert_shown,
+    costliest,
+    expected,
+    focused,
+    settled,
+    shown,
 )
 
-
-def settled(page: Page) -> None:
-    """Wait until the script has ended and every image of the gallery is decoded."""
-    page.wait_for_selector(READY)
-    page.wait_for_function(
-        """() => [...document.querySelectorAll('*')].filter((e) => e.shadowRoot)
-            .flatMap((e) => [...e.shadowRoot.querySelectorAll('img')])
-            .every((i) => !i.src || i.complete)"""
-    )
-
-
-def shown(page: Page) -> list[str]:
-    """Return the ids in the gallery, in order."""
-    ids: list[str] = page.locator(".st-key-gallery .tile").evaluate_all(
-        "tiles => tiles.map((t) => t.dataset.id)"
-    )
-    return ids
-
-
-def assert_shown(page: Page, want: list[str]) -> None:
-    """Fail unless the gallery comes to show exactly these images, decoded."""
-    tiles = page.locator(".st-key-gallery .tile")
-    expect(tiles).to_have_count(len(want))
-    if want:
-        expect(tiles.first).to_have_attribute("data-id", want[0])
-    settled(page)
-    assert shown(page) == want
-
-
-def focused(page: Page) -> str | None:
-    """Return the id of the tile that has the focus."""
-    found: str | None = page.evaluate(
-        "() => document.activeElement?.shadowRoot?.activeElement?.dataset.id ?? null"
-    )
-    return found
-
-
-def expected(look: Callable[..., np.ndarray]) -> list[str]:
-    """Return the ids of a look, computed from the run's files."""
-    predictions = open_run("latest").predictions("valid")
-    rows = look(predictions.y_true, predictions.y_pred, predictions.probabilities)
-    ids: list[str] = [predictions.ids[int(row)].as_py() for row in rows]
-    return ids
-
-
-def costliest(true: int, predicted: int) -> Callable[..., np.ndarray]:
-    """Return the look of a matrix cell: its images, by the probability of the true class."""
-
-    def look(y_true: np.ndarray, y_pred: np.ndarray, p: np.ndarray) -> np.ndarray:
-        rows = np.flatnonzero((y_true == true) & (y_pred == predicted))
-        return rows[np.argsort(p[rows, true], kind="stable")]
-
-    return look
+SCREENSHOTS = Path(__file__).with_name("screenshots")
 
 
 def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):

@@ -6,8 +6,8 @@ from playwright.sync_api import expect
 
 from engine.runs.explanations import save_explanation
 from engine.runs.run import open_run
-from tests.browser.test_errors import settled
-from tests.dashboard.test_explanation import explained
+from tests.support.browser import settled
+from tests.support.explanations import explained
 
 
 def test_why_by_key_and_on_to_the_next(serve, open_context):

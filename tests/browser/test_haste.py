@@ -10,7 +10,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from engine.analysis.categories import category_rows
 from engine.runs.verdicts import load_verdicts
-from tests.browser.test_errors import PER_PAGE, assert_shown, costliest, expected, focused, settled
+from tests.support.browser import PER_PAGE, assert_shown, costliest, expected, focused, settled
 from tests.support.small_fits import home
 
 # Runs a task as soon as the large view shows an image, before anything else can happen.

@@ -12,8 +12,7 @@ from dashboard.selection.lasso import EDGE, GRID, read_lasso
 from engine.analysis.lasso import inside
 from engine.runs.maps import load_map, save_map
 from engine.runs.run import open_run
-from tests.browser.conftest import ready
-from tests.browser.test_errors import PER_PAGE, settled, shown
+from tests.support.browser import PER_PAGE, ready, settled, shown
 
 SCREENSHOTS = Path(__file__).with_name("screenshots")
 

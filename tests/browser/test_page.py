@@ -6,11 +6,11 @@ from pathlib import Path
 
 from engine.analysis.report import report
 from engine.html_report.write import write_page
-from tests.browser.conftest import synthetic_runs
+from tests.support.synthetic_runs import synthetic_run
 
 
 def test_the_page_asks_nothing_of_the_network_and_fits(open_context, tmp_path: Path):
-    run = synthetic_runs.synthetic_run(tmp_path, n=120, classes=4, hostile=True)
+    run = synthetic_run(tmp_path, n=120, classes=4, hostile=True)
     file = write_page(run, "valid", report(run.predictions("valid")), tmp_path / "page.html")
     for theme, width in (("light", 1366), ("dark", 390)):
         page = open_context(theme, width=width).new_page()

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from engine.model.triage import triage
 from engine.runs.run import list_runs
 from engine.runs.verdicts import load_verdicts, verdicts_path
-from tests.browser.conftest import ready
+from tests.support.browser import ready
 from tests.support.small_fits import home, small_fit
 from tests.support.tiny_images import image_bytes, kaggle, put
 

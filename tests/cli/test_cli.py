@@ -20,7 +20,7 @@ import typer
 
 from engine.cli import main as command_line
 from engine.cli.progress import Watcher, watching
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.tiny_images import image_bytes, kaggle, put
 
 COMMANDS = typer.main.get_command(command_line.app).commands  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import pytest
 
 from engine.cli import dashboard
 from engine.errors import UserError
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 FILE = ROOT / ".streamlit" / "config.toml"
 PROBE = """

@@ -30,7 +30,6 @@ from engine.competition.sending import (
 )
 from engine.errors import UserError
 from engine.runs.run import Run
-from tests.dashboard.conftest import synthetic_run
 from tests.support.kaggle_stand_in import (
     COMPETITION,
     TOKEN,
@@ -40,6 +39,7 @@ from tests.support.kaggle_stand_in import (
     without_credentials,
     zip_of,
 )
+from tests.support.synthetic_runs import synthetic_run
 
 pytest.importorskip("kaggle")
 ROOT = Path(__file__).resolve().parents[2]

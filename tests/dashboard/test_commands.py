@@ -9,9 +9,12 @@ import pytest
 from dashboard.shared import commands
 from engine.runs import jobs
 from engine.runs.fit_options import FitOptions
-from tests.runs.test_jobs import state, until, worker
+from tests.support.jobs import stand_in, state, until
 
-__all__ = ["worker"]  # a fixture
+
+@pytest.fixture
+def worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return stand_in(home, monkeypatch)
 
 
 def test_the_demo_is_started_once(worker: Path) -> None:

@@ -18,21 +18,9 @@ from dashboard.shared import tables
 from dashboard.shared.escape import literal
 from dashboard.views.errors import export
 from engine.analysis.categories import CATEGORIES, category_rows
-from tests.support.pages import at_page
+from tests.support.pages import errors, sentence
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
-
-
-def errors(**parameters: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    for name, value in parameters.items():
-        app.query_params[name] = value
-    at_page(app, "errors")
-    return app.run()
-
-
-def sentence(app: AppTest) -> str:
-    return next(str(element.value) for element in app.markdown if "images" in element.value)
 
 
 def parameters(app: AppTest) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from dashboard.views.map import data as map_data
 from engine.runs import maps
 from engine.runs.maps import save_map
 from engine.runs.run import Run
-from tests.analysis.test_lasso import turns
 from tests.support.pages import assert_harmless, opened
+from tests.support.polygons import turns
 
 CORNER = st.tuples(st.integers(0, GRID), st.integers(0, GRID))
 

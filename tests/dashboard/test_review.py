@@ -20,7 +20,7 @@ from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
 from engine.runs.triage import COLUMNS, SPLIT, reviewed_split, save_triage
 from engine.runs.verdicts import Verdict, load_verdicts, say
-from tests.dashboard.test_errors import errors, sentence
+from tests.support.pages import errors, sentence
 from tests.support.run_folders import set_keys
 
 

@@ -11,13 +11,7 @@ from dashboard.views.submit.kaggle import gap_note
 from engine.competition.sending import sent_submissions
 from engine.runs.run import Run
 from tests.support import pages
-from tests.support.kaggle_stand_in import (
-    COMPETITION,
-    TOKEN,
-    StandIn,
-    reach,
-    without_credentials,
-)
+from tests.support.kaggle_stand_in import COMPETITION, TOKEN, StandIn, reach, without_credentials
 
 pytest.importorskip("kaggle")
 

@@ -10,8 +10,8 @@ import pytest
 
 from engine.data.formats import Unreadable
 from engine.data.images import decode
-from tests.data.test_profiles import PROPHOTO, to_srgb_by_hand
 from tests.support.image_files import chunk, png, saved, scene
+from tests.support.profiles import PROPHOTO, to_srgb_by_hand
 
 
 def pixels(content: bytes) -> np.ndarray:

@@ -6,7 +6,6 @@ reruns and their p95, and the server's memory before, at the end and after all h
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
@@ -18,8 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import ROOT
+from tests.support.browser import Server
 from tests.support.client import Session
+from tests.support.paths import ROOT
+from tests.support.synthetic_runs import synthetic_run
 from tests.support.tiny_images import kaggle
 
 PAGES = ("overview", "errors", "clip", "submit", "train")
@@ -31,9 +32,8 @@ def main(people: int = 20, seconds: float = 120) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["SECONDLOOK_HOME"] = str(folder / "workspace")
-        browser = _browser()
-        run = browser.synthetic_runs.synthetic_run(folder, n=2000, n_test=2000)
-        server = browser.Server(folder)
+        run = synthetic_run(folder, n=2000, n_test=2000)
+        server = Server(folder)
         data = kaggle(folder / "data", train=300, test=100)
         fit = subprocess.Popen(
             [sys.executable, "-m", "engine", "fit", str(data), "--backbone", "resnet18",
@@ -98,15 +98,6 @@ def _memory(process: int) -> int:
     """Return the resident memory of a process in megabytes."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS"))
-
-
-def _browser() -> Any:
-    path = ROOT / "tests" / "browser" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("soak_browser", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 
 from engine.data import archives
 from engine.runs.run import list_runs, open_run
-from tests.faults.conftest import SMALL, Engine, snapshot
+from tests.support.command_line import SMALL, Engine, snapshot
 from tests.support.tiny_images import TWO, image_bytes, image_folder, kaggle, put, zipped
 
 Pack = Callable[[Path], None]

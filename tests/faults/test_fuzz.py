@@ -25,11 +25,11 @@ from engine.data.layouts import find_images
 from engine.errors import UserError
 from engine.runs import jobs
 from engine.runs.run import Run, list_runs, open_run
-from tests.conftest import ROOT
-from tests.faults.test_security import browser
 from tests.support.pages import APP
+from tests.support.paths import ROOT
 from tests.support.run_folders import run_with
 from tests.support.small_fits import home
+from tests.support.synthetic_runs import synthetic_run
 from tests.support.tiny_images import image_bytes, put
 
 JPEG_CASES = 3000
@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("a", "b"):
         put(folder / "images" / f"{name}.jpg", image_bytes("cat", ord(name)))
     with home(folder / "workspace"):
-        browser.synthetic_runs.synthetic_run(folder, n=12, n_test=4)
+        synthetic_run(folder, n=12, n_test=4)
     return folder
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import os
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,25 +24,14 @@ from engine.data.import_predictions import import_run
 from engine.runs.files import read_json
 from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, list_runs
-from tests.conftest import ROOT
+from tests.support.browser import Server
 from tests.support.client import Session
 from tests.support.pages import APP
 from tests.support.run_folders import run_with
+from tests.support.synthetic_runs import synthetic_run
 from tests.support.tiny_images import image_bytes, kaggle, put, zipped
 
 SECRET = "not-for-any-page-1f6c"
-
-
-def _module(name: str, path: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, ROOT / path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-browser = _module("faults_browser", "tests/browser/conftest.py")
 
 
 class House:
@@ -53,7 +39,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.run: Run = browser.synthetic_runs.synthetic_run(folder, n=20, n_test=5, name="ours")
+        self.run: Run = synthetic_run(folder, n=20, n_test=5, name="ours")
         decoy = folder / "decoy"
         put(
             decoy / "config.json",
@@ -62,7 +48,7 @@ class House:
         put(decoy / "status.json", b'{"state": "done"}')
         put(folder / "workspace" / "config.json", (decoy / "config.json").read_bytes())
         put(folder / "outside.jpg", image_bytes("cat", 5))
-        self.server = browser.Server(folder)
+        self.server = Server(folder)
         self.port = int(self.server.url.rpartition(":")[2])
 
     def ask(

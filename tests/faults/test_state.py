@@ -24,9 +24,9 @@ import torchvision
 from engine.cli.progress import Watcher
 from engine.runs.files import read_json
 from engine.runs.run import Run, list_runs, open_run
-from tests.conftest import ROOT
-from tests.faults.conftest import SMALL, Engine, snapshot
+from tests.support.command_line import SMALL, Engine, snapshot
 from tests.support.kills import check_whole
+from tests.support.paths import ROOT
 from tests.support.run_folders import set_keys
 from tests.support.tiny_images import image_bytes, kaggle, put
 

@@ -18,7 +18,7 @@ from dashboard.shared import tables
 from dashboard.views.errors.export import csv_of
 from engine.model.fit import fit
 from engine.runs.run import Run, open_run
-from tests.faults.conftest import Engine
+from tests.support.command_line import Engine
 from tests.support.small_fits import home, small_options
 from tests.support.tiny_images import image_bytes, kaggle, put
 

@@ -20,7 +20,7 @@ from engine.html_report.document import ENVIRONMENT, framed
 from engine.html_report.galleries import classes_shown, shown_images
 from engine.html_report.write import write_page
 from engine.runs.run import Run
-from tests.dashboard.conftest import HOSTILE, synthetic_run
+from tests.support.synthetic_runs import HOSTILE, synthetic_run
 
 OURS = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "section", "div", "p", "h1",

@@ -26,7 +26,7 @@ from engine.model.predict import open_model
 from engine.model.preprocessing import Preprocessing
 from engine.runs.run import Run
 from engine.runs.worker import Worker
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.small_fits import home, small_fit
 from tests.support.tiny_images import kaggle
 

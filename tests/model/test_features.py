@@ -22,7 +22,7 @@ from engine.model.device import Device
 from engine.model.features import Features, compute_features
 from engine.model.preprocessing import Preprocessing
 from engine.model.weights import Weights
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.tiny_images import image_bytes, put
 
 STEPS = Preprocessing(36, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -10,7 +10,7 @@ import pytest
 import torchvision
 
 from engine.model.preprocessing import backbone_names, preprocessing, published
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.small_fits import home
 from tests.support.tiny_images import kaggle
 

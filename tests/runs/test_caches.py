@@ -17,7 +17,7 @@ from engine.data.thumbnails import thumbnail
 from engine.runs import caches
 from engine.runs.explanations import explanations_folder
 from engine.runs.files import locked
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.small_fits import small_fit
 from tests.support.tiny_images import kaggle, put
 

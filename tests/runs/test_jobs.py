@@ -4,69 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.errors import UserError
-from engine.runs import background, jobs
+from engine.runs import jobs
 from engine.runs.files import write_json
 from engine.runs.fit_options import FitOptions
-from engine.runs.run import Run
+from tests.support.jobs import stand_in, start, state, until
 from tests.support.run_folders import run_with
-
-# A stand-in for the engine: takes the run's lock, says where it is, looks for `cancel`.
-WORKER = """
-import os, sys, time
-from engine.runs.run import open_run
-run = open_run(sys.argv[sys.argv.index("--into") + 1])
-with run.held() as mine:
-    assert mine
-    print("began", os.nice(0), os.getsid(0) == os.getpid(), flush=True)
-    for done in range(600):
-        run.set_status("running", stage="features", done=done, total=600, images_per_second=20.0)
-        if run.cancel_requested:
-            run.set_status("cancelled", message="Stopped on request.")
-            break
-        time.sleep(0.05)
-"""
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SECONDLOOK_HOME", str(tmp_path / "workspace"))
-    return tmp_path
 
 
 @pytest.fixture
 def worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make the child run WORKER in place of the engine's command line."""
-    package = home / "stand_in" / "engine"
-    package.mkdir(parents=True)
-    real = Path(jobs.__file__).resolve().parents[1]
-    (package / "__init__.py").write_text(f"__path__.append({str(real)!r})\n")
-    (package / "__main__.py").write_text(WORKER)
-    monkeypatch.setattr(background, "_ROOT", package.parent)
-    return package
-
-
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
-
-
-def start(options: FitOptions) -> Run:
-    run = jobs.queue_fit(options)
-    jobs.start_job(run, ["fit", *options.arguments(), "--into", run.name, "--json"])
-    return run
-
-
-def state(run: Run) -> str:
-    return jobs.progress_of(run).state
+    return stand_in(home, monkeypatch)
 
 
 def test_a_fit_is_queued_at_once_then_runs_detached_and_stops_when_asked(worker: Path) -> None:
@@ -103,7 +55,7 @@ def test_a_worker_outlives_the_process_that_started_it(worker: Path) -> None:
     started = subprocess.run(
         [sys.executable, "-c",
          "from pathlib import Path; from engine.runs import background; "
-         "from engine.runs.fit_options import FitOptions; from tests.runs.test_jobs import start; "
+         "from engine.runs.fit_options import FitOptions; from tests.support.jobs import start; "
          f"background._ROOT = Path({str(worker.parent)!r}); "
          "print(start(FitOptions('/images')).name)"],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],

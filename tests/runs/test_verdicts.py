@@ -32,7 +32,7 @@ from engine.runs.verdicts import (
     take_back,
     verdicts_path,
 )
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 A, B, C = (hashlib.sha256(name).hexdigest() for name in (b"a", b"b", b"c"))
 ANY_TEXT = st.text(st.characters(codec=None), max_size=30)

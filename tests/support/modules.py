@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 MAY_USE = {  # room: the other rooms it may import
     "engine.data": {"engine.runs"},
     "engine.runs": set(),

@@ -53,3 +53,15 @@ class Tags(HTMLParser):
 
 def html(app: AppTest) -> str:
     return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def errors(**parameters: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    at_page(app, "errors")
+    return app.run()
+
+
+def sentence(app: AppTest) -> str:
+    return next(str(element.value) for element in app.markdown if "images" in element.value)

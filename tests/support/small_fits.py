@@ -16,7 +16,7 @@ import pytest
 
 from engine.model.fit import FitOptions, FitResult, fit
 from engine.runs.run import Run
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 
 @contextmanager

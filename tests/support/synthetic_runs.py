@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 from PIL import Image, ImageDraw
 
 from engine.analysis.metrics import accuracy, log_loss
@@ -33,19 +32,6 @@ HOSTILE = [
     "<img src=x onerror=alert(1)>",
     ":red[**bold**] $x^2$ &amp;",
 ]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace of its own."""
-    monkeypatch.setenv("SECONDLOOK_HOME", str(tmp_path / "workspace"))
-    return tmp_path
-
-
-@pytest.fixture
-def make_run(home: Path) -> MakeRun:
-    """Return a function that makes a finished run; see :func:`synthetic_run`."""
-    return lambda **options: synthetic_run(home, **options)
 
 
 def synthetic_run(
