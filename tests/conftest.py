@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from engine.cli import main as command_line
 from engine.runs.run import Run
+from tests.support.command_line import Engine, Said
 from tests.support.paths import ROOT
 
 settings.register_profile("ours", deadline=None)  # a busy machine is no defect
@@ -45,3 +49,17 @@ def make_run(home: Path) -> Callable[..., Run]:
     from tests.support.synthetic_runs import synthetic_run
 
     return lambda **options: synthetic_run(home, **options)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Engine:
+    """Return a function that runs ``python -m engine`` with these arguments, in this process."""
+
+    def run(*arguments: Any) -> Said:
+        monkeypatch.setattr(sys, "argv", ["engine", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capfd.readouterr()
+        code = command_line.main()
+        return Said(code, *capfd.readouterr())
+
+    return run

@@ -181,7 +181,9 @@ def submit(value: dict[str, Any]) -> None:
     """Print the checks and the path of the file."""
     out = console()
     for check in value["checks"]:
-        mark = "[green]passed[/]" if check["passed"] else "[red]failed[/]"
+        mark = {True: "[green]passed[/]", False: "[red]failed[/]"}.get(
+            check["passed"], "[yellow]open[/]  "
+        )
         out.print(f"{mark}  {check['name']:<16}", literal(check["message"]), soft_wrap=True)
     out.print(f"{value['rows']:,} rows, P within {value['lower']:g} to {value['upper']:g}")
     out.print(literal(value["file"]), style="bold", soft_wrap=True)

@@ -20,12 +20,15 @@ from engine.cli.dashboard import dashboard
 from engine.cli.embed import embed
 from engine.cli.exit_codes import exit_code, leave
 from engine.cli.explain import explain
-from engine.cli.options import AsJson, Lower, On, RunName, Upper, fit_options
+from engine.cli.inspect import inspect, show_short
+from engine.cli.options import AsJson, Lower, On, OnScored, RunName, Upper, fit_options
 from engine.cli.progress import downloading, watching
 from engine.cli.slices import slices
 from engine.cli.submit import submit
 from engine.cli.triage import triage
 from engine.cli.verdict import verdict, verdicts
+from engine.competition.inspection import inspection
+from engine.data.dataset import Dataset
 from engine.errors import UserError
 from engine.runs.caches import sweep
 from engine.runs.fit_options import FitOptions
@@ -179,7 +182,7 @@ def report(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the report as one HTML file.")
     ] = None,
-    on: On = None,
+    on: OnScored = None,
     as_json: AsJson = False,
 ) -> None:
     """Show metrics, the confusion matrix and the five categories of a run's labelled images."""
@@ -207,6 +210,7 @@ def clip(
 
 
 app.command()(submit)
+app.command()(inspect)
 
 
 @app.command()
@@ -246,7 +250,14 @@ def _fit(options: FitOptions, run: Run | None, as_json: bool) -> None:
     from engine.model.fit import fit as fit_run
 
     with watching() as watcher:
-        result = fit_run(options, run=run, progress=watcher.progress, on_epoch=watcher.epoch)
+
+        def announce(dataset: Dataset) -> None:
+            if is_first() and not as_json:
+                show_short(inspection(dataset, options.path), watcher.console or console.console())
+
+        result = fit_run(
+            options, run=run, progress=watcher.progress, on_epoch=watcher.epoch, on_data=announce
+        )
     if is_first():
         _print(as_json, result.summary(), console.fit)
 

@@ -19,6 +19,21 @@ class Labelled(StrEnum):
     valid = "valid"
 
 
+class Scored(StrEnum):
+    """Which labelled images a report is about."""
+
+    folds = "folds"
+    valid = "valid"
+    test = "test"
+
+
+class ValueKind(StrEnum):
+    """What a submission's only value column holds."""
+
+    probability = "probability"
+    class_ = "class"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's name, its beginning, or [bold]latest[/].")
@@ -35,6 +50,11 @@ On = Annotated[
         help="folds: all labelled images (cross-validated); valid: the validation images. "
         "By default folds if the run has them."
     ),
+]
+
+OnScored = Annotated[
+    Scored | None,
+    typer.Option(help="All labelled images out of fold, the held-out ones, or labelled test ones."),
 ]
 
 

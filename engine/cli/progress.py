@@ -48,6 +48,11 @@ class Watcher:
         self._bars = bars
         self._tasks: dict[str, Any] = {}
 
+    @property
+    def console(self) -> Console | None:
+        """Return the console that the bars are drawn on, None where nobody watches."""
+        return self._bars.console if self._bars else None
+
     def progress(self, stage: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` images of a stage are finished."""
         if not self._bars or stage == "predict":

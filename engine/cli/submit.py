@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import console
-from engine.cli.options import AsJson, Lower, RunName, Upper
+from engine.cli.options import AsJson, Lower, RunName, Upper, ValueKind
 from engine.cli.progress import waiting
 
 
@@ -21,6 +21,16 @@ def submit(
     upper: Upper = None,
     sample: Annotated[
         Path | None, typer.Option(help="The competition's sample file; by default the one in DATA.")
+    ] = None,
+    values: Annotated[
+        ValueKind | None,
+        typer.Option(help="Write probabilities or the likeliest class; what the sample suggests."),
+    ] = None,
+    predictions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A table that predict --data made; the run's test images."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the file here.")] = None,
     send: Annotated[
@@ -49,6 +59,7 @@ def submit(
         made = submit_run(
             run, lower=lower, upper=upper, sample=sample, out=out, send=send, message=message,
             accept_quarantined=accept_quarantined, wait=wait,
+            values=values.value if values else None, predictions=predictions,
         )  # fmt: skip
     for id in made.quarantined[:10]:
         print(f"{id!r} cannot be read and got the base rate.", file=sys.stderr)

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.data.names import AMBIGUOUS, NONE, match_names
 from engine.errors import UserError, first_ten
-from engine.runs.prediction_table import names_and_stems, read_csv_text
+from engine.runs.csv_text import names_and_stems, read_csv_text
 
-NONE, AMBIGUOUS = -1, -2  # instead of an image's position
+Values = Literal["probability", "class"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,14 @@ class Form:
     ----------
     header : names of all columns, the id first
     kind : the kind of value: a class's probability, or the most likely class by name or by index
+        ("other index": of two classes, 0 is the second)
     classes : class index of each value column; None where it is unknown
     fits : whether the meaning of every value column is known
     message : the meaning, or the problem, in one sentence
     """
 
     header: tuple[str, ...]
-    kind: Literal["probability", "name", "index"]
+    kind: Literal["probability", "name", "index", "other index"]
     classes: tuple[int | None, ...]
     fits: bool
     message: str
@@ -67,6 +69,7 @@ def sample_form(
     columns: Sequence[pa.StringArray],
     classes: Sequence[str],
     positive: int,
+    values: Values | None = None,
 ) -> Form:
     """Return the form of a file like the sample.
 
@@ -75,17 +78,34 @@ def sample_form(
     with more than two classes, empty. With more than two classes and whole numbers in the sample,
     it holds the index of the class among the sorted names (or the name, if all class names are
     whole numbers). Several value columns each hold one probability and are matched to the classes
-    by name. ``source`` names the file in messages.
+    by name. ``values`` chooses between probabilities and classes where the sample fits both.
+    ``source`` names the file in messages.
     """
     if len(header) > 2:
-        return _several_columns(source, header, classes)
-    values = set(pc.unique(pc.utf8_trim_whitespace(columns[1])).to_pylist()) - {""}
-    numeric = all(map(_is_number, values))
-    if len(classes) == 2 and numeric:
+        form = _several_columns(source, header, classes)
+        if values == "class":
+            message = f"{form.message} --values class does not apply to one column a class."
+            return Form(header, form.kind, form.classes, False, message)
+        return form
+    found = set(pc.unique(pc.utf8_trim_whitespace(columns[1])).to_pylist()) - {""}
+    numeric = all(map(_is_number, found))
+    if values == "class" and len(classes) == 2 and numeric:
+        return _class_of_two(header, classes, positive)
+    if values == "probability" and len(classes) > 2:
+        message = (
+            f"--values probability does not apply: {source} has one value column, {header[1]!r}, "
+            f"and {len(classes)} classes."
+        )
+        return Form(header, "probability", (None,), False, message)
+    if len(classes) == 2 and (numeric or values == "probability"):
         named = _class_in(header[1], classes)
-        return _one_probability(header, classes, positive if named is None else named)
-    whole = all(map(_is_whole, values))
-    if values <= set(classes) or (whole and all(map(_is_whole, classes))):
+        form = _one_probability(header, classes, positive if named is None else named)
+        if found and found <= {"0", "1"} and values is None:
+            said = f"{form.message} --values class writes the most likely class instead."
+            return Form(form.header, form.kind, form.classes, form.fits, said)
+        return form
+    whole = all(map(_is_whole, found))
+    if found <= set(classes) or (whole and all(map(_is_whole, classes))):
         message = f"{header[1]} is the name of the most likely class: {', '.join(classes)}."
         return Form(header, "name", (0,), True, message)
     if whole:
@@ -96,7 +116,7 @@ def sample_form(
         f"{source} has one value column, {header[1]!r}, which cannot hold the probabilities of "
         f"{len(classes)} classes; use a sample with one column per class."
         if numeric
-        else f"{source} holds {first_ten(sorted(values - set(classes)))} in column {header[1]!r}, "
+        else f"{source} holds {first_ten(sorted(found - set(classes)))} in column {header[1]!r}, "
         f"which is neither a number nor one of the classes {first_ten(list(classes))}."
     )
     return Form(header, "name", (None,), False, message)
@@ -106,7 +126,7 @@ def match_images(wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringAr
     """Return the position of each wanted id's image, ``NONE`` or ``AMBIGUOUS``, (n_rows,).
 
     An id is compared with the images' ids, then with their file names, then with their file names
-    without extension; it matches only if exactly one image fits.
+    without extension, then with the ends of their paths; it matches only if exactly one image fits.
     """
     rows = _positions(wanted, ids)
     if (rows != NONE).all():
@@ -116,6 +136,9 @@ def match_images(wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringAr
         for keys in (ids, names, stems):
             left = np.flatnonzero(rows == NONE)
             rows[left] = _positions(texts.take(pa.array(left)), keys)
+    left = np.flatnonzero((rows == NONE) & np.asarray(pc.match_substring_regex(wanted, r"[/\\]")))
+    if len(left):
+        rows[left] = match_names(wanted.take(pa.array(left)), paths)
     return rows
 
 
@@ -147,6 +170,18 @@ def _several_columns(source: str, header: tuple[str, ...], classes: Sequence[str
     ]
     message = f"{source} has {' and '.join(filter(None, parts))}."
     return Form(header, "probability", tuple(found), False, message)
+
+
+def _class_of_two(header: tuple[str, ...], classes: Sequence[str], positive: int) -> Form:
+    if all(map(_is_whole, classes)):
+        message = f"{header[1]} is the name of the most likely class: {', '.join(classes)}."
+        return Form(header, "name", (0,), True, message)
+    message = (
+        f"{header[1]} is 1 where {classes[positive]} is likelier and 0 where "
+        f"{classes[1 - positive]} is."
+    )
+    kind: Literal["index", "other index"] = "index" if positive == 1 else "other index"
+    return Form(header, kind, (0,), True, message)
 
 
 def _one_probability(header: tuple[str, ...], classes: Sequence[str], index: int) -> Form:

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.competition.sample import (
-    AMBIGUOUS,
-    NONE,
+    Values,
     match_images,
     natural_order,
     plain_form,
@@ -23,6 +22,7 @@ from engine.competition.sample import (
     sample_form,
 )
 from engine.competition.values import written_values
+from engine.data.names import AMBIGUOUS, NONE
 from engine.errors import UserError, first_ten
 from engine.runs.predictions import Predictions
 
@@ -32,10 +32,13 @@ _BLOCK_VALUES = 200_000
 
 @dataclass(frozen=True)
 class Check:
-    """One check of the file: whether it passed, a sentence, and the first ten ids concerned."""
+    """One check of the file: whether it passed, a sentence, and the first ten ids concerned.
+
+    ``passed`` is None if it could not be checked.
+    """
 
     name: str
-    passed: bool
+    passed: bool | None
     message: str
     ids: tuple[str, ...] = ()
 
@@ -64,8 +67,8 @@ class Submission:
 
     @property
     def ok(self) -> bool:
-        """Return whether every check passed."""
-        return all(check.passed for check in self.checks)
+        """Return whether no check failed."""
+        return all(check.passed is not False for check in self.checks)
 
 
 def check_submission(
@@ -77,6 +80,7 @@ def check_submission(
     quarantined: Sequence[tuple[str, str]],
     base_rate: np.ndarray,
     positive: int | None = None,
+    form_of_values: Values | None = None,
 ) -> Submission:
     """Compose the submission and record the result of every check; nothing is written.
 
@@ -92,6 +96,7 @@ def check_submission(
     base_rate : float array of shape (n_classes,), the class shares in training, used for
         quarantined images
     positive : index of the positive class; the last by default
+    form_of_values : whether one value column holds a probability or a class, where both may be
 
     Raises
     ------
@@ -115,7 +120,7 @@ def check_submission(
             columns[0], images, pa.concat_arrays([predictions.paths, unreadable_paths])
         )
         wanted = columns[0]
-        form = sample_form(str(sample), header, columns, classes, positive)
+        form = sample_form(str(sample), header, columns, classes, positive, form_of_values)
     source = "The submission" if sample is None else str(sample)
 
     n, p = len(predictions), predictions.probabilities
@@ -153,6 +158,7 @@ def check_submission(
             _bounds_check(wanted, past & ~blank, form.kind, lower, upper),
             Check("class direction", form.fits, form.message),
             _missing_check(flagged),
+            _sample_check(sample),
         ],
         flagged=tuple(flagged),
         lower=lower,
@@ -169,7 +175,7 @@ def require(submission: Submission) -> None:
         If a check failed; the message is that check's sentence.
     """
     for check in submission.checks:
-        if not check.passed:
+        if check.passed is False:
             raise UserError(check.message)
 
 
@@ -262,6 +268,16 @@ def _bounds_check(
         f"Written values round past the clip bounds {lower:g} and {upper:g} for ids",
         f"No written value rounds past the clip bounds {lower:g} and {upper:g}.",
     )
+
+
+def _sample_check(sample: Path | None) -> Check:
+    if sample is not None:
+        return Check("sample", True, f"The sample file is {sample}.")
+    message = (
+        "No sample file was found beside the data, so that ids, order and columns are compared "
+        "with nothing; give the competition's with --sample FILE."
+    )
+    return Check("sample", None, message)
 
 
 def _missing_check(flagged: Sequence[str]) -> Check:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
+from engine.competition.sample import Values
 from engine.competition.sending import check_sending, send_submission, wait_for_score
 from engine.competition.submission import Check, Submission
 from engine.runs.run import Run
@@ -33,6 +34,20 @@ class Sending:
     message: str
     accept_quarantined: bool = False
     wait: float = 300.0
+
+
+@dataclass(frozen=True)
+class SubmissionChoice:
+    """What a submission holds, where there is a choice; None for what suits the sample and run.
+
+    Attributes
+    ----------
+    values : whether the only value column holds a probability or a class
+    predictions : the table of predictions that is handed in
+    """
+
+    values: Values | None = None
+    predictions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +147,7 @@ def submit(
     bounds: tuple[float | None, float | None] = (None, None),
     *,
     sample: Path | None = None,
+    choice: SubmissionChoice | None = None,
     out: Path | None = None,
     sending: Sending | None = None,
 ) -> Submitted:
@@ -141,6 +157,7 @@ def submit(
     ----------
     bounds : clip bounds on P(positive); the run's own for None
     sample : the competition's sample file; by default the one beside the images
+    choice : what is written, where there is a choice
     out : where to write a copy
 
     Raises
@@ -151,7 +168,10 @@ def submit(
     lower, upper = (
         own if given is None else given for given, own in zip(bounds, run.bounds, strict=True)
     )
-    submission = prepare_submission(run, lower, upper, sample)
+    choice = choice or SubmissionChoice()
+    submission = prepare_submission(
+        run, lower, upper, sample, values=choice.values, table=choice.predictions
+    )
     if sending is not None:
         competition = check_sending(
             sending.competition,

@@ -48,7 +48,8 @@ def written_values(
         passes = _past_bounds(texts, values, lows, highs).reshape(len(form.classes), n)
         past = np.asarray(passes.any(axis=0))
     else:
-        best = pa.array(p.argmax(axis=1))  # (n_images,)
+        likeliest = p.argmax(axis=1)
+        best = pa.array(1 - likeliest if form.kind == "other index" else likeliest)  # (n_images,)
         names = pa.array(classes, pa.string())
         texts = names.take(best) if form.kind == "name" else best.cast(pa.string())
         past = np.zeros(n, dtype=bool)

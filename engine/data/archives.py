@@ -1,13 +1,19 @@
-"""Unpack a zip safely, once, into the workspace's cache."""
+"""Unpack a zip or tar safely, once, into the workspace's cache."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import stat
+import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from engine import portable
 from engine.errors import UserError
@@ -17,14 +23,24 @@ MAX_BYTES = 500 * 2**30
 MAX_RATIO = 100
 
 
+@dataclass(frozen=True)
+class _Member:
+    """A file in an archive: its name, its declared size, whether it is one, and its content."""
+
+    name: str
+    size: int
+    is_file: bool
+    open: Callable[[], IO[bytes]]
+
+
 def unpack(archive: Path) -> Path:
-    """Return a folder with the archive's content, unpacked now or found again by its checksum.
+    """Return a folder with what a zip or tar holds, unpacked now or found again by its checksum.
 
     Raises
     ------
     UserError
-        When the archive is damaged, holds a link, a name that leaves its folder, two names that
-        are one file, or far more bytes than its own size explains.
+        When the archive is damaged, holds a link or a device, a name that leaves its folder, two
+        names that are one file, or far more bytes than its own size explains.
     """
     folder = workspace() / "cache" / "archives" / sha256_of(archive)[:16]
     if folder.is_dir():
@@ -40,13 +56,20 @@ def _unpack_to(archive: Path, folder: Path) -> None:
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
         temporary.mkdir()
-        with zipfile.ZipFile(archive) as source:
-            members = _checked(archive, source)
-            budget = sum(member.file_size for member in members)
+        with ExitStack() as stack:
+            members = _checked(archive, _members(archive, stack))
+            budget = sum(member.size for member in members)
             for member in members:
-                budget -= _extract(source, member, temporary / member.filename, budget, archive)
+                budget -= _extract(member, temporary / member.name, budget, archive)
         os.replace(temporary, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        ValueError,
+        RuntimeError,
+    ) as error:
         raise UserError(f"{archive} is damaged and was not unpacked ({error}).") from error
     except OSError as error:
         raise UserError(f"{archive} could not be unpacked ({error.strerror or error}).") from error
@@ -54,16 +77,44 @@ def _unpack_to(archive: Path, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _checked(archive: Path, source: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    members = [member for member in source.infolist() if not member.is_dir()]
+def _members(archive: Path, stack: ExitStack) -> list[_Member]:
+    """Return all but the folders in an archive, which stays open as long as the stack."""
+    if archive.suffix.lower() == ".tar":
+        tar = stack.enter_context(tarfile.open(archive, "r:"))
+
+        def content(info: tarfile.TarInfo) -> IO[bytes]:
+            file = tar.extractfile(info)
+            if file is None:
+                raise tarfile.ReadError(f"{info.name!r} has no content")
+            return file
+
+        return [
+            _Member(info.name.removeprefix("./"), info.size, info.isfile(), partial(content, info))
+            for info in tar.getmembers()
+            if not info.isdir()
+        ]
+    packed = stack.enter_context(zipfile.ZipFile(archive))
+    return [
+        _Member(
+            info.filename,
+            info.file_size,
+            not stat.S_ISLNK(info.external_attr >> 16),
+            partial(packed.open, info),
+        )
+        for info in packed.infolist()
+        if not info.is_dir()
+    ]
+
+
+def _checked(archive: Path, members: list[_Member]) -> list[_Member]:
     seen: set[str] = set()
     for member in members:
-        name = member.filename
+        name = member.name
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
             raise UserError(f"{archive} was not unpacked: {name!r} would leave its folder.")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise UserError(f"{archive} was not unpacked: {name!r} is a link.")
+        if not member.is_file:
+            raise UserError(f"{archive} was not unpacked: {name!r} is a link or a device.")
         if part := portable.unusable_name(name):
             raise UserError(
                 f"{archive} was not unpacked: {part!r} in {name!r} cannot be a file name on "
@@ -72,18 +123,16 @@ def _checked(archive: Path, source: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         if name.casefold() in seen:
             raise UserError(f"{archive} was not unpacked: {name!r} occurs twice.")
         seen.add(name.casefold())
-    total = sum(member.file_size for member in members)
+    total = sum(member.size for member in members)
     if total > min(MAX_BYTES, MAX_RATIO * max(archive.stat().st_size, 2**20)):
         raise UserError(f"{archive} was not unpacked: it would grow to {total:,} bytes.")
     return members
 
 
-def _extract(
-    source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, budget: int, archive: Path
-) -> int:
+def _extract(member: _Member, target: Path, budget: int, archive: Path) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with source.open(member) as packed, open(target, "xb") as file:
+    with member.open() as packed, open(target, "xb") as file:
         while block := packed.read(2**20):
             written += len(block)
             if written > budget:

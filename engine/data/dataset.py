@@ -7,14 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from engine.data.layouts import Listing, as_utf8, find_images, texts
+from engine.data.layouts import DataSource, find_images, test_images
+from engine.data.listing import NO_ORIGIN, Listing, Origin, as_utf8, texts
 from engine.data.reading import Read, read_all
-from engine.data.splits import divided
-from engine.errors import UserError
+from engine.data.splits import components, divided, single_classes, torn
+from engine.errors import UserError, first_ten
 
-IMAGES_COLUMNS = ["id", "path", "split", "label", "width", "height", "bytes", "sha256"]
+IMAGES_COLUMNS = [
+    "id", "path", "split", "label", "group", "fold", "width", "height", "bytes", "sha256",
+]  # fmt: skip
 QUARANTINE_COLUMNS = ["path", "reason", "id", "split", "label"]
 
 Progress = Callable[[str, int, int], None]
@@ -27,10 +31,12 @@ class Dataset:
     Attributes
     ----------
     root : the folder that ``images.path`` is relative to
-    images : table of id, path, split (train, valid, test), label, width, height, bytes, sha256
+    images : table of id, path, split (train, valid, test), label, group and fold (None where there
+        is none), width, height, bytes, sha256
     quarantine : table of path, reason, id, split, label
     class_names : sorted; empty when nothing is labelled
-    ignored : number of files passed over, such as ``Thumbs.db``
+    origin : where labels and splits came from, and what was passed over
+    split_given : whether the data has valid images of its own
     notes : path to what is unusual about a good image, such as an animation
     """
 
@@ -38,8 +44,19 @@ class Dataset:
     images: pd.DataFrame
     quarantine: pd.DataFrame
     class_names: tuple[str, ...]
-    ignored: int
+    origin: Origin = NO_ORIGIN
+    split_given: bool = False
     notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ignored(self) -> int:
+        """Return the number of files passed over, such as ``Thumbs.db``."""
+        return sum(self.origin.ignored.values())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a person should know before anything is computed, in sentences."""
+        return self.origin.warnings
 
     def of(self, split: str) -> pd.DataFrame:
         """Return the rows of one split, sorted by id."""
@@ -71,7 +88,7 @@ class Dataset:
 
 
 def load_dataset(
-    data: Path,
+    data: Path | DataSource,
     *,
     valid: int | None = None,
     sample: bool = False,
@@ -84,7 +101,8 @@ def load_dataset(
     Parameters
     ----------
     data
-        A Kaggle folder, an ImageFolder, a folder of class folders, a CSV, or a zip of one.
+        A folder in any usual layout, a label table, a zip or tar; with :class:`DataSource`, how
+        it is to be read.
     valid
         Images to hold out where the data has no ``valid`` folder; by default 2,000, or 20 %
         of fewer than 10,000.
@@ -98,33 +116,46 @@ def load_dataset(
     UserError
         When there is nothing to fit: no images, no labels, or a single class.
     """
-    dataset = examine(listing or find_images(data), progress)
+    source = data if isinstance(data, DataSource) else DataSource(data)
+    listing = listing or find_images(source)
+    dataset = examine(listing, progress)
     labelled = dataset.images["label"].notna() & (dataset.images["split"] == "train")
     names = tuple(sorted(dataset.images.loc[labelled, "label"].unique()))
     if not names:
-        raise UserError(f"{data} holds no labelled image; the README lists what can be read.")
+        raise UserError(f"{source.data} holds no labelled image{_why_none(listing, dataset)}.")
     if len(names) == 1:
-        raise UserError(f"{data} holds a single class, {names[0]!r}; a classifier needs two.")
+        raise UserError(
+            f"{source.data} holds a single class, {names[0]!r}, by {listing.origin.labels.source}; "
+            "a classifier needs two."
+        )
     dataset = _quarantine_unknown(replace(dataset, class_names=names))
-    return replace(dataset, images=divided(dataset.images, data, valid, sample, seed))
+    given = bool((dataset.images["split"] == "valid").any())
+    images = divided(dataset.images, source.data, valid, sample, seed)
+    return _with_warnings(replace(dataset, images=images, split_given=given))
 
 
 def load_images(
-    data: Path, class_names: tuple[str, ...], progress: Progress | None = None
+    data: Path | DataSource,
+    class_names: tuple[str, ...],
+    progress: Progress | None = None,
+    *,
+    own: bool = False,
 ) -> Dataset:
     """Read images to predict, labelled or not; all of them become the split ``test``.
 
-    Labels that are none of ``class_names`` are left out.
+    Labels that are none of ``class_names`` are left out. With ``own``, the data are those that a
+    run was fitted on, and its test images are meant.
 
     Raises
     ------
     UserError
         When there is no image.
     """
-    listing = find_images(data, class_names=class_names)
+    listing = test_images(data, class_names) if own else find_images(data, class_names)
     dataset = examine(listing, progress)
     if dataset.images.empty:
-        raise UserError(f"{data} holds no image that can be read.")
+        shown = data.data if isinstance(data, DataSource) else data
+        raise UserError(f"{shown} holds no image that can be read{_first_reasons(dataset)}.")
     known = dataset.images["label"].isin(class_names)
     images = dataset.images.assign(label=dataset.images["label"].where(known, None))
     return replace(dataset, images=images, class_names=class_names)
@@ -148,7 +179,7 @@ def examine(listing: Listing, progress: Progress | None = None) -> Dataset:
     images = pd.concat([frame, read_columns], axis=1)
     notes = {path: note for path, note in zip(images["path"], images["note"], strict=True) if note}
     empty = pd.DataFrame(columns=QUARANTINE_COLUMNS, dtype=object)
-    found = Dataset(listing.root, images[IMAGES_COLUMNS], empty, (), listing.ignored, notes)
+    found = Dataset(listing.root, images[IMAGES_COLUMNS], empty, (), listing.origin, notes=notes)
     return found.without(bad)
 
 
@@ -171,9 +202,12 @@ def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
 def _quarantine_unknown(dataset: Dataset) -> Dataset:
     images = dataset.images
     unlabelled = images[(images["split"] != "test") & images["label"].isna()]
-    dataset = dataset.without(
-        {path: "no label: its name is not <class>.<number>" for path in unlabelled["path"]}
-    )
+    source = dataset.origin.labels.source
+    reason = "no label: its name is not <class>.<number>"
+    if source not in ("file names", "none"):
+        where = "it lies in no class folder" if source == "folders" else f"{source} has none for it"
+        reason = f"no label: {where}"
+    dataset = dataset.without(dict.fromkeys(unlabelled["path"], reason))
     images = dataset.images
     learnt = images["label"].isin(dataset.class_names)
     foreign = images[(images["split"] == "valid") & ~learnt]
@@ -183,3 +217,65 @@ def _quarantine_unknown(dataset: Dataset) -> Dataset:
     strange = (images["split"] == "test") & images["label"].notna()
     known = ~strange | images["label"].isin(dataset.class_names)
     return replace(dataset, images=images.assign(label=images["label"].where(known, None)))
+
+
+def _with_warnings(dataset: Dataset) -> Dataset:
+    """Add what the split itself gives to say."""
+    found = list(dataset.warnings)
+    group = dataset.origin.group
+    if group is not None and group.suggested:
+        found.append(
+            f"Images of one {group.column} may be in both train and valid, which flatters the "
+            f"scores; --group {group.column} keeps each of its {group.n:,} on one side."
+        )
+    if single := single_classes(dataset.images):
+        found.append(
+            f"{len(single):,} classes have a single image, which stays in train: "
+            f"{first_ten(single)}."
+        )
+    if dataset.split_given:
+        labelled = dataset.images[dataset.images["split"] != "test"]
+        component = components(labelled)
+        if len(cut := torn(labelled["split"], component)):
+            n = int(np.isin(component, cut).sum())
+            what = (
+                "groups or copies" if labelled["group"].notna().any() else "byte-identical images"
+            )
+            found.append(
+                f"The split that the data gives divides {len(cut):,} sets of {what} "
+                f"({n:,} images) between train and valid, which flatters the scores."
+            )
+    test = (dataset.images["split"] == "test").any()
+    if not test and dataset.origin.samples:
+        found.append(
+            f"There is no test image, and yet the sample {dataset.origin.samples[0].name}; give "
+            "the folder of the test images with --test DIR."
+        )
+    elif not test and dataset.origin.test_folders:
+        found.append("There is no test image that can be read.")
+    return replace(dataset, origin=replace(dataset.origin, warnings=tuple(found)))
+
+
+def _why_none(listing: Listing, dataset: Dataset) -> str:
+    """Say why no image is labelled: files that cannot be read, or names that give no class."""
+    if dataset.images.empty or len(dataset.quarantine) > len(dataset.images):
+        return _first_reasons(dataset)
+    first = listing.images["path"].iloc[0] if len(listing.images) else ""
+    train = (listing.images["split"] == "train").sum()
+    if not train and len(listing.images):
+        return f": its {len(listing.images):,} images, such as {first}, lie in a test folder"
+    unread = f" ({listing.origin.unread[0]})" if listing.origin.unread else ""
+    return (
+        f": {len(listing.images):,} images, such as {first}, lie in no class folders, are not "
+        "named <class>.<number>, and no table beside them names them; give one with --labels "
+        f"FILE{unread}"
+    )
+
+
+def _first_reasons(dataset: Dataset) -> str:
+    if dataset.quarantine.empty:
+        return ""
+    bad, total = len(dataset.quarantine), len(dataset.quarantine) + len(dataset.images)
+    some = dataset.quarantine.head(2).itertuples(index=False)
+    first = "; ".join(f"{row.path}: {row.reason}" for row in some)
+    return f": {bad:,} of {total:,} files cannot be used ({first})"

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Progress, examine
-from engine.data.layouts import Listing, all_images
+from engine.data.layouts import all_images
+from engine.data.listing import Listing
 from engine.errors import UserError, first_ten
 from engine.runs.files import sha256_of
 from engine.runs.prediction_table import read_predictions_table
@@ -54,10 +55,12 @@ def import_run(
             "path": shown,
             "split": split,
             "label": names[predictions.y_true],
+            "group": None,
+            "fold": None,
         }
     )
     found = np.array([path is not None for path in paths])
-    dataset = examine(Listing(listing.root, frame[found].reset_index(drop=True), 0), progress)
+    dataset = examine(Listing(listing.root, frame[found].reset_index(drop=True)), progress)
     missing = frame[~found].assign(reason=f"not found in {images}")
     quarantine = pd.concat([dataset.quarantine, missing[dataset.quarantine.columns]])
 

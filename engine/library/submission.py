@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.competition.submit import Sending, Submitted
+from engine.competition.sample import Values
+from engine.competition.submit import Sending, SubmissionChoice, Submitted
 from engine.competition.submit import submit as submit_run
 from engine.errors import UserError
 from engine.library.run import Run, opened
@@ -16,6 +17,8 @@ def submit(  # its arguments are the options of the command
     lower: float | None = None,
     upper: float | None = None,
     sample: str | Path | None = None,
+    values: Values | None = None,
+    predictions: str | None = None,
     out: str | Path | None = None,
     send: str | None = None,
     message: str | None = None,
@@ -33,6 +36,11 @@ def submit(  # its arguments are the options of the command
     sample : str or Path, optional
         The competition's sample file, whose ids, order and columns are kept; by default the one
         beside the images.
+    values : {"probability", "class"}, optional
+        What the only value column holds, where the sample file fits both.
+    predictions : str, optional
+        The name of a table that :func:`engine.predict` made; by default the run's test images, or
+        the only such table of a run that has none.
     out : str or Path, optional
         Also write the file here; the run keeps every submission in any case.
     send : str, optional
@@ -74,6 +82,7 @@ def submit(  # its arguments are the options of the command
         opened(run),
         (lower, upper),
         sample=None if sample is None else Path(sample),
+        choice=SubmissionChoice(values, predictions),
         out=None if out is None else Path(out),
         sending=sending,
     )

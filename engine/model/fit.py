@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -13,13 +14,14 @@ import torch
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.data.label_edits import apply_label_edits
-from engine.data.layouts import find_images
+from engine.data.layouts import DataSource, find_images
 from engine.model.backbones import check_backbone
 from engine.model.checkpoint import CHECKPOINT, save_tensors
 from engine.model.device import Device, choose_device, make_deterministic
 from engine.model.embed import save_pca
 from engine.model.features import Features
 from engine.model.folds import cross_validate
+from engine.model.grouping import grouped
 from engine.model.head import Head
 from engine.model.label_edit_effect import label_edit_effect
 from engine.model.precision import precision_check
@@ -31,7 +33,7 @@ from engine.model.training import learn_all, learn_head, still_usable
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of, write_json
 from engine.runs.fit_options import FitOptions
-from engine.runs.predictions import save_predictions
+from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, taken
 from engine.runs.run import Run, create_run
 from engine.runs.run_config import FoldsSummary, ImageCounts, PrecisionCheck, Scores
@@ -52,6 +54,8 @@ class FitResult:
     resumed: bool
     precision_check: PrecisionCheck | None = None
     folds: FoldsSummary | None = None
+    test: Scores | None = None  # where all test images are labelled
+    warnings: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return the result as the command line's JSON has it."""
@@ -67,6 +71,8 @@ class FitResult:
             "duplicates": self.duplicates,
             "notes": config.notes,
             "resumed": self.resumed,
+            "warnings": list(self.warnings),
+            **({"test": asdict(self.test)} if self.test else {}),
             "precision_check": asdict(self.precision_check) if self.precision_check else None,
             **({"folds": asdict(self.folds)} if self.folds else {}),
             **(
@@ -81,6 +87,7 @@ def fit(
     run: Run | None = None,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
+    on_data: Callable[[Dataset], None] | None = None,
 ) -> FitResult:
     """Fine-tune a classifier on a data set and predict its valid and test images.
 
@@ -94,6 +101,8 @@ def fit(
         A queued run to fill; by default an interrupted one with the same choices, or a new one.
     progress
         Called with (stage, done, total); stages are list, features, train, predict.
+    on_data
+        Called with what was found, before anything is computed.
 
     Raises
     ------
@@ -113,12 +122,13 @@ def fit(
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
-        listed = ranks.once(lambda: find_images(options.path))  # refuses before a download does
+        source = DataSource.chosen(options)
+        listed = ranks.once(lambda: find_images(source))  # refuses before a download does
         weights = ranks.once(lambda: find_weights(options.backbone, options.weights, options.seed))
         steps = preprocessing(options.backbone, options.image_size)
         dataset = ranks.once(
             lambda: load_dataset(
-                options.path,
+                source,
                 valid=options.valid,
                 sample=options.sample,
                 seed=options.seed,
@@ -126,6 +136,8 @@ def fit(
                 progress=listing,
             )
         )
+        if on_data and ranks.first:
+            on_data(dataset)
         options = options.with_epochs(len(dataset.of("train")))
         given = dataset
         if options.verdicts:
@@ -191,9 +203,11 @@ def _finish_fit(
     """Train the head where it is all that is trained; predict; write what the run keeps."""
     crossed = None
     if extractor.body is None:
+        whole = grouped(dataset, features, options.seed)
+        dataset = whole.dataset
         head = final = learn_head(run, options, dataset, features.of, report)
         if options.folds:
-            crossed = cross_validate(dataset, features.of, options, head.l2)
+            crossed = cross_validate(dataset, features.of, options, head.l2, whole.component)
             final = crossed.head
         path = run.folder / "head.safetensors"
         save_tensors(path, {"weight": final.weight, "bias": final.bias})
@@ -210,9 +224,11 @@ def _finish_fit(
     save_predictions(run.predictions_path("valid"), valid)
     if crossed:
         save_predictions(run.predictions_path("folds"), crossed.predictions)
+    scored = None
     if not dataset.of("test").empty:
         test = predict_split(dataset, "test", features, final)
         save_predictions(run.predictions_path("test"), test)
+        scored = _scores(test) if test.labelled else None
     if extractor.body is None:  # of a tuned network the training images have no features yet
         save_pca(run, features, options.seed)
     clock.lap("predict")
@@ -222,13 +238,11 @@ def _finish_fit(
     splits = dataset.images["split"].value_counts()
     n = {split: int(splits.get(split, 0)) for split in ("train", "valid", "test")}
     n["quarantined"] = len(dataset.quarantine)
-    scores = Scores(
-        accuracy(valid.y_true, valid.probabilities), log_loss(valid.y_true, valid.probabilities)
-    )
+    scores = _scores(valid)
     result = FitResult(
         run, n, scores.accuracy, scores.log_loss, passes, clock.finished(),
         passes / passed_in if passes else 0.0, duplicates(dataset.images), resumed,
-        compared, crossed.summary if crossed else None,
+        compared, crossed.summary if crossed else None, scored, dataset.warnings,
     )  # fmt: skip
     counts = dataset.of("train")["label"].value_counts()
     run.update_config(
@@ -236,6 +250,8 @@ def _finish_fit(
         scores=scores,
         train_counts={name: int(counts.get(name, 0)) for name in dataset.class_names},
         ignored=dataset.ignored,
+        origin=dataset.origin.summary(),
+        test_scores=scored,
         notes=dataset.notes,
         duplicates=result.duplicates,
         head_sha256=head_sha256,
@@ -248,6 +264,11 @@ def _finish_fit(
     run.set_status("done", accuracy=result.accuracy, log_loss=result.log_loss)
     (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return result
+
+
+def _scores(predictions: Predictions) -> Scores:
+    y, p = predictions.y_true, predictions.probabilities
+    return Scores(accuracy(y, p), log_loss(y, p))
 
 
 def _write_environment(run: Run, device: Device, result: FitResult) -> None:

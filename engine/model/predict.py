@@ -15,6 +15,7 @@ from torch import nn
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, Progress, load_images
+from engine.data.layouts import DataSource
 from engine.errors import UserError
 from engine.model.backbones import (
     check_backbone,
@@ -222,9 +223,12 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     has_test = config.n.test > 0 and config.data is not None
     if data is None and not has_test:
         raise UserError(f"run {run.name} has no test images of its own; name a folder as data.")
-    own_data = Path(config.data or "").absolute()
-    data = data or own_data
-    dataset = load_images(data, run.class_names, progress)
+    own = has_test and (data is None or data.absolute() == Path(config.data or "").absolute())
+    data = data or Path(config.data or "")
+    if own:
+        dataset = load_images(_source(run), run.class_names, progress, own=True)
+    else:
+        dataset = load_images(data, run.class_names, progress)
     features = extractor.features(dataset.root, dataset.images, progress)
     if len(features.values) and features.values.shape[1] != head.weight.shape[1]:
         raise UserError(f"run {run.name} is damaged: its head does not fit {extractor.backbone}.")
@@ -232,9 +236,12 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     if dataset.images.empty:
         raise UserError(f"{data} holds no image that can be decoded.")
     predictions = predict_split(dataset, "test", features, head)
-    own = has_test and data.absolute() == own_data
-    file = run.predictions_path("test" if own else _table_name(data))
+    name = "test" if own else _table_name(data)
+    file = run.predictions_path(name)
     save_predictions(file, predictions)
+    if not own:
+        run.save_quarantine_of(name, dataset.quarantine)
+        run.update_config(predicted={**run.config.predicted, name: str(data.absolute())})
     return Predicted(predictions, dataset, features.forward_passes, file)
 
 
@@ -254,6 +261,14 @@ def predict_split(dataset: Dataset, split: str, features: Features, head: Head) 
         p,
         dataset.class_names,
     )
+
+
+def _source(run: Run) -> DataSource:
+    """Return how the run's own images were read."""
+    config = run.config
+    if config.options is None:
+        return DataSource(Path(config.data or ""))
+    return DataSource.chosen(config.options)
 
 
 def _table_name(data: Path) -> str:

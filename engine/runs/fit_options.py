@@ -129,13 +129,24 @@ class FitOptions:
             "Validation images",
             "Labelled images held out to score the fit; by default 2,000, or 20 % of fewer than "
             "10,000.",
+            about_data=True,
         ),
     ] = None
     sample: Annotated[
-        bool, FitOption("Quick test run", "Use only 200 training and 50 validation images.")
+        bool,
+        FitOption(
+            "Quick test run", "Use only 200 training and 50 validation images.", about_data=True
+        ),
     ] = False
     seed: Annotated[
-        int, FitOption("Seed", "Decides the split and the training.", least=0, most=2**31 - 1)
+        int,
+        FitOption(
+            "Seed",
+            "Decides the split and the training.",
+            least=0,
+            most=2**31 - 1,
+            about_data=True,
+        ),
     ] = 0
     folds: Annotated[
         int | None,
@@ -166,6 +177,51 @@ class FitOptions:
             choices=("auto", "float32", "bfloat16", "float16"),
         ),
     ] = "auto"
+    labels: Annotated[
+        str | None,
+        FitOption(
+            "Label table",
+            "A CSV or TSV that gives each image's class, instead of what is found.",
+            about_data=True,
+            on_page=False,
+        ),
+    ] = None
+    id_column: Annotated[
+        str | None,
+        FitOption(
+            "Image column",
+            "The label table's column of paths, names or ids.",
+            about_data=True,
+            on_page=False,
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None,
+        FitOption(
+            "Class column",
+            "The label table's column of classes.",
+            about_data=True,
+            on_page=False,
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        FitOption(
+            "Group column",
+            "Images of one value, such as a patient, are not divided between train and valid.",
+            about_data=True,
+            on_page=False,
+        ),
+    ] = None
+    test: Annotated[
+        str | None,
+        FitOption(
+            "Test folder",
+            "A folder of test images, instead of those found.",
+            about_data=True,
+            on_page=False,
+        ),
+    ] = None
     name: Annotated[str | None, FitOption("Name", "Display name of the run.", in_key=False)] = None
 
     @classmethod
@@ -223,7 +279,8 @@ class FitOptions:
         lr = HEAD_LR
         if self.train == "all":
             lr = ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR
-        return replace(self, lr=self.lr or lr)
+        labels, test = _absolute(self.labels), _absolute(self.test)
+        return replace(self, lr=self.lr or lr, labels=labels, test=test)
 
     def with_epochs(self, n_train: int) -> FitOptions:
         """Return the options with the default number of epochs for this many training images."""
@@ -233,6 +290,10 @@ class FitOptions:
             return replace(self, epochs=ALL_EPOCHS)
         steps = math.ceil(n_train / self.batch_size)
         return replace(self, epochs=max(HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps)))
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())
 
 
 def _table() -> tuple[FitOption, ...]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from engine.errors import UserError, first_ten
+from engine.runs.csv_text import names_and_stems, one_array, read_csv_text
 from engine.runs.predictions import Predictions, label_indices, make_predictions
 
 _PARQUET_MAGIC = b"PAR1"
 _SINGLE = {"p", "prob", "probability", "score", "p_positive"}
 _NOT_CLASSES = {"id", "path", "label", "", "Unnamed: 0"}  # the last two: an index written by pandas
 _NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_SPACE_BEFORE_QUOTE = re.compile(rb'(?m)(?:,|^)[ \t]+"')
 _EXACT_SUM, _ROUNDED_SUM = 1e-6, 1e-3
 
 
@@ -79,68 +75,13 @@ def read_predictions_table(path: Path) -> ImportedPredictions:
     return ImportedPredictions(predictions, "path" in columns)
 
 
-def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list[pa.StringArray]]:
-    """Read a CSV file (UTF-8, with or without BOM) as its header and its columns, all text.
-
-    With ``first``, only that many columns are kept; the header is complete.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, empty, not UTF-8, or its rows differ in length.
-    """
-    try:
-        data = path.read_bytes()
-        spaced = b'"' in data and _SPACE_BEFORE_QUOTE.search(data)
-        table = _spaced_table(data) if spaced else _csv_table(data, first)
-        rows = csv.reader(
-            io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""),
-            skipinitialspace=bool(spaced),
-        )
-        header = next(filter(None, rows))
-    except OSError as error:
-        raise UserError(f"{path} could not be read ({error.strerror}).") from error
-    except (pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
-        reason = f"{error} ".splitlines()[0].strip()[:150]
-        raise UserError(f"{path} cannot be read as a CSV file in UTF-8 ({reason}).") from error
-    columns = [_one_array(column) for column in table.columns]
-    return header, [column[1:] for column in columns[:first]]
-
-
-def names_and_stems(paths: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
-    """Return the file name of each path, with and without its extension."""
-    names = pc.replace_substring_regex(paths, r"(?s)^.*[/\\]", "")
-    return names, pc.replace_substring_regex(names, r"(?s)^(.+)\.[^.]*$", r"\1")
-
-
-def _csv_table(data: bytes, first: int | None) -> pa.Table:
-    kept = None if first is None else [f"f{column}" for column in range(first)]
-    return pyarrow.csv.read_csv(
-        io.BytesIO(data),
-        read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True, block_size=1 << 24),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            default_column_type=pa.string(), include_columns=kept, include_missing_columns=True
-        ),
-    )
-
-
-def _spaced_table(data: bytes) -> pa.Table:
-    # Arrow keeps the quotes of `1, "0.5"`; the standard reader skips the space before them.
-    text = io.StringIO(data.decode("utf-8-sig"), newline="")
-    rows = [row for row in csv.reader(text, skipinitialspace=True) if row]
-    if len({len(row) for row in rows}) != 1:
-        raise csv.Error("rows differ in length, or there are none")
-    return pa.table({str(i): pa.array(cells) for i, cells in enumerate(zip(*rows, strict=True))})
-
-
 def _read_columns(path: Path) -> dict[str, pa.Array]:
     try:
         with open(path, "rb") as file:
             parquet = file.read(4) == _PARQUET_MAGIC
         if parquet:
             table = pq.ParquetFile(path).read()
-            names, columns = table.column_names, [_one_array(column) for column in table.columns]
+            names, columns = table.column_names, [one_array(column) for column in table.columns]
         elif path.suffix == ".parquet":
             raise UserError(f"{path} is damaged and cannot be read as Parquet.")
         else:
@@ -249,10 +190,3 @@ def _text(path: Path, name: str, column: pa.Array) -> pa.Array:
         return column.cast(pa.string())
     except pa.ArrowException as error:
         raise UserError(f"{path}: column {name!r} cannot be read as text.") from error
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    chunks = column.chunks
-    return (
-        chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], column.type)])
-    )

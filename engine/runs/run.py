@@ -183,14 +183,7 @@ class Run:
     @property
     def quarantine(self) -> pd.DataFrame:
         """Return the quarantine: path, reason, id, split, label; all text."""
-        path = self.folder / "quarantine.csv"
-        try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} is missing or damaged.") from error
-        if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
-            raise UserError(f"{path} is damaged: a column is missing.")
-        return table
+        return _read_quarantine(self.folder / "quarantine.csv")
 
     def save_tables(self, images: pd.DataFrame, quarantine: pd.DataFrame) -> None:
         """Write the images table and the quarantine."""
@@ -200,15 +193,31 @@ class Run:
             images.to_parquet(
                 temporary, index=False, compression="zstd", row_group_size=_GROUP_ROWS
             )
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)  # its own line ends, or it leaves those in names unquoted
-        writer.writerow(quarantine.columns)
-        writer.writerows(
-            ["" if pd.isna(value) else value for value in row]
-            for row in quarantine.itertuples(index=False, name=None)
+        write_atomic(self.folder / "quarantine.csv", _as_csv(quarantine))
+
+    def save_quarantine_of(self, name: str, quarantine: pd.DataFrame) -> None:
+        """Write which images of a table of predictions could not be read."""
+        write_atomic(self._quarantine_path(name), _as_csv(quarantine))
+
+    def quarantine_of(self, name: str) -> pd.DataFrame:
+        """Return which images of a table of predictions could not be read, as `quarantine`."""
+        if name == "test" or not self._quarantine_path(name).is_file():
+            table = self.quarantine
+            return table[table["split"] == "test"] if name == "test" else table.iloc[:0]
+        return _read_quarantine(self._quarantine_path(name))
+
+    def _quarantine_path(self, name: str) -> Path:
+        return self.folder / "predictions" / f"{name}-quarantine.csv"
+
+    @property
+    def predicted(self) -> list[str]:
+        """Return the names of tables that `predict --data` has made, sorted."""
+        own = {"valid", "test", *OUT_OF_FOLD}
+        return sorted(
+            path.stem
+            for path in (self.folder / "predictions").glob("*.parquet")
+            if path.stem not in own
         )
-        content = text.getvalue().encode("utf-8", "backslashreplace")
-        write_atomic(self.folder / "quarantine.csv", content)
 
     def predictions_path(self, split: str) -> Path:
         """Return where the predictions of a split (valid, folds, test) are kept."""
@@ -295,6 +304,27 @@ def list_runs() -> list[Run]:
     """Return all runs, newest first."""
     folders = (workspace() / "runs").glob("*/config.json")
     return [Run(path.parent) for path in sorted(folders, key=lambda p: p.parent.name, reverse=True)]
+
+
+def _as_csv(quarantine: pd.DataFrame) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)  # its own line ends, or it leaves those in names unquoted
+    writer.writerow(quarantine.columns)
+    writer.writerows(
+        ["" if pd.isna(value) else value for value in row]
+        for row in quarantine.itertuples(index=False, name=None)
+    )
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _read_quarantine(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged.") from error
+    if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
+        raise UserError(f"{path} is damaged: a column is missing.")
+    return table
 
 
 def _read_table(path: Path) -> pd.DataFrame:

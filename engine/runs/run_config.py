@@ -136,7 +136,9 @@ class RunConfig:
     fingerprint : of the images and their labels
     key, inputs_key : the same for the same fit; for the same features, labels and seed
     without_verdicts : the ``inputs_key`` of the same fit without verdicts
-    scores : on the validation images
+    scores, test_scores : on the validation images; on the test images where all have labels
+    origin : where labels, splits and the sample file were found, as `inspect` reports it
+    predicted : folder by the name of the predictions that `predict` made of its images
     train_counts : training images of each class
     ignored, notes, duplicates : files that are no images, remarks by path, repeated images
     l2 : strength of the head's penalty
@@ -160,6 +162,9 @@ class RunConfig:
     without_verdicts: str | None = None
     n: ImageCounts = ImageCounts()
     scores: Scores | None = field(default=None, metadata={"key": "valid"})
+    test_scores: Scores | None = None
+    origin: dict[str, Any] | None = None
+    predicted: dict[str, str] = field(default_factory=dict)
     train_counts: dict[str, int] = field(default_factory=dict)
     ignored: int | dict[str, int] | None = None
     notes: dict[str, str] = field(default_factory=dict)

@@ -41,6 +41,7 @@ def test_the_reference_case_comes_out_as_the_sample_orders_it(sample):
         "bounds",
         "class direction",
         "missing images",
+        "sample",
     ]
 
 

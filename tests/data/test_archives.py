@@ -9,6 +9,7 @@ import stat
 import struct
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -200,7 +201,7 @@ def test_more_bytes_than_declared_are_not_written(tmp_path, kept, monkeypatch):
 
     def little(*given):
         members = checked(*given)
-        members[0].file_size, members[0].CRC = 1000, None
+        members[0] = replace(members[0], size=1000)
         return members
 
     monkeypatch.setattr(archives, "_checked", little)

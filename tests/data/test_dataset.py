@@ -23,7 +23,7 @@ from engine.data.dataset import (
 )
 from engine.data.formats import Unreadable
 from engine.data.images import decode
-from engine.data.layouts import Listing
+from engine.data.listing import Listing
 from engine.data.splits import stratified
 from engine.errors import UserError
 from tests.support import tiny_images as tiny
@@ -63,7 +63,7 @@ def listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         frame = listing.images
         images = frame.assign(width=1, height=1, bytes=1, sha256=frame["path"])
         empty = pd.DataFrame(columns=module.QUARANTINE_COLUMNS, dtype=object)
-        return Dataset(listing.root, images, empty, (), 0)
+        return Dataset(listing.root, images, empty, (), listing.origin)
 
     monkeypatch.setattr(module, "examine", examine)
 
@@ -320,12 +320,12 @@ def test_duplicates_across_splits_or_labels_are_reported(tmp_path):
 def test_the_fingerprint_follows_content_and_labels_only(tmp_path):
     dataset = load_dataset(tiny.kaggle(tmp_path / "data"))
     images = dataset.images
-    turned = Dataset(tmp_path, images.iloc[::-1].reset_index(drop=True), dataset.quarantine, (), 9)
+    turned = Dataset(tmp_path, images.iloc[::-1].reset_index(drop=True), dataset.quarantine, ())
     assert turned.fingerprint == dataset.fingerprint
     for column in ("id", "split", "label", "sha256"):
         other = images.copy()
         other.loc[3, column] = "other"
-        changed = Dataset(dataset.root, other, dataset.quarantine, dataset.class_names, 0)
+        changed = Dataset(dataset.root, other, dataset.quarantine, dataset.class_names)
         assert changed.fingerprint != dataset.fingerprint
 
 

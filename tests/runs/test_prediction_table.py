@@ -15,7 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import UserError
-from engine.runs.prediction_table import names_and_stems, read_predictions_table
+from engine.runs.csv_text import names_and_stems
+from engine.runs.prediction_table import read_predictions_table
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
 
 
@@ -149,7 +150,7 @@ def test_rows_that_do_not_add_up_are_refused(table):
         ("id,a,b\n", "no rows"),
         ("id,a,b\n1,0.5\n", "cannot be read"),
         (b"id,a,b\n\xff,0.5,0.5\n", "cannot be read"),
-        (b"\xff\xfei\0d\0,\0a\0\n\0", "cannot be read"),
+        (b"\xff\xfei\0d\0,\0a\0\n", "cannot be read"),
         ("a,b\n0.5,0.5\n", "needs a column 'id' or 'path'"),
         ("id,label\n1,cat\n", "needs one p_<class> column a class"),
         ("id,p,score\n1,0.5,0.5\n", "more than one: 'p', 'score'"),

@@ -11,7 +11,7 @@ MAY_USE = {  # room: the other rooms it may import
     "engine.data": {"engine.runs"},
     "engine.runs": set(),
     "engine.analysis": {"engine.runs"},
-    "engine.competition": {"engine.analysis", "engine.runs"},
+    "engine.competition": {"engine.analysis", "engine.data", "engine.runs"},
     "engine.model": {"engine.data", "engine.runs", "engine.analysis"},
     "engine.html_report": {"engine.competition", "engine.analysis", "engine.data", "engine.runs"},
     "dashboard": {

@@ -41,7 +41,7 @@ def rows_of(submission: Submission) -> list[list[str]]:
 
 
 def failed(submission: Submission) -> list[str]:
-    return [check.name for check in submission.checks if not check.passed]
+    return [check.name for check in submission.checks if check.passed is False]
 
 
 def values_of(submission: Submission) -> list[list[str]]:

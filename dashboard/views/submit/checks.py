@@ -16,7 +16,8 @@ def checks_list(checks: Sequence[Check]) -> Markup:
     """Return the list of checks: passed, failed or to be confirmed, by text and shape."""
     lines = []
     for check in checks:
-        kind = "failed" if not check.passed else "flagged" if check.ids else "passed"
+        unsure = check.passed is None or check.ids
+        kind = "failed" if check.passed is False else "flagged" if unsure else "passed"
         sign, word = _SIGNS[kind]
         name = check.name.capitalize()
         lines.append(

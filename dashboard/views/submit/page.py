@@ -61,7 +61,7 @@ def page() -> None:
 
 
 def _verdict(submission: Submission) -> str:
-    failed = sum(not check.passed for check in submission.checks)
+    failed = sum(check.passed is False for check in submission.checks)
     if failed:
         return f"{failed} of {len(submission.checks)} checks failed"
     passed = "All checks passed"

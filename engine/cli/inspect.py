@@ -1,0 +1,92 @@
+"""`inspect`: what `fit` would read, before anything runs; and the short form at the head of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from engine.cli.console import columns, console, literal
+from engine.cli.options import AsJson, data_options
+from engine.cli.progress import watching
+from engine.competition.inspection import Inspection, inspection
+from engine.data.dataset import Dataset
+from engine.runs.fit_options import FitOptions
+
+MOST_CLASSES = 12  # are listed for a person
+
+
+@data_options
+def inspect(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The images, as for fit.")],
+    *,
+    as_json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Show what fit would read: classes, splits, labels, groups, the sample file, warnings.
+
+    Nothing is written, and no network is loaded.
+    """
+    from engine.data.dataset import load_dataset
+    from engine.data.layouts import DataSource
+
+    chosen = FitOptions(data, **options).checked()
+    with watching() as watcher:
+        dataset = load_dataset(
+            DataSource.chosen(chosen),
+            valid=chosen.valid, sample=chosen.sample, seed=chosen.seed,
+            progress=watcher.progress,
+        )  # fmt: skip
+    found = inspection(dataset, chosen.path)
+    if as_json:
+        print(json.dumps(found.summary(), ensure_ascii=True, allow_nan=False))
+    else:
+        show(found)
+
+
+def show(found: Inspection) -> None:
+    """Print what was found, whole."""
+    out = console()
+    show_short(found, out)
+    table = columns("class", "train", "valid", "test")
+    for name in found.class_names[:MOST_CLASSES]:
+        table.add_row(literal(name), *(f"{count:,}" for count in found.classes[name].values()))
+    if len(found.class_names) > MOST_CLASSES:
+        table.add_row(f"and {len(found.class_names) - MOST_CLASSES:,} more", "", "", "")
+    out.print(table)
+    for reason, count in found.ignored.items():
+        out.print(literal(f"not read: {count:,} {reason}"), style="dim")
+
+
+def show_short(found: Inspection, out: Console) -> None:
+    """Print in a few lines what was found."""
+    n = found.n
+    out.print(
+        f"{len(found.class_names):,} classes; {n['train']:,} train, {n['valid']:,} valid, "
+        f"{n['test']:,} test images, {n['quarantined']:,} quarantined"
+    )
+    labels = found.labels
+    named = f", columns {labels.id_column} and {labels.label_column}" if labels.id_column else ""
+    out.print(literal(f"labels: {labels.source}{named}"))
+    split = found.split if found.split != "none" else "valid is held out of train by the seed"
+    out.print(literal(f"split:  {split}"))
+    if found.n["test"]:
+        labelled = "labelled" if found.test_labelled else "not labelled"
+        out.print(literal(f"test:   {found.test_folder or 'rows without label'}, {labelled}"))
+    if found.group is not None and not found.group.suggested:
+        out.print(literal(f"group:  {found.group.column}, {found.group.n:,} values"))
+    if found.sample is not None:
+        sample = found.sample
+        out.print(
+            literal(f"sample: {sample.file}, {sample.matched:,} of {sample.rows:,} rows matched")
+        )
+    for warning in found.warnings:
+        out.print(literal(warning), style="yellow", soft_wrap=True)
+
+
+def announce(dataset: Dataset, data: Path) -> None:
+    """Print the short form on stderr, where it is in nobody's way."""
+    show_short(inspection(dataset, data), Console(stderr=True, highlight=False))

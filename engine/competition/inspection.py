@@ -1,0 +1,147 @@
+"""What `fit` would read and what `submit` would fill in, before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from engine.competition.sample import match_images, read_sample, sample_form
+from engine.data.dataset import Dataset
+from engine.data.listing import GroupSource, LabelSource
+from engine.errors import UserError
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class SampleMatch:
+    """A sample file: its rows, how many have a test image, and what a value means.
+
+    Attributes
+    ----------
+    form : "probability", "name" or "index" (of the likeliest class); "unknown" where the columns
+        do not fit the classes
+    """
+
+    file: str
+    rows: int
+    matched: int
+    form: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a data folder, as `inspect` tells it.
+
+    Attributes
+    ----------
+    n : number of images by split, and of those quarantined
+    classes : class to its number of images by split
+    test_folder : where the test images lie, None where there are none
+    test_labelled : whether every test image has a label
+    """
+
+    data: str
+    root: str
+    class_names: tuple[str, ...]
+    n: dict[str, int]
+    classes: dict[str, dict[str, int]]
+    labels: LabelSource
+    split: str
+    group: GroupSource | None
+    test_folder: str | None
+    test_labelled: bool
+    sample: SampleMatch | None
+    ignored: dict[str, int]
+    warnings: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the keys of ``inspect --json``."""
+        return {
+            "data": self.data,
+            "root": self.root,
+            "class_names": list(self.class_names),
+            "n": self.n,
+            "classes": self.classes,
+            "labels": asdict(self.labels),
+            "split": {"source": self.split},
+            "group": None if self.group is None else asdict(self.group),
+            "test": {"folder": self.test_folder, "labelled": self.test_labelled},
+            "sample": None if self.sample is None else asdict(self.sample),
+            "ignored": self.ignored,
+            "warnings": list(self.warnings),
+        }
+
+
+def inspection(dataset: Dataset, data: Path) -> Inspection:
+    """Return what is known of a data set, its sample file included."""
+    images, origin = dataset.images, dataset.origin
+    counts = images["split"].value_counts()
+    table = pd.crosstab(images["label"], images["split"])
+    table = table.reindex(index=list(dataset.class_names), columns=list(SPLITS), fill_value=0)
+    test = images[images["split"] == "test"]
+    sample, warnings = _sample(dataset)
+    return Inspection(
+        data=str(data.absolute()),
+        root=str(dataset.root),
+        class_names=dataset.class_names,
+        n={**{split: int(counts.get(split, 0)) for split in SPLITS},
+           "quarantined": len(dataset.quarantine)},
+        classes={
+            name: dict(zip(SPLITS, map(int, row), strict=True))
+            for name, row in zip(table.index, table.to_numpy(), strict=True)
+        },
+        labels=origin.labels,
+        split=origin.split,
+        group=origin.group,
+        test_folder=", ".join(origin.test_folders) or None,
+        test_labelled=bool(len(test)) and bool(test["label"].notna().all()),
+        sample=sample,
+        ignored=dict(origin.ignored),
+        warnings=(*dataset.warnings, *warnings),
+    )  # fmt: skip
+
+
+def matching_sample(dataset: Dataset) -> Path | None:
+    """Return the sample file that most test images have a row in."""
+    found, _ = _sample(dataset)
+    return None if found is None else Path(found.file)
+
+
+def _sample(dataset: Dataset) -> tuple[SampleMatch | None, list[str]]:
+    lost = dataset.quarantine[dataset.quarantine["split"] == "test"]
+    test = dataset.of("test")
+    ids = pa.array([*test["id"], *lost["id"]], pa.string())
+    paths = pa.array([*test["path"], *lost["path"]], pa.string())
+    found: list[SampleMatch] = []
+    warnings: list[str] = []
+    for file in dataset.origin.samples:
+        try:
+            header, columns = read_sample(file)
+        except UserError as error:
+            warnings.append(str(error))
+            continue
+        rows = match_images(columns[0], ids, paths)
+        positive = len(dataset.class_names) - 1
+        form = sample_form(str(file), header, columns, dataset.class_names, positive)
+        matched = int(np.count_nonzero(rows >= 0))
+        kind = form.kind if form.fits else "unknown"
+        found.append(SampleMatch(str(file), len(rows), matched, kind))
+        if not form.fits:
+            warnings.append(form.message)
+    best = max(found, key=lambda match: (match.matched, -match.rows), default=None)
+    if best is not None:
+        more = len(ids) - best.matched
+        if best.matched < best.rows and len(ids):
+            warnings.append(
+                f"{best.rows - best.matched:,} of {best.rows:,} rows of {Path(best.file).name} "
+                "have no test image."
+            )
+        elif more > 0:
+            warnings.append(f"{more:,} test images have no row in {Path(best.file).name}.")
+    return best, warnings

@@ -1,0 +1,125 @@
+"""The tables of a data folder, joined with its images, beside what folders and names say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from engine.data.file_kinds import kind_of
+from engine.data.label_tables import ColumnChoice, JoinedTable, join, read_list, read_table
+from engine.data.sample_files import SampleHint, is_sample, read_hint
+from engine.data.split_words import split_of
+from engine.data.survey import Survey
+from engine.errors import UserError
+
+_MOST_TABLES = 40  # of a folder are read; the others lie deeper
+
+
+@dataclass(frozen=True)
+class FolderLabels:
+    """What folders or file names say of each image: a label or None, object (n,)."""
+
+    source: str
+    label: np.ndarray
+    folders: list[str]
+
+
+@dataclass(frozen=True)
+class TableLabels:
+    """The tables of a data folder, joined with its images.
+
+    Attributes
+    ----------
+    root : the data folder
+    names : the images' names, string array (n,)
+    joined : tables whose columns name the images
+    unmatched : tables whose columns do not
+    samples : the competition's sample files
+    explicit : whether a person named the table
+    columns : the columns that a person named
+    """
+
+    root: Path
+    names: pa.StringArray
+    joined: list[JoinedTable]
+    unmatched: list[Path]
+    samples: tuple[Path, ...]
+    explicit: bool
+    columns: ColumnChoice = field(default_factory=ColumnChoice)
+
+
+def read_tables(
+    found: Survey,
+    names: pa.StringArray,
+    samples: tuple[Path, ...],
+    labels: Path | None,
+    columns: ColumnChoice,
+    test: np.ndarray,
+) -> TableLabels:
+    """Read and join the tables of a data folder, or the one that a person named.
+
+    Raises
+    ------
+    UserError
+        When the named table or one of the named columns cannot be used.
+    """
+    hints = [hint for sample in samples if (hint := read_hint(sample)) is not None]
+    hint = hints[0] if hints else None
+    explicit = labels is not None
+    if explicit:
+        assert labels is not None
+        table = read_table(labels.absolute())
+        joined = join(table, names, found.root, None, columns, test)
+        if joined is None:
+            raise UserError(
+                f"none of the columns {table.shown} of {labels} names the images in {found.root}, "
+                f"such as {names[0].as_py()}; choose one with --id-column C."
+            )
+        if joined.problem is not None:
+            raise joined.problem
+        if joined.label is None:
+            raise UserError(
+                f"{labels} has no column that is known to hold the class; choose one of "
+                f"{table.shown} with --label-column C."
+            )
+        return TableLabels(found.root, names, [joined], [], samples, True, columns)
+    _refuse_ranked(hints, found.root)
+    matched: list[JoinedTable] = []
+    unmatched: list[Path] = []
+    files = sorted(found.tables.items(), key=lambda item: (item[0].count("/"), item[0]))
+    for name, file in files[:_MOST_TABLES]:
+        if is_sample(file.name) or file in samples:
+            continue
+        is_list = kind_of(name) == "list"
+        if is_list and split_of(file.stem) is None:
+            continue
+        try:
+            table = read_list(file) if is_list else read_table(file)
+            joined = join(table, names, found.root, hint, columns, test) if len(table) else None
+        except UserError as error:
+            if columns.id is not None and error.args and "--id-column" in str(error):
+                continue
+            found.ignored["tables that cannot be read"] += 1
+            continue
+        if joined is not None:
+            matched.append(joined)
+        elif is_list:
+            found.ignored["not images"] += 1
+        else:
+            unmatched.append(file)
+            found.ignored["tables that name no images"] += 1
+    return TableLabels(found.root, names, matched, unmatched, samples, False, columns)
+
+
+def _refuse_ranked(hints: Sequence[SampleHint], root: Path) -> None:
+    for hint in hints:
+        if hint.ranked:
+            raise UserError(
+                f"{hint.file} asks for ranked lists of classes ({hint.values[0]!r}): {root} is of "
+                "another task than one class an image. To fit the classes all the same, give the "
+                "table of labels (--labels FILE)."
+            )

@@ -1,0 +1,61 @@
+"""Which split the name of a folder, a file or a table's cell means: by its words, in any case."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Literal
+
+Split = Literal["train", "valid", "test"]
+
+_SPLITS: dict[Split, str] = {
+    "train": "train training trn trainset trainingset traindata trainval trainvalid",
+    "valid": "val valid validation validate dev valset validset validationset eval evaluation",
+    "test": "test testing tst testset testdata pred predict prediction predictions inference "
+    "unlabeled unlabelled",
+}
+_WORDS: dict[str, Split] = {word: split for split in _SPLITS for word in _SPLITS[split].split()}
+_TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|[0-9]+")
+# Words that say what kind of files a folder holds, or which part of them, and never a class.
+_NEUTRAL = frozenset(
+    "all data dataset datasets dir file files final folder full image images img imgs jpeg "
+    "jpg new original part parts photo photos pic pics picture pictures png private processed "
+    "public raw resized set sets small stage stg subset tif tiff version v archive batch input "
+    "shard chunk".split()
+)
+
+
+def words(name: str) -> list[str]:
+    """Return the words of a name, lower case: ``trainLabels_2`` gives train, labels, 2."""
+    return [word.lower() for word in _TOKEN.findall(unicodedata.normalize("NFC", name))]
+
+
+def split_of(name: str) -> Split | None:
+    """Return the split that a name means, None where it means none, or several that exclude.
+
+    Examples
+    --------
+    >>> split_of("seg_train"), split_of("PublicTest"), split_of("Validation"), split_of("test1")
+    ('train', 'test', 'valid', 'test')
+    >>> split_of("train_val2019"), split_of("train_test_split"), split_of("contest")
+    ('train', None, None)
+    """
+    found = {_WORDS[word] for word in words(name) if word in _WORDS}
+    if found == {"train", "valid"}:
+        return "train"
+    return found.pop() if len(found) == 1 else None
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a name holds nothing but words of splits and of files, as ``train_images``."""
+    return all(word in _WORDS or word in _NEUTRAL or word.isdigit() for word in words(name))
+
+
+def is_generic(name: str) -> bool:
+    """Tell whether a name says only that there are files, as ``images`` or ``part_2``."""
+    return all(word in _NEUTRAL or word.isdigit() for word in words(name)) and not name.isdigit()
+
+
+def are_parts(names: list[str]) -> bool:
+    """Tell whether names differ in their numbers only, as ``images_1`` and ``images_2``."""
+    return len(names) > 1 and len({re.sub(r"[\W_]*[0-9]+", "", name) for name in names}) == 1

@@ -1,0 +1,180 @@
+"""What lies in a data folder: its images by folder, tables and archives; nothing is judged yet."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.data.archives import unpack
+from engine.data.file_kinds import ignored_as, kind_of
+from engine.data.split_words import is_generic, split_of, words
+from engine.errors import UserError
+
+_MAGIC = (
+    b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF",
+)  # fmt: skip
+
+
+@dataclass
+class Survey:
+    """The files below a folder; archives that hold images or tables are unpacked and joined in.
+
+    Attributes
+    ----------
+    root : the folder
+    folders : name of a folder (``train/cat``, '' for the root) to its images' names, sorted
+    places : name of a folder to where it lies: '' or ``train/cat/`` in ``root``, or an absolute one
+    tables : name of a label table or list (``train.csv``) to its file
+    foreign : names of files that may hold images or labels and are not read
+    ignored : reason to number of files passed over
+    """
+
+    root: Path
+    folders: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, Path] = field(default_factory=dict)
+    foreign: list[str] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def images(self) -> tuple[list[str], list[str]]:
+        """Return each image's name below the root, and its path, in the order of the folders."""
+        names, paths = [], []
+        for folder in sorted(self.folders):
+            before = f"{folder}/" if folder else ""
+            names += [before + name for name in self.folders[folder]]
+            paths += [self.places[folder] + name for name in self.folders[folder]]
+        return names, paths
+
+
+def survey(root: Path) -> Survey:
+    """List everything below a folder once; only files of unknown kinds are opened, at the start.
+
+    Raises
+    ------
+    UserError
+        When a folder cannot be listed, or an archive cannot be unpacked.
+    """
+    found = Survey(root)
+    _walk(found, root, "", "")
+    return found
+
+
+def _walk(found: Survey, real: Path, name: str, place: str) -> None:
+    """List ``real``, which is known as ``name`` below the root, and everything below it."""
+    images: list[str] = []
+    folders: list[str] = []
+    archives: list[str] = []
+    for entry in _entries(real):
+        if reason := ignored_as(entry.name):
+            found.ignored[reason] += _count(entry)
+        elif _is_folder(entry):
+            if _is_above(entry):
+                found.ignored["links in a circle"] += 1
+            else:
+                folders.append(entry.name)
+        elif (kind := kind_of(entry.name)) == "archive":
+            archives.append(entry.name)
+        elif kind == "image" or (kind == "unknown" and _begins_as_image(entry.path)):
+            images.append(entry.name)
+        else:
+            _note(found, kind, entry, f"{name}/{entry.name}" if name else entry.name)
+    if images:
+        known = found.folders.setdefault(name, [])
+        found.folders[name] = sorted(known + images)
+        found.places[name] = place
+    for folder in folders:
+        inside = f"{name}/{folder}" if name else folder
+        _walk(found, real / folder, inside, f"{place}{folder}/")
+    _unpack(found, real, name, archives, folders, lonely=not images and not folders)
+
+
+def _note(found: Survey, kind: str, entry: os.DirEntry[str], name: str) -> None:
+    stem = os.path.splitext(entry.name)[0]
+    if kind == "table" or (kind == "list" and split_of(stem)):
+        found.tables[name] = Path(entry.path)
+    elif kind == "list" and {"train", "test"} <= set(words(stem)):
+        found.foreign.append(name)
+        found.ignored["files of kinds that are not read"] += 1
+    elif kind == "foreign":
+        found.foreign.append(name)
+        found.ignored["files of kinds that are not read"] += 1
+    else:
+        found.ignored["not images"] += 1
+
+
+def _unpack(
+    found: Survey, real: Path, name: str, archives: list[str], folders: list[str], *, lonely: bool
+) -> None:
+    wanted = []
+    for archive in archives:
+        stem = os.path.splitext(archive)[0]
+        if stem in folders or (kind_of(stem) == "table" and (real / stem).is_file()):
+            found.ignored["archives that are unpacked already"] += 1
+        elif split_of(stem) or is_generic(stem) or kind_of(stem) == "table":
+            wanted.append(archive)
+        elif lonely and len(archives) == 1:
+            _walk_unpacked(found, unpack(real / archive), name)
+        elif "sample" in stem.lower():
+            wanted.append(archive)
+        else:
+            found.ignored["archives that are no split"] += 1
+            found.foreign.append(f"{name}/{archive}" if name else archive)
+    for archive in wanted:
+        stem = os.path.splitext(archive)[0]
+        unpacked = unpack(real / archive)
+        if kind_of(stem) == "table" or "sample" in stem.lower():
+            _walk_unpacked(found, unpacked, name)
+        else:
+            inner = unpacked / stem if (unpacked / stem).is_dir() else unpacked
+            _walk_unpacked(found, inner, f"{name}/{stem}" if name else stem)
+
+
+def _walk_unpacked(found: Survey, folder: Path, name: str) -> None:
+    _walk(found, folder, name, f"{folder.as_posix()}/")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be listed ({error.strerror}).") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_above(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a folder is a link to one that it lies in, so that following it never ends."""
+    if not entry.is_symlink():
+        return False
+    link = Path(entry.path)
+    return link.parent.resolve().is_relative_to(link.resolve())
+
+
+def _count(entry: os.DirEntry[str]) -> int:
+    if not entry.is_dir(follow_symlinks=False):
+        return 1
+    return sum(len(files) for _, _, files in os.walk(entry.path))
+
+
+def _begins_as_image(path: str) -> bool:
+    """Tell by its first bytes whether a file of unknown suffix is an image."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError):
+        return False
+    try:
+        regular = stat.S_ISREG(os.fstat(handle).st_mode)
+        return regular and os.read(handle, 8).startswith(_MAGIC)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)

@@ -1,0 +1,133 @@
+"""What tables say of splits, folds and groups, beside what folders say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.data.label_sources import TableLabels
+from engine.data.label_tables import JoinedTable
+from engine.data.label_values import read_labels
+from engine.data.listing import GroupSource
+from engine.data.names import match_names
+from engine.data.sample_files import sample_ids
+from engine.errors import UserError, first_ten
+
+
+def table_split(
+    tables: TableLabels, split: np.ndarray, named: bool, used: Sequence[JoinedTable]
+) -> tuple[np.ndarray, str | None]:
+    """Return each image's split, and the table's column that decided some of it.
+
+    Raises
+    ------
+    UserError
+        When a column contradicts the folders.
+    """
+    n = len(split)
+    for table in [*used, *(table for table in tables.joined if table not in used)]:
+        column, said = table.splits(n)
+        if column is None:
+            continue
+        told = said != None  # noqa: E711
+        clash = told & (said != split) & ~((split == "train") & (said == "valid"))
+        if named and clash.any():
+            first = tables.names[int(np.flatnonzero(clash)[0])].as_py()
+            raise UserError(
+                f"{table.file} says {said[clash][0]} for {first} in its column {column!r}, and "
+                f"it lies in a {split[clash][0]} folder; give the table alone (--labels), or "
+                "remove that column."
+            )
+        return np.where(told, said, split), f"{table.file.name}, column {column}"
+    by_name = [table for table in tables.joined if table.named_split is not None]
+    if not by_name:
+        return split, None
+    said = np.full(n, None, dtype=object)
+    for table in by_name:
+        said[table.rows[table.rows >= 0]] = table.named_split
+    changed = (said != None) & (said != split)  # noqa: E711
+    if named:
+        changed &= (split == "train") & (said == "valid")
+    if not changed.any() and (named or len({t.named_split for t in by_name}) < 2):
+        return split, None
+    files = ", ".join(table.file.name for table in by_name)
+    return np.where(changed, said, split), files
+
+
+def unlisted(
+    tables: TableLabels, split: np.ndarray, label: np.ndarray, used: Sequence[JoinedTable]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Find the test images among those without label: a sample's or a list's, or none."""
+    nothing = np.array([one is None for one in label]) & (split == "train")
+    listed = np.zeros(len(label), dtype=bool)
+    for table in used:
+        listed[table.rows[table.rows >= 0]] = True
+    wanted = np.zeros(len(label), dtype=bool)
+    for sample in tables.samples:
+        rows = match_names(sample_ids(sample), tables.names, tables.root)
+        wanted[rows[rows >= 0]] = True
+    test = nothing & (wanted | listed)
+    dropped = nothing & ~test
+    files = ", ".join(table.file.name for table in used)
+    more = []
+    if dropped.any():
+        more.append(
+            f"{int(dropped.sum()):,} images are not listed in {files} and are not read, such as "
+            f"{tables.names[int(np.flatnonzero(dropped)[0])].as_py()}."
+        )
+    return np.where(test, "test", split), dropped, more
+
+
+def table_folds(
+    tables: TableLabels, n: int, split: np.ndarray, used: Sequence[JoinedTable]
+) -> tuple[np.ndarray, np.ndarray, str | None]:
+    """Return each image's fold, the splits with the first fold held out, and its column."""
+    for table in used or tables.joined:
+        column, fold = table.folds(n)
+        if column is None:
+            continue
+        learnt = (split == "train") & (fold != None)  # noqa: E711
+        names = sorted(set(fold[learnt]), key=lambda text: (len(text), text))
+        if len(names) < 2 or (split == "valid").any():
+            return fold, split, None
+        split = np.where(learnt & (fold == names[0]), "valid", split)
+        return fold, split, f"{table.file.name}, column {column} ({names[0]} is held out)"
+    return np.full(n, None, dtype=object), split, None
+
+
+def table_groups(
+    tables: TableLabels, n: int, split: np.ndarray, label: np.ndarray
+) -> tuple[np.ndarray, GroupSource | None]:
+    """Return each image's group as ``--group`` says, and its column or one that is suggested.
+
+    Raises
+    ------
+    UserError
+        When no table has the column.
+    """
+    learnt = (split != "test") & np.array([one is not None for one in label])
+    if (column := tables.columns.group) is not None:
+        for table in tables.joined:
+            if column in table.table.header:
+                values = table.values(read_labels(table.table.column(column)), n)
+                return values, GroupSource(column, n_classes(values[learnt]), suggested=False)
+        there = [name for table in tables.joined for name in table.table.header]
+        has = (
+            f"the tables beside the images have {first_ten(there)}"
+            if there
+            else "there is no table"
+        )
+        raise UserError(f"--group {column} is no column that tells of the images: {has}.")
+    none = np.full(n, None, dtype=object)
+    for table in tables.joined:
+        for column in table.groups:
+            count = n_classes(table.values(table.table.column(column), n)[learnt])
+            if 1 < count < learnt.sum():
+                return none, GroupSource(column, count, suggested=True)
+    return none, None
+
+
+def n_classes(labels: np.ndarray) -> int:
+    """Return the number of different labels, None not counted."""
+    return len({label for label in labels if label is not None})

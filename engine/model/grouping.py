@@ -1,0 +1,57 @@
+"""Images that must stay on one side of a split, near-identical ones included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.analysis.near_duplicates import near_identical
+from engine.data.dataset import Dataset
+from engine.data.splits import components, kept_together, torn
+from engine.model.features import Features
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """A data set whose groups are whole, and what else was found.
+
+    Attributes
+    ----------
+    dataset : with its split as it is fitted
+    component : the set that each labelled image must stay with, by path
+    divided : number of sets that a split given with the data divides, and of their images
+    """
+
+    dataset: Dataset
+    component: dict[str, int]
+    divided: tuple[int, int]
+
+
+def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
+    """Find near-identical labelled images and move what the seed's split has divided.
+
+    A split that the data give is left as it is; how much of it is divided is counted.
+    """
+    images = dataset.images
+    learnt = (images["split"] != "test").to_numpy()
+    labelled = images[learnt]
+    sha256 = labelled["sha256"].tolist()
+    near = near_identical(features.of(sha256).numpy(), sha256)
+    component = components(labelled, also=near)
+    known = dict(zip(labelled["path"], component.tolist(), strict=True))
+    cut = torn(labelled["split"], component)
+    if dataset.split_given or not len(cut):
+        n = int(np.isin(component, cut).sum())
+        warnings = dataset.warnings
+        if len(cut):
+            warnings = (
+                *warnings,
+                f"The split that the data give divides {len(cut):,} sets of near-identical images "
+                f"or groups ({n:,} images) between train and valid, which flatters the scores.",
+            )
+        origin = replace(dataset.origin, warnings=warnings)
+        return Grouped(replace(dataset, origin=origin), known, (len(cut), n))
+    whole = images.copy()
+    whole.loc[learnt, "split"] = kept_together(labelled, component, seed)["split"]
+    return Grouped(replace(dataset, images=whole), known, (0, 0))

@@ -1,0 +1,247 @@
+"""What `inspect` finds in data sets as their publishers ship them, or why it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support import competitions as kaggle
+from tests.support import data_sets as sets
+
+
+@dataclass(frozen=True)
+class Download:
+    """What must be found in a layout; None for what is not looked at.
+
+    Attributes
+    ----------
+    make : builds it in a folder
+    refused : words that the refusal must hold, () where it is read
+    options : further options of ``inspect`` and ``fit``; {} in them stands for the folder
+    data : what is given as DATA, below the folder
+    """
+
+    make: Callable[[Path], object]
+    classes: int = 0
+    train: int = 0  # train and valid together, unless valid is given
+    valid: int | None = None
+    test: int = 0
+    labelled: bool = False
+    labels: str = ""
+    columns: tuple[str | None, str | None] = (None, None)
+    split: str | None = None
+    sample_matched: int | None = None
+    group: str | None = None
+    warned: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    data: str = "."
+    names: tuple[str, ...] = ()
+
+
+DOWNLOADS: dict[str, Download] = {
+    "aptos": Download(
+        kaggle.aptos,
+        5,
+        30,
+        test=7,
+        labels="train.csv",
+        columns=("id_code", "diagnosis"),
+        split="folders",
+        sample_matched=7,
+    ),
+    "plant-pathology-2020": Download(
+        kaggle.plant_pathology_2020, 4, 24, test=6, labels="train.csv", sample_matched=6
+    ),
+    "plant-pathology-2021": Download(
+        kaggle.plant_pathology_2021, refused=("train.csv", "several labels an image", "'labels'")
+    ),
+    "planet": Download(
+        kaggle.planet, refused=("train_v2.csv", "several labels an image", "'tags'")
+    ),
+    "aerial-cactus": Download(
+        kaggle.cactus,
+        2,
+        14,
+        test=6,
+        labels="train.csv",
+        columns=("id", "has_cactus"),
+        sample_matched=6,
+    ),
+    "leaf": Download(
+        kaggle.leaf,
+        5,
+        20,
+        test=10,
+        labels="train.csv",
+        columns=("id", "species"),
+        sample_matched=10,
+    ),
+    "dogs-vs-cats": Download(
+        kaggle.dogs_vs_cats, 2, 16, test=6, labels="file names", sample_matched=6
+    ),
+    "ranzcr": Download(
+        kaggle.ranzcr, refused=("train.csv", "several labels an image", "ETT - Abnormal")
+    ),
+    "melanoma": Download(
+        kaggle.melanoma,
+        2,
+        24,
+        test=5,
+        labels="train.csv",
+        columns=("image_name", "target"),
+        sample_matched=5,
+        group="patient_id",
+    ),
+    "statoil": Download(kaggle.statoil, refused=("no images", "test.json", "CSV")),
+    "whale": Download(kaggle.whale, refused=("sample_submission.csv", "ranked lists")),
+    "whale-classes": Download(
+        lambda d: kaggle.whale(d, False),
+        13,
+        24,
+        test=4,
+        labels="train.csv",
+        columns=("Image", "Id"),
+        warned=("8 classes have a single image",),
+    ),
+    "petfinder": Download(kaggle.petfinder, refused=("train.csv", "continuous target")),
+    "invasive": Download(kaggle.invasive, refused=("test.7z", "unpack")),
+    "invasive-unpacked": Download(
+        kaggle.invasive_unpacked,
+        2,
+        8,
+        test=1,
+        labels="train_labels.csv",
+        columns=("name", "invasive"),
+        sample_matched=1,
+    ),
+    "denoising": Download(kaggle.denoising, refused=("no labelled image", "--labels")),
+    "brain-mri": Download(
+        sets.brain_mri, 4, 24, test=12, labelled=True, labels="folders", split="folders"
+    ),
+    "chest-xray": Download(
+        sets.chest_xray,
+        2,
+        16,
+        valid=4,
+        test=8,
+        labelled=True,
+        labels="folders",
+        warned=("28 images in the folder 'chest_xray'",),
+    ),
+    "stanford-cars": Download(
+        sets.stanford_cars, refused=("no labelled image", "cars_train_annos.mat")
+    ),
+    "stanford-cars-folders": Download(
+        sets.stanford_cars_folders, 3, 18, test=6, labelled=True, labels="folders"
+    ),
+    "caltech101": Download(sets.caltech, 3, 18, labels="folders"),
+    "cub": Download(sets.cub, 4, 24, labels="folders", warned=("train_test_split.txt",)),
+    "cifar100": Download(
+        sets.cifar,
+        5,
+        30,
+        test=10,
+        labelled=True,
+        labels="folders",
+        names=("airplane", "bicycle", "bus", "streetcar", "train"),
+    ),
+    "vehicles": Download(
+        sets.vehicles, refused=("'train'", "'airplane', 'bus'", "split or a class")
+    ),
+    "train-station": Download(
+        sets.stations, 3, 18, labels="folders", warned=("'train_station' is read as a class",)
+    ),
+    "fashion": Download(sets.fashion, refused=("styles.csv", "masterCategory", "--label-column")),
+    "fashion-chosen": Download(
+        sets.fashion,
+        3,
+        18,
+        labels="styles.csv",
+        columns=("id", "masterCategory"),
+        options=("--label-column", "masterCategory"),
+    ),
+    "food-101": Download(sets.food101, 3, 21, test=9, labelled=True, labels="folders"),
+    "eurosat": Download(sets.eurosat, 3, 21, valid=6, test=3, labelled=True, labels="folders"),
+    "eurosat-both": Download(sets.eurosat_both, refused=("EuroSATallBands", "same folders")),
+    "gtsrb": Download(
+        sets.gtsrb, 3, 18, test=6, labelled=True, labels="folders", warned=("'Meta'",)
+    ),
+    "ham10000": Download(
+        sets.ham10000,
+        3,
+        24,
+        labels="HAM10000_metadata.csv",
+        columns=("image_id", "dx"),
+        group="lesion_id",
+    ),
+    "br35h": Download(sets.br35h, 2, 16, test=5, labels="folders"),
+    "breast-patches": Download(sets.breast_patches, refused=("'10253'", "same folders")),
+    "plant-village": Download(sets.plant_village, refused=("'color'", "same folders")),
+    "class-above-split": Download(
+        sets.class_above_split, 2, 16, test=6, labelled=True, labels="folders"
+    ),
+    "pet-images": Download(sets.pet_images, 2, 12, labels="folders"),
+    "imagenette": Download(sets.imagenette, 2, 12, valid=6, labels="folders"),
+    "flowers-102": Download(sets.flowers102, 3, 18, valid=6, test=4, labels="folders"),
+    "stanford-dogs": Download(sets.stanford_dogs, 2, 12, labels="folders"),
+    "protein-atlas": Download(
+        sets.protein_atlas, refused=("train.csv", "several labels an image", "'Target'")
+    ),
+    "detection": Download(sets.detection, refused=("labels.csv", "several labels an image")),
+    "tar": Download(sets.tar, 2, 12, labels="folders"),
+    "clutter": Download(sets.clutter, 2, 12, labels="folders"),
+    "two-tables": Download(sets.two_tables, refused=("first.csv", "second.csv", "--labels")),
+    "two-tables-chosen": Download(
+        sets.two_tables, 2, 10, labels="second.csv", options=("--labels", "{}/second.csv")
+    ),
+    "other-columns": Download(
+        sets.other_columns, refused=("list.csv", "'picture', 'colour', 'kind'", "--label-column")
+    ),
+    "unmatched": Download(sets.unmatched, refused=("labels.csv", "'image', 'label'", "0.jpg")),
+    "contradicting": Download(sets.contradicting, refused=("labels.csv", "--labels")),
+    "windows": Download(
+        sets.windows, 2, 12, labels="labels.csv", columns=("Image Path", "Class"), data="labels.csv"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_a_download_is_read_as_its_owner_meant_it(name, engine, tmp_path):
+    download = DOWNLOADS[name]
+    data = tmp_path / name
+    data.mkdir()
+    download.make(data)
+    options = [option.format(data) for option in download.options]
+    said = engine("inspect", data / download.data, *options, "--json")
+    if download.refused:
+        assert str(data) in said.refusal
+        assert [word for word in download.refused if word not in said.refusal] == []
+        return
+    assert (said.code, said.err) == (0, ""), said
+    found = json.loads(said.out)
+    n = found["n"]
+    assert len(found["class_names"]) == download.classes
+    assert n["test"] == download.test and n["quarantined"] == 0
+    if download.valid is None:
+        assert n["train"] + n["valid"] == download.train and n["valid"] > 0
+    else:
+        assert (n["train"], n["valid"]) == (download.train, download.valid)
+    assert found["test"]["labelled"] == download.labelled
+    assert found["labels"]["source"] == download.labels
+    if download.columns != (None, None):
+        labels = found["labels"]
+        assert (labels["id_column"], labels["label_column"]) == download.columns
+    if download.split is not None:
+        assert found["split"]["source"] == download.split
+    if download.names:
+        assert tuple(found["class_names"]) == download.names
+    assert (found["group"] or {}).get("column") == download.group
+    if download.sample_matched is not None:
+        assert found["sample"]["matched"] == found["sample"]["rows"] == download.sample_matched
+    text = " ".join(found["warnings"])
+    assert [words for words in download.warned if words not in text] == []
