@@ -41,9 +41,9 @@ def list_table(file: Path, choice: ColumnChoice, *, to_predict: bool = False) ->
         name the same one.
     """
     table = read_table(file)
+    column = _path_column(table, choice)
     if not len(table):
         raise UserError(f"{file} lists no image: it has no rows after its header.")
-    column = _path_column(table, choice)
     _refuse_gaps(table, column)
     paths, ambiguous, gone = _files(table, column)
     label = find_label_column(table, column, None, _wanted(table, choice))

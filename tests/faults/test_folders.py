@@ -99,7 +99,7 @@ def test_a_folder_that_holds_nothing_to_fit_is_refused(
 
 
 LISTS = {
-    "no header": (b"a.jpg,cat\n", "needs the columns path and label"),
+    "no header": (b"a.jpg,cat\n", "needs a column with the images' paths"),
     "no rows": (b"path,label\n", "lists no image"),
     "nothing": (b"", "cannot be read as a CSV"),
     "binary": (image_bytes("cat"), "cannot be read as a CSV"),
