@@ -17,7 +17,7 @@ from engine.data.splits import components, divided, single_classes, torn
 from engine.errors import UserError, first_ten
 
 IMAGES_COLUMNS = [
-    "id", "path", "split", "label", "group", "fold", "width", "height", "bytes", "sha256",
+    "id", "path", "split", "label", "width", "height", "bytes", "sha256", "group", "fold",
 ]  # fmt: skip
 QUARANTINE_COLUMNS = ["path", "reason", "id", "split", "label"]
 
@@ -31,8 +31,8 @@ class Dataset:
     Attributes
     ----------
     root : the folder that ``images.path`` is relative to
-    images : table of id, path, split (train, valid, test), label, group and fold (None where there
-        is none), width, height, bytes, sha256
+    images : table of id, path, split (train, valid, test), label, width, height, bytes, sha256,
+        group and fold (None where there is none)
     quarantine : table of path, reason, id, split, label
     class_names : sorted; empty when nothing is labelled
     origin : where labels and splits came from, and what was passed over

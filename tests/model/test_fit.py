@@ -113,7 +113,7 @@ def test_a_run_folder_holds_what_the_design_says(kind, request):
 
     images = pd.read_parquet(run.folder / "images.parquet")
     assert list(images.columns) == [
-        "id", "path", "split", "label", "width", "height", "bytes", "sha256",
+        "id", "path", "split", "label", "width", "height", "bytes", "sha256", "group", "fold",
     ]  # fmt: skip
     assert images["split"].value_counts().to_dict() == {"train": 34, "valid": 8, "test": 8}
     assert images.loc[images["split"] == "test", "label"].isna().all()
