@@ -166,7 +166,7 @@ def test_changed_or_moved_weights_are_refused(tmp_path):
     run = small_fit(kaggle(tmp_path / "data"), weights=str(weights)).run
     assert predict(run).forward_passes == 0
     moved = weights.rename(tmp_path / "moved.safetensors")
-    with pytest.raises(UserError, match=f"{weights} does not exist"):
+    with pytest.raises(UserError, match=f"{weights}' does not exist"):
         predict(run)
     save_file(squeezenet1_1().state_dict(), weights)
     with pytest.raises(UserError, match=f"other weights than {weights} holds now"):
