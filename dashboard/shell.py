@@ -15,7 +15,7 @@ from dashboard.selection.image_filter import forget_filter
 from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_redraw, widget_key
-from dashboard.shared.escape import literal
+from dashboard.shared.escape import error_text
 from engine.errors import UserError
 
 # A Material icon here would be loaded from another host.
@@ -41,7 +41,7 @@ def show_user_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        st.error(literal(str(error)), icon=":material/error:")
+        st.error(error_text(error), icon=":material/error:")
 
 
 def home() -> None:

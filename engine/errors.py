@@ -45,10 +45,14 @@ class UserError(Exception):
     @property
     def on_command_line(self) -> str:
         """Return the sentence with the argument as an option of the command line."""
+        return self.with_name(f"--{self.option.replace('_', '-')}")
+
+    def with_name(self, name: str) -> str:
+        """Return the sentence with the argument under another name, such as a form's label."""
         if not self.option:
             return str(self)
         value = "" if self.value is None else f" {self.value}"
-        return f"--{self.option.replace('_', '-')}{value} {super().__str__()}"
+        return f"{name}{value} {super().__str__()}"
 
 
 class Echo(UserError):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from engine.errors import UserError
+from engine.runs.fit_options import FIT_OPTIONS
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~^$:<>&=\"'/@])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -16,3 +19,10 @@ def one_line(text: str) -> str:
 def literal(text: str) -> str:
     """Return Markdown that shows ``text`` as it is: no link, no image, no tag, no directive."""
     return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};", one_line(text))
+
+
+def error_text(error: UserError) -> str:
+    """Return Markdown of an error's sentence, with its argument under the label of the page."""
+    labels = {option.name: option.label for option in FIT_OPTIONS}
+    name = error.option.replace("_", " ").capitalize()
+    return literal(error.with_name(labels.get(error.option, name)))

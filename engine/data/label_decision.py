@@ -193,9 +193,14 @@ def _source(used: Sequence[JoinedTable]) -> LabelSource:
 
 
 def _agree(one: np.ndarray, other: np.ndarray) -> bool:
-    """Tell whether two labellings divide the images that both label in the same way."""
+    """Tell whether two labellings divide the images that both label in the same way.
+
+    A name that both use must mean the same class in both.
+    """
     pairs = {(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None}
-    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) and bool(pairs)
+    ones, others = {a for a, _ in pairs}, {b for _, b in pairs}
+    exchanged = any(a != b and (a in others or b in ones) for a, b in pairs)
+    return bool(pairs) and len(pairs) == len(ones) == len(others) and not exchanged
 
 
 def _same_names(one: np.ndarray, other: np.ndarray) -> bool:

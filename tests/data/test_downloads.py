@@ -196,6 +196,7 @@ DOWNLOADS: dict[str, Download] = {
     "tar": Download(sets.tar, 2, 12, labels="folders"),
     "clutter": Download(sets.clutter, 2, 12, labels="folders"),
     "two-tables": Download(sets.two_tables, refused=("first.csv", "second.csv", "--labels")),
+    "exchanged": Download(sets.exchanged_names, refused=("first.csv", "second.csv", "differ")),
     "two-tables-chosen": Download(
         sets.two_tables, 2, 10, labels="second.csv", options=("--labels", "{}/second.csv")
     ),

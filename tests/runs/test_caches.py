@@ -43,8 +43,8 @@ def test_other_rules_find_nothing_that_was_kept(tmp_path, workspace, monkeypatch
     monkeypatch.setattr("engine.model.resume.DECODING_RULES", caches.DECODING_RULES)
     second = small_fit(data)
     assert second.forward_passes == first.forward_passes
-    assert second.run.config["key"] != first.run.config["key"]
-    assert second.run.config["inputs_key"] != first.run.config["inputs_key"]
+    assert second.run.config.key != first.run.config.key
+    assert second.run.config.inputs_key != first.run.config.inputs_key
     thumbnail(image, sha256)
     assert len(list((workspace / "cache" / "thumbnails").rglob(f"{sha256}.jpg"))) == 2
     assert properties_path() != kept[0] and explanations_folder(first.run) != kept[1]

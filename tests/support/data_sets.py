@@ -247,6 +247,13 @@ def two_tables(d: Path) -> None:
     write(d / "second.csv", ("image", "label"), [(f"{k}.jpg", "ab"[k // 5]) for k in range(10)])
 
 
+def exchanged_names(d: Path) -> None:
+    """Two tables that divide the images alike, with the names exchanged."""
+    flat(d / "images", [f"{k}.jpg" for k in range(10)])
+    write(d / "first.csv", ("image", "label"), [(f"{k}.jpg", "ab"[k % 2]) for k in range(10)])
+    write(d / "second.csv", ("image", "label"), [(f"{k}.jpg", "ba"[k % 2]) for k in range(10)])
+
+
 def other_columns(d: Path) -> None:
     flat(d / "images", [f"{k}.jpg" for k in range(10)])
     write(

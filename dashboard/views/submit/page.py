@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.selection.run import run_name
 from dashboard.shared import html, tables
-from dashboard.shared.escape import literal
+from dashboard.shared.escape import error_text, literal
 from dashboard.views.submit import charts, data, kaggle
 from dashboard.views.submit.checks import checks_list
 from dashboard.views.submit.download import deliver, send_file
@@ -109,7 +109,7 @@ def _submit_button(run: Run, submission: Submission) -> bool:
         try:
             send_file(f"submission-{run.name}.csv", data.write_submission_file(run, submission))
         except UserError as error:
-            st.error(literal(str(error)), icon=":material/error:")
+            st.error(error_text(error), icon=":material/error:")
     if not submission.ok:
         st.caption("The file can be written when all checks pass.")
     return ready

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.security import check_readable
 from dashboard.shared import commands, html, thumbnails
-from dashboard.shared.escape import literal
+from dashboard.shared.escape import error_text, literal
 from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.train import data as train_data
 from dashboard.views.train import form
@@ -32,7 +32,7 @@ def page() -> None:
     try:
         preview = look_at(data)
     except UserError as error:
-        st.error(literal(str(error)), icon=":material/error:")
+        st.error(error_text(error), icon=":material/error:")
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -92,7 +92,7 @@ def class_counts(preview: DatasetPreview) -> None:
     try:
         counts = train_data.counts(preview, *form.split_choices(preview))
     except UserError as error:
-        st.error(literal(str(error)), icon=":material/error:")
+        st.error(error_text(error), icon=":material/error:")
         return
     test = int((preview.dataset.images["split"] == "test").sum())
     total = counts[["train", "valid"]].sum()
@@ -159,7 +159,7 @@ def start(options: FitOptions) -> None:
                 check_readable(Path(os.path.expanduser(options.weights)).absolute())
             commands.start_fit(options)
         except UserError as error:
-            st.error(literal(str(error)), icon=":material/error:")
+            st.error(error_text(error), icon=":material/error:")
             return
         st.session_state[STARTED] = True
         st.rerun()
