@@ -41,7 +41,7 @@ from engine.runs.run_config import FoldsSummary, ImageCounts, PrecisionCheck, Sc
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit made: the run, its counts, scores and times (seconds by stage)."""
+    """The result of a fit: the run, its counts, scores and times (seconds by stage)."""
 
     run: Run
     n: dict[str, int]
@@ -58,7 +58,7 @@ class FitResult:
     warnings: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """Return the result as the command line's JSON has it."""
+        """Return the result as plain values for the command line's JSON."""
         config = self.run.config
         edits, effect = config.label_edits, config.label_edit_effect
         return {
@@ -91,9 +91,9 @@ def fit(
 ) -> FitResult:
     """Fine-tune a classifier on a data set and predict its valid and test images.
 
-    Started again after a kill with the same choices on the same images, it goes on in the
-    same run folder. Started by torchrun, all processes pass images and train; the first one
-    alone writes the run, and all return its result.
+    If a fit of the same images with the same options was killed, it continues in the same run
+    folder. Under torchrun, all processes compute features and train; only the first one writes the
+    run, and all return its result.
 
     Parameters
     ----------
@@ -107,9 +107,9 @@ def fit(
     Raises
     ------
     UserError
-        When the options or the data cannot be used.
+        If the options or the data cannot be used.
     Cancelled
-        When a file named ``cancel`` appears in the run folder.
+        If a file named ``cancel`` appears in the run folder.
     """
     clock = Clock()
     with ExitStack() as stack:
@@ -200,7 +200,7 @@ def _finish_fit(
     report: Reporter,
     resumed: bool,
 ) -> FitResult:
-    """Train the head where it is all that is trained; predict; write what the run keeps."""
+    """Train the head unless the whole network was trained, predict, and write the run's files."""
     crossed = None
     if extractor.body is None:
         whole = grouped(dataset, features, options.seed)

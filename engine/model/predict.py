@@ -1,4 +1,4 @@
-"""A run and images become predictions, from the cache where it can."""
+"""Predicts images with a run's model, using cached features where possible."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from engine.runs.typed_json import from_json
 
 @dataclass(frozen=True)
 class Extractor:
-    """A frozen network up to its features, and what identifies them in the cache.
+    """A frozen network without its last layer, and the properties that identify its features.
 
     Attributes
     ----------
-    backbone, weights, seed : how the network is built
+    backbone, weights, seed : the arguments that build the network
     steps : its preprocessing
-    device : where it runs and in which precision
-    body : fine-tuned tensors that replace the backbone's, where the whole network was trained
+    device : its device and precision
+    body : fine-tuned tensors that replace the backbone's if the whole network was trained
     """
 
     backbone: str
@@ -78,7 +78,7 @@ class Extractor:
         )
 
     def kept_features(self, images: pd.DataFrame) -> Features:
-        """Return the features of those images that have some in the cache."""
+        """Return the cached features of those images that have some."""
         return kept_features(self._folder, images["sha256"])
 
     @property
@@ -87,7 +87,7 @@ class Extractor:
         return decoded_cache("features") / key
 
     def network(self) -> nn.Module:
-        """Build the network up to its features, as torchvision has it, in float32."""
+        """Build the network without its last layer, unmodified and in float32."""
         if self.body is None:
             network, _ = split_network(self._whole(self.weights))
         else:
@@ -106,12 +106,12 @@ class Extractor:
 
 
 def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]:
-    """Open what a run has learnt.
+    """Open the model of a run: its extractor and its head.
 
     Raises
     ------
     UserError
-        When a file is missing, damaged, or not the one the run was made with.
+        If a file is missing, damaged, or differs from the one used by the run.
     """
     try:
         extractor, head = _opened(run, device)
@@ -119,7 +119,7 @@ def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]
         raise UserError(f"{run.folder / 'config.json'} is damaged ({error!r}).") from error
     if len(head.bias) != len(run.class_names):
         raise UserError(
-            f"run {run.name} is damaged: its head knows {len(head.bias)} classes, its config.json "
+            f"run {run.name} is damaged: its head has {len(head.bias)} classes, its config.json "
             f"{len(run.class_names)}."
         )
     return extractor, head
@@ -159,10 +159,10 @@ def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     Raises
     ------
     UserError
-        When it is missing, or its content is not what was written.
+        If it is missing or its content has changed.
     """
     if sha256_of(path) != sha256:
-        raise UserError(f"{path} is damaged: its checksum is not the one in config.json.")
+        raise UserError(f"{path} is damaged: its checksum differs from the one in config.json.")
     try:
         return checked_finite(load_file(path), path)
     except SafetensorError as error:
@@ -171,7 +171,7 @@ def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What ``predict`` made: the table, what was left out, and how many forward passes it took."""
+    """The result of ``predict``: the table, the quarantined images and the forward passes."""
 
     predictions: Predictions
     dataset: Dataset
@@ -208,15 +208,15 @@ class Predicted:
 
 
 def predict(run: Run, data: Path | None = None, progress: Progress | None = None) -> Predicted:
-    """Predict the images of ``data`` (by default the run's own test images); save the table.
+    """Predict the images of ``data`` (by default the run's test images) and save the table.
 
-    The table goes to ``predictions/<name of the folder>.parquet`` in the run, or replaces
-    ``test.parquet`` for the run's own.
+    The table is saved as ``predictions/<name of the folder>.parquet`` in the run, or replaces
+    ``test.parquet`` for the run's test images.
 
     Raises
     ------
     UserError
-        When the run or the images cannot be used.
+        If the run or the images cannot be used.
     """
     extractor, head = open_model(run)
     config = run.config
@@ -234,7 +234,7 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
         raise UserError(f"run {run.name} is damaged: its head does not fit {extractor.backbone}.")
     dataset = dataset.without(features.bad)
     if dataset.images.empty:
-        raise UserError(f"{data} holds no image that can be decoded.")
+        raise UserError(f"{data} contains no image that can be decoded.")
     predictions = predict_split(dataset, "test", features, head)
     name = "test" if own else _table_name(data)
     file = run.predictions_path(name)
@@ -246,7 +246,7 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
 
 
 def predict_split(dataset: Dataset, split: str, features: Features, head: Head) -> Predictions:
-    """Apply the head to one split and keep each result with its image's id."""
+    """Return the predictions for one split, with the ids of its images."""
     images = dataset.of(split)
     if images.empty:
         p = np.empty((0, len(dataset.class_names)))

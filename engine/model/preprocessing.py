@@ -1,4 +1,4 @@
-"""How images are prepared for a backbone, as torchvision publishes it with the weights."""
+"""Prepares images for a backbone as published by torchvision with the weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Preprocessing:
 
     Attributes
     ----------
-    resize, crop : pixels, the short side after resizing and the side of the square taken
+    resize, crop : length in pixels of the short side after resizing, and of the crop's sides
     interpolation : "bilinear" or "bicubic"
     mean, std : of the three channels, in units of [0, 1]
     """
@@ -38,7 +38,7 @@ class Preprocessing:
     def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Normalise uint8 (B, 3, H, W) to floating point, channels last."""
         size, _, height, width = batch.shape
-        # As rows of W * 3 values, of pixels side by side: a last dimension of 3 would be slow.
+        # As rows of W * 3 values: a last dimension of 3 would be slow.
         rows = batch.permute(0, 2, 3, 1).reshape(size * height, width * 3).float()
         mean = torch.tensor(self.mean, device=batch.device).mul(255).repeat(width)
         std = torch.tensor(self.std, device=batch.device).mul(255).repeat(width)
@@ -47,7 +47,7 @@ class Preprocessing:
 
 
 def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
-    """Return the published preprocessing, scaled to another crop where ``image_size`` says so."""
+    """Return the published preprocessing, scaled to another crop if ``image_size`` is given."""
     known = published(name)
     assert known, f"{name} is no backbone"
     resize, crop = known.resize, known.crop
@@ -61,10 +61,10 @@ def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
 
 
 def published(name: str) -> Preprocessing | None:
-    """Return the published preprocessing, None when torchvision has no such classifier.
+    """Return the published preprocessing, or None if torchvision has no such classifier.
 
-    It is remembered in the workspace, because importing torchvision takes a second that a fit
-    from the cache has no other need of.
+    It is cached in the workspace, because importing torchvision takes a second, which a fit from
+    the feature cache does not need otherwise.
     """
     file = workspace() / "cache" / "backbones" / f"torchvision-{version('torchvision')}.json"
     try:

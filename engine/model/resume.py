@@ -1,4 +1,4 @@
-"""The config of a fit, which says what makes two fits the same, and earlier runs found by it."""
+"""The config of a fit, which identifies equal fits, and the search for earlier equal runs."""
 
 from __future__ import annotations
 

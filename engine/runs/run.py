@@ -1,4 +1,4 @@
-"""The run folder: create, list, open, and its status. What is true is what is on disk."""
+"""The run folder: creates, lists and opens runs and their status; the disk holds all state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from engine.runs.run_config import RunConfig, read_config, update_config, write_
 from engine.runs.run_status import RunStatus, status_of
 
 OUT_OF_FOLD = ("folds", "triage")  # predictions of all labelled images, train and valid
-DEFAULT_BOUNDS = (0.025, 0.975)  # the reference case's
+DEFAULT_BOUNDS = (0.025, 0.975)  # for two classes, from the reference case
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _GROUP_ROWS = 100_000
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
@@ -38,13 +38,13 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder; every property reads the disk."""
+    """A run folder; every property reads from disk."""
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """Return the run's name, which is its folder's."""
+        """Return the run's name, which is the name of its folder."""
         return self.folder.name
 
     @property
@@ -54,7 +54,7 @@ class Run:
         Raises
         ------
         UserError
-            When the file is missing, damaged, or written by a newer version.
+            If the file is missing, damaged, or written by a newer version.
         """
         return read_config(self._config_path)
 
@@ -118,7 +118,7 @@ class Run:
         return replace(status, state="lost", message=message)
 
     def set_status(self, state: str, **values: Any) -> None:
-        """Replace the status: queued, running, done, failed or cancelled, and what goes with it."""
+        """Replace the status: queued, running, done, failed or cancelled, and further values."""
         write_json(
             self.folder / "status.json",
             {"state": state, "pid": os.getpid(), "updated": time.time(), **values},
@@ -126,21 +126,24 @@ class Run:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Hold the run for writing; yields False when another process does.
+        """Hold the run's lock for writing; yield False if another process holds it.
 
-        Half-written weights that a killed process left are removed.
+        Incomplete weights files of a killed process are removed.
         """
-        # Whoever asks for the status holds the lock for a moment, which is waited out.
+        # Reading the status holds the lock for a moment, so wait for that.
         with locked(self.folder / ".lock", wait=2) as mine:
             if mine:
-                for pattern in (".*.safetensors.*.tmp", ".tmp??????"):  # ours, and the library's
+                for pattern in (
+                    ".*.safetensors.*.tmp",
+                    ".tmp??????",
+                ):  # ours, and those of safetensors
                     for left in self.folder.glob(pattern):
                         left.unlink(missing_ok=True)
             yield mine
 
     @property
     def cancel_requested(self) -> bool:
-        """Tell whether somebody asked the run to stop."""
+        """Return whether the run has been asked to stop."""
         return (self.folder / "cancel").exists()
 
     @property
@@ -153,12 +156,12 @@ class Run:
             return DEFAULT_BOUNDS
 
     def set_bounds(self, lower: float, upper: float) -> None:
-        """Remember the clip bounds of this run."""
+        """Save the clip bounds of this run."""
         write_json(self.folder / "bounds.json", {"lower": lower, "upper": upper})
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
-        """Return the lines of ``log.jsonl``, one an epoch; a half-written last line is left out."""
+        """Return the lines of ``log.jsonl``, one per epoch; an incomplete last line is left out."""
         try:
             lines = (self.folder / "log.jsonl").read_text("utf-8", "replace").splitlines()
         except OSError:
@@ -189,7 +192,7 @@ class Run:
         """Write the images table and the quarantine."""
         images = images.sort_values(["split", "id"], ignore_index=True)
         with atomic_path(self.folder / "images.parquet") as temporary:
-            # In groups, whoever asks for a split leaves the others unread.
+            # In row groups, so that a reader of one split need not read the others.
             images.to_parquet(
                 temporary, index=False, compression="zstd", row_group_size=_GROUP_ROWS
             )
@@ -220,12 +223,12 @@ class Run:
         )
 
     def predictions_path(self, split: str) -> Path:
-        """Return where the predictions of a split (valid, folds, test) are kept."""
+        """Return the path of the predictions of a split (valid, folds, test)."""
         return self.folder / "predictions" / f"{split}.parquet"
 
     @property
     def labelled_split(self) -> str:
-        """Return "folds" where all labelled images have out-of-fold predictions, else "valid"."""
+        """Return "folds" if all labelled images have out-of-fold predictions, else "valid"."""
         return "folds" if self.predictions_path("folds").is_file() else "valid"
 
     def predictions(self, split: str = "valid") -> Predictions:
@@ -234,7 +237,7 @@ class Run:
         Raises
         ------
         UserError
-            When there are none, or the file is damaged.
+            If there are none, or the file is damaged.
         """
         path = self.predictions_path(split)
         if not path.is_file():
@@ -256,7 +259,7 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
     Raises
     ------
     UserError
-        When the workspace cannot be written.
+        If the workspace cannot be written.
     """
     now = now or datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{config.backbone}-{secrets.token_hex(3)}"
@@ -264,22 +267,22 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
     try:
         run.folder.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"{run.folder} could not be made ({error.strerror}).") from error
-    run.set_status("queued")  # first: a folder is a run once it has a config, and then it is alive
+        raise UserError(f"{run.folder} could not be created ({error.strerror}).") from error
+    run.set_status("queued")  # before the config, which makes the folder a run
     created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     write_config(run.folder / "config.json", replace(config, created=created))
     return run
 
 
 def open_run(name: str) -> Run:
-    """Find a run by its name, by a beginning that only it has, or ``latest``.
+    """Find a run by its name, by a unique beginning of it, or by ``latest``.
 
-    A run's name is a name, never a path.
+    The name is never used as a path.
 
     Raises
     ------
     UserError
-        When there is no such run, several begin like that, or its config cannot be read.
+        If there is no such run, several match, or its config cannot be read.
     """
     if name == "latest":
         runs = [run for run in list_runs() if run.status.state == "done"]
@@ -294,7 +297,7 @@ def open_run(name: str) -> Run:
     whole = (folder / "config.json").is_file()
     matching = [Run(folder)] if whole else [r for r in list_runs() if r.name.startswith(name)]
     if len(matching) == 1:
-        assert matching[0].config  # refuses what is damaged or of a newer version
+        assert matching[0].config  # raises an error if damaged or of a newer version
         return matching[0]
     what = "is not a run" if not matching else f"is the beginning of {len(matching)} runs"
     raise UserError(f"{name} {what} in {workspace()}; `second-look runs` lists them.")
