@@ -46,7 +46,9 @@ def submitted_table(run: Run, name: str | None = None) -> str:
     if name is not None:
         if name != "test" and name not in made:
             raise UserError(
-                f"--predictions {name}: run {run.name} has {first_ten(['test', *made])}."
+                f"is no table of run {run.name}, which has {first_ten(['test', *made])}.",
+                option="predictions",
+                value=name,
             )
         return name
     if run.predictions_path("test").is_file() or not made:
@@ -54,7 +56,7 @@ def submitted_table(run: Run, name: str | None = None) -> str:
     if len(made) > 1:
         raise UserError(
             f"run {run.name} has no test images of its own, and `predict` made {first_ten(made)}; "
-            "choose one with --predictions NAME."
+            "name one of them as predictions."
         )
     return made[0]
 

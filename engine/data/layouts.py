@@ -176,7 +176,9 @@ def _with_test(listing: Listing, source: DataSource) -> Listing:
         return listing
     folder = _existing(source.test)
     if not folder.is_dir():
-        raise UserError(f"--test {folder} is no folder; give the folder of the test images.")
+        raise UserError(
+            "is no folder; give the folder of the test images.", option="test", value=folder
+        )
     there = find_images(folder, ("",))
     before = folder.as_posix()
     inside = folder.is_relative_to(listing.root)

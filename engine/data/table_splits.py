@@ -118,7 +118,9 @@ def table_groups(
             if there
             else "there is no table"
         )
-        raise UserError(f"--group {column} is no column that tells of the images: {has}.")
+        raise UserError(
+            f"is no column that tells of the images: {has}.", option="group", value=column
+        )
     none = np.full(n, None, dtype=object)
     for table in tables.joined:
         for column in table.groups:

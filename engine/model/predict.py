@@ -145,8 +145,8 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     weights = find_weights(config.backbone, initial.source, options.seed)
     if weights.sha256 != initial.sha256:
         raise UserError(
-            f"run {run.name} was made with other weights than {weights.source} holds now "
-            f"(sha256 {initial.sha256[:12]}…); put that file back."
+            f"run {run.name} was made with weights that differ from {weights.source} "
+            f"(sha256 {initial.sha256[:12]}…); restore that file."
         )
     tensors = read_tensors(run.folder / "head.safetensors", config.head_sha256)
     extractor = Extractor(config.backbone, weights, options.seed, steps, device)

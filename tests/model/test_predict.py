@@ -114,7 +114,7 @@ def test_odd_files_are_quarantined_and_the_rest_predicted(here, of_head, tmp_pat
 def test_a_folder_without_one_good_image_is_refused(here, of_head, tmp_path):
     whole = image_bytes("cat", 3, size=(300, 200))
     put(tmp_path / "bad" / "half.jpg", whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=f"{tmp_path}/bad holds no image that can be decoded"):
+    with pytest.raises(UserError, match=f"{tmp_path}/bad contains no image that can be decoded"):
         predict(open_run(of_head.run.name), tmp_path / "bad")
     with pytest.raises(UserError, match="nowhere"):
         predict(open_run(of_head.run.name), tmp_path / "nowhere")
