@@ -24,8 +24,11 @@ class Said:
 
     @property
     def refusal(self) -> str:
-        """Return the one line of a refusal; fails on anything else."""
-        assert (self.code, self.out) == (1, ""), self
+        """Return the one line of a refusal; fails on anything else.
+
+        A fit may have printed what it reads, as `inspect` does, before it was refused.
+        """
+        assert self.code == 1 and (not self.out or "\nlabels: " in self.out), self
         assert self.err.startswith("Error: ") and self.err.count("\n") == 1, self.err
         assert "Traceback" not in self.err and "SECONDLOOK_TRACEBACK" not in self.err, self.err
         return self.err
