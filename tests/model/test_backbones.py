@@ -25,6 +25,7 @@ from engine.model.backbones import (
 )
 from engine.model.preprocessing import Preprocessing, backbone_names, preprocessing
 from engine.model.weights import Weights
+from engine.runs.typed_json import from_json
 
 NOTHING = Weights("none", "none-0", None)
 FAMILIES = {  # name: (side of the crop, path of the last layer)
@@ -195,7 +196,7 @@ def test_a_vision_transformer_reads_the_size_that_was_asked_for():
 def test_preprocessing_survives_json():
     steps = preprocessing("efficientnet_b0")
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(steps).items()}
-    assert Preprocessing.from_config(values) == steps
+    assert from_json(Preprocessing, values, "") == steps
 
 
 def test_untrained_networks_follow_the_seed_and_leave_the_global_one_alone():

@@ -150,4 +150,4 @@ def test_a_process_is_started_once_and_leaves_a_word(tmp_path, monkeypatch, work
     deadline = time.monotonic() + 60
     while map_progress(run, "tsne").state != "failed" and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert "status 1" in map_progress(run, "tsne").message
+    assert "exit code 1" in map_progress(run, "tsne").message

@@ -109,7 +109,7 @@ def test_a_changed_or_missing_image_is_refused_by_name(at_home):
     kept = file.read_bytes()
     try:
         file.write_bytes(kept + b"\0")
-        with pytest.raises(UserError, match=f"{file.name} was changed"):
+        with pytest.raises(UserError, match=f"{file.name} has changed"):
             Explainer(at_home).explain(row["id"], "test")
         file.unlink()
         with pytest.raises(UserError, match=f"{file.name} cannot be read"):
@@ -220,7 +220,14 @@ def test_a_run_without_a_model_is_refused(tmp_path, workspace):
     folder = workspace / "runs" / "bare"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(
-        json.dumps({"format_version": 1, "class_names": ["a", "b"], "root": str(tmp_path)})
+        json.dumps(
+            {
+                "format_version": 1,
+                "backbone": "resnet18",
+                "class_names": ["a", "b"],
+                "root": str(tmp_path),
+            }
+        )
     )
     with pytest.raises(UserError, match="has no model"):
         Explainer(Run(folder))

@@ -88,7 +88,7 @@ def test_a_run_folder_holds_what_the_design_says(kind, request):
     assert {
         "created", "backbone", "weights", "train", "epochs", "batch_size", "lr", "image_size",
         "valid", "sample", "seed", "device", "precision", "preprocessing", "class_names", "data",
-        "root", "name", "n", "fingerprint",
+        "root", "n", "fingerprint",
     } <= config.keys()  # fmt: skip
     assert config["weights"].keys() >= {"source", "sha256"}
     assert config["class_names"] == ["cat", "dog"] and config["epochs"] == 3
