@@ -145,8 +145,8 @@ def served(command: Path, empty: Path) -> Iterator[tuple[subprocess.Popen[str], 
     try:
         assert select.select([process.stdout], [], [], 60)[0], "it printed no address"
         line = process.stdout.readline()
-        assert line.startswith("The dashboard: http://127.0.0.1:"), process.stderr.read()
-        yield process, line.split()[2]
+        assert line.startswith("Dashboard: http://127.0.0.1:"), line
+        yield process, line.split()[1]
     finally:
         process.terminate()
         process.wait(20)
