@@ -72,7 +72,7 @@ def calibrated_errors(
     """Return the calibration errors of models whose probabilities hold exactly.
 
     Labels are drawn from the probabilities, so that what is left is chance: how far from 0 the
-    error of a perfectly calibrated model lies on so many images.
+    error of a perfectly calibrated model lies for this number of images.
 
     Parameters
     ----------

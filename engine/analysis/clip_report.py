@@ -40,7 +40,7 @@ class ClipReport:
     lower, upper : the bounds that were asked about
     log_loss_before, log_loss_after : without them and with them
     n, n_below, n_above : images, and those that each bound changes
-    n_submitted, wrong_cost : what one confident error of so many images adds to the log loss at
+    n_submitted, wrong_cost : what one confident error among them adds to the log loss at
         these bounds, None where that is infinite
     best_symmetric, best_independent : bounds with the lowest log loss on these images, of the
         form [b, 1 - b] and of any form
@@ -112,7 +112,7 @@ def clip_report(
     lower, upper
         Bounds on P(positive); with more than two classes on every probability.
     n_test
-        Images handed in, for the price of one confidently wrong one; 0 takes the validation
+        Submitted images, for the cost of one confident error; 0 takes the validation
         set's number.
 
     Raises

@@ -35,7 +35,7 @@ def find_sample(run: Run, predictions: Predictions | None = None) -> Path | None
 
 
 def submitted_table(run: Run, name: str | None = None) -> str:
-    """Return which predictions are handed in: the run's test images, or what `predict` made.
+    """Return which predictions are submitted: the run's test images, or a `predict` table.
 
     Raises
     ------

@@ -43,7 +43,7 @@ class SubmissionChoice:
     Attributes
     ----------
     values : whether the only value column holds a probability or a class
-    predictions : the table of predictions that is handed in
+    predictions : the table of predictions that is submitted
     """
 
     values: Values | None = None
