@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +15,9 @@ from engine.cli import main as command_line
 from engine.runs.run import Run
 from tests.support.command_line import Engine, Said
 from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 settings.register_profile("ours", deadline=None)  # a busy machine is no defect
 settings.load_profile("ours")
@@ -35,6 +38,22 @@ def real_data() -> Path:
     if not (folder / "dogs-vs-cats" / "train").is_dir():
         pytest.skip(f"no real images in {folder}; set SECONDLOOK_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Yield Debian's Chromium, one for all tests; where there is none, CI fails, a laptop skips."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.support.browser import ARGUMENTS, CHROMIUM
+
+    if not CHROMIUM.exists():
+        message = f"{CHROMIUM} is missing: install Debian's chromium"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 import engine
-from tests.support.browser import ARGUMENTS, CHROMIUM, READY
+from tests.support.browser import READY
 from tests.support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -154,31 +154,27 @@ def served(command: Path, empty: Path) -> Iterator[tuple[subprocess.Popen[str], 
         process.stderr.close()
 
 
-def test_the_dashboard_answers_from_an_empty_folder_and_ends_with_ctrl_c(served, empty):
+def test_the_dashboard_answers_from_an_empty_folder_and_ends_with_ctrl_c(served, chromium):
     process, url = served
-    if not CHROMIUM.exists():
-        message = f"{CHROMIUM} is missing: install Debian's chromium"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
     forged = urllib.request.Request(url, headers={"Host": "elsewhere.example"})
     with pytest.raises(urllib.error.HTTPError) as refusal:
         urllib.request.urlopen(forged)
     assert refusal.value.code == 400
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = browser.new_context(color_scheme="light").new_page()
-        policy = page.goto(f"{url}/train").headers["content-security-policy"]
-        page.wait_for_selector(READY)
-        heading = page.get_by_role("heading", name="Train")
-        expect(heading).to_be_visible(timeout=15_000)
-        style = heading.evaluate(
-            "e => [getComputedStyle(e).fontSize, getComputedStyle(document.querySelector("
-            "'[data-testid=stApp]')).backgroundColor]"
-        )
-        assert style == ["17.25px", "rgb(251, 250, 247)"]  # 1.15rem of 15px, as config.toml has it
-        assert "frame-ancestors 'none'" in policy
-        process.send_signal(signal.SIGINT)  # while the page is open
-        assert process.wait(20) == 0
-        browser.close()
+    context = chromium.new_context(color_scheme="light")
+    page = context.new_page()
+    policy = page.goto(f"{url}/train").headers["content-security-policy"]
+    page.wait_for_selector(READY)
+    heading = page.get_by_role("heading", name="Train")
+    expect(heading).to_be_visible(timeout=15_000)
+    style = heading.evaluate(
+        "e => [getComputedStyle(e).fontSize, getComputedStyle(document.querySelector("
+        "'[data-testid=stApp]')).backgroundColor]"
+    )
+    assert style == ["17.25px", "rgb(251, 250, 247)"]  # 1.15rem of 15px, as config.toml has it
+    assert "frame-ancestors 'none'" in policy
+    process.send_signal(signal.SIGINT)  # while the page is open
+    assert process.wait(20) == 0
+    context.close()
     assert "Traceback" not in process.stderr.read()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(url, timeout=5)
