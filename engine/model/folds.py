@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from engine.analysis.near_duplicates import assign_folds
 from engine.data.dataset import Dataset
 from engine.errors import UserError
 from engine.model.head import Head, train_heads
+from engine.model.training_options import TrainingOptions, training_options
 from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, make_predictions
 from engine.runs.run_config import FoldsSummary
@@ -56,7 +56,7 @@ def cross_validate(
     UserError
         If there are fewer distinct images than folds.
     """
-    assert options.folds and options.epochs and options.lr
+    assert options.folds
     started = time.monotonic()
     images = dataset.images[dataset.images["split"] != "test"].sort_values("id")
     sha256, names = images["sha256"].tolist(), dataset.class_names
@@ -71,10 +71,6 @@ def cross_validate(
             option="folds",
             value=options.folds,
         )
-    settings: dict[str, Any] = {
-        "epochs": options.epochs, "lr": options.lr, "batch_size": options.batch_size,
-        "seed": options.seed, "l2": l2,
-    }  # fmt: skip
     given = images["fold"].nunique() == options.folds and images["fold"].notna().all()
     fold = (
         np.unique(images["fold"].to_numpy(str), return_inverse=True)[1]
@@ -83,7 +79,7 @@ def cross_validate(
     )
     everything = torch.ones(1, len(y))
     used = torch.cat([_training_weights(fold), everything])
-    *heads, final = train_heads(features, labels, len(names), used, **settings)
+    *heads, final = train_heads(features, labels, len(names), used, training_options(options), l2)
     p = _held_out(heads, features, fold)
     summary = FoldsSummary(
         k=options.folds,
@@ -101,12 +97,8 @@ def out_of_fold(
     features: torch.Tensor,
     labels: torch.Tensor,
     n_classes: int,
-    *,
     fold: np.ndarray,
-    epochs: int,
-    lr: float,
-    batch_size: int,
-    seed: int,
+    options: TrainingOptions,
     l2: float,
 ) -> np.ndarray:
     """Return the probabilities of every image from the head trained without its fold.
@@ -131,10 +123,7 @@ def out_of_fold(
         If there are fewer than two folds or one is empty.
     """
     used = _training_weights(fold)
-    heads = train_heads(
-        features, labels, n_classes, used,
-        epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, l2=l2,
-    )  # fmt: skip
+    heads = train_heads(features, labels, n_classes, used, options, l2)
     return _held_out(heads, features, fold)
 
 

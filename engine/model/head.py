@@ -13,6 +13,8 @@ import torch
 from torch.nn.functional import one_hot
 from torch.optim.adam import adam  # the Adam class would import the compiler (1 s)
 
+from engine.model.training_options import TrainingOptions
+
 L2_CANDIDATES = tuple(10 ** (-0.25 * step) for step in range(10, 20))  # see train_head
 _FOLDS = 5
 _WORTH_THREADS = 2_000_000  # number of weights from which several threads are faster
@@ -46,11 +48,8 @@ def train_head(
     train: tuple[torch.Tensor, torch.Tensor],
     valid: tuple[torch.Tensor, torch.Tensor],
     n_classes: int,
+    options: TrainingOptions,
     *,
-    epochs: int,
-    lr: float,
-    batch_size: int,
-    seed: int,
     l2: float | None = None,
     on_epoch: OnEpoch,
 ) -> Head:
@@ -72,7 +71,7 @@ def train_head(
     features, labels = train
     with _threads_for(len(L2_CANDIDATES) * _FOLDS * n_classes * features.shape[1]):
         x, centre, scale = _centred(features)
-        chosen = _choose_l2(x, labels, n_classes, seed) if l2 is None else l2
+        chosen = _choose_l2(x, labels, n_classes, options.seed) if l2 is None else l2
 
         started = time.monotonic()
 
@@ -96,9 +95,8 @@ def train_head(
             started = time.monotonic()
 
         weight, bias = _adam(
-            x, labels, n_classes, torch.ones(1, len(x)), torch.tensor([chosen]),
-            epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, on_epoch=report,
-        )  # fmt: skip
+            x, labels, n_classes, torch.ones(1, len(x)), torch.tensor([chosen]), options, report
+        )
         return _unscaled(weight[0], bias[0], centre, scale, chosen)
 
 
@@ -107,11 +105,7 @@ def train_heads(
     labels: torch.Tensor,
     n_classes: int,
     sample_weight: torch.Tensor,
-    *,
-    epochs: int,
-    lr: float,
-    batch_size: int,
-    seed: int,
+    options: TrainingOptions,
     l2: float,
 ) -> list[Head]:
     """Train H heads together like :func:`train_head`, each with its own image weights.
@@ -125,9 +119,8 @@ def train_heads(
     with _threads_for(len(sample_weight) * n_classes * features.shape[1]):
         x, centre, scale = _centred(features)
         weight, bias = _adam(
-            x, labels, n_classes, sample_weight, torch.full((len(sample_weight),), l2),
-            epochs=epochs, lr=lr, batch_size=batch_size, seed=seed,
-        )  # fmt: skip
+            x, labels, n_classes, sample_weight, torch.full((len(sample_weight),), l2), options
+        )
     return [_unscaled(w, b, centre, scale, l2) for w, b in zip(weight, bias, strict=True)]
 
 
@@ -149,10 +142,10 @@ def _choose_l2(x: torch.Tensor, labels: torch.Tensor, n_classes: int, seed: int)
     held_out = fold[None, :] == torch.arange(_FOLDS)[:, None]  # (folds, n)
     used = (~held_out).float().repeat_interleave(len(candidates), dim=0)  # (folds * l2, n)
     epochs = max(_CV_EPOCHS, math.ceil(_CV_STEPS * _CV_BATCH / len(x)))
+    options = TrainingOptions(epochs, _CV_LR, _CV_BATCH, seed)
     weight, bias = _adam(
-        x, labels, n_classes, used * (_FOLDS / (_FOLDS - 1)), candidates.repeat(_FOLDS),
-        epochs=epochs, lr=_CV_LR, batch_size=_CV_BATCH, seed=seed,
-    )  # fmt: skip
+        x, labels, n_classes, used * (_FOLDS / (_FOLDS - 1)), candidates.repeat(_FOLDS), options
+    )
     losses = torch.zeros(len(candidates))
     for head in range(len(used)):
         out = held_out[head // len(candidates)]
@@ -169,11 +162,7 @@ def _adam(
     n_classes: int,
     sample_weight: torch.Tensor,
     l2: torch.Tensor,
-    *,
-    epochs: int,
-    lr: float,
-    batch_size: int,
-    seed: int,
+    options: TrainingOptions,
     on_epoch: Callable[[int, torch.Tensor, torch.Tensor, float, float], None] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Train H heads together on the same batches.
@@ -196,13 +185,13 @@ def _adam(
     counts = [torch.zeros(()), torch.zeros(())]
     penalty = (l2 * width).repeat_interleave(n_classes)[:, None]
     targets = one_hot(labels, n_classes).float()
-    generator = torch.Generator().manual_seed(seed)
-    steps = epochs * math.ceil(n / batch_size)
+    generator = torch.Generator().manual_seed(options.seed)
+    steps = options.epochs * math.ceil(n / options.batch_size)
     step = 0
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, options.epochs + 1):
         loss, hits = 0.0, 0.0
-        for batch in torch.split(torch.randperm(n, generator=generator), batch_size):
-            rate = 0.5 * lr * (1 + math.cos(math.pi * step / steps))
+        for batch in torch.split(torch.randperm(n, generator=generator), options.batch_size):
+            rate = 0.5 * options.lr * (1 + math.cos(math.pi * step / steps))
             step += 1
             some = x[batch]
             scores = torch.addmm(bias, some, weight.T).view(-1, heads, n_classes)

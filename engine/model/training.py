@@ -19,6 +19,7 @@ from engine.model.head import Head, train_head
 from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import Ranks
 from engine.model.resume import known_l2
+from engine.model.training_options import training_options
 from engine.model.weights import Weights
 from engine.runs.fit_options import FitOptions
 from engine.runs.progress import Reporter
@@ -33,7 +34,6 @@ def learn_head(
     report: Reporter,
 ) -> Head:
     """Train the last layer on the features of the training images, and log one line per epoch."""
-    assert options.epochs and options.lr
     pairs = []
     for split in ("train", "valid"):
         rows = dataset.of(split)
@@ -45,8 +45,7 @@ def learn_head(
         report.epoch(lines, options.epochs or 0)
 
     head = train_head(
-        pairs[0], pairs[1], len(dataset.class_names),
-        epochs=options.epochs, lr=options.lr, batch_size=options.batch_size, seed=options.seed,
+        pairs[0], pairs[1], len(dataset.class_names), training_options(options),
         l2=known_l2(run), on_epoch=after,
     )  # fmt: skip
     run.write_epochs(lines)

@@ -15,6 +15,7 @@ from engine.errors import UserError
 from engine.model.device import Device
 from engine.model.folds import out_of_fold
 from engine.model.predict import open_model
+from engine.model.training_options import TrainingOptions
 from engine.runs.fit_options import HEAD_EPOCHS, HEAD_LR
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.progress import Progress
@@ -70,12 +71,14 @@ def _evidence(
         batch_size = options.batch_size if options.train == "head" else _BATCH
         steps = math.ceil(len(labels) / batch_size)
         fold = assign_folds(labels, np.unique(groups, return_inverse=True)[1], _FOLDS)
-        p = out_of_fold(
-            values, torch.from_numpy(labels), len(names), fold=fold,
+        settings = TrainingOptions(
             epochs=min(own.epochs or HEAD_EPOCHS, math.ceil(_STEPS / steps)),
-            lr=own.lr or HEAD_LR, batch_size=batch_size, seed=options.seed,
-            l2=_L2 if l2 is None else l2,
-        )  # fmt: skip
+            lr=own.lr or HEAD_LR,
+            batch_size=batch_size,
+            seed=options.seed,
+        )
+        y, l2 = torch.from_numpy(labels), _L2 if l2 is None else l2
+        p = out_of_fold(values, y, len(names), fold, settings, l2)
         ids, paths = images["id"].tolist(), images["path"].tolist()
         save_predictions(
             run.predictions_path(SPLIT), make_predictions(ids, paths, labels, p, names)

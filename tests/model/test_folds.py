@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +22,12 @@ from engine.model.fit import FitResult
 from engine.model.folds import out_of_fold
 from engine.model.predict import Extractor
 from engine.model.preprocessing import preprocessing
+from engine.model.training_options import TrainingOptions
 from engine.model.weights import find_weights
 from tests.support.small_fits import home, small_fit, small_options, tables
 from tests.support.tiny_images import image_bytes, image_folder, kaggle, put
 
-SETTINGS: dict[str, Any] = {"epochs": 40, "lr": 3e-3, "batch_size": 64, "seed": 0, "l2": 3e-4}
+SETTINGS, L2 = TrainingOptions(epochs=40, lr=3e-3, batch_size=64, seed=0), 3e-4
 
 
 def _problem(n: int, width: int, n_classes: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
@@ -59,8 +59,8 @@ def _peer(x: torch.Tensor, y: torch.Tensor, fold: np.ndarray, l2: float) -> np.n
 
 def test_they_score_as_the_logistic_regression_of_scikit_learn_on_the_same_folds():
     x, y, fold = _problem(900, 64, 2)
-    ours = out_of_fold(x, y, 2, fold=fold, **SETTINGS)
-    theirs = _peer(x, y, fold, SETTINGS["l2"])
+    ours = out_of_fold(x, y, 2, fold, SETTINGS, L2)
+    theirs = _peer(x, y, fold, L2)
     assert ours.dtype == np.float64 and np.abs(ours.sum(axis=1) - 1).max() < 1e-12
     assert log_loss(y, theirs) < 0.6
     assert log_loss(y, ours) <= 1.02 * log_loss(y, theirs)
@@ -79,29 +79,29 @@ def test_they_do_so_on_features_of_real_photographs(real_data: Path):
     y = torch.from_numpy((images["label"] == "dog").to_numpy().astype(np.int64))
     groups = near_identical(x.numpy(), images["sha256"].tolist())
     fold = assign_folds(y.numpy(), groups, 5)
-    ours = out_of_fold(x, y, 2, fold=fold, **SETTINGS | {"epochs": 400})
-    theirs = log_loss(y, _peer(x, y, fold, SETTINGS["l2"]))
+    ours = out_of_fold(x, y, 2, fold, replace(SETTINGS, epochs=400), L2)
+    theirs = log_loss(y, _peer(x, y, fold, L2))
     assert theirs < 0.35 and len(set(groups.tolist())) > 115
     assert log_loss(y, ours) <= 1.05 * theirs
 
 
 def test_no_label_of_a_fold_reaches_the_head_that_predicts_it():
     x, y, fold = _problem(300, 32, 3)
-    before = out_of_fold(x, y, 3, fold=fold, **SETTINGS)
+    before = out_of_fold(x, y, 3, fold, SETTINGS, L2)
     others = y.clone()
     others[torch.from_numpy(fold == 2)] = 0
-    after = out_of_fold(x, others, 3, fold=fold, **SETTINGS)
+    after = out_of_fold(x, others, 3, fold, SETTINGS, L2)
     assert np.array_equal(before[fold == 2], after[fold == 2])
     assert all(not np.array_equal(before[fold == f], after[fold == f]) for f in (0, 1, 3, 4))
 
 
 def test_neither_do_its_images():
     x, y, fold = _problem(300, 32, 2)
-    before = out_of_fold(x, y, 2, fold=fold, **SETTINGS)
+    before = out_of_fold(x, y, 2, fold, SETTINGS, L2)
     rows = np.flatnonzero(fold == 1)
     shuffled = x.clone()  # the mean, by which all are centred, stays
     shuffled[rows] = x[np.roll(rows, 1)]
-    after = out_of_fold(shuffled, y, 2, fold=fold, **SETTINGS)
+    after = out_of_fold(shuffled, y, 2, fold, SETTINGS, L2)
     np.testing.assert_allclose(after[rows], before[np.roll(rows, 1)], atol=1e-5)
     assert np.abs(after[fold != 1] - before[fold != 1]).max() > 1e-3
 
@@ -110,7 +110,7 @@ def test_neither_do_its_images():
 def test_one_fold_or_an_empty_one_is_refused(fold):
     x, y = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
     with pytest.raises(ValueError, match="two or more folds"):
-        out_of_fold(x, y, 2, fold=np.array(fold), **SETTINGS)
+        out_of_fold(x, y, 2, np.array(fold), SETTINGS, L2)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from engine.model.head import Head, train_head
+from engine.model.training_options import TrainingOptions
 
 Split = tuple[torch.Tensor, torch.Tensor]
 
@@ -30,8 +32,8 @@ def _problem(n: int, width: int, n_classes: int, seed: int) -> tuple[Split, Spli
 
 def _train(train: Split, valid: Split, n_classes: int, **options: Any) -> tuple[Head, list[Any]]:
     lines: list[dict[str, Any]] = []
-    settings = {"epochs": 40, "lr": 3e-3, "batch_size": 64, "seed": 0} | options
-    head = train_head(train, valid, n_classes, on_epoch=lines.append, **settings)
+    settings = replace(TrainingOptions(epochs=40, lr=3e-3, batch_size=64, seed=0), **options)
+    head = train_head(train, valid, n_classes, settings, on_epoch=lines.append)
     return head, lines
 
 
