@@ -23,7 +23,7 @@ _CODED, _BOXES = (
     b"colrnclx",
     65_536,
 )  # the AVIF box with the colour codes, and how far to search for it
-_SRGB, _FILM = 13, (1, 2, 6, 14, 15)
+_SRGB, _UNSPECIFIED, _FILM = 13, 2, (1, 2, 6, 14, 15)
 _ADDRESS = re.compile(r" ?<[^>]* at 0x[0-9a-f]+>")
 _TURNED = (
     "JPEG",
@@ -82,7 +82,7 @@ def opened(content: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = {"PNG": _png, "TIFF": _tiff, "AVIF": _avif}.get(kind, _plain)(content, kind)
+            image = _OPENERS.get(kind, _plain)(content, kind)
     except Image.DecompressionBombError as error:
         raise Unreadable("above 100 megapixels") from error
     except Unreadable:
@@ -126,6 +126,13 @@ def _png(content: bytes, kind: str) -> Image.Image:
     return image
 
 
+def _webp(content: bytes, kind: str) -> Image.Image:
+    image = _plain(content, kind)
+    if getattr(image, "n_frames", 1) > 1:  # of an animation browsers ignore the profile
+        image.info.pop("icc_profile", None)
+    return image
+
+
 def _tiff(content: bytes, kind: str) -> Image.Image:
     tiff = levels_of(content)
     image = _plain(tiff.content, kind)
@@ -146,6 +153,7 @@ def _avif(content: bytes, kind: str) -> Image.Image:
         primaries, transfer = struct.unpack_from(">HH", content, at + len(_CODED))
         # Browsers replace video and missing curves by sRGB here, unlike in a PNG.
         transfer = _SRGB if transfer in _FILM else transfer
+        primaries = 1 if primaries == _UNSPECIFIED else primaries
         if profile := coded_profile(primaries, transfer):
             image.info["icc_profile"] = profile
     return image
@@ -171,3 +179,6 @@ def _frames(image: Image.Image) -> int:
             return int(getattr(image, "n_frames", 1))
     except Exception:  # damage after the first frame does not affect it
         return 1
+
+
+_OPENERS = {"PNG": _png, "TIFF": _tiff, "AVIF": _avif, "WEBP": _webp}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import Blend
 
 from engine.data.formats import Unreadable
 from engine.data.profiles import changes_colours, to_srgb
@@ -35,17 +36,12 @@ def rgb(image: Image.Image) -> Image.Image:
     Unreadable
         If pixels are floating-point numbers.
     """
-    if image.info.get(
-        "default_image"
-    ):  # the static image of an animated PNG, which browsers do not show
-        image.seek(1)
-    tile = getattr(image, "tile", ())
-    frame = tile[0][1] if image.format == "GIF" and tile else None
+    frame = _first_frame(image)
     profile = image.info.get("icc_profile")
     image.load()
     image, alpha = _without_alpha(_eight_bits(image))
     colours = to_srgb(image, profile)
-    if alpha is None and (frame is None or frame == (0, 0, *image.size)):
+    if alpha is None and frame is None:
         return colours
     if alpha is None:
         alpha = Image.new("L", image.size, 255)
@@ -54,6 +50,21 @@ def rgb(image: Image.Image) -> Image.Image:
     shown = Image.new("RGB", image.size, "white")
     shown.paste(colours, mask=alpha)
     return shown
+
+
+def _first_frame(image: Image.Image) -> tuple[int, int, int, int] | None:
+    """Go to the first frame that browsers show; return its place on the canvas.
+
+    None means all of the canvas; the rest is transparent. The static image of an animated PNG is
+    not shown, not even through the transparency of the first frame.
+    """
+    static = bool(image.info.get("default_image"))
+    if static:
+        image.seek(1)
+        image.blend_op = Blend.OP_SOURCE  # type: ignore[attr-defined]
+    tile = getattr(image, "tile", ())
+    box = tile[0][1] if tile and (static or image.format == "GIF") else None
+    return None if box is None or box == (0, 0, *image.size) else box
 
 
 def is_plain(image: Image.Image) -> bool:

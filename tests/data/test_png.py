@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.data.formats import Unreadable
 from engine.data.images import decode
@@ -88,3 +89,11 @@ def test_damaged_words_about_whole_pixels_do_not_matter(extra, at_end):
     plain = saved(scene())
     at = len(plain) - 12 if at_end else 33
     assert np.array_equal(pixels(plain[:at] + extra + plain[at:]), pixels(plain))
+
+
+def test_the_static_image_of_an_animation_does_not_shine_through():
+    frames = [Image.new("RGBA", (8, 6), (0, 0, 255, alpha)) for alpha in (255, 0, 128)]
+    content = saved(
+        frames[0], save_all=True, append_images=frames[1:], default_image=True, blend=1, disposal=1
+    )
+    assert (pixels(content) == 255).all()
