@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.special import softmax
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.metrics import log_loss as scikit_log_loss
 
@@ -22,7 +23,6 @@ import engine
 from engine.analysis import recommendation
 from engine.analysis.calibration import expected_calibration_error
 from engine.analysis.grouped import folds_of_groups, grouped_mean_interval
-from engine.analysis.metrics import mean_interval
 from engine.runs.fit_options import FIT_OPTIONS
 from tests.support.paths import ROOT
 from tests.support.synthetic_runs import synthetic_run
@@ -135,7 +135,8 @@ def test_metrics_are_scikit_learns(n_classes):
     assert found.log_loss == pytest.approx(scikit_log_loss(y, p))
     assert found.accuracy == pytest.approx(accuracy_score(y, p.argmax(axis=1)))
     np.testing.assert_array_equal(found.confusion_matrix, confusion_matrix(y, p.argmax(axis=1)))
-    assert found.accuracy_interval == mean_interval((p.argmax(axis=1) == y).astype(float))
+    exact = binomtest(int((p.argmax(axis=1) == y).sum()), 400).proportion_ci(method="exact")
+    assert found.accuracy_interval == pytest.approx(tuple(exact))
     low, high = found.log_loss_interval
     assert low < found.log_loss < high
     assert found.calibration_error == expected_calibration_error(y, p)
@@ -197,12 +198,13 @@ def test_a_recommendation_is_the_comparisons_and_applies():
     sharp = softmax(8 * np.log(p), axis=1)  # far too sure
     found = engine.recommend(y.tolist(), sharp.tolist())
     compared = recommendation.compare_corrections(y, sharp)
-    chosen = compared.scored[compared.recommended]
-    assert found.name == chosen.correction.name
+    chosen = compared.choice
+    assert found.name == chosen.name
     assert found.log_loss == pytest.approx(chosen.log_loss)
-    assert found.interval == pytest.approx(chosen.interval)
+    assert found.interval == pytest.approx(chosen.gain.interval)
     assert found.interval[1] < 0 and found.difference < 0
-    assert found.sentence.startswith(("Take ", "A toss-up")) and "submission" not in found.sentence
+    assert found.log_loss_without == pytest.approx(engine.log_loss(y, sharp))
+    assert found.sentence.startswith("Apply ") and "submission" not in found.sentence
     corrected = found.apply(torch.tensor(sharp[:50]))
     np.testing.assert_allclose(corrected.sum(axis=1), 1)
     assert engine.log_loss(y[:50], corrected) < engine.log_loss(y[:50], sharp[:50])
@@ -216,14 +218,14 @@ def test_groups_are_scored_by_corrections_that_have_not_seen_them():
     groups = np.repeat(np.arange(60), 10)
     y, p = np.repeat(y, 10), np.repeat(p, 10, axis=0)
     divided, whole = (
-        {s.correction.name: s.log_loss for s in found.scored}
+        {s.name: s.log_loss for s in found.scored}
         for found in (
             recommendation.compare_corrections(y, p),
             recommendation.compare_corrections(y, p, groups=groups),
         )
     )
     assert divided["isotonic"] < whole["isotonic"]
-    assert divided["raw"] == pytest.approx(whole["raw"])
+    assert divided["none"] == pytest.approx(whole["none"])
     names = [f"patient {number}" for number in groups]
     assert engine.recommend(y, p, groups=names).log_loss in whole.values()
     with pytest.raises(engine.UserError, match="9 groups of images are too few .* 10 are needed"):

@@ -1,206 +1,187 @@
-"""Corrections of probabilities that are fitted to labelled predictions and applied to others."""
+"""Corrections of probabilities: fitted to labelled predictions, and applied to others.
+
+Clip, temperature and Platt are chosen for the least loss that the posterior of the labelled images
+expects, so that errors count that have not been seen yet; see `calibration_posterior`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import isotonic_regression, minimize_scalar
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.optimize import isotonic_regression
+from scipy.special import log_softmax
 
-from engine.analysis.bounds import best_independent, best_symmetric
-from engine.analysis.clipping import clip_loss, clip_probabilities, positive_column
-from engine.analysis.metrics import EPSILON
+from engine.analysis.calibration_posterior import (
+    CalibrationPosterior,
+    calibration_posterior,
+    logs_of,
+    make_rows,
+)
+from engine.analysis.clipping import clip_probabilities, positive_column
+from engine.analysis.fitted import SATURATED, FittedCorrection
 
-_LOG_SHARPNESS = (-5.0, 5.0)  # of the temperature's inverse
-_NEWTON_STEPS = 50
-_MANY_CLASSES = 10
+TITLES = {
+    "none": "No correction",
+    "clip": "Clip bounds",
+    "temperature": "Temperature",
+    "platt": "Platt scaling",
+    "isotonic": "Isotonic regression",
+}
+_LOG_SHARPNESS = np.linspace(-2.4, 2.4, 25)
+_SHIFT = np.linspace(-8, 8, 33)
+_UNBOUNDED = 40.0  # log odds beyond those of any float64 probability
+_LIMIT = np.append(np.linspace(1.1, 14, 20), _UNBOUNDED)  # log odds at the bound
+_ZOOMS = 4
+_MANY_CLASS_ROWS = 1500
+_SAFE = 1e-6
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A correction fitted to images.
+class Expected:
+    """A correction and the log loss that the labelled images let expect of it."""
 
-    Attributes
+    fitted: FittedCorrection
+    log_loss: float
+
+
+def fit_corrections(
+    y_true: np.ndarray,
+    probabilities: np.ndarray,
+    positive: int | None = None,
+    *,
+    independent: int | None = None,
+) -> dict[str, Expected]:
+    """Return none, clip, temperature and, of two classes, Platt, each at its best.
+
+    Parameters
     ----------
-    values : the numbers that were fitted, by name
-    apply : probabilities of shape (n, n_classes) to corrected ones, float64, rows sum to 1
+    y_true : int array of shape (n,)
+    probabilities : float64 array of shape (n, n_classes)
+    positive : which of two columns is the positive class, None for the second
+    independent : groups of like images, where there are any; n by default
     """
-
-    values: dict[str, float]
-    apply: Callable[[np.ndarray], np.ndarray]
-
-
-Fit = Callable[[np.ndarray, np.ndarray, int | None], Fitted]
-
-
-@dataclass(frozen=True)
-class Correction:
-    """A way to correct probabilities.
-
-    Attributes
-    ----------
-    name, title : as JSON and as a person knows it
-    numbers : how many are fitted; many for a curve
-    fit : labels (n,), probabilities (n, n_classes) and the positive one of two classes to Fitted
-    most_classes : with more it is not defined, or takes too long
-    reason : why
-    """
-
-    name: str
-    title: str
-    numbers: int
-    fit: Fit
-    most_classes: int | None = None
-    reason: str = ""
-
-
-def _raw(y_true: np.ndarray, probabilities: np.ndarray, positive: int | None) -> Fitted:
-    return Fitted({}, lambda p: p)
-
-
-def _symmetric(y_true: np.ndarray, probabilities: np.ndarray, positive: int | None) -> Fitted:
-    bound, _ = best_symmetric(clip_loss(y_true, probabilities, positive))
-    return _clip(bound, 1 - bound, positive)
-
-
-def _independent(y_true: np.ndarray, probabilities: np.ndarray, positive: int | None) -> Fitted:
-    lower, upper, _ = best_independent(clip_loss(y_true, probabilities, positive))
-    return _clip(lower, upper, positive)
-
-
-def _clip(lower: float, upper: float, positive: int | None) -> Fitted:
-    return Fitted(
-        {"lower": lower, "upper": upper},
-        lambda p: clip_probabilities(p, lower, upper, positive),
-    )
-
-
-def _temperature(y_true: np.ndarray, probabilities: np.ndarray, positive: int | None) -> Fitted:
-    """Divide the logarithms of the probabilities by the temperature that costs least.
-
-    Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
-    """
+    rows = make_rows(y_true, probabilities, independent or len(y_true))
+    posterior = calibration_posterior(rows)
+    low, high = float(probabilities.min()), float(probabilities.max())
+    saturated = low <= SATURATED or high >= 1 - SATURATED
+    safe = _SAFE if saturated else max(_SAFE, min(low, 1 - high))
+    limits = _LIMIT[:-1] if saturated else _LIMIT
+    loss = _loss_of_two if probabilities.shape[1] == 2 else _loss_of_many
+    found = {"none": Expected(FittedCorrection("none", safe=safe), _at(posterior, loss, 0, 0, 40))}
+    one, nothing = np.zeros(1), (0.0, 0.0, _UNBOUNDED)
+    clip = _lowest(posterior, loss, nothing, [one, one, limits])
+    scaled = _lowest(posterior, loss, clip, [_LOG_SHARPNESS, one, limits])
+    best = {"clip": clip, "temperature": scaled}
     if probabilities.shape[1] == 2:
-        odds = np.where(y_true == 1, 1, -1) * _log_odds(probabilities, 1)
-
-        def loss(log_sharpness: float) -> float:
-            return -float(log_expit(np.exp(log_sharpness) * odds).mean())
-    else:
-        logs, rows = _logs(probabilities), np.arange(len(y_true))
-
-        def loss(log_sharpness: float) -> float:
-            return -float(log_softmax(np.exp(log_sharpness) * logs, axis=1)[rows, y_true].mean())
-
-    best = minimize_scalar(loss, bounds=_LOG_SHARPNESS, method="bounded", options={"xatol": 1e-6})
-    sharpness = float(np.exp(best.x))
-    return Fitted({"temperature": 1 / sharpness}, lambda p: _sharpened(p, sharpness))
-
-
-def _sharpened(probabilities: np.ndarray, sharpness: float) -> np.ndarray:
-    if probabilities.shape[1] == 2:
-        return _two_columns(sharpness * _log_odds(probabilities, 1), 1)
-    return np.asarray(softmax(sharpness * _logs(probabilities), axis=1))
-
-
-def _temperature_clip(
-    y_true: np.ndarray, probabilities: np.ndarray, positive: int | None
-) -> Fitted:
-    cooled = _temperature(y_true, probabilities, positive)
-    clipped = _symmetric(y_true, cooled.apply(probabilities), positive)
-    return Fitted(cooled.values | clipped.values, lambda p: clipped.apply(cooled.apply(p)))
+        moved = _lowest(posterior, loss, scaled, [_LOG_SHARPNESS, _SHIFT, one + scaled[2]])
+        moved = _lowest(posterior, loss, moved, [_LOG_SHARPNESS, one + moved[1], limits])
+        best["platt"] = _lowest(posterior, loss, moved, [_LOG_SHARPNESS, _SHIFT, one + moved[2]])
+    sign = 1 if positive_column(positive) == 1 or probabilities.shape[1] > 2 else -1
+    for name, (log_a, shift, limit) in best.items():
+        fitted = FittedCorrection(
+            name, float(np.exp(-log_a)), sign * shift, safe=safe, positive=positive
+        )
+        if limit < _UNBOUNDED:
+            bound = float(1 / (1 + np.exp(limit)))
+            fitted = replace(fitted, lower=bound, upper=1 - bound, safe=bound)
+        found[name] = Expected(fitted, _at(posterior, loss, log_a, shift, limit))
+    clipped = found["clip"].fitted
+    if saturated:  # no bounds at all would be no choice
+        found["none"] = replace(
+            found["none"], fitted=replace(found["none"].fitted, safe=clipped.safe)
+        )
+    return found
 
 
-def _platt(y_true: np.ndarray, probabilities: np.ndarray, positive: int | None) -> Fitted:
-    """Fit a straight line through the log odds; the labels are drawn a little towards each other.
-
-    Source: Platt, Probabilistic Outputs for Support Vector Machines, 1999.
-    """
-    column = positive_column(positive)
-    odds, is_positive = _log_odds(probabilities, column), y_true == column
-    n_positive = int(is_positive.sum())
-    high, low = (n_positive + 1) / (n_positive + 2), 1 / (len(y_true) - n_positive + 2)
-    slope, intercept = _straight_line(odds, np.where(is_positive, high, low))
-    return Fitted(
-        {"slope": slope, "intercept": intercept},
-        lambda p: _two_columns(slope * _log_odds(p, column) + intercept, column),
-    )
-
-
-def _straight_line(odds: np.ndarray, target: np.ndarray) -> tuple[float, float]:
-    """Return slope and intercept of the logistic regression on one number, by Newton's method."""
-    x = np.column_stack([odds, np.ones_like(odds)])
-
-    def loss(theta: np.ndarray) -> float:
-        score = x @ theta
-        return float(-(target * log_expit(score) + (1 - target) * log_expit(-score)).mean())
-
-    theta = np.array([1.0, 0.0])
-    now = loss(theta)
-    for _ in range(_NEWTON_STEPS):
-        p = expit(x @ theta)
-        gradient = x.T @ (p - target) / len(x)
-        curvature = (x * (p * (1 - p))[:, None]).T @ x / len(x) + 1e-12 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        size = 1.0
-        while size > 1e-6 and loss(theta - size * step) > now:
-            size /= 2
-        theta, before = theta - size * step, now
-        now = loss(theta)
-        if before - now < 1e-14:
-            break
-    return float(theta[0]), float(theta[1])
-
-
-def _isotonic(y_true: np.ndarray, probabilities: np.ndarray, positive: int | None) -> Fitted:
-    """Fit the rising curve that is nearest to the labels.
+def fit_isotonic(
+    y_true: np.ndarray, probabilities: np.ndarray, positive: int | None = None
+) -> FittedCorrection:
+    """Fit the rising curve that is nearest to the labels of two classes.
 
     Its ends are held ``1 / (n + 2)`` away from 0 and 1: n images cannot tell that a share is
     nothing, and one error there would cost without end.
+
+    References
+    ----------
+    Zadrozny and Elkan (2002), Transforming classifier scores into accurate multiclass probability
+    estimates.
     """
     column = positive_column(positive)
-    odds, at = np.unique(_log_odds(probabilities, column), return_inverse=True)
+    logs = logs_of(probabilities)
+    odds, at = np.unique(logs[:, column] - logs[:, 1 - column], return_inverse=True)
     count = np.bincount(at)
     share = np.bincount(at, weights=y_true == column) / count
-    curve = np.asarray(isotonic_regression(share, weights=count).x)
     margin = 1 / (len(y_true) + 2)
-    steps = np.clip(curve, margin, 1 - margin)
-
-    def apply(p: np.ndarray) -> np.ndarray:
-        out = np.empty_like(p, dtype=np.float64)
-        out[:, column] = np.interp(_log_odds(p, column), odds, steps)
-        out[:, 1 - column] = 1 - out[:, column]
-        return out
-
-    return Fitted({"steps": float(len(np.unique(steps)))}, apply)
-
-
-def _log_odds(probabilities: np.ndarray, column: int) -> np.ndarray:
-    logs = _logs(probabilities)
-    return np.asarray(logs[:, column] - logs[:, 1 - column])
+    curve = np.clip(isotonic_regression(share, weights=count).x, margin, 1 - margin)
+    turns = np.ones(len(curve), dtype=bool)  # of a level stretch, its ends say all
+    turns[1:-1] = (curve[1:-1] != curve[:-2]) | (curve[1:-1] != curve[2:])
+    return FittedCorrection(
+        "isotonic",
+        safe=margin,
+        positive=positive,
+        odds=tuple(odds[turns].tolist()),
+        curve=tuple(curve[turns].tolist()),
+    )
 
 
-def _logs(probabilities: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log(np.maximum(probabilities, EPSILON)))
+Loss = Callable[[CalibrationPosterior, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Point = tuple[float, float, float]  # log of the sharpness, shift, log odds at the bound
 
 
-def _two_columns(odds: np.ndarray, column: int) -> np.ndarray:
-    out = np.empty((len(odds), 2))
-    out[:, column], out[:, 1 - column] = expit(odds), expit(-odds)
-    return out
+def _lowest(
+    posterior: CalibrationPosterior, loss: Loss, start: Point, axes: list[np.ndarray]
+) -> Point:
+    """Return where the expected loss is lowest, or the start: the best of a grid, then finer."""
+    best, lowest = start, _at(posterior, loss, *start)
+    for _ in range(_ZOOMS):
+        mesh = [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")]
+        losses = loss(posterior, *mesh)
+        least = int(losses.argmin())
+        if losses[least] < lowest:
+            lowest = float(losses[least])
+            best = (float(mesh[0][least]), float(mesh[1][least]), float(mesh[2][least]))
+        axes = [_closer(axis, at) for axis, at in zip(axes, best, strict=True)]
+    return best
 
 
-_TWO = "it is defined for two classes"
-CORRECTIONS = (  # the simplest first
-    Correction("raw", "No correction", 0, _raw),
-    Correction("symmetric", "Symmetric clip", 1, _symmetric),
-    Correction("temperature", "Temperature", 1, _temperature),
-    Correction(
-        "independent", "Independent bounds", 2, _independent, _MANY_CLASSES,
-        f"choosing it again for every fold takes too long with more than {_MANY_CLASSES} classes",
-    ),
-    Correction("temperature-clip", "Temperature, then clip", 2, _temperature_clip),
-    Correction("platt", "Platt scaling", 2, _platt, 2, _TWO),
-    Correction("isotonic", "Isotonic regression", 100, _isotonic, 2, _TWO),
-)  # fmt: skip
+def _closer(axis: np.ndarray, at: float) -> np.ndarray:
+    if len(axis) == 1:
+        return np.array([at])
+    i = int(np.abs(axis - at).argmin())
+    low, high = axis[max(i - 1, 0)], axis[min(i + 1, len(axis) - 1)]
+    return np.union1d(np.linspace(low, high, 7), [at])
+
+
+def _at(
+    posterior: CalibrationPosterior, loss: Loss, log_a: float, shift: float, limit: float
+) -> float:
+    return float(loss(posterior, np.array([log_a]), np.array([shift]), np.array([limit]))[0])
+
+
+def _loss_of_two(
+    posterior: CalibrationPosterior, log_a: np.ndarray, shift: np.ndarray, limit: np.ndarray
+) -> np.ndarray:
+    """Return the expected loss of each (sharpness, shift, bound), arrays of shape (points,)."""
+    weight = posterior.rows.weight / posterior.rows.weight.sum()
+    odds = np.exp(log_a)[:, None] * posterior.rows.odds + shift[:, None]
+    odds = np.clip(odds, -limit[:, None], limit[:, None])
+    return np.asarray(np.logaddexp(0, odds) @ weight - odds @ (weight * posterior.target[:, 1]))
+
+
+def _loss_of_many(
+    posterior: CalibrationPosterior, log_a: np.ndarray, shift: np.ndarray, limit: np.ndarray
+) -> np.ndarray:
+    every = max(1, len(posterior.target) // _MANY_CLASS_ROWS)
+    target, logs = posterior.target[::every], posterior.rows.logs[::every]
+    weight = posterior.rows.weight[::every] / posterior.rows.weight[::every].sum()
+    losses, sharpened, last = [], logs, 0.0
+    for a, bound in zip(log_a.tolist(), (1 / (1 + np.exp(limit))).tolist(), strict=True):
+        if a != last:
+            sharpened, last = log_softmax(np.exp(a) * logs, axis=1), a
+        clipped = sharpened
+        if bound > 1e-17:
+            clipped = np.log(clip_probabilities(np.exp(sharpened), bound, 1 - bound))
+        losses.append(-float(np.einsum("mk,mk,m->", clipped, target, weight)))
+    return np.array(losses)

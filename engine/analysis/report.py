@@ -10,9 +10,9 @@ import numpy as np
 
 from engine.analysis.calibration import expected_calibration_error
 from engine.analysis.categories import CATEGORIES, category_rows
+from engine.analysis.intervals import loss_interval, proportion_interval, turned_loss
 from engine.analysis.metrics import (
     confusion_matrix,
-    mean_interval,
     most_confused,
     per_sample_log_loss,
     precision_recall,
@@ -183,9 +183,9 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> Report:
         n=len(predictions),
         class_names=names,
         accuracy=float(hits.mean()),
-        accuracy_interval=mean_interval(hits, seed=seed),
+        accuracy_interval=proportion_interval(int(hits.sum()), len(hits)),
         log_loss=float(losses.mean()),
-        log_loss_interval=mean_interval(losses, seed=seed),
+        log_loss_interval=loss_interval(losses, turned_loss(y, p)),
         calibration_error=expected_calibration_error(y, p),
         per_class=tuple(
             ClassScores(name, finite(precision[c]), finite(recall[c]), int(matrix[c].sum()))

@@ -8,8 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.analysis.calibration import calibrated_errors, expected_calibration_error
-from engine.analysis.grouped import grouped_mean_interval
-from engine.analysis.metrics import confusion_matrix, mean_interval, per_sample_log_loss
+from engine.analysis.intervals import (
+    effective_counts,
+    loss_interval,
+    proportion_interval,
+    turned_loss,
+)
+from engine.analysis.metrics import confusion_matrix, per_sample_log_loss
 from engine.runs.predictions import likeliest
 
 
@@ -64,24 +69,19 @@ def score(
     ----------
     y_true : int array of shape (n,), class indices
     probabilities : float64 array of shape (n, n_classes), rows sum to 1
-    groups : int array of shape (n,), numbered from 0; intervals then resample whole groups
+    groups : int array of shape (n,), numbered from 0; a group then counts as one observation
     """
     losses = per_sample_log_loss(y_true, probabilities)
     y_pred = likeliest(probabilities)
-    hits = (y_pred == y_true).astype(np.float64)
+    hits = y_pred == y_true
     drawn = calibrated_errors(probabilities, seed=seed)
-
-    def interval(values: np.ndarray) -> tuple[float, float]:
-        if groups is None:
-            return mean_interval(values, seed=seed)
-        return grouped_mean_interval(values, groups, seed)
 
     return Metrics(
         n=len(losses),
         accuracy=float(hits.mean()),
-        accuracy_interval=interval(hits),
+        accuracy_interval=proportion_interval(*effective_counts(hits, groups)),
         log_loss=float(losses.mean()),
-        log_loss_interval=interval(losses),
+        log_loss_interval=loss_interval(losses, turned_loss(y_true, probabilities), groups),
         calibration_error=expected_calibration_error(y_true, probabilities),
         calibration_error_expected=Expected(float(drawn.mean()), float(np.quantile(drawn, 0.95))),
         confusion_matrix=confusion_matrix(y_true, y_pred, probabilities.shape[1]),

@@ -28,7 +28,7 @@ def bounds(
 ) -> None:
     """Compare no correction, clipping, temperature and others on images they were not fitted on.
 
-    The choice itself is cross-validated; the recommendation says if no clear winner exists.
+    The recommended one has the lowest log loss to expect; its gain is cross-validated.
     """
     opened = open_run(run)
     value = {"run": opened.name, **trusted(opened, worse, on.value if on else None)}
@@ -45,7 +45,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     """
     from engine.analysis.recommendation import compare_corrections
     from engine.analysis.shift import learned_points, worse_loss
-    from engine.competition.prepare import positive_index
+    from engine.competition.correction import positive_index
     from engine.competition.records import scored_bounds
 
     split = split or run.labelled_split
@@ -82,12 +82,11 @@ def _draw(value: dict[str, Any]) -> None:
 
     out = console.console()
     out.print(f"run [bold]{value['run']}[/]   n = {value['n']:,}")
-    table = console.columns("correction", "log loss", "to raw", "low", "high", "to best")
+    table = console.columns("correction", "log loss", "to none", "low", "high")
     table.columns[0].no_wrap = True
     for line in value["corrections"]:
         name = f"{line['title']} *" if line["name"] == value["recommended"] else line["title"]
-        low, high = line["interval"]
-        figures = (line["difference"], low, high, line["to_best"])
+        figures = (line["difference"], *line["interval"])
         table.add_row(name, f"{line['log_loss']:.5f}", *(f"{figure:+.5f}" for figure in figures))
     out.print(table)
     for line in value["left_out"]:

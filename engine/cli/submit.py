@@ -17,6 +17,13 @@ from engine.cli.progress import waiting
 
 def submit(
     run: RunName,
+    correction: Annotated[
+        str,
+        typer.Option(
+            help="recommended, none, clip, temperature, platt or isotonic; the recommended one "
+            "has the least expected log loss."
+        ),
+    ] = "recommended",
     lower: Lower = None,
     upper: Upper = None,
     sample: Annotated[
@@ -42,6 +49,10 @@ def submit(
     accept_quarantined: Annotated[
         bool, typer.Option(help="With --send: accept the base rate for unreadable images.")
     ] = False,
+    accept_cost: Annotated[
+        bool,
+        typer.Option(help="Write the file although the correction costs more than its noise."),
+    ] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="With --send: seconds to wait for the score.")
     ] = 300.0,
@@ -57,8 +68,9 @@ def submit(
         raise typer.BadParameter("--send and --message go together.")
     with waiting("Sending to Kaggle") if send else nullcontext():
         made = submit_run(
-            run, lower=lower, upper=upper, sample=sample, out=out, send=send, message=message,
-            accept_quarantined=accept_quarantined, wait=wait,
+            run, correction=correction, lower=lower, upper=upper, sample=sample, out=out,
+            send=send, message=message, accept_quarantined=accept_quarantined,
+            accept_cost=accept_cost, wait=wait,
             values=values.value if values else None, predictions=predictions,
         )  # fmt: skip
     for id in made.quarantined[:10]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from engine.analysis.clipping import check_bounds
+from engine.competition.correction import ChosenCorrection, corrected, positive_index
 from engine.competition.sample import Values, match_images
 from engine.competition.submission import Submission, check_submission
 from engine.data.sample_files import find_samples, sample_ids
@@ -77,20 +80,22 @@ def _matched(sample: Path, predictions: Predictions) -> int:
 
 def prepare_submission(
     run: Run,
-    lower: float,
-    upper: float,
+    chosen: ChosenCorrection,
     sample: Path | None = None,
     predictions: Predictions | None = None,
     *,
     values: Values | None = None,
     table: str | None = None,
+    accept_cost: bool = False,
 ) -> Submission:
-    """Compose a submission from a run's test predictions and clip bounds, and check it.
+    """Check what would be submitted: the run's test predictions, corrected.
 
     Parameters
     ----------
+    chosen
+        The correction; see :func:`~engine.competition.correction.choose_correction`.
     sample
-        The competition's sample file; by default the file beside the images.
+        The competition's sample file; by default the one beside the images.
     predictions
         The run's test predictions, if they have been read already.
     values
@@ -98,17 +103,22 @@ def prepare_submission(
     table
         Which predictions to hand in: "test", or what ``predict --data`` made; by default the
         test ones, or the only others there are.
+    accept_cost
+        Whether a correction that costs more than its noise passes its check.
 
     Raises
     ------
     UserError
-        If the run has no test predictions, or the bounds or the sample file cannot be used.
+        When the run has no test predictions, or the bounds or the sample cannot be used.
     """
+    check_bounds(chosen.fitted.lower, chosen.fitted.upper)
     name = "test" if predictions is not None else submitted_table(run, table)
     lost = run.quarantine_of(name)
     predictions = run.predictions(name) if predictions is None else predictions
-    return check_submission(
-        predictions,
+    p = corrected(predictions.probabilities, chosen.fitted)
+    lower, upper = chosen.fitted.bounds_of(p)
+    checked = check_submission(
+        replace(predictions, probabilities=p),
         lower=lower,
         upper=upper,
         sample=sample or find_sample(run, predictions),
@@ -117,6 +127,16 @@ def prepare_submission(
         positive=positive_index(run),
         form_of_values=values,
     )
+    return accept_costs(replace(checked, chosen=chosen), accept_cost)
+
+
+def accept_costs(submission: Submission, accepted: bool) -> Submission:
+    """Return the submission with its correction's check passed if the cost is accepted."""
+    if submission.chosen is None:
+        return submission
+    check = submission.chosen.check(accepted)
+    others = [one for one in submission.checks if one.name != check.name]
+    return replace(submission, checks=[*others, check])
 
 
 def base_rate(run: Run) -> np.ndarray:
@@ -124,9 +144,3 @@ def base_rate(run: Run) -> np.ndarray:
     counts = run.config.train_counts
     shares = np.array([counts.get(name, 0) for name in run.class_names], dtype=np.float64)
     return shares / shares.sum() if shares.sum() else np.full(len(shares), 1 / len(shares))
-
-
-def positive_index(run: Run) -> int | None:
-    """Return the column of the positive class, or None for the default (the second of two)."""
-    positive = run.config.positive
-    return None if positive is None else run.class_names.index(positive)

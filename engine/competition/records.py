@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.analysis.fitted import FittedCorrection
+from engine.analysis.recommendation import named
 from engine.competition.sample import natural_key
 from engine.competition.submission import Submission, require, to_csv
 from engine.errors import UserError
@@ -48,6 +50,7 @@ def write_submission(
             "run": run,
             "lower": submission.lower,
             "upper": submission.upper,
+            "correction": None if submission.chosen is None else submission.chosen.summary(),
             "header": submission.header,
             "rows": len(submission.ids),
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -88,12 +91,27 @@ def list_submissions(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
+def applied(record: dict[str, Any]) -> str:
+    """Return what was done to the probabilities of a submission, in words."""
+    if chosen := record.get("correction"):
+        try:
+            return named(FittedCorrection.from_summary(chosen["fitted"]))
+        except (UserError, KeyError, TypeError, ValueError):
+            return "a correction that cannot be read"
+    return f"bounds {record.get('lower')} and {record.get('upper')}"
+
+
 def scored_bounds(folder: Path) -> list[tuple[float, float, float]]:
-    """Return (lower, upper, score) of every submission that Kaggle has scored, newest first."""
+    """Return (lower, upper, score) of every submission that Kaggle has scored, newest first.
+
+    Only of those that were clipped and not corrected in another way.
+    """
     found = []
     for record in list_submissions(folder):
         try:
-            kaggle = record["kaggle"]
+            kaggle, chosen = record["kaggle"], record.get("correction")
+            if chosen and chosen["fitted"]["name"] not in ("none", "clip"):
+                continue
             found.append((float(record["lower"]), float(record["upper"]), float(kaggle["score"])))
         except (KeyError, TypeError, ValueError):
             continue

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.analysis.clipping import clipped_log_loss
+from engine.analysis.fitted import FittedCorrection
+from engine.analysis.metrics import log_loss
+from engine.competition.correction import positive_index
 from engine.competition.kaggle import ask, competition_name
-from engine.competition.prepare import positive_index
 from engine.competition.records import list_submissions, record_sent
 from engine.errors import UserError, first_ten
 from engine.runs.files import locked, read_json, sha256_of
@@ -159,7 +161,7 @@ def sent_submissions() -> list[dict[str, Any]]:
             score, expected = _number(kaggle, "score"), _number(kaggle, "valid_log_loss")
             gap = None if score is None or expected is None else score - expected
             sent.append(
-                {key: record.get(key) for key in ("run", "file", "lower", "upper")}
+                {key: record.get(key) for key in ("run", "file", "lower", "upper", "correction")}
                 | {key: kaggle.get(key) for key in ("competition", "ref", "status", "sent")}
                 | {"valid_log_loss": expected, "score": score, "gap": gap}
             )
@@ -182,6 +184,9 @@ def _valid_log_loss(run: Run, record: dict[str, Any]) -> float | None:
     if not valid.labelled:
         return None
     positive = positive_index(run) if len(valid.class_names) == 2 else None
+    if chosen := record.get("correction"):
+        fitted = FittedCorrection.from_summary(chosen.get("fitted"))
+        return log_loss(valid.y_true, fitted.apply(valid.probabilities))
     return clipped_log_loss(
         valid.y_true, valid.probabilities, record["lower"], record["upper"], positive
     )

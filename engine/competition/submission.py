@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,9 @@ from engine.competition.values import written_values
 from engine.data.names import AMBIGUOUS, NONE
 from engine.errors import UserError, first_ten
 from engine.runs.predictions import Predictions
+
+if TYPE_CHECKING:
+    from engine.competition.correction import ChosenCorrection
 
 _MUST_QUOTE = (b",", b'"', b"\r", b"\n")
 _BLOCK_VALUES = 200_000
@@ -55,6 +59,7 @@ class Submission:
     checks : in the order in which they are shown
     flagged : ids of unreadable images, which got the base rate
     lower, upper : the clip bounds on P(positive)
+    chosen : the correction that was applied, None where only bounds were
     """
 
     header: tuple[str, ...]
@@ -64,6 +69,7 @@ class Submission:
     flagged: tuple[str, ...]
     lower: float
     upper: float
+    chosen: ChosenCorrection | None = None
 
     @property
     def ok(self) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.competition.correction import ChosenCorrection
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
 from engine.competition.sample import Values
@@ -85,14 +86,11 @@ class Submitted:
     Attributes
     ----------
     file : the CSV
-    lower, upper : clip bounds on P(positive)
     submission : ids, values and checks
     kaggle : where it was sent, None where it was not
     """
 
     file: Path
-    lower: float
-    upper: float
     submission: Submission
     kaggle: KaggleScore | None
 
@@ -104,6 +102,22 @@ class Submitted:
     def n(self) -> int:
         """Return the number of rows."""
         return len(self.submission.ids)
+
+    @property
+    def lower(self) -> float:
+        """Return the lower clip bound on P(positive), 0 where there is none."""
+        return self.submission.lower
+
+    @property
+    def upper(self) -> float:
+        """Return the upper clip bound on P(positive), 1 where there is none."""
+        return self.submission.upper
+
+    @property
+    def correction(self) -> ChosenCorrection:
+        """Return what was done to the probabilities, and the log loss to expect."""
+        assert self.submission.chosen is not None
+        return self.submission.chosen
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -134,6 +148,8 @@ class Submitted:
             "rows": self.n,
             "lower": self.lower,
             "upper": self.upper,
+            "correction": self.correction.summary(),
+            "sentence": self.correction.sentence,
             "checks": [
                 {"name": c.name, "passed": c.passed, "message": c.message} for c in self.checks
             ],
@@ -144,8 +160,9 @@ class Submitted:
 
 def submit(
     run: Run,
-    bounds: tuple[float | None, float | None] = (None, None),
+    chosen: ChosenCorrection,
     *,
+    accept_cost: bool = False,
     sample: Path | None = None,
     choice: SubmissionChoice | None = None,
     out: Path | None = None,
@@ -155,7 +172,8 @@ def submit(
 
     Parameters
     ----------
-    bounds : clip bounds on P(positive); the run's own for None
+    chosen : the correction of the probabilities
+    accept_cost : whether one that costs more than its noise is applied all the same
     sample : the competition's sample file; by default the one beside the images
     choice : what is written, where there is a choice
     out : where to write a copy
@@ -165,13 +183,11 @@ def submit(
     UserError
         When a check fails, a file cannot be written, or Kaggle does not take it.
     """
-    lower, upper = (
-        own if given is None else given for given, own in zip(bounds, run.bounds, strict=True)
-    )
     choice = choice or SubmissionChoice()
     submission = prepare_submission(
-        run, lower, upper, sample, values=choice.values, table=choice.predictions
-    )
+        run, chosen, sample, values=choice.values, table=choice.predictions,
+        accept_cost=accept_cost,
+    )  # fmt: skip
     if sending is not None:
         competition = check_sending(
             sending.competition,
@@ -187,4 +203,4 @@ def submit(
         record = wait_for_score(file, sending.wait)
         kept: dict[str, Any] = {name: record.get(name) for name in _KAGGLE}
         kaggle = KaggleScore(**kept)
-    return Submitted(out or file, lower, upper, submission, kaggle)
+    return Submitted(out or file, submission, kaggle)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.analysis.clip_report import clip_report
 from engine.analysis.report import Report
-from engine.competition.prepare import positive_index
+from engine.competition.correction import positive_index
 from engine.data.formats import Unreadable
 from engine.data.properties import image_properties, sample_rows
 from engine.data.thumbnails import thumbnail

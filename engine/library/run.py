@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.analysis.clip_report import ClipReport, clip_report
 from engine.analysis.report import Report, report
-from engine.competition.prepare import positive_index
+from engine.competition.correction import positive_index
 from engine.errors import UserError
 from engine.runs import run as stored
 from engine.runs.progress import Progress

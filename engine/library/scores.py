@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from engine.analysis import metrics as of_arrays
-from engine.analysis.corrections import Fitted
-from engine.analysis.recommendation import compare_corrections
+from engine.analysis.fitted import FittedCorrection
+from engine.analysis.recommendation import Comparison, compare_corrections
 from engine.analysis.scores import Metrics, score
 from engine.errors import UserError
 from engine.library.arrays import checked, checked_probabilities
@@ -50,8 +50,9 @@ def log_loss(y_true: Any, probabilities: Any) -> float:
 def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
     """Return accuracy, log loss and calibration error, with 95 % intervals.
 
-    The intervals say how far a score would move if other images (or groups) were drawn: by the
-    percentile bootstrap, or for the accuracy of single images by the binomial distribution.
+    The intervals cover 95 % also where few errors, or none, have been seen: Clopper and Pearson's
+    for the accuracy; for the log loss, that of the images and one error more, which costs what a
+    correct image would with another label.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
         One row an image, which sums to 1; column = class index.
     groups : array-like, shape (n,), optional
         Name or number of the group of each image: images that belong together, such as those of
-        one patient. Whole groups are then resampled.
+        one patient. A group then counts as one observation.
 
     Returns
     -------
@@ -92,35 +93,51 @@ def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
     return score(*checked(y_true, probabilities, groups))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recommendation:
     """A correction of probabilities, fitted and ready to apply.
+
+    The cross-validated figures are computed when they are first asked for.
 
     Attributes
     ----------
     name : str
-        raw (no correction), symmetric, independent, temperature, temperature-clip, platt or
-        isotonic.
-    log_loss : float
-        On images that it was not fitted to.
-    difference : float
-        ``log_loss`` minus that without a correction; below 0 is better.
-    interval : tuple of float
-        95 % interval of ``difference``.
+        none, clip, temperature, platt or isotonic.
     values : dict of float
         The numbers that were fitted, such as ``temperature``, or ``lower`` and ``upper``.
-    sentence : str
-        The recommendation in words.
+    n_classes : int
+        Classes of the probabilities that it corrects.
     """
 
     name: str
-    log_loss: float
-    difference: float
-    interval: tuple[float, float]
     values: dict[str, float]
-    sentence: str
     n_classes: int
-    _fitted: Fitted = field(repr=False, compare=False)
+    _compared: Comparison = field(repr=False)
+
+    @property
+    def log_loss(self) -> float:
+        """Return the log loss on images that it was not fitted to."""
+        return self._compared.choice.log_loss
+
+    @property
+    def log_loss_without(self) -> float:
+        """Return the log loss of the probabilities as they are."""
+        return self._compared.raw
+
+    @property
+    def difference(self) -> float:
+        """Return ``log_loss`` minus that without a correction; below 0 is better."""
+        return self._compared.choice.gain.difference
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of ``difference``, the noise of fitting included."""
+        return self._compared.choice.gain.interval
+
+    @property
+    def sentence(self) -> str:
+        """Return the recommendation in words."""
+        return self._compared.sentence
 
     def apply(self, probabilities: Any) -> np.ndarray:
         """Return corrected probabilities.
@@ -133,22 +150,23 @@ class Recommendation:
         Returns
         -------
         ndarray of float64, shape (n, n_classes)
-            Rows sum to 1.
+            Rows sum to 1; no value is exactly 0 or 1.
 
         Raises
         ------
         UserError
             When they are no probabilities of these classes.
         """
-        return self._fitted.apply(checked_probabilities(probabilities, self.n_classes))
+        fitted: FittedCorrection = self._compared.chosen
+        return fitted.apply(checked_probabilities(probabilities, self.n_classes))
 
 
 def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommendation:
     """Recommend a correction of probabilities, and fit it to labelled ones.
 
-    Clipping, temperature, Platt scaling and isotonic regression are each scored on images that
-    they were not fitted to. The simplest is recommended that is not clearly worse than the best;
-    no correction is the simplest of all.
+    Clipping, temperature, Platt scaling and, from 1,000 images on, isotonic regression are
+    compared by the log loss that they are expected to have on other images, errors included that
+    have not been seen yet. With few images, or where nothing gains, no correction is recommended.
 
     Parameters
     ----------
@@ -157,8 +175,9 @@ def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommenda
     probabilities : array-like of float, shape (n, n_classes)
         Predicted by a model that has not seen these images; rows sum to 1.
     groups : array-like, shape (n,), optional
-        Name or number of the group of each image, at least 10 of them. A group is never divided
-        between the images that a correction is fitted to and those that it is scored on.
+        Name or number of the group of each image, at least 10 of them. A group counts as one
+        observation, and is never divided between the images that a correction is fitted to and
+        those that it is scored on.
 
     Returns
     -------
@@ -179,8 +198,8 @@ def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommenda
     >>> p = np.where((y_true == 1) != wrong, 0.999, 0.001)
     >>> found = engine.recommend(y_true, np.column_stack([1 - p, p]))
     >>> found.name
-    'symmetric'
-    >>> found.apply([[0.999, 0.001]]).round(2)
+    'clip'
+    >>> found.apply([[0.999, 0.001]]).round(1)
     array([[0.9, 0.1]])
     """
     y, p, numbers = checked(y_true, probabilities, groups)
@@ -188,14 +207,4 @@ def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommenda
         compared = compare_corrections(y, p, groups=numbers)
     except ValueError as error:
         raise UserError(f"{error}.") from error
-    chosen = compared.scored[compared.recommended]
-    return Recommendation(
-        name=chosen.correction.name,
-        log_loss=chosen.log_loss,
-        difference=chosen.difference,
-        interval=chosen.interval,
-        values=chosen.fitted.values,
-        sentence=compared.advice,
-        n_classes=p.shape[1],
-        _fitted=chosen.fitted,
-    )
+    return Recommendation(compared.recommended, compared.chosen.values, p.shape[1], compared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.competition.correction import choose_correction
 from engine.competition.sample import Values
 from engine.competition.submit import Sending, SubmissionChoice, Submitted
 from engine.competition.submit import submit as submit_run
@@ -14,6 +15,7 @@ from engine.library.run import Run, opened
 def submit(  # its arguments are the options of the command
     run: Run | str,
     *,
+    correction: str = "recommended",
     lower: float | None = None,
     upper: float | None = None,
     sample: str | Path | None = None,
@@ -23,6 +25,7 @@ def submit(  # its arguments are the options of the command
     send: str | None = None,
     message: str | None = None,
     accept_quarantined: bool = False,
+    accept_cost: bool = False,
     wait: float = 300.0,
 ) -> Submitted:
     """Write the checked submission file of a run; with ``send``, send it to Kaggle.
@@ -31,8 +34,11 @@ def submit(  # its arguments are the options of the command
     ----------
     run : Run or str
         A run with test predictions, its name, or ``"latest"``.
+    correction : str
+        recommended, none, clip, temperature, platt or isotonic. The recommended one is that with
+        the least expected log loss, or the bounds set on the Clip page where some were.
     lower, upper : float, optional
-        Clip bounds on P(positive), 0 to 1; by default those chosen for the run.
+        Clip bounds on P(positive), 0 to 1, instead of a correction.
     sample : str or Path, optional
         The competition's sample file, whose ids, order and columns are kept; by default the one
         beside the images.
@@ -49,14 +55,17 @@ def submit(  # its arguments are the options of the command
         What is sent, 1 to 300 characters.
     accept_quarantined : bool
         Send although some test images cannot be read and get the base rate.
+    accept_cost : bool
+        Write the file although the labelled images say that the correction costs more than noise.
     wait : float
         Seconds to wait for the score.
 
     Returns
     -------
     Submitted
-        ``file``, ``n``, ``lower``, ``upper``, ``checks``, ``quarantined`` (ids that got the base
-        rate), ``kaggle`` (score, where it was sent), ``to_pandas()``.
+        ``file``, ``n``, ``lower``, ``upper``, ``correction`` (with the log loss to expect),
+        ``checks``, ``quarantined`` (ids that got the base rate), ``kaggle`` (score, where it was
+        sent), ``to_pandas()``.
 
     Raises
     ------
@@ -78,9 +87,11 @@ def submit(  # its arguments are the options of the command
     sending = None
     if send is not None and message is not None:
         sending = Sending(send, message, accept_quarantined, wait)
+    source = opened(run)
     return submit_run(
-        opened(run),
-        (lower, upper),
+        source,
+        choose_correction(source, correction, (lower, upper)),
+        accept_cost=accept_cost,
         sample=None if sample is None else Path(sample),
         choice=SubmissionChoice(values, predictions),
         out=None if out is None else Path(out),

@@ -148,12 +148,21 @@ class Run:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Return the clip bounds chosen for this run, by default 0.025 and 0.975."""
+        """Return the clip bounds set for this run, else the tutorial's 0.025 and 0.975."""
+        return self.kept_bounds or DEFAULT_BOUNDS
+
+    @property
+    def kept_bounds(self) -> tuple[float, float] | None:
+        """Return the clip bounds that were set for this run, None where none were."""
         try:
             kept = read_json(self.folder / "bounds.json")
             return float(kept["lower"]), float(kept["upper"])
         except (UserError, KeyError, TypeError, ValueError):
-            return DEFAULT_BOUNDS
+            return None
+
+    def forget_bounds(self) -> None:
+        """Forget the clip bounds of this run, so that the recommended correction applies again."""
+        (self.folder / "bounds.json").unlink(missing_ok=True)
 
     def set_bounds(self, lower: float, upper: float) -> None:
         """Save the clip bounds of this run."""

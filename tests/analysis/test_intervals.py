@@ -99,5 +99,5 @@ def test_intervals_cover_what_they_say(name):
             (hits.mean(), coverage.accuracy_now),
             (population.losses.mean(), coverage.loss_now),
         ):
-            found = coverage.coverage(population, float(truth), interval, n, draws=250)
+            found = coverage.coverage(population, float(truth), interval, n, draws=150)
             assert found.share >= 0.93

@@ -1,19 +1,21 @@
-"""Corrections are scored on images they have not seen, and close calls are said to be so."""
+"""The recommendation cannot hurt, is the same in any order, and promises what it keeps."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
 from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold
 
-from engine.analysis import grouped, recommendation
-from engine.analysis.corrections import CORRECTIONS
-from engine.analysis.recommendation import compare_corrections
+from engine.analysis import recommendation
+from engine.analysis.gain import cross_validated_gain, cross_validated_losses
+from engine.analysis.recommendation import compare_corrections, named, refitting
 from tests.support.clip_tables import many_classes, two_classes
+from tests.support.populations import populations
 
-NAMES = [correction.name for correction in CORRECTIONS]
+NAMES = ["none", "clip", "temperature", "platt", "isotonic"]
 
 
 def honest(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,104 +26,129 @@ def honest(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_over_confident_predictions_are_corrected_and_the_gain_is_said():
-    y, p = two_classes(2000)
+    y, p = two_classes(1000)
     found = compare_corrections(y, p)
-    by_name = {scored.correction.name: scored for scored in found.scored}
-    assert list(by_name) == NAMES and found.left_out == [] and found.n == 2000
-    assert by_name["raw"].log_loss == pytest.approx(log_loss(y, p))
-    clip = by_name["symmetric"]
-    assert clip.interval[0] < clip.difference < clip.interval[1] < 0
-    assert clip.difference == pytest.approx(clip.log_loss - by_name["raw"].log_loss)
-    best = min(found.scored, key=lambda scored: scored.log_loss)
-    assert found.scored[found.best] is best and best.to_best == 0
-    assert found.recommended <= found.best and found.recommended > 0
-    assert "each scored by a choice made without it" in found.sentence
-    assert 0 < found.bounds[0] < found.bounds[1] < 1
+    assert [one.name for one in found.scored] == NAMES and found.left_out == []
+    assert found.raw == pytest.approx(log_loss(y, p))
+    chosen = found.choice
+    assert found.recommended != "none" and found.clear
+    low, high = chosen.gain.interval
+    assert low < chosen.gain.difference < high < 0
+    assert chosen.gain.difference == pytest.approx(chosen.log_loss - found.raw)
+    assert named(found.chosen) in found.sentence and f"{chosen.log_loss:.5f}" in found.sentence
 
 
-def test_honest_predictions_are_a_toss_up_and_left_alone():
+def test_honest_predictions_are_left_alone():
     found = compare_corrections(*honest(400))
-    assert found.scored[found.recommended].correction.name == "raw"
-    assert found.toss_up == (found.best != 0)
-    assert found.bounds == (0.0, 1.0)
-    assert ("toss-up" in found.sentence) == found.toss_up
-    assert "no correction" in found.sentence
+    assert found.recommended == "none"
+    assert "Apply no correction" in found.sentence and "few" not in found.sentence
+    assert "few: label more" in compare_corrections(*honest(60)).sentence
 
 
-def test_what_fits_too_closely_scores_worse_than_on_its_own_images():
-    y, p = honest(60, 3)
+def test_held_out_losses_are_those_of_cross_validation():
+    y, p = two_classes(200, 1)
+    ours = cross_validated_losses(y, p, refitting(None))
+    order = np.lexsort((*p.T, y))[np.random.default_rng(0).permutation(200)]
+    expected = np.empty(200)
+    for known, held_out in KFold(5).split(order):
+        at, rows = np.sort(order[known]), order[held_out]
+        corrected = compare_corrections(y[at], p[at]).fitted["temperature"].apply(p[rows])
+        expected[rows] = -np.log(corrected[np.arange(len(rows)), y[rows]])
+    np.testing.assert_allclose(ours["temperature"], expected, rtol=1e-6)
+
+
+def test_the_interval_of_a_gain_is_nadeau_and_bengios():
+    y, p = honest(300)
+    differences = np.random.default_rng(0).normal(-1.0, 0.5, 300)
+    fitted = compare_corrections(y, p).fitted["none"]
+    gain = cross_validated_gain(y, p, fitted, differences)
+    error = 1.959964 * differences.std(ddof=1) * ((1 + 5 / 4) / 300) ** 0.5
+    assert gain.interval[0] == pytest.approx(differences.mean() - error)
+    assert gain.interval[1] > differences.mean() + error  # an error not seen counts 0 there
+
+
+@pytest.mark.parametrize("table", [two_classes(120), many_classes(80)])
+def test_neither_order_nor_chance_decides(table):
+    y, p = table
+    order = np.random.default_rng(3).permutation(len(y))
+    one, other = compare_corrections(y, p), compare_corrections(y[order], p[order])
+    assert one.recommended == other.recommended
+    assert named(one.chosen) == named(other.chosen)
+    assert one.choice.log_loss == pytest.approx(other.choice.log_loss)
+
+
+@pytest.mark.parametrize("name", populations(None))
+def test_no_population_is_hurt(name):
+    """No draw of 50 is twice as bad, and the mean of 250 no worse; a few draws of each."""
+    population = populations(Path("none"))[name]()
+    rows = np.random.default_rng(0).permutation(len(population.y))[:3000]
+    truth, p = population.y[rows], population.p[rows]
+    raw = log_loss(truth, p, labels=range(p.shape[1]))
+    rng = np.random.default_rng(1)
+    for n in (50, 250):
+        losses = []
+        for _ in range(5):
+            y, probabilities, groups = population.draw(n * population.copies, rng)
+            found = compare_corrections(y, probabilities, groups=groups)
+            losses.append(log_loss(truth, found.chosen.apply(p), labels=range(p.shape[1])))
+        assert max(losses) < 2 * raw
+    assert np.mean(losses) <= raw + 0.001  # of 1,000 draws it is 0.0005; these are five
+
+
+def test_few_positives_are_corrected_by_their_share():
+    population = populations(None)["few positives"]()
+    y, p, _ = population.draw(200, np.random.default_rng(2))
     found = compare_corrections(y, p)
-    curve = found.scored[NAMES.index("isotonic")]
-    assert log_loss(y, curve.fitted.apply(p)) < log_loss(y, p) < curve.log_loss
+    assert found.recommended == "platt"
+    after = log_loss(population.y, found.chosen.apply(population.p))
+    assert after < 0.2 * log_loss(population.y, population.p)
 
 
-def test_held_out_losses_are_those_of_cross_validation(monkeypatch):
-    monkeypatch.setattr(recommendation, "REPEATS", 1)
-    y, p = two_classes(300, 1)
-    for correction in CORRECTIONS[1:]:
-        ours = recommendation._held_out_losses(correction, y, p, None, seed=5)
-        order = np.random.default_rng((5, 0)).permutation(300)
-        expected = np.empty(300)
-        for known, held_out in KFold(5).split(order):
-            fitted = correction.fit(y[np.sort(order[known])], p[np.sort(order[known])], None)
-            rows = order[held_out]
-            corrected = fitted.apply(p[rows])
-            expected[rows] = -np.log(corrected[np.arange(len(rows)), y[rows]])
-        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
+@pytest.mark.parametrize("n", [10, 50, 500])
+def test_certainty_is_always_clipped(n):
+    y = np.arange(n) % 2
+    p = np.column_stack([1.0 - y, y])
+    found = compare_corrections(y, p)
+    for fitted in found.fitted.values():
+        assert 0 < fitted.apply(p).min() and fitted.apply(p).max() < 1
+    unsure = compare_corrections(*honest(n))
+    assert 0 < unsure.chosen.apply(p).min()
 
 
-def test_intervals_are_those_of_scipy_s_paired_bootstrap(monkeypatch):
-    y, p = two_classes(500, 2)
-    losses = np.stack(
-        [recommendation._held_out_losses(c, y, p, None, 0) for c in CORRECTIONS[:2]], axis=1
+def test_copies_count_once():
+    y, p = two_classes(60, 5)
+    once = compare_corrections(y, p)
+    copied = compare_corrections(
+        np.repeat(y, 4), np.repeat(p, 4, axis=0), groups=np.repeat(np.arange(60), 4)
     )
-    found = compare_corrections(y, p).scored[1]
-    theirs = bootstrap(
-        (losses[:, 1], losses[:, 0]), lambda a, b: np.mean(a) - np.mean(b), paired=True,
-        vectorized=False, method="percentile", n_resamples=3000, random_state=0,
-    ).confidence_interval  # fmt: skip
-    assert found.interval == pytest.approx((theirs.low, theirs.high), rel=0.1)
-    monkeypatch.setattr(grouped, "_RESAMPLED_UP_TO", 100)
-    normal = recommendation._intervals(losses, None, 0, 0)[1]
-    assert normal == pytest.approx((theirs.low, theirs.high), rel=0.15)
+    assert copied.independent == 60 and "240 images in 60 groups" in copied.sentence
+    assert copied.recommended == once.recommended
+    assert copied.chosen.values == pytest.approx(once.chosen.values, rel=0.05)
 
 
 def test_of_many_classes_what_is_not_defined_is_left_out_with_a_reason(monkeypatch):
     found = compare_corrections(*many_classes(100))
-    names = [scored.correction.name for scored in found.scored]
-    assert names == ["raw", "symmetric", "temperature", "independent", "temperature-clip"]
+    assert [one.name for one in found.scored] == NAMES[:3]
     assert [title for title, _ in found.left_out] == ["Platt scaling", "Isotonic regression"]
     assert all(reason for _, reason in found.left_out) and not found.sampled
     monkeypatch.setattr(recommendation, "_MANY_CLASS_VALUES", 2000)
-    monkeypatch.setattr(recommendation, "REPEATS", 1)
     sampled = compare_corrections(*many_classes(700))
     assert sampled.sampled and sampled.n == 500
 
 
-def test_of_a_large_table_a_sample_is_looked_at(monkeypatch):
-    y, p = two_classes(300)
-    monkeypatch.setattr(recommendation, "_MOST", 200)
-    found = compare_corrections(y, p)
-    rows = np.sort(np.random.default_rng(0).choice(300, 200, replace=False))
-    assert found.sampled and found.n == 200 and found.summary()["sampled"]
-    raw = log_loss(y[rows], p[rows], labels=[0, 1])
-    assert found.scored[0].log_loss == pytest.approx(raw)
-
-
-def test_it_repeats_and_says_plain_values():
-    table = two_classes(200)
-    found = compare_corrections(*table)
-    again, said = compare_corrections(*table).summary(), found.summary()
-    assert again == said
-    assert said["recommended"] in NAMES and said["toss_up"] == found.toss_up
+def test_it_says_plain_values():
+    found = compare_corrections(*two_classes(100))
+    said = found.summary()
+    assert said["recommended"] in NAMES and said["sentence"] == found.sentence
     assert [line["name"] for line in said["corrections"]] == NAMES
-    assert said["sentence"] == found.sentence
-    assert (said["lower"], said["upper"]) == found.bounds
+    assert said["log_loss_without"] == found.raw
 
 
 def test_too_few_or_unlabelled_images_are_refused():
     with pytest.raises(ValueError, match="too few"):
         compare_corrections(*two_classes(9))
-    y, p = two_classes(20)
+    with pytest.raises(ValueError, match="groups of images are too few"):
+        compare_corrections(*two_classes(30), groups=np.arange(30) % 5)
+    _, p = two_classes(20)
     with pytest.raises(ValueError, match="class -1"):
         compare_corrections(np.full(20, -1), p)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from engine.analysis.clip_report import clip_report
 from engine.analysis.report import report
-from engine.competition.prepare import positive_index, prepare_submission
+from engine.competition.correction import choose_correction, positive_index
+from engine.competition.prepare import prepare_submission
 from engine.competition.submission import to_csv
 from engine.runs.run import Run, open_run
 from tests.benchmarks.clocked import Ran, run_process, verdict
@@ -54,7 +55,7 @@ def step(kind: str, name: str, root: Path) -> dict[str, float]:
     elif name == "clip" and valid is not None:
         clip_report(valid, *run.bounds, n_test=len(valid), positive=positive_index(run))
     elif name == "submit":
-        to_csv(prepare_submission(run, *run.bounds, _sample(root, kind)))
+        to_csv(prepare_submission(run, choose_correction(run), _sample(root, kind)))
     else:
         _read_as_the_dashboard(run)
     return {"seconds": time.perf_counter() - begun}

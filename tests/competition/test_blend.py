@@ -19,6 +19,7 @@ from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
 from engine.runs.run import Run, list_runs
 from tests.support.run_folders import run_with
+from tests.support.submission_tables import clipped
 
 NAMES = ["cat", "dog"]
 
@@ -86,7 +87,7 @@ def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_p
     alone = [log_loss(t.y_true, t.probabilities) for t in (m.predictions("valid") for m in members)]
     assert found.log_loss < min(alone)
     assert clip_report(run.predictions("valid"), 0.01, 0.99).log_loss_before == found.log_loss
-    submission = prepare_submission(run, 0.01, 0.99)
+    submission = prepare_submission(run, clipped(0.01, 0.99))
     assert sorted(submission.ids.to_pylist()) == sorted([*map(str, range(30)), "99"])
     assert list(submission.flagged) == ["99"]  # the quarantine is the first member's
     folder = run.folder / "submissions"

@@ -39,6 +39,7 @@ from tests.support.kaggle_stand_in import (
     without_credentials,
     zip_of,
 )
+from tests.support.submission_tables import clipped
 from tests.support.synthetic_runs import synthetic_run
 
 pytest.importorskip("kaggle")
@@ -65,7 +66,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def written(run: Run, lower: float = 0.1, upper: float = 0.9) -> Path:
-    submission = prepare_submission(run, lower, upper)
+    submission = prepare_submission(run, clipped(lower, upper))
     return write_submission(
         run.folder / "submissions", submission, run=run.name, now=datetime.now(UTC)
     )

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import log_loss
 from streamlit.testing.v1 import AppTest
 
+from engine.analysis.recommendation import compare_corrections
 from engine.runs.run import Run
 from tests.support import pages
 from tests.support.pages import html
@@ -32,6 +33,7 @@ def clipped_loss(run: Run, lower: float, upper: float) -> float:
 
 def test_the_log_loss_before_and_after_is_that_of_scikit_learn(make_run) -> None:
     run = make_run(n=200)
+    run.set_bounds(0.025, 0.975)
     app = opened(run)
     assert not app.exception
     assert figure(app, "before") == pytest.approx(clipped_loss(run, 0, 1), abs=6e-6)
@@ -44,6 +46,7 @@ def test_the_log_loss_before_and_after_is_that_of_scikit_learn(make_run) -> None
 
 def test_separate_bounds_and_bounds_that_cross(make_run) -> None:
     run = make_run(n=200)
+    run.set_bounds(0.025, 0.975)
     app = opened(run)
     app.toggle(key="clip_linked").set_value(False).run()
     app.number_input(key="clip_lower").set_value(0.2).run()
@@ -56,20 +59,22 @@ def test_separate_bounds_and_bounds_that_cross(make_run) -> None:
     assert run.bounds == (0.2, 0.8)
 
 
-def test_suggested_bounds_are_the_best_of_a_fine_grid(make_run) -> None:
+def test_bounds_start_at_the_recommendation_and_presets_are_one_click(make_run) -> None:
     run = make_run(n=400, wrong=0.02)
+    table = run.predictions("valid")
+    chosen = compare_corrections(table.y_true, table.probabilities).chosen
     app = opened(run)
-    next(b for b in app.button if b.label.startswith("Use suggested")).click().run()
-    lower, upper = run.bounds
-    grid = [clipped_loss(run, b, 1 - b) for b in np.geomspace(1e-5, 0.49, 400)]
-    assert clipped_loss(run, lower, upper) <= min(grid) + 1e-5
-    assert lower == pytest.approx(1 - upper)
+    assert app.number_input(key="clip_lower").value == pytest.approx(chosen.lower, abs=1e-9)
+    assert run.kept_bounds is None  # looking sets nothing
+    next(b for b in app.button if b.label.startswith("Tutorial")).click().run()
+    assert run.kept_bounds == (0.025, 0.975)
     next(b for b in app.button if b.label == "No clipping").click().run()
     assert run.bounds == (0.0, 1.0) and figure(app, "after") == figure(app, "before")
 
 
 def test_counts_of_touched_predictions(make_run) -> None:
     run = make_run(n=300, n_test=90)
+    run.set_bounds(0.025, 0.975)
     app = opened(run)
     for split, n in (("valid", 300), ("test", 90)):
         p = run.predictions(split).probabilities[:, 1]
@@ -79,6 +84,7 @@ def test_counts_of_touched_predictions(make_run) -> None:
 
 def test_the_cost_of_a_confidently_wrong_image(make_run) -> None:
     run = make_run(n_test=90)
+    run.set_bounds(0.025, 0.975)
     one = -np.log(0.025) / 90
     said = html(opened(run))
     assert f"+{one:.5f}" in said and f"+{10 * one:.5f}" in said
@@ -92,6 +98,7 @@ def test_the_page_says_when_the_gain_may_be_nothing(make_run) -> None:
 def test_bounds_belong_to_the_run(make_run) -> None:
     first, second = make_run(seed=1), make_run(seed=2)
     first.set_bounds(0.01, 0.9)
+    second.set_bounds(0.025, 0.975)
     app = opened(first)
     assert app.number_input(key="clip_lower").value == 0.01
     assert app.toggle(key="clip_linked").value is False

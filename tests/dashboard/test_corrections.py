@@ -73,7 +73,7 @@ def test_the_slider_moves_the_suggestion_and_says_what_it_costs(make_run):
     harder = worse_loss(table.y_true, table.probabilities, 1.0)
     bound, expected = best_symmetric(harder)
     assert f"expected log loss is <b>{expected:.5f}</b> at the suggested {bound:.3g}" in html(app)
-    (suggested,) = [b for b in app.button if b.label.startswith("Use suggested")]
+    (suggested,) = [b for b in app.button if b.label.startswith("For this drop")]
     suggested.click().run()
     assert run.bounds[0] == pytest.approx(bound, rel=5e-3)
     app.slider(key="clip_shift").set_value(0.0).run()
@@ -101,6 +101,11 @@ def test_the_recommendation_and_its_table_are_those_of_the_analysis(make_run):
     raw = log_loss(table.y_true, table.probabilities)
     assert f"<td>{raw:.5f}</td>" in shown
     assert shown.count("<small>recommended</small>") == 1
-    (use,) = [b for b in app.button if b.label.startswith("Use ") and "suggested" not in b.label]
+    (use,) = [b for b in app.button if b.label == "Use the recommended correction"]
+    assert use.disabled  # it applies already
+    run.set_bounds(0.2, 0.8)
+    app = opened("clip", run)
+    assert "bounds set here: 0.2 and 0.8" in "".join(c.value for c in app.caption)
+    (use,) = [b for b in app.button if b.label == "Use the recommended correction"]
     use.click().run()
-    assert run.bounds == pytest.approx(compared.bounds, rel=5e-3, abs=1e-9)
+    assert run.kept_bounds is None

@@ -4,18 +4,22 @@ import csv
 import hashlib
 import io
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.analysis.fitted import FittedCorrection
+from engine.competition.correction import choose_correction
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import list_submissions, write_submission
 from engine.competition.submission import to_csv
 from engine.runs.run import Run
 from tests.support import pages
 from tests.support.pages import assert_harmless, html
+from tests.support.submission_tables import clipped
 
 
 def opened(run: Run | None = None) -> AppTest:
@@ -51,10 +55,14 @@ def test_every_check_is_said_in_words_and_the_button_is_ready(make_run) -> None:
 
 
 def test_the_bounds_of_the_clip_page_are_used(make_run) -> None:
-    run = make_run(n_test=30)
+    run = make_run(n=200, n_test=30, wrong=0.02)
     run.set_bounds(0.3, 0.7)
     app = opened(run)
-    assert any("0.3" in m.value and "0.7" in m.value for m in app.markdown)
+    assert button(app).disabled  # worse beyond noise
+    app.checkbox[0].check().run()
+    assert not button(app).disabled
+    said = unescape(" ".join(m.value for m in app.markdown))
+    assert "Clip bounds 0.3 to 0.7 (set on the Clip page)" in said and "without it" in said
     p = run.predictions("test").probabilities[:, 1]
     ids = run.predictions("test").ids.to_pylist()
     rows = list(csv.reader(io.StringIO(app.code[0].value)))[1:]
@@ -103,9 +111,12 @@ def test_what_is_written_is_what_is_handed_over_and_what_is_recorded(make_run) -
     file = sent(app)
     assert file is not None and file["name"] == f"submission-{run.name}.csv"
     content = file["text"].encode()
-    assert content == to_csv(prepare_submission(run, *run.bounds))
+    assert content == to_csv(prepare_submission(run, choose_correction(run)))
     assert len(records) == 1 and records[0]["sha256"] == hashlib.sha256(content).hexdigest()
-    assert (records[0]["lower"], records[0]["upper"]) == (0.025, 0.975)
+    kept = records[0]["correction"]
+    fitted = FittedCorrection.from_summary(kept["fitted"])
+    assert kept["source"] == "recommended" and fitted == choose_correction(run).fitted
+    assert kept["expected"]["log_loss_without"] > 0
     assert (run.folder / "submissions" / records[0]["file"]).read_bytes() == content
 
     again = app.button(key=f"again_{records[0]['file']}").click().run()
@@ -137,7 +148,7 @@ def test_earlier_submissions_beyond_ten_are_folded(make_run) -> None:
     run = make_run(n_test=3)
     for minute in range(12):
         write_submission(
-            run.folder / "submissions", prepare_submission(run, 0.1, 0.9), run=run.name,
+            run.folder / "submissions", prepare_submission(run, clipped(0.1, 0.9)), run=run.name,
             now=datetime(2026, 3, 1, 12, minute, tzinfo=UTC),
         )  # fmt: skip
     app = opened(run)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.competition.correction import ChosenCorrection, given_bounds
 from engine.competition.submission import Submission, check_submission, to_csv
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
@@ -46,3 +47,8 @@ def failed(submission: Submission) -> list[str]:
 
 def values_of(submission: Submission) -> list[list[str]]:
     return [column.to_pylist() for column in submission.values]
+
+
+def clipped(lower: float, upper: float, positive: int | None = None) -> ChosenCorrection:
+    """Return the correction that clips to these bounds, of a run without labelled images."""
+    return ChosenCorrection(given_bounds(lower, upper, positive), "asked for", None)

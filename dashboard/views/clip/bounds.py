@@ -82,6 +82,13 @@ def use(lower: float, upper: float, is_linked: bool) -> None:
     _change(lower, upper, True)
 
 
+def use_recommended(lower: float, upper: float) -> None:
+    """Forget the bounds of the run, so that a submission applies what is recommended (callback)."""
+    st.session_state[LINKED] = symmetric(lower, upper)
+    st.session_state[_NOW] = (lower, upper)
+    open_run(st.session_state[_RUN]).forget_bounds()
+
+
 def symmetric(lower: float, upper: float) -> bool:
     """Return whether lower = 1 - upper."""
     return abs(lower + upper - 1) < 1e-9

@@ -76,16 +76,15 @@ def clip_figure(
 
 def corrections_figure(compared: Comparison) -> go.Figure:
     """Draw the log loss difference of each correction to no correction, with 95 % intervals."""
-    scored = [one for one in compared.scored if one.correction.numbers][::-1]
-    difference = np.array([one.difference for one in scored])
-    low, high = np.array([one.interval for one in scored]).T
-    chosen = compared.scored[compared.recommended]
-    colours = [ACCENT if one is chosen else CALM for one in scored]
+    scored = [one for one in compared.scored if one.name != "none"][::-1]
+    difference = np.array([one.gain.difference for one in scored])
+    low, high = np.array([one.gain.interval for one in scored]).T
+    colours = [ACCENT if one.name == compared.recommended else CALM for one in scored]
     figure = go.Figure()
     figure.add_vline(x=0, line={"color": CALM, "width": 1, "dash": "dot"})
     for at, (one, colour) in enumerate(zip(scored, colours, strict=True)):
         figure.add_scatter(
-            x=[difference[at]], y=[one.correction.title], mode="markers",
+            x=[difference[at]], y=[one.title], mode="markers",
             marker={"color": colour, "size": 9}, hovertemplate="%{x:+.5f}<extra></extra>",
             error_x={
                 "array": [max(high[at] - difference[at], 0)],

@@ -30,7 +30,9 @@ def page() -> None:
         st.info("The validation images of this run have no labels, so there is no log loss.")
         return
     selection_split.switch(name)
-    bounds.load(name, open_run(name).bounds)
+    run, compared = open_run(name), corrections.comparison(valid)
+    start = (compared.chosen.lower, compared.chosen.upper) if compared else run.bounds
+    bounds.load(name, run.kept_bounds or start)
     live(valid, tables.test_table(name), data.clip_loss_curve(valid))
     compare_corrections(valid)
 
@@ -58,7 +60,7 @@ def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
     )
     _fields()
     shifted = _shift(valid, (lower, upper))
-    _suggestions(shifted or curve)
+    _presets(shifted)
     st.space("small")
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -123,10 +125,14 @@ def compare_corrections(valid: Table) -> None:
             st.caption("At least ten labelled images are needed.")
             return
         html.show_html(text.recommendation(compared))
-        lower, upper = (text.short(bound) for bound in compared.bounds)
-        label = "no clipping" if (lower, upper) == (0, 1) else f"{lower:g} and {upper:.9g}"
-        symmetric = bounds.symmetric(lower, upper)
-        if st.button(f"Use {label}", on_click=bounds.use, args=(lower, upper, symmetric)):
+        own = open_run(valid.key[0]).kept_bounds
+        st.caption(text.applied(own, compared))
+        chosen = compared.chosen
+        if st.button(
+            "Use the recommended correction", type="primary", icon=":material/target:",
+            on_click=bounds.use_recommended, args=(chosen.lower, chosen.upper),
+            disabled=own is None,
+        ):  # fmt: skip
             st.rerun()
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
         with left:
@@ -135,26 +141,15 @@ def compare_corrections(valid: Table) -> None:
         right.plotly_chart(figure, key="corrections", config={"displayModeBar": False})
 
 
-def _suggestions(best: ClipLossCurve | ShiftedLoss) -> None:
-    symmetric = text.short(best.symmetric[0])
+def _presets(shifted: ShiftedLoss | None) -> None:
+    """Offer bounds to start from, and those for the assumed drop in accuracy."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        label = "no clipping" if symmetric == 0 else f"{symmetric:g} and {1 - symmetric:.9g}"
-        st.button(
-            f"Use suggested: {label}", type="primary", on_click=bounds.use,
-            args=(symmetric, round(1 - symmetric, 12), True), icon=":material/target:",
-        )  # fmt: skip
-        if best.independent is not None and best.independent[:2] != (0.0, 1.0):
-            low, high = (
-                text.short(best.independent[0]),
-                text.short(best.independent[1]),
-            )
-            st.button(
-                f"Best separate pair: {low:g} and {high:.9g}", on_click=bounds.use,
-                args=(low, high, False),
-                help="Two independent bounds. Fitting two numbers to the same images is less "
-                "reliable than fitting one.",
-            )  # fmt: skip
-        st.button("Default: 0.025 and 0.975", on_click=bounds.use, args=(0.025, 0.975, True))
+        if shifted is not None:
+            best = text.short(shifted.symmetric[0])
+            label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"
+            pair = (best, round(1 - best, 12), True)
+            st.button(f"For this drop: {label}", on_click=bounds.use, args=pair)
+        st.button("Tutorial: 0.025 and 0.975", on_click=bounds.use, args=(0.025, 0.975, True))
         st.button("No clipping", on_click=bounds.use, args=(0.0, 1.0, True))
 
 

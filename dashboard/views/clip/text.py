@@ -11,7 +11,7 @@ from dashboard.shared.escape import one_line
 from dashboard.shared.html import rendered
 from dashboard.views.clip.corrections import ShiftedLoss
 from dashboard.views.clip.data import ClipLossCurve
-from engine.analysis.recommendation import Comparison
+from engine.analysis.recommendation import Comparison, named
 
 PUBLISHED = (
     "Test sets tend to be harder than one's own images. Published solutions for Kaggle's Dogs vs. "
@@ -30,7 +30,6 @@ class CorrectionRow:
     log_loss: str
     difference: str
     interval: str
-    to_best: str
 
 
 def short(value: float) -> float:
@@ -104,20 +103,27 @@ def recommendation(compared: Comparison) -> Markup:
     return rendered(__file__, "recommendation", sentence=compared.sentence, images=images)
 
 
+def applied(kept: tuple[float, float] | None, compared: Comparison) -> str:
+    """Return what a submission applies, in one sentence."""
+    if kept is None:
+        return f"A submission applies the recommendation: {named(compared.chosen)}."
+    lower, upper = kept
+    return f"A submission applies the bounds set here: {lower:g} and {upper:.9g}."
+
+
 def corrections_table(compared: Comparison) -> Markup:
-    """Tabulate log loss, difference to no correction and to the best, with intervals."""
+    """Tabulate log loss and difference to no correction, with intervals."""
     rows = []
-    for index, scored in enumerate(compared.scored):
-        low, high = scored.interval
-        is_corrected = bool(scored.correction.numbers)
+    for scored in compared.scored:
+        low, high = scored.gain.interval
+        is_corrected = scored.name != "none"
         rows.append(
             CorrectionRow(
-                scored.correction.title,
-                index == compared.recommended,
+                scored.title,
+                scored.name == compared.recommended,
                 f"{scored.log_loss:.5f}",
-                f"{scored.difference:+.5f}" if is_corrected else "",
+                f"{scored.gain.difference:+.5f}" if is_corrected else "",
                 f"{low:+.5f} to {high:+.5f}" if is_corrected else "",
-                f"{scored.to_best:+.5f}" if index != compared.best else "best",
             )
         )
     return rendered(__file__, "corrections", rows=rows, left_out=list(compared.left_out))

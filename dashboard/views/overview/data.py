@@ -18,6 +18,7 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import calibration, metrics
 from engine.analysis.causes import CauseLoss, loss_by_cause
+from engine.analysis.intervals import loss_interval, proportion_interval, turned_loss
 from engine.runs.run import open_run
 from engine.runs.run_config import PrecisionCheck
 
@@ -82,8 +83,11 @@ def _overview(key: Key) -> Overview:
     hits = table.y_pred == y_true
     matrix = metrics.confusion_matrix(y_true, table.y_pred, n_classes)
     return Overview(
-        (float(hits.mean()), *metrics.mean_interval(hits)),
-        (float(table.loss.mean()), *metrics.mean_interval(table.loss)),
+        (float(hits.mean()), *proportion_interval(int(hits.sum()), len(hits))),
+        (
+            float(table.loss.mean()),
+            *loss_interval(table.loss, turned_loss(y_true, p)),
+        ),
         matrix,
         metrics.most_confused(matrix, 10),
         calibration.expected_calibration_error(y_true, p),

@@ -11,7 +11,8 @@ import streamlit as st
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, table, test_table
 from engine.analysis.calibration import ProbabilityHistogram, probability_histogram
-from engine.analysis.clipping import clip_probabilities
+from engine.analysis.fitted import FittedCorrection
+from engine.competition.correction import choose_correction
 from engine.competition.prepare import find_sample, prepare_submission
 from engine.competition.records import write_submission
 from engine.competition.submission import Submission
@@ -19,13 +20,13 @@ from engine.errors import UserError
 from engine.runs.run import Run, open_run
 
 
-def submitted_histogram(table: Table, lower: float, upper: float) -> ProbabilityHistogram:
+def submitted_histogram(table: Table, fitted: FittedCorrection) -> ProbabilityHistogram:
     """Return the histogram of the submitted probabilities."""
-    return _submitted_histogram(table.key, lower, upper)
+    return _submitted_histogram(table.key, fitted, repr(fitted))
 
 
-def submission(name: str, lower: float, upper: float, sample: Path | None) -> Submission:
-    """Return the checked submission of a run.
+def submission(name: str, sample: Path | None) -> Submission:
+    """Return the checked submission of a run: what is recommended, or the bounds set on Clip.
 
     Raises
     ------
@@ -34,8 +35,13 @@ def submission(name: str, lower: float, upper: float, sample: Path | None) -> Su
     """
     run = open_run(name)
     chosen = sample or find_sample(run)
-    files = (run.predictions_path("test"), run.folder / "quarantine.csv", chosen)
-    return _submission(name, lower, upper, chosen, tuple(stamp_of(file) for file in files if file))
+    files = (
+        *map(run.predictions_path, ("test", "valid", "folds")),
+        run.folder / "quarantine.csv",
+        chosen,
+    )
+    stamps = tuple(stamp_of(file) for file in files if file)
+    return _submission(name, run.kept_bounds, chosen, stamps)
 
 
 def write_submission_file(run: Run, submission: Submission) -> bytes:
@@ -55,20 +61,20 @@ def write_submission_file(run: Run, submission: Submission) -> bytes:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _submitted_histogram(key: Key, lower: float, upper: float) -> ProbabilityHistogram:
+def _submitted_histogram(key: Key, _fitted: FittedCorrection, said: str) -> ProbabilityHistogram:
     test = table(key[0], key[1])
     p = test.predictions.probabilities
-    positive = test.positive if p.shape[1] == 2 else None
-    clipped = clip_probabilities(p, lower, upper, positive)
-    return probability_histogram(np.full(len(p), -1), clipped, positive=test.positive)
+    corrected = _fitted.apply(p)
+    return probability_histogram(np.full(len(p), -1), corrected, positive=test.positive)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Checking the submission…")
 def _submission(
-    name: str, lower: float, upper: float, sample: Path | None, stamps: tuple[Stamp, ...]
+    name: str, kept: tuple[float, float] | None, sample: Path | None, stamps: tuple[Stamp, ...]
 ) -> Submission:
     if sample is not None and not sample.is_file():
         raise UserError(f"{sample} does not exist; name the competition's sample file.")
     test = test_table(name)
     predictions = None if test is None else test.predictions
-    return prepare_submission(open_run(name), lower, upper, sample, predictions)
+    run = open_run(name)
+    return prepare_submission(run, choose_correction(run), sample, predictions)

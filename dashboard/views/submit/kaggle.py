@@ -10,8 +10,9 @@ import streamlit as st
 
 from dashboard.shared import html
 from dashboard.shared.escape import literal
+from engine.analysis.recommendation import named
 from engine.competition.kaggle import NO_CREDENTIALS, has_credentials
-from engine.competition.records import write_submission
+from engine.competition.records import applied, write_submission
 from engine.competition.sending import (
     MAX_MESSAGE,
     check_sending,
@@ -46,7 +47,7 @@ def send_form(run: Run, submission: Submission, ready: bool) -> None:
     )
     message = st.text_input(
         "Message",
-        value=f"bounds {submission.lower:.6g} and {submission.upper:.9g}",
+        value=_message(submission),
         max_chars=MAX_MESSAGE,
         key=f"submit_message_{submission.lower}_{submission.upper}",
     )
@@ -133,13 +134,19 @@ def _scored(sent: dict[str, Any]) -> str:
     return f"Submission {sent['ref']} has the public score {sent['score']:.5f}."
 
 
+def _message(submission: Submission) -> str:
+    if submission.chosen is None:
+        return f"bounds {submission.lower:.6g} and {submission.upper:.9g}"
+    return named(submission.chosen.fitted)[:MAX_MESSAGE]
+
+
 def _line(entry: dict[str, Any]) -> list[str]:
     def figure(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
 
     score = figure(entry["score"], ".5f")
     sent = str(entry["sent"])[:16].replace("T", " ")
-    within = f"bounds {entry['lower']} and {entry['upper']}"
+    within = applied(entry)
     return [
         f"{sent} · {entry['competition']} · ref {entry['ref']} · {within}",
         figure(entry["valid_log_loss"], ".5f"),

@@ -14,8 +14,10 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.views.submit import charts, data, kaggle
 from dashboard.views.submit.checks import checks_list
 from dashboard.views.submit.download import deliver, send_file
-from engine.competition.prepare import find_sample
-from engine.competition.records import list_submissions
+from engine.analysis.fitted import FittedCorrection
+from engine.competition.correction import given_bounds
+from engine.competition.prepare import accept_costs, find_sample
+from engine.competition.records import applied, list_submissions
 from engine.competition.submission import Submission, to_csv
 from engine.errors import UserError
 from engine.runs.run import Run, open_run
@@ -34,11 +36,12 @@ def page() -> None:
     if test is None or not len(test):
         st.write("This run has no test images, so there is nothing to submit.")
         return
-    lower, upper = run.bounds
     checks, action = st.columns([3, 2], gap="large")
     with action:
         sample = _sample(run)
-    submission = data.submission(name, lower, upper, sample)
+    submission = data.submission(name, sample)
+    with action:
+        submission = _accepted(run, submission)
     with checks:
         st.subheader(_verdict(submission), anchor=False)
         html.show_html(checks_list(submission.checks))
@@ -52,8 +55,9 @@ def page() -> None:
         st.caption(f"{len(submission.ids):,} rows")
     with second:
         st.subheader("Submitted probabilities", anchor=False)
-        histogram = data.submitted_histogram(test, lower, upper)
-        figure = charts.submitted_figure(histogram, test.score_name, (lower, upper))
+        histogram = data.submitted_histogram(test, _fitted(submission))
+        limits = (submission.lower, submission.upper)
+        figure = charts.submitted_figure(histogram, test.score_name, limits)
         st.plotly_chart(figure, key="submitted", config={"displayModeBar": False})
     kaggle.sent_table()
     _earlier(run)
@@ -86,9 +90,28 @@ def _sample(run: Run) -> Path | None:
     return chosen
 
 
+def _accepted(run: Run, submission: Submission) -> Submission:
+    """Show what is applied and the expected log loss; ask where it costs more than its noise."""
+    chosen = submission.chosen
+    if chosen is None:
+        return submission
+    st.markdown(literal(chosen.sentence))
+    if not (chosen.expected and chosen.expected.costs):
+        return submission
+    accepted = st.checkbox(
+        "I understand that this is expected to raise the log loss, submit anyway",
+        key=f"submit_cost_{run.name}_{submission.lower}_{submission.upper}",
+    )
+    return accept_costs(submission, accepted)
+
+
+def _fitted(submission: Submission) -> FittedCorrection:
+    if submission.chosen is None:
+        return given_bounds(submission.lower, submission.upper)
+    return submission.chosen.fitted
+
+
 def _submit_button(run: Run, submission: Submission) -> bool:
-    lower, upper = submission.lower, submission.upper
-    st.markdown(f"Clipped to **{lower:.6g}** and **{upper:.9g}**, as set on the Clip page.")
     ready = submission.ok
     if submission.flagged:
         n = len(submission.flagged)
@@ -147,7 +170,7 @@ def _record(run: Run, record: dict[str, Any]) -> None:
             score = (record.get("kaggle") or {}).get("score")
             parts = [
                 str(record.get("created", ""))[:19].replace("T", " "),
-                f"bounds {record.get('lower')} and {record.get('upper')}",
+                applied(record),
                 f"{record.get('rows')} rows",
                 *([f"scored {score}"] if score is not None else []),
             ]

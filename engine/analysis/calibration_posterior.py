@@ -1,0 +1,210 @@
+"""What labelled images say of the probabilities of others: a posterior over how far they are off.
+
+The model: the log probabilities are multiplied by a sharpness, of two classes the log odds are
+shifted, and a share of the labels follows no probability at all (a lapse). Each of the three is
+exactly nothing with a prior probability, so that few images leave the probabilities as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, log_softmax
+
+from engine.analysis.metrics import EPSILON
+
+LOG_SHARPNESS = np.array(
+    [-2.4, -1.9, -1.5, -1.2, -1, -0.8, -0.6, -0.45, -0.3, -0.15, 0,
+     0.15, 0.3, 0.45, 0.6, 0.8, 1, 1.2, 1.5, 1.9, 2.4]
+)  # fmt: skip
+SHIFT = np.array(
+    [-8, -5.6, -4, -2.8, -2, -1.4, -1, -0.7, -0.5, -0.25, 0,
+     0.25, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8]
+)  # fmt: skip
+LOG_LAPSE = np.log(np.geomspace(1e-5, 0.1, 9))
+_NO_SHARPENING, _NO_SHIFT, _NO_LAPSE = 0.5, 0.8, 0.6  # prior probabilities
+_SHARPNESS_SCALE, _SHIFT_SCALE = 0.4, 1.0
+_NEGLIGIBLE = 1e-9  # posterior weight of a node that is looked at no closer
+_REFINEMENTS = 3
+_SINGLE, _BLOCKS = 40, 60
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Images, or blocks of images that are nearly the same.
+
+    Attributes
+    ----------
+    weight : float64 array of shape (m,), how many independent images a row stands for
+    logs : float64 array of shape (m, n_classes), log probabilities
+    labels : int array of shape (m,)
+    """
+
+    weight: np.ndarray
+    logs: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def odds(self) -> np.ndarray:
+        """Return the log odds of the second of two classes, (m,)."""
+        return np.asarray(self.logs[:, 1] - self.logs[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationPosterior:
+    """What the images say.
+
+    Attributes
+    ----------
+    rows : the images
+    target : float64 array of shape (m, n_classes), the posterior mean of each class's chance
+    """
+
+    rows: Rows
+    target: np.ndarray
+
+    def expected_loss(self, logs: np.ndarray) -> np.ndarray:
+        """Return the expected log loss of log probabilities of shape (..., m, n_classes)."""
+        weight = self.rows.weight / self.rows.weight.sum()
+        return np.asarray(-np.einsum("...mk,mk,m->...", logs, self.target, weight))
+
+
+def logs_of(probabilities: np.ndarray) -> np.ndarray:
+    """Return the logarithms, the smallest that of float64's epsilon."""
+    return np.asarray(np.log(np.maximum(probabilities, EPSILON)))
+
+
+def make_rows(y_true: np.ndarray, probabilities: np.ndarray, independent: int) -> Rows:
+    """Return the images as rows; of two classes, blocks of each label by their log odds.
+
+    The least and the most confident images are rows of their own, the others share some hundred.
+
+    Parameters
+    ----------
+    independent : images, or groups where images of one are alike
+    """
+    n, k = probabilities.shape
+    each = independent / n
+    logs = logs_of(probabilities)
+    if k > 2:
+        return Rows(np.full(n, each), logs, np.asarray(y_true))
+    odds, labels, counts = [], [], []
+    for label in (0, 1):
+        values = np.sort((logs[:, 1] - logs[:, 0])[y_true == label])
+        if len(values):
+            starts = _starts(len(values))
+            count = np.diff(np.append(starts, len(values)))
+            odds.append(np.add.reduceat(values, starts) / count)
+            counts.append(count)
+            labels.append(np.full(len(starts), label))
+    z = np.concatenate(odds)
+    rows = np.stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)], axis=1)
+    return Rows(np.concatenate(counts) * each, rows, np.concatenate(labels))
+
+
+def calibration_posterior(rows: Rows) -> CalibrationPosterior:
+    """Return the posterior of the rows by quadrature, on a grid made finer where its weight lies.
+
+    The prior of the logarithm of the sharpness is Student's t with 3 degrees of freedom and scale
+    0.4, that of the shift Cauchy's, that of the lapse uniform in its logarithm from 1e-5 to 0.1.
+    """
+    two = rows.logs.shape[1] == 2
+    axes = [LOG_SHARPNESS, SHIFT if two else np.empty(0), LOG_LAPSE]
+    weights = _posterior_weights(rows, axes)
+    for _ in range(_REFINEMENTS):
+        axes, narrow = _finer(axes, weights)
+        weights = _posterior_weights(rows, axes)
+        if not narrow:
+            break
+    return CalibrationPosterior(rows, _target(rows, axes, weights))
+
+
+def _starts(n: int) -> np.ndarray:
+    """Return where the blocks of n sorted values start."""
+    ends = np.unique(np.geomspace(_SINGLE, max(n, _SINGLE), _BLOCKS).astype(np.int64))
+    at = np.concatenate([np.arange(_SINGLE), ends, n - ends, n - np.arange(1, _SINGLE)])
+    at = np.concatenate([at, np.linspace(0, n, _BLOCKS).astype(np.int64)])
+    return np.unique(at[(at >= 0) & (at < n)])
+
+
+def _posterior_weights(rows: Rows, axes: list[np.ndarray]) -> np.ndarray:
+    """Return the posterior of each node, the last of each axis being nothing at all."""
+    log_a, shift, log_lapse = axes
+    prior = _prior(axes)
+    right = _true_chances(rows, np.append(log_a, 0.0), np.append(shift, 0.0))
+    k = rows.logs.shape[1]
+    lapses = np.append(np.exp(log_lapse), 0.0)
+    fit = np.stack(
+        [np.log(lapse / k + (1 - lapse) * right) @ rows.weight for lapse in lapses], axis=-1
+    )
+    found = np.exp(fit - fit.max()) * prior
+    return np.asarray(found / found.sum())
+
+
+def _prior(axes: list[np.ndarray]) -> np.ndarray:
+    """Return the prior probability of each node, its density times the width of its cell."""
+    log_a, shift, log_lapse = axes
+    student = (1 + (log_a / _SHARPNESS_SCALE) ** 2 / 3) ** -2
+    cauchy = 1 / (1 + (shift / _SHIFT_SCALE) ** 2)
+    a = _with_nothing(student * 0.3675526 / _SHARPNESS_SCALE, log_a, _NO_SHARPENING)
+    b = _with_nothing(cauchy / np.pi / _SHIFT_SCALE, shift, _NO_SHIFT)
+    uniform = np.full(len(log_lapse), 1 / (LOG_LAPSE[-1] - LOG_LAPSE[0]))
+    lapse = _with_nothing(uniform, log_lapse, _NO_LAPSE)
+    return np.asarray(a[:, None, None] * b[:, None] * lapse)
+
+
+def _with_nothing(density: np.ndarray, at: np.ndarray, nothing: float) -> np.ndarray:
+    if not len(at):
+        return np.ones(1)
+    half = np.diff(at) / 2
+    width = np.append(half, 0) + np.append(0, half)
+    return np.append(density * width * (1 - nothing), nothing)
+
+
+def _finer(axes: list[np.ndarray], weights: np.ndarray) -> tuple[list[np.ndarray], bool]:
+    """Return axes without the nodes that weigh nothing, and with more where one weighs most."""
+    finer, changed = [], False
+    for i, axis in enumerate(axes):
+        marginal = weights.sum(axis=tuple({0, 1, 2} - {i}))[:-1]
+        if not len(axis) or marginal.sum() <= 0:
+            finer.append(axis)
+            continue
+        marginal = marginal / marginal.sum()
+        heaviest = int(marginal.argmax())
+        around = axis[max(heaviest - 1, 0) : heaviest + 2]
+        heavy = np.flatnonzero(marginal > _NEGLIGIBLE)
+        kept = axis[max(heavy[0] - 1, 0) : heavy[-1] + 2]
+        if marginal[heaviest] > 0.3:
+            kept, changed = np.union1d(kept, np.linspace(around[0], around[-1], 9)), True
+        finer.append(kept)
+    return finer, changed
+
+
+def _true_chances(rows: Rows, log_a: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Return the chance of each row's label without lapse, (sharpnesses, shifts, m)."""
+    sharpness = np.exp(log_a)[:, None, None]
+    if rows.logs.shape[1] == 2:
+        sign = np.where(rows.labels == 1, 1.0, -1.0)
+        return np.asarray(expit(sign * (sharpness * rows.odds + shift[:, None])) + 1e-300)
+    at = np.arange(len(rows.labels))
+    chances = [np.exp(log_softmax(a * rows.logs, axis=1)[at, rows.labels]) for a in sharpness.flat]
+    return np.stack(chances)[:, None] + 1e-300
+
+
+def _target(rows: Rows, axes: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Return the posterior mean of the chance of each class, (m, n_classes)."""
+    log_a, shift, log_lapse = (np.append(axis, 0.0) for axis in axes)
+    lapses = np.append(np.exp(log_lapse[:-1]), 0.0)
+    kept = weights @ (1 - lapses)  # (sharpnesses, shifts), what the probabilities decide
+    k = rows.logs.shape[1]
+    if k == 2:
+        odds = np.exp(log_a)[:, None, None] * rows.odds + shift[:, None]
+        second = np.einsum("ab,abm->m", kept, expit(odds))
+        chances = np.stack([kept.sum() - second, second], axis=1)
+    else:
+        chances = np.zeros_like(rows.logs)
+        for share, a in zip(kept[:, 0].tolist(), np.exp(log_a).tolist(), strict=True):
+            if share > _NEGLIGIBLE:
+                chances += share * np.exp(log_softmax(a * rows.logs, axis=1))
+    return np.asarray(chances + float((weights @ lapses).sum()) / k)

@@ -1,0 +1,113 @@
+"""A correction with its numbers, as it is applied to probabilities and kept with a submission."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from engine.analysis.calibration_posterior import logs_of
+from engine.analysis.clipping import clip_probabilities, positive_column
+from engine.analysis.metrics import EPSILON
+from engine.errors import UserError
+
+SATURATED = 4 * EPSILON  # nearer to 0 or 1 is as good as 0 or 1
+
+
+@dataclass(frozen=True)
+class FittedCorrection:
+    """A correction of probabilities, with its numbers.
+
+    Attributes
+    ----------
+    name : none, clip, temperature, platt or isotonic
+    temperature : the logarithms of the probabilities are divided by it
+    shift : of two classes, added to the log odds of the positive one
+    lower, upper : bounds at the end; on P(positive), of more classes on every probability
+    safe : bound in place of a probability that is exactly 0 or 1
+    positive : which of two columns is the positive class, None for the second
+    odds, curve : of isotonic regression, P(positive) at log odds, both ascending
+    """
+
+    name: str
+    temperature: float = 1.0
+    shift: float = 0.0
+    lower: float = 0.0
+    upper: float = 1.0
+    safe: float = 1e-6
+    positive: int | None = None
+    odds: tuple[float, ...] = ()
+    curve: tuple[float, ...] = ()
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return corrected probabilities, float64 of shape (n, n_classes); rows sum to 1.
+
+        A probability that is exactly 0 or 1 is always moved off it: an image that proves it
+        wrong would cost without limit.
+        """
+        p = self.before_bounds(probabilities)
+        lower, upper = self.bounds_of(p)
+        return clip_probabilities(p, lower, upper, self.positive)
+
+    def before_bounds(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the probabilities as they are before the bounds, in the same shape."""
+        p = np.asarray(probabilities, dtype=np.float64)
+        if p.shape[1] == 2:
+            return self._of_two(p)
+        return p if self.temperature == 1 else np.asarray(softmax(logs_of(p) / self.temperature, 1))
+
+    def bounds_of(self, p: np.ndarray) -> tuple[float, float]:
+        """Return the bounds for these probabilities: also where something is exactly 0 or 1."""
+        if (self.lower, self.upper) != (0.0, 1.0):
+            return self.lower, self.upper
+        finite = p[np.isfinite(p).all(axis=1)]
+        if len(finite) and (finite.min() <= SATURATED or finite.max() >= 1 - SATURATED):
+            return self.safe, 1 - self.safe
+        return 0.0, 1.0
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Return the numbers that were fitted, by name."""
+        named = {
+            "temperature": {"temperature": self.temperature},
+            "platt": {"slope": 1 / self.temperature, "intercept": self.shift},
+            "isotonic": {"steps": float(len(set(self.curve)))},
+        }.get(self.name, {})
+        bounded = (self.lower, self.upper) != (0.0, 1.0)
+        return named | ({"lower": self.lower, "upper": self.upper} if bounded else {})
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as plain values, from which `from_summary` makes it again."""
+        return asdict(self)
+
+    @classmethod
+    def from_summary(cls, value: Any) -> FittedCorrection:
+        """Return the correction that a record keeps.
+
+        Raises
+        ------
+        UserError
+            When the record holds something else.
+        """
+        known = {field.name for field in fields(cls)}
+        if not isinstance(value, dict) or not set(value) <= known or "name" not in value:
+            raise UserError("the record of the submission holds no correction that can be read.")
+        lists = {key: tuple(value[key]) for key in ("odds", "curve") if key in value}
+        return cls(**{**value, **lists})
+
+    def _of_two(self, p: np.ndarray) -> np.ndarray:
+        column = positive_column(self.positive)
+        if not self.curve and self.temperature == 1 and self.shift == 0:
+            return p
+        logs = logs_of(p)
+        odds = logs[:, column] - logs[:, 1 - column]
+        out = np.empty_like(p)
+        if self.curve:
+            out[:, column] = np.interp(odds, self.odds, self.curve)
+            out[:, 1 - column] = 1 - out[:, column]
+        else:
+            odds = odds / self.temperature + self.shift
+            out[:, column], out[:, 1 - column] = expit(odds), expit(-odds)
+        return out

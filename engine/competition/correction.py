@@ -1,0 +1,216 @@
+"""Which correction a submission applies, and the log loss to expect with and without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.analysis.fitted import FittedCorrection
+from engine.analysis.gain import fixed_difference
+from engine.analysis.metrics import log_loss
+from engine.analysis.recommendation import Comparison, compare_corrections, named
+from engine.competition.submission import Check
+from engine.errors import UserError
+from engine.runs.run import DEFAULT_BOUNDS, Run
+
+CORRECTIONS = ("recommended", "none", "clip", "temperature", "platt", "isotonic")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The log loss to expect of a submission, from labelled images.
+
+    Attributes
+    ----------
+    n : labelled images
+    log_loss, log_loss_without : with the correction and without; with a fitted one cross-validated
+    difference, interval : the first minus the second, below 0 is better, and its 95 % interval
+    """
+
+    n: int
+    log_loss: float
+    log_loss_without: float
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def costs(self) -> bool:
+        """Tell whether the correction raises the log loss beyond noise."""
+        return self.interval[0] > 0
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {**vars(self), "interval": list(self.interval)}
+
+
+@dataclass(frozen=True)
+class ChosenCorrection:
+    """What a submission applies, by whose choice, and what that is expected to do.
+
+    Attributes
+    ----------
+    fitted : the correction
+    source : "recommended", "asked for" or "set on the Clip page"
+    expected : None where there are too few labelled images to say
+    """
+
+    fitted: FittedCorrection
+    source: str
+    expected: Expectation | None
+
+    @property
+    def sentence(self) -> str:
+        """Return what is applied, and the log loss with and without it."""
+        what = named(self.fitted)
+        told = f"{what[0].upper()}{what[1:]} ({self.source})"
+        if self.expected is None:
+            return f"{told}; too few labelled images to say what it does to the log loss."
+        e = self.expected
+        if self.fitted.name == "none":
+            return f"{told}; expected log loss {e.log_loss:.5f} ({e.n:,} labelled images)."
+        low, high = e.interval
+        return (
+            f"{told}; expected log loss {e.log_loss:.5f}, {e.log_loss_without:.5f} without it "
+            f"({e.difference:+.5f}, 95 % interval {low:+.5f} to {high:+.5f}; {e.n:,} labelled "
+            "images)."
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as plain values, from which the same submission can be made again."""
+        return {
+            "source": self.source,
+            "fitted": self.fitted.summary(),
+            "expected": None if self.expected is None else self.expected.summary(),
+        }
+
+    def check(self, accepted: bool = False) -> Check:
+        """Return the check that the correction does not cost more than noise.
+
+        Parameters
+        ----------
+        accepted : whether the person wants it all the same
+        """
+        e = self.expected
+        if e is None or not e.costs:
+            return Check("correction", True, self.sentence)
+        message = (
+            f"{self.sentence[:-1]}. That is worse beyond noise; apply the recommended correction, "
+            "or accept the cost (--accept-cost)."
+        )
+        return Check("correction", accepted, message)
+
+
+def given_bounds(lower: float, upper: float, positive: int | None = None) -> FittedCorrection:
+    """Return the correction that clips to these bounds and does nothing else."""
+    name = "none" if (lower, upper) == (0, 1) else "clip"
+    return FittedCorrection(name, lower=lower, upper=upper, positive=positive)
+
+
+def compared(run: Run) -> Comparison | None:
+    """Return the run's corrections compared; None where it has too few labelled images."""
+    try:
+        table = run.predictions(run.labelled_split)
+    except UserError:
+        return None
+    if not len(table) or not table.labelled:
+        return None
+    try:
+        return compare_corrections(table.y_true, table.probabilities, positive_index(run))
+    except ValueError:
+        return None
+
+
+def choose_correction(
+    run: Run,
+    correction: str = "recommended",
+    bounds: tuple[float | None, float | None] = (None, None),
+    found: Comparison | None = None,
+) -> ChosenCorrection:
+    """Return what a submission of the run applies.
+
+    Bounds that are given win; then a correction that is named; then bounds that were set on the
+    Clip page; else the recommendation. A run without labelled images is clipped to 0.025 and
+    0.975, as there is nothing to choose by.
+
+    Parameters
+    ----------
+    correction : one of ``CORRECTIONS``
+    bounds : lower and upper, None for the run's own
+    found : the run's corrections, where they are compared already
+
+    Raises
+    ------
+    UserError
+        When the correction is unknown, is not defined here, or does not go with bounds.
+    """
+    if correction not in CORRECTIONS:
+        raise UserError(f"must be one of {', '.join(CORRECTIONS)}.", option="correction")
+    found = found or compared(run)
+    positive = positive_index(run)
+    if bounds != (None, None):
+        if correction not in ("recommended", "clip"):
+            raise UserError(f"is {correction}, which takes no bounds.", option="correction")
+        lower, upper = (
+            own if given is None else given for given, own in zip(bounds, run.bounds, strict=True)
+        )
+        fitted = given_bounds(lower, upper, positive)
+        return ChosenCorrection(fitted, "asked for", expectation(found, fitted))
+    kept = run.kept_bounds if correction == "recommended" else None
+    if kept is not None:
+        fitted = given_bounds(*kept, positive)
+        return ChosenCorrection(fitted, "set on the Clip page", expectation(found, fitted))
+    if correction == "none":
+        fitted = found.fitted["none"] if found else given_bounds(0, 1, positive)
+        return ChosenCorrection(fitted, "asked for", expectation(found, fitted))
+    if found is None:
+        if correction != "recommended":
+            raise UserError(
+                f"is {correction}, which is fitted to labelled images; run {run.name} has too few.",
+                option="correction",
+            )
+        fitted = given_bounds(*DEFAULT_BOUNDS, positive)
+        return ChosenCorrection(fitted, "there are no labelled images to choose by", None)
+    name = found.recommended if correction == "recommended" else correction
+    if name not in found.fitted:
+        raise UserError(f"is {name}, which is defined for two classes.", option="correction")
+    fitted = found.fitted[name]
+    source = "recommended" if name == found.recommended else "asked for"
+    return ChosenCorrection(fitted, source, expectation(found, fitted))
+
+
+def expectation(found: Comparison | None, fitted: FittedCorrection) -> Expectation | None:
+    """Return the log loss to expect with a correction, None where there is nothing to judge by."""
+    if found is None:
+        return None
+    own = next((one for one in found.scored if one.fitted == fitted), None)
+    if own is not None:
+        gain = own.gain
+        return Expectation(found.n, own.log_loss, found.raw, gain.difference, gain.interval)
+    y, p, groups = found.images
+    gain = fixed_difference(y, p, fitted, groups)
+    after = log_loss(y, fitted.apply(p))
+    return Expectation(found.n, after, found.raw, gain.difference, gain.interval)
+
+
+def positive_index(run: Run) -> int | None:
+    """Return the column of the positive class, None for the default (the second of two)."""
+    positive = run.config.positive
+    return None if positive is None else run.class_names.index(positive)
+
+
+def corrected(probabilities: np.ndarray, fitted: FittedCorrection) -> np.ndarray:
+    """Return the probabilities corrected but for the bounds; rows that are none stay as they are.
+
+    Parameters
+    ----------
+    probabilities : float64 array of shape (n, n_classes); NaN and values outside 0 to 1 may occur
+    """
+    with np.errstate(invalid="ignore"):
+        usable = (probabilities.min(axis=1) >= 0) & (probabilities.max(axis=1) <= 1)
+    if usable.all():
+        return fitted.before_bounds(probabilities)
+    out = np.array(probabilities, dtype=np.float64)
+    out[usable] = fitted.before_bounds(out[usable])
+    return out
