@@ -111,7 +111,7 @@ def test_the_steps_of_a_fit_are_called_in_this_order():
         re.split(r"[.(]", CODE.findall(line)[0])[-1]
         for line in _section("A fit").splitlines() if re.match(r"\d\. ", line)
     ]  # fmt: skip
-    assert steps == ["load_dataset", "create_run", "features", "learn_head", "predict_split"]
+    assert steps == ["load_dataset", "create_run", "features", "train_head", "predict_split"]
     code = "".join(path.read_text("utf-8") for path in _source("engine/model").values())
     assert not [step for step in steps if f"{step}(" not in code]
 

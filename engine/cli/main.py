@@ -32,7 +32,7 @@ from engine.data.dataset import Dataset
 from engine.errors import UserError
 from engine.runs.caches import sweep
 from engine.runs.fit_options import FitOptions
-from engine.runs.progress import Reporter, is_first, taken
+from engine.runs.progress import Reporter, is_first, run_lock
 from engine.runs.run import Run, list_runs, open_run
 from engine.text import plain
 
@@ -82,7 +82,7 @@ def demo(
     from engine.data.demo import demo_options, draw_demo
 
     run = open_run(into) if into else None
-    with watching() as watcher, taken(run) if run else nullcontext():
+    with watching() as watcher, run_lock(run) if run else nullcontext():
         report = Reporter(run, watcher.progress) if run else watcher.progress
         summary = draw_demo(folder, train, test, seed, lambda done, n: report("draw", done, n))
     if run:

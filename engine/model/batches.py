@@ -66,13 +66,8 @@ def batches(
     shared = device.name == "cpu"
 
     def prepare(items: list[tuple[str, str]], rows: np.ndarray) -> list[str | None]:
-        reasons: list[str | None] = []
-        for (name, path), row in zip(items, rows, strict=False):
-            image = _prepared(root, name, path, steps, go)
-            if not isinstance(image, str):  # not a torch copy, which would start threads
-                np.copyto(row, image.permute(1, 2, 0).numpy())
-            reasons.append(image if isinstance(image, str) else None)
-        return reasons
+        images = (_prepared(root, name, path, steps, go) for name, path in items)
+        return [_put(image, row) for image, row in zip(images, rows, strict=False)]
 
     with _decoders(go) as pool:
 
@@ -146,6 +141,14 @@ def _prepared(
         return f"cannot be read ({error.strerror})"
     except Unreadable as error:
         return str(error)
+
+
+def _put(image: torch.Tensor | str, row: np.ndarray) -> str | None:
+    """Copy an image (3, crop, crop) into its row of a buffer, or return why there is none."""
+    if isinstance(image, str):
+        return image
+    np.copyto(row, image.permute(1, 2, 0).numpy())  # a torch copy would start threads
+    return None
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from engine.errors import UserError
+from engine.model.extractor import open_model
 from engine.model.features import Features
-from engine.model.predict import open_model
 from engine.runs.maps import making, map_path, save_map, told
 from engine.runs.run import Run
 

@@ -19,8 +19,8 @@ from engine.data.images import decode
 from engine.data.overlays import overlay
 from engine.errors import UserError
 from engine.model.device import choose_device
+from engine.model.extractor import open_model
 from engine.model.gradcam import Seen, grad_cam, last_map
-from engine.model.predict import open_model
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
 from engine.runs.files import write_atomic
 from engine.runs.run import Run

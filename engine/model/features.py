@@ -51,15 +51,40 @@ class Features:
         return self.values[[self.row_of[name] for name in sha256]].float()
 
 
+@dataclass(frozen=True)
+class ImageFiles:
+    """Images, and the checksum of each from when it was listed.
+
+    Attributes
+    ----------
+    root : the folder that ``paths`` are relative to
+    """
+
+    root: Path
+    paths: Sequence[str]
+    sha256: Sequence[str]
+
+
+@dataclass(frozen=True)
+class FrozenNetwork:
+    """A network that makes features, and where they are cached.
+
+    Attributes
+    ----------
+    folder : the cache folder for this backbone, these weights, this preprocessing and precision
+    build : builds the network; called only if an image is not in the cache
+    """
+
+    folder: Path
+    build: Callable[[], nn.Module]
+    steps: Preprocessing
+    device: Device
+
+
 def compute_features(
-    root: Path,
-    paths: Sequence[str],
-    sha256: Sequence[str],
+    images: ImageFiles,
+    network: FrozenNetwork,
     *,
-    folder: Path,
-    extractor: Callable[[], nn.Module],
-    steps: Preprocessing,
-    device: Device,
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
 ) -> Features:
@@ -70,34 +95,29 @@ def compute_features(
 
     Parameters
     ----------
-    root, paths, sha256
-        The images, and the checksum of each from when it was listed.
-    folder
-            The cache folder for this backbone, these weights, this preprocessing and precision.
-    extractor
-        Function that builds the network, called only if an image is not in the cache.
     progress
-            Called with ("features", done, total), where done includes cached images. It may raise
-            an exception to stop; computed features are kept.
+        Called with ("features", done, total), where done includes cached images. It may raise an
+        exception to stop; computed features are kept.
 
     Notes
     -----
     Every batch has the same shape, so that an image's features do not depend on the other images
     of its batch.
     """
+    folder, sha256 = network.folder, images.sha256
     kept = Table(sha256)
     with locked(folder / ".lock") if ranks.first else nullcontext():
         if ranks.first:
             kept.load(folder)
-        missing = ranks.once(
-            lambda: {s: p for p, s in zip(paths, sha256, strict=True) if s not in kept}
+        missing = ranks.on_rank_zero(
+            lambda: {s: p for p, s in zip(images.paths, sha256, strict=True) if s not in kept}
         )
         bad: dict[str, str] = {}
         if missing:
             mine = dict(list(missing.items())[ranks.share])
             done = len(set(sha256)) - len(missing)
             report = _Report(progress, done, done + len(missing), ranks.world)
-            for names, values in _passes(root, mine, extractor(), steps, device, bad, report):
+            for names, values in _passes(images.root, mine, network, bad, report):
                 names, values = _finite(names, values, bad)
                 if names:
                     write_shard(folder, names, values)
@@ -106,7 +126,7 @@ def compute_features(
             if ranks.first and ranks.world > 1:  # features written by the other processes
                 kept.load(folder)
         computed = sum(name in kept for name in missing)
-    bad = {p: bad[s] for p, s in zip(paths, sha256, strict=True) if s in bad}
+    bad = {p: bad[s] for p, s in zip(images.paths, sha256, strict=True) if s in bad}
     return Features(*kept.taken(), bad, computed)
 
 
@@ -132,9 +152,7 @@ class _Report:
 def _passes(
     root: Path,
     missing: dict[str, str],
-    network: nn.Module,
-    steps: Preprocessing,
-    device: Device,
+    network: FrozenNetwork,
     bad: dict[str, str],
     report: _Report,
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
@@ -143,14 +161,15 @@ def _passes(
     If an interruption or an error stops the loop, the computed features are yielded before the
     exception continues. A GPU works on the next batch while a shard is copied and written.
     """
-    size = batch_size(network, steps, device)
+    steps, device, module = network.steps, network.device, network.build()
+    size = batch_size(module, steps, device)
     done = _Shard(device)
     ready: _Shard | None = None
     stop: BaseException | None = None
     try:
         for batch in batches(root, missing, steps, size, device, bad):
             if batch.names:
-                done.add(batch, _forward(network, batch, steps, device))
+                done.add(batch, _forward(module, batch, steps, device))
             if ready:
                 yield ready.arrived()
                 ready = None

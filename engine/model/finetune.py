@@ -4,64 +4,73 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import affine_grid, cross_entropy, grid_sample
+from torch.nn.functional import cross_entropy
 
 from engine.errors import UserError
-from engine.model.batches import decoded
+from engine.model.augmentation import augmented, random_changes
 from engine.model.checkpoint import CHECKPOINT, named_state, resume, save_checkpoint, save_tensors
 from engine.model.device import Device
-from engine.model.preprocessing import Preprocessing
-from engine.model.ranks import ALONE, Ranks
+from engine.model.ranks import Ranks
 from engine.model.sync_batch_norm import replicated
-
-MEMORY_BYTES = 2 * 2**30  # resized images kept in memory; more are decoded in every epoch
+from engine.model.training_images import TrainingImages
+from engine.model.training_options import TrainingOptions
 
 Progress = Callable[[str, int, int], None]
-OnEpoch = Callable[[list[dict[str, Any]]], None]
 
 
 @dataclass(frozen=True)
-class Images:
-    """Labelled images of one split, which are read, resized and cropped on demand.
+class _Training:
+    """A network in training, and the values that a step of it needs.
 
     Attributes
     ----------
-    root, paths, sha256 : the images, and the checksum of each from when it was listed
-    labels : int64 tensor of shape (n,)
+    network : an extractor and a last layer
+    replica : the module to call in training, which shares gradients with the other processes
+    batch_size : at most the number of training images
+    steps : batches in an epoch; the incomplete last one is left out
     """
 
-    root: Path
-    paths: Sequence[str]
-    sha256: Sequence[str]
-    labels: torch.Tensor
+    network: nn.Module
+    replica: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    options: TrainingOptions
+    batch_size: int
+    steps: int
+    device: Device
+    ranks: Ranks
+
+    def autocast(self) -> torch.autocast:
+        """Return a context that computes in the device's precision."""
+        reduced = self.device.dtype != torch.float32
+        return torch.autocast(self.device.name, self.device.dtype, enabled=reduced)
+
+
+def with_new_head(extractor: nn.Module, width: int, n_classes: int, seed: int) -> nn.Module:
+    """Return the extractor of features (n, width) followed by a new last layer."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = nn.Linear(width, n_classes)
+    return nn.Sequential(extractor, head)
 
 
 def finetune(
-    extractor: nn.Module,
-    width: int,
-    n_classes: int,
-    train: Images,
-    valid: Images,
+    network: nn.Module,
+    train: TrainingImages,
+    valid: TrainingImages,
+    options: TrainingOptions,
     *,
-    steps: Preprocessing,
-    device: Device,
-    epochs: int,
-    lr: float,
-    batch_size: int,
-    seed: int,
     folder: Path,
     progress: Progress,
-    on_epoch: OnEpoch,
-    ranks: Ranks = ALONE,
-) -> None:
-    """Train the network and a new last layer; write ``folder/model.safetensors``.
+) -> Iterator[list[dict[str, Any]]]:
+    """Train a network with its last layer; write ``folder/model.safetensors``.
 
     Several processes divide each batch and train like a single one, except for dropout and
     stochastic depth, which each process draws for itself.
@@ -75,75 +84,114 @@ def finetune(
     ----------
     progress
         Called with ("train", images done, images in all epochs); may raise an exception to stop.
-    on_epoch
-        Called after every epoch with the lines of all epochs so far.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = nn.Linear(width, n_classes)
-    network = nn.Sequential(extractor, head).to(device.name).to(memory_format=torch.channels_last)
-    replica = replicated(network, device.name, ranks)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.05)
-    scaler = torch.amp.GradScaler(device.name, enabled=device.dtype == torch.float16)
-    checkpoint = folder / CHECKPOINT
-    lines = resume(checkpoint, network, optimizer)
-    if lines:  # the last one may not have been reported
-        on_epoch(lines)
-    train_source, valid_source = (_Source(part, steps, device, ranks) for part in (train, valid))
-    n = len(train.labels)
-    batch_size = min(batch_size, n)
-    if batch_size < ranks.world:
-        raise UserError(
-            f"is less than the {ranks.world} processes.", option="batch_size", value=batch_size
-        )
-    per_epoch = n // batch_size  # the incomplete last batch is left out
 
-    for epoch in range(len(lines) + 1, epochs + 1):
+    Yields
+    ------
+    After every epoch the lines of all epochs so far: epoch, loss, accuracy, valid_loss,
+    valid_accuracy and seconds.
+
+    Raises
+    ------
+    UserError
+        If a batch has fewer images than there are processes.
+    """
+    training = _begun(network, train, options)
+    checkpoint = folder / CHECKPOINT
+    lines = resume(checkpoint, training.network, training.optimizer)
+    if lines:  # the last one may not have been reported
+        yield lines
+    for epoch in range(len(lines) + 1, options.epochs + 1):
         started = time.monotonic()
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        torch.manual_seed(seed * 1_000_003 + epoch + (ranks.rank << 40))  # dropout
-        network.train()
-        loss_sum, hits, seen = 0.0, 0.0, 0
-        order = torch.randperm(n, generator=generator)[: per_epoch * batch_size]
-        for step, (rows, pixels) in enumerate(train_source.batches(order, batch_size)):
-            done = ((epoch - 1) * per_epoch + step) / (epochs * per_epoch)
-            optimizer.param_groups[0]["lr"] = lr * one_cycle(done)
-            labels = train.labels[rows].to(device.name)
-            theta, brightness = (drawn[ranks.share] for drawn in _changes(batch_size, generator))
-            batch = steps.normalised(pixels, torch.float32)
-            batch = _augmented(batch, steps.crop, theta, brightness)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.name, device.dtype, enabled=device.dtype != torch.float32):
-                scores = replica(batch)
-            loss = cross_entropy(scores.float(), labels)
-            optimizer.zero_grad(set_to_none=True)
-            share = len(rows) * ranks.world / batch_size  # replicas average their gradients
-            scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
-            scaler.step(optimizer)
-            scaler.update()
-            loss_sum += loss.item() * len(rows)
-            hits += int((scores.argmax(1) == labels).sum())
-            seen += batch_size
-            progress("train", (epoch - 1) * len(order) + seen, epochs * len(order))
-        loss_sum, hits = ranks.total(loss_sum, hits)
-        valid_loss, valid_accuracy = _evaluate(
-            network, valid_source, valid.labels, steps, device, ranks
-        )
+        loss, accuracy = train_one_epoch(training, train, epoch, progress)
+        valid_loss, valid_accuracy = evaluate(training, valid)
         lines.append(
             {
                 "epoch": epoch,
-                "loss": loss_sum / seen,
-                "accuracy": hits / seen,
+                "loss": loss,
+                "accuracy": accuracy,
                 "valid_loss": valid_loss,
                 "valid_accuracy": valid_accuracy,
                 "seconds": time.monotonic() - started,
             }
         )
-        if ranks.first:
+        if training.ranks.first:
             if valid_loss <= min(line["valid_loss"] for line in lines):
-                save_tensors(folder / "model.safetensors", named_state(network))
-            save_checkpoint(checkpoint, network, optimizer, lines)
-        on_epoch(lines)
+                save_tensors(folder / "model.safetensors", named_state(training.network))
+            save_checkpoint(checkpoint, training.network, training.optimizer, lines)
+        yield lines
+
+
+def _begun(network: nn.Module, train: TrainingImages, options: TrainingOptions) -> _Training:
+    device, ranks, n = train.device, train.ranks, len(train)
+    batch_size = min(options.batch_size, n)
+    if batch_size < ranks.world:
+        raise UserError(
+            f"is less than the {ranks.world} processes.", option="batch_size", value=batch_size
+        )
+    network = network.to(device.name).to(memory_format=torch.channels_last)
+    return _Training(
+        network,
+        replicated(network, device.name, ranks),
+        torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=0.05),
+        torch.amp.GradScaler(device.name, enabled=device.dtype == torch.float16),
+        options,
+        batch_size,
+        n // batch_size,
+        device,
+        ranks,
+    )
+
+
+def train_one_epoch(
+    training: _Training, images: TrainingImages, epoch: int, progress: Progress
+) -> tuple[float, float]:
+    """Train on every image once; return the mean log loss and the accuracy during the epoch."""
+    options, ranks, size = training.options, training.ranks, training.batch_size
+    preprocessing, steps = images.steps, training.steps
+    generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
+    torch.manual_seed(options.seed * 1_000_003 + epoch + (ranks.rank << 40))  # dropout
+    training.network.train()
+    order = torch.randperm(len(images), generator=generator)[: steps * size]
+    loss_sum, hits = 0.0, 0.0
+    for step, (rows, pixels, labels) in enumerate(images.batches(order, size)):
+        done = (epoch - 1) * steps + step
+        rate = options.lr * one_cycle(done / (options.epochs * steps))
+        training.optimizer.param_groups[0]["lr"] = rate
+        theta, brightness = (drawn[ranks.share] for drawn in random_changes(size, generator))
+        batch = preprocessing.normalised(pixels, torch.float32)
+        batch = augmented(batch, preprocessing.crop, theta, brightness)
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        with training.autocast():
+            scores = training.replica(batch)
+        loss = cross_entropy(scores.float(), labels)
+        training.optimizer.zero_grad(set_to_none=True)
+        share = len(rows) * ranks.world / size  # replicas average their gradients
+        training.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
+        training.scaler.step(training.optimizer)
+        training.scaler.update()
+        loss_sum += loss.item() * len(rows)
+        hits += int((scores.argmax(1) == labels).sum())
+        progress("train", (done + 1) * size, options.epochs * len(order))
+    loss_sum, hits = ranks.total(loss_sum, hits)
+    return loss_sum / len(order), hits / len(order)
+
+
+@torch.no_grad()
+def evaluate(training: _Training, images: TrainingImages) -> tuple[float, float]:
+    """Return log loss and accuracy on images without augmentation."""
+    from torchvision.transforms.v2.functional import center_crop
+
+    training.network.eval()
+    preprocessing, n = images.steps, len(images)
+    loss_sum, hits = 0.0, 0.0
+    for _, pixels, labels in images.batches(torch.arange(n), max(16, training.device.batch_size)):
+        cropped = center_crop(pixels, [preprocessing.crop])
+        with training.autocast():
+            scores = training.network(preprocessing.normalised(cropped, torch.float32))
+        loss_sum += cross_entropy(scores.double(), labels, reduction="sum").item()
+        hits += int((scores.argmax(1) == labels).sum())
+    loss_sum, hits = training.ranks.total(loss_sum, hits)
+    return loss_sum / n, hits / n
 
 
 def one_cycle(done: float) -> float:
@@ -156,89 +204,3 @@ def one_cycle(done: float) -> float:
     if done < up:
         return 1 - (1 - 1 / 25) * (1 + math.cos(math.pi * done / up)) / 2
     return (1 + math.cos(math.pi * (done - up) / (1 - up))) / 2
-
-
-class _Source:
-    """The pixels of a split: uint8 squares with a margin around the crop, for augmentation."""
-
-    def __init__(self, images: Images, steps: Preprocessing, device: Device, ranks: Ranks) -> None:
-        self.images, self.device, self.ranks = images, device, ranks
-        # The square after the published resize; its centre is the published crop.
-        self.steps = Preprocessing(
-            steps.resize, steps.resize, steps.interpolation, steps.mean, steps.std
-        )
-        fits = len(images.paths) * 3 * steps.resize**2 <= MEMORY_BYTES / ranks.local_world
-        self.kept: dict[int, torch.Tensor] | None = {} if fits else None
-
-    def batches(self, order: torch.Tensor, size: int) -> Any:
-        """Yield (rows, uint8 pixels on the device) in the given order, this process's part."""
-        for batch in torch.split(order, size):
-            rows = batch[self.ranks.share]
-            if len(rows):
-                yield rows, torch.stack(self._read(rows.tolist())).to(self.device.name)
-
-    def _read(self, rows: list[int]) -> list[torch.Tensor]:
-        kept = self.kept if self.kept is not None else {}
-        missing = [row for row in rows if row not in kept]
-        by_name: dict[str, list[int]] = {}
-        for row in missing:
-            by_name.setdefault(self.images.sha256[row], []).append(row)
-        wanted = {name: self.images.paths[at[0]] for name, at in by_name.items()}
-        read = dict(kept) if self.kept is None else kept
-        for name, pixels in decoded(self.images.root, wanted, self.steps, window=64):
-            if isinstance(pixels, str):
-                raise RuntimeError(f"{wanted[name]} {pixels}")
-            read.update(dict.fromkeys(by_name[name], pixels))
-        return [read[row] for row in rows]
-
-
-def _changes(n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw affine transformations (n, 2, 3) and brightness factors (n,) for n images."""
-
-    def uniform(low: float, high: float) -> torch.Tensor:
-        return low + (high - low) * torch.rand(n, generator=generator)
-
-    zoom = uniform(0.7, 1.0)
-    angle = uniform(-0.2, 0.2)
-    mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
-    shift_x, shift_y = uniform(-1, 1) * (1 - zoom), uniform(-1, 1) * (1 - zoom)
-    cosine, sine = zoom * angle.cos(), zoom * angle.sin()
-    rows = [
-        torch.stack([mirror * cosine, -sine, shift_x], dim=1),
-        torch.stack([mirror * sine, cosine, shift_y], dim=1),
-    ]
-    return torch.stack(rows, dim=1), uniform(0.8, 1.2)
-
-
-def _augmented(
-    batch: torch.Tensor, crop: int, theta: torch.Tensor, brightness: torch.Tensor
-) -> torch.Tensor:
-    """Augment every image: (B, 3, S, S) to (B, 3, crop, crop)."""
-    theta = theta.to(batch.device)
-    grid = affine_grid(theta, [len(batch), 3, crop, crop], align_corners=False)
-    warped = grid_sample(batch, grid, padding_mode="reflection", align_corners=False)
-    return warped * brightness.view(-1, 1, 1, 1).to(batch.device)
-
-
-@torch.no_grad()
-def _evaluate(
-    network: nn.Module,
-    source: _Source,
-    labels: torch.Tensor,
-    steps: Preprocessing,
-    device: Device,
-    ranks: Ranks,
-) -> tuple[float, float]:
-    from torchvision.transforms.v2.functional import center_crop
-
-    network.eval()
-    total, hits = 0.0, 0
-    for rows, pixels in source.batches(torch.arange(len(labels)), max(16, device.batch_size)):
-        batch = steps.normalised(center_crop(pixels, [steps.crop]), torch.float32)
-        with torch.autocast(device.name, device.dtype, enabled=device.dtype != torch.float32):
-            scores = network(batch)
-        y = labels[rows].to(device.name)
-        total += cross_entropy(scores.double(), y, reduction="sum").item()
-        hits += int((scores.argmax(1) == y).sum())
-    total, right = ranks.total(total, hits)
-    return total / len(labels), right / len(labels)

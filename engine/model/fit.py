@@ -2,83 +2,35 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
-from typing import Any
-
-import torch
+from dataclasses import replace
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.data.label_edits import apply_label_edits
 from engine.data.layouts import DataSource, find_images
 from engine.model.backbones import check_backbone
-from engine.model.checkpoint import CHECKPOINT, save_tensors
-from engine.model.device import Device, choose_device, make_deterministic
+from engine.model.checkpoint import CHECKPOINT
+from engine.model.device import choose_device, make_deterministic
 from engine.model.embed import save_pca
-from engine.model.features import Features
-from engine.model.folds import cross_validate
-from engine.model.grouping import grouped
-from engine.model.head import Head
+from engine.model.fit_heads import FitHeads, train_fit_heads, tuned_head
+from engine.model.fit_result import FitResult, image_counts, save_result
+from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.label_edit_effect import label_edit_effect
 from engine.model.precision import precision_check
-from engine.model.predict import Extractor, predict_split, read_tensors
-from engine.model.preprocessing import Preprocessing, preprocessing
+from engine.model.predict import predict_split
+from engine.model.preprocessing import preprocessing
 from engine.model.ranks import Ranks, joined
 from engine.model.resume import interrupted, planned
-from engine.model.training import learn_all, learn_head, still_usable
+from engine.model.training import check_usable, train_network
 from engine.model.weights import Weights, find_weights
-from engine.runs.files import sha256_of, write_json
+from engine.runs.files import sha256_of
 from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, save_predictions
-from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, taken
+from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, run_lock
 from engine.runs.run import Run, create_run
-from engine.runs.run_config import FoldsSummary, ImageCounts, PrecisionCheck, Scores
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """The result of a fit: the run, its counts, scores and times (seconds by stage)."""
-
-    run: Run
-    n: dict[str, int]
-    accuracy: float
-    log_loss: float
-    forward_passes: int
-    seconds: dict[str, float]
-    images_per_second: float
-    duplicates: list[dict[str, object]]
-    resumed: bool
-    precision_check: PrecisionCheck | None = None
-    folds: FoldsSummary | None = None
-    test: Scores | None = None  # where all test images are labelled
-    warnings: tuple[str, ...] = ()
-
-    def summary(self) -> dict[str, Any]:
-        """Return the result as plain values for the command line's JSON."""
-        config = self.run.config
-        edits, effect = config.label_edits, config.label_edit_effect
-        return {
-            "run": self.run.name,
-            "n": self.n,
-            "valid": {"accuracy": self.accuracy, "log_loss": self.log_loss},
-            "forward_passes": self.forward_passes,
-            "seconds": {key: round(value, 3) for key, value in self.seconds.items()},
-            "images_per_second": round(self.images_per_second, 1),
-            "duplicates": self.duplicates,
-            "notes": config.notes,
-            "resumed": self.resumed,
-            "warnings": list(self.warnings),
-            **({"test": asdict(self.test)} if self.test else {}),
-            "precision_check": asdict(self.precision_check) if self.precision_check else None,
-            **({"folds": asdict(self.folds)} if self.folds else {}),
-            **(
-                {"corrections": asdict(edits), "change": effect and asdict(effect)} if edits else {}
-            ),
-        }
+from engine.runs.run_config import RunConfig, Scores
 
 
 def fit(
@@ -115,177 +67,150 @@ def fit(
     with ExitStack() as stack:
         listing = progress
         if run and is_first():
-            stack.enter_context(taken(run))
+            stack.enter_context(run_lock(run))
             listing = Reporter(run, progress)
         options = options.checked()
         check_backbone(options.backbone)
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
-        source = DataSource.chosen(options)
-        listed = ranks.once(lambda: find_images(source))  # refuses before a download does
-        weights = ranks.once(lambda: find_weights(options.backbone, options.weights, options.seed))
+        weights, found = _inputs(options, ranks, listing)
         steps = preprocessing(options.backbone, options.image_size)
-        dataset = ranks.once(
-            lambda: load_dataset(
-                source,
-                valid=options.valid,
-                sample=options.sample,
-                seed=options.seed,
-                listing=listed,
-                progress=listing,
-            )
-        )
         if on_data and ranks.first:
-            on_data(dataset)
-        options = options.with_epochs(len(dataset.of("train")))
-        given = dataset
+            on_data(found)
+        options = options.with_epochs(len(found.of("train")))
+        dataset, edits = found, None
         if options.verdicts:
-            dataset, edits = ranks.once(lambda: apply_label_edits(given))
+            dataset, edits = ranks.on_rank_zero(lambda: apply_label_edits(found))
         config = planned(options, dataset, weights, steps, device)
-        if options.verdicts:
-            before = planned(options, given, weights, steps, device).inputs_key
+        if edits:
+            before = planned(options, found, weights, steps, device).inputs_key
             config = replace(config, without_verdicts=before, label_edits=edits)
         clock.lap("list")
-        if not run:
-            run = ranks.once(lambda: interrupted(config.key) or create_run(config))
-            if ranks.first:
-                stack.enter_context(taken(run))
-                (run.folder / "cancel").unlink(missing_ok=True)
-        if ranks.first:
-            run.update_config(**config.given())
+        run = _opened(run, config, ranks, stack)
         report = Reporter(run, progress, on_epoch, silent=not ranks.first)
-        return _fit(run, options, dataset, weights, steps, device, clock, report, ranks)
+        setup = FitSetup(run, options, dataset, weights, steps, device, ranks, report, clock)
+        return _fit(setup)
 
 
-def _fit(
-    run: Run,
-    options: FitOptions,
-    dataset: Dataset,
-    weights: Weights,
-    steps: Preprocessing,
-    device: Device,
-    clock: Clock,
-    report: Reporter,
-    ranks: Ranks,
-) -> FitResult:
-    resumed = bool(run.epochs)
-    if options.train == "head":
-        extractor = Extractor(options.backbone, weights, options.seed, steps, device)
-        features = extractor.features(dataset.root, dataset.images, report, ranks)
-        clock.lap("features")
-        dataset = still_usable(dataset.without(features.bad), options.path)
-    else:
-        dataset = learn_all(run, options, dataset, weights, steps, device, report, ranks)
-        clock.lap("fit")
-        path = run.folder / "model.safetensors"
-        tuned = ranks.once(lambda: Weights(str(path), sha256_of(path), path))
-        extractor = Extractor(options.backbone, tuned, options.seed, steps, device, body=path)
-        scored = dataset.images[dataset.images["split"] != "train"]
-        features = extractor.features(dataset.root, scored, report, ranks)
-        clock.lap("features")
-        dataset = dataset.without(features.bad)
-    return ranks.once(
-        lambda: _finish_fit(run, options, dataset, extractor, features, clock, report, resumed)
+def _inputs(
+    options: FitOptions, ranks: Ranks, progress: Progress | None
+) -> tuple[Weights, Dataset]:
+    """Find the initial weights, and list the images; the data are refused before a download."""
+    source = DataSource.chosen(options)
+    listed = ranks.on_rank_zero(lambda: find_images(source))
+    weights = ranks.on_rank_zero(
+        lambda: find_weights(options.backbone, options.weights, options.seed)
     )
+    dataset = ranks.on_rank_zero(
+        lambda: load_dataset(
+            source,
+            valid=options.valid,
+            sample=options.sample,
+            seed=options.seed,
+            listing=listed,
+            progress=progress,
+        )
+    )
+    return weights, dataset
 
 
-def _finish_fit(
-    run: Run,
-    options: FitOptions,
-    dataset: Dataset,
-    extractor: Extractor,
-    features: Features,
-    clock: Clock,
-    report: Reporter,
-    resumed: bool,
-) -> FitResult:
+def _opened(run: Run | None, config: RunConfig, ranks: Ranks, stack: ExitStack) -> Run:
+    """Return the run to fill, with this config; it stays locked until the stack is closed."""
+    if run is None:
+        run = ranks.on_rank_zero(lambda: interrupted(config.key) or create_run(config))
+        if ranks.first:
+            stack.enter_context(run_lock(run))
+            (run.folder / "cancel").unlink(missing_ok=True)
+    if ranks.first:
+        run.update_config(**config.given())
+    return run
+
+
+def _fit(setup: FitSetup) -> FitResult:
+    resumed = bool(setup.run.epochs)
+    of_head = setup.options.train == "head"
+    made = _frozen_features(setup) if of_head else _tuned_features(setup)
+    return setup.ranks.on_rank_zero(lambda: finish_fit(setup, made, resumed))
+
+
+def _frozen_features(setup: FitSetup) -> FitFeatures:
+    """Pass the images that are not in the cache through the frozen network."""
+    extractor, dataset = setup.extractor, setup.dataset
+    features = extractor.features(dataset.root, dataset.images, setup.report, setup.ranks)
+    setup.clock.lap("features")
+    dataset = check_usable(dataset.without(features.bad), setup.options.path)
+    return FitFeatures(dataset, extractor, features)
+
+
+def _tuned_features(setup: FitSetup) -> FitFeatures:
+    """Train the whole network; pass the validation and test images through it."""
+    dataset = train_network(setup)
+    setup.clock.lap("fit")
+    path = setup.run.folder / "model.safetensors"
+    tuned = setup.ranks.on_rank_zero(lambda: Weights(str(path), sha256_of(path), path))
+    extractor = replace(setup.extractor, weights=tuned, body=path)
+    scored = dataset.images[dataset.images["split"] != "train"]
+    features = extractor.features(dataset.root, scored, setup.report, setup.ranks)
+    setup.clock.lap("features")
+    return FitFeatures(dataset.without(features.bad), extractor, features)
+
+
+def finish_fit(setup: FitSetup, made: FitFeatures, resumed: bool) -> FitResult:
     """Train the head unless the whole network was trained, predict, and write the run's files."""
-    crossed = None
-    if extractor.body is None:
-        whole = grouped(dataset, features, options.seed)
-        dataset = whole.dataset
-        head = final = learn_head(run, options, dataset, features.of, report)
-        if options.folds:
-            crossed = cross_validate(dataset, features.of, options, head.l2, whole.component)
-            final = crossed.head
-        path = run.folder / "head.safetensors"
-        save_tensors(path, {"weight": final.weight, "bias": final.bias})
-        head_sha256 = sha256_of(path)
-        clock.lap("fit")
+    run, clock, features = setup.run, setup.clock, made.features
+    if made.extractor.body is None:
+        made, heads = train_fit_heads(setup, made)
     else:
-        head_sha256 = extractor.weights.sha256
-        tensors = read_tensors(extractor.body, head_sha256)
-        head = final = Head(tensors["head.weight"], tensors["head.bias"])
+        heads = tuned_head(made)
     passes, passed_in = features.forward_passes, clock.seconds["features"]
-    report("predict", 0, 1)
-    run.save_tables(dataset.images, dataset.quarantine)
-    valid = predict_split(dataset, "valid", features, head)
-    save_predictions(run.predictions_path("valid"), valid)
-    if crossed:
-        save_predictions(run.predictions_path("folds"), crossed.predictions)
-    scored = None
-    if not dataset.of("test").empty:
-        test = predict_split(dataset, "test", features, final)
-        save_predictions(run.predictions_path("test"), test)
-        scored = _scores(test) if test.labelled else None
-    if extractor.body is None:  # of a tuned network the training images have no features yet
-        save_pca(run, features, options.seed)
+    setup.report("predict", 0, 1)
+    valid, test = _save_predictions(setup, made, heads)
     clock.lap("predict")
-    compared = precision_check(extractor, features, head, dataset, report)
+    compared = precision_check(made.extractor, features, heads.head, made.dataset, setup.report)
     clock.lap("precision")
-
-    splits = dataset.images["split"].value_counts()
-    n = {split: int(splits.get(split, 0)) for split in ("train", "valid", "test")}
-    n["quarantined"] = len(dataset.quarantine)
     scores = _scores(valid)
     result = FitResult(
-        run, n, scores.accuracy, scores.log_loss, passes, clock.finished(),
-        passes / passed_in if passes else 0.0, duplicates(dataset.images), resumed,
-        compared, crossed.summary if crossed else None, scored, dataset.warnings,
-    )  # fmt: skip
-    counts = dataset.of("train")["label"].value_counts()
-    run.update_config(
-        n=ImageCounts(**n),
-        scores=scores,
-        train_counts={name: int(counts.get(name, 0)) for name in dataset.class_names},
-        ignored=dataset.ignored,
-        origin=dataset.origin.summary(),
-        test_scores=scored,
-        notes=dataset.notes,
-        duplicates=result.duplicates,
-        head_sha256=head_sha256,
+        run,
+        image_counts(made.dataset),
+        scores.accuracy,
+        scores.log_loss,
+        passes,
+        seconds=clock.finished(),
+        images_per_second=passes / passed_in if passes else 0.0,
+        duplicates=duplicates(made.dataset.images),
+        resumed=resumed,
         precision_check=compared,
-        out_of_fold=result.folds,
+        folds=heads.crossed.summary if heads.crossed else None,
+        test=_scores(test) if test and test.labelled else None,
+        warnings=made.dataset.warnings,
     )
-    if options.verdicts:
+    save_result(result, made.dataset, made.extractor.device, heads.sha256)
+    if setup.options.verdicts:
         run.update_config(label_edit_effect=label_edit_effect(run))
-    _write_environment(run, extractor.device, result)
     run.set_status("done", accuracy=result.accuracy, log_loss=result.log_loss)
     (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
+def _save_predictions(
+    setup: FitSetup, made: FitFeatures, heads: FitHeads
+) -> tuple[Predictions, Predictions | None]:
+    """Write the tables, all predictions and the PCA map; return those of valid and test images."""
+    run, dataset, features = setup.run, made.dataset, made.features
+    run.save_tables(dataset.images, dataset.quarantine)
+    valid, test = predict_split(dataset, "valid", features, heads.head), None
+    save_predictions(run.predictions_path("valid"), valid)
+    if heads.crossed:
+        save_predictions(run.predictions_path("folds"), heads.crossed.predictions)
+    if not dataset.of("test").empty:
+        test = predict_split(dataset, "test", features, heads.final)
+        save_predictions(run.predictions_path("test"), test)
+    if made.extractor.body is None:  # of a tuned network the training images have no features yet
+        save_pca(run, features, setup.options.seed)
+    return valid, test
+
+
 def _scores(predictions: Predictions) -> Scores:
     y, p = predictions.y_true, predictions.probabilities
     return Scores(accuracy(y, p), log_loss(y, p))
-
-
-def _write_environment(run: Run, device: Device, result: FitResult) -> None:
-    check = result.precision_check
-    write_json(
-        run.folder / "environment.json",
-        {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": version("torchvision"),
-            "platform": platform.platform(),
-            "device": device.description,
-            "precision": device.precision,
-            "threads": torch.get_num_threads(),
-            "seconds": result.seconds,
-            "forward_passes": result.forward_passes,
-            "images_per_second": result.images_per_second,
-            "precision_check": check and asdict(check),
-        },
-    )

@@ -10,9 +10,10 @@ import torch
 
 from engine.analysis.metrics import log_loss
 from engine.data.dataset import Dataset
+from engine.model.extractor import Extractor
 from engine.model.features import Features
 from engine.model.head import Head
-from engine.model.predict import Extractor, predict_split
+from engine.model.predict import predict_split
 from engine.runs.run_config import PrecisionCheck
 
 IMAGES = 256

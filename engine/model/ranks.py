@@ -45,7 +45,7 @@ class Ranks:
         """Return the items of this process: every ``world``-th one, so that the shares are even."""
         return slice(self.rank, None, self.world)
 
-    def once(self, work: Callable[[], T]) -> T:
+    def on_rank_zero(self, work: Callable[[], T]) -> T:
         """Run ``work`` in the first process only and return its result in all processes.
 
         Raises
@@ -55,21 +55,21 @@ class Ranks:
         """
         if self.world == 1:
             return work()
-        told: list[Any] = [None, None]
+        sent: list[Any] = [None, None]
         failure: BaseException | None = None
         if self.first:
             try:
-                told[0] = work()
+                sent[0] = work()
             except BaseException as error:
-                told[1], failure = str(error) or type(error).__name__, error
+                sent[1], failure = str(error) or type(error).__name__, error
         with _company(self):
-            dist.broadcast_object_list(told, src=0)
+            dist.broadcast_object_list(sent, src=0)
         if failure:
             _ending()
             raise failure
-        if told[1] is not None:
-            raise Echo(told[1])
-        result: T = told[0]
+        if sent[1] is not None:
+            raise Echo(sent[1])
+        result: T = sent[0]
         return result
 
     def gather(self, value: T) -> list[T]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,57 +12,39 @@ from engine.data.dataset import Dataset
 from engine.errors import UserError
 from engine.model.backbones import load_network, split_network
 from engine.model.batches import decoded
-from engine.model.device import Device
-from engine.model.finetune import Images, finetune
+from engine.model.finetune import finetune, with_new_head
+from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.head import Head, train_head
-from engine.model.preprocessing import Preprocessing
-from engine.model.ranks import Ranks
 from engine.model.resume import known_l2
+from engine.model.training_images import Images, TrainingImages
 from engine.model.training_options import training_options
-from engine.model.weights import Weights
-from engine.runs.fit_options import FitOptions
-from engine.runs.progress import Reporter
-from engine.runs.run import Run
 
 
-def learn_head(
-    run: Run,
-    options: FitOptions,
-    dataset: Dataset,
-    features_of: Callable[[list[str]], torch.Tensor],
-    report: Reporter,
-) -> Head:
+def train_run_head(setup: FitSetup, made: FitFeatures) -> Head:
     """Train the last layer on the features of the training images, and log one line per epoch."""
+    run, dataset = setup.run, made.dataset
     pairs = []
     for split in ("train", "valid"):
         rows = dataset.of(split)
-        pairs.append((features_of(rows["sha256"].tolist()), _labels(rows, dataset.class_names)))
+        features = made.features.of(rows["sha256"].tolist())
+        pairs.append((features, _labels(rows, dataset.class_names)))
     lines: list[dict[str, Any]] = []
+    options = training_options(setup.options)
 
     def after(line: dict[str, Any]) -> None:
         lines.append(line)
-        report.epoch(lines, options.epochs or 0)
+        setup.report.epoch(lines, options.epochs)
 
     head = train_head(
-        pairs[0], pairs[1], len(dataset.class_names), training_options(options),
-        l2=known_l2(run), on_epoch=after,
-    )  # fmt: skip
+        pairs[0], pairs[1], len(dataset.class_names), options, l2=known_l2(run), on_epoch=after
+    )
     run.write_epochs(lines)
     run.update_config(l2=head.l2)
     return head
 
 
-def learn_all(
-    run: Run,
-    options: FitOptions,
-    dataset: Dataset,
-    weights: Weights,
-    steps: Preprocessing,
-    device: Device,
-    report: Reporter,
-    ranks: Ranks,
-) -> Dataset:
-    """Check that every labelled image can be decoded, then train the whole network on them.
+def train_network(setup: FitSetup) -> Dataset:
+    """Train the whole network on the labelled images, and write it and one line per epoch.
 
     Several processes divide the checks and every batch.
 
@@ -71,41 +52,43 @@ def learn_all(
     -------
     The data set without the images that cannot be decoded.
     """
-    assert options.epochs and options.lr
-    labelled = dataset.images[dataset.images["split"] != "test"]
-    wanted = dict(zip(labelled["sha256"], labelled["path"], strict=True))
-    mine = dict(list(wanted.items())[ranks.share])
-    bad: dict[str, str] = {}
-    for done, (name, image) in enumerate(decoded(dataset.root, mine, steps, 64), 1):
-        report("decode", min(done * ranks.world, len(wanted)), len(wanted))
-        if isinstance(image, str):
-            bad |= dict.fromkeys(labelled.loc[labelled["sha256"] == name, "path"], image)
-    for others in ranks.gather(bad):
-        bad |= others
-    dataset = still_usable(dataset.without(bad), options.path)
+    options, ranks, report = setup.options, setup.ranks, setup.report
+    dataset = _decodable(setup)
     parts = []
     for split in ("train", "valid"):
         rows = dataset.of(split)
         labels = _labels(rows, dataset.class_names)
-        parts.append(Images(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels))
-    network = load_network(options.backbone, weights, options.seed, steps.crop)
-    extractor, width = split_network(network)
-
-    def after(lines: list[dict[str, Any]]) -> None:
+        images = Images(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels)
+        parts.append(TrainingImages(images, setup.steps, setup.device, ranks))
+    network = load_network(options.backbone, setup.weights, options.seed, setup.steps.crop)
+    network = with_new_head(*split_network(network), len(dataset.class_names), options.seed)
+    training = training_options(options)
+    for lines in finetune(
+        network, parts[0], parts[1], training, folder=setup.run.folder, progress=report
+    ):
         if ranks.first:
-            run.write_epochs(lines)
-            report.epoch(lines, options.epochs or 0)
-
-    finetune(
-        extractor, width, len(dataset.class_names), parts[0], parts[1],
-        steps=steps, device=device, epochs=options.epochs, lr=options.lr,
-        batch_size=options.batch_size, seed=options.seed, folder=run.folder,
-        progress=report, on_epoch=after, ranks=ranks,
-    )  # fmt: skip
+            setup.run.write_epochs(lines)
+            report.epoch(lines, training.epochs)
     return dataset
 
 
-def still_usable(dataset: Dataset, data: Path) -> Dataset:
+def _decodable(setup: FitSetup) -> Dataset:
+    """Return the data set without the labelled images that cannot be decoded."""
+    dataset, ranks = setup.dataset, setup.ranks
+    labelled = dataset.images[dataset.images["split"] != "test"]
+    wanted = dict(zip(labelled["sha256"], labelled["path"], strict=True))
+    mine = dict(list(wanted.items())[ranks.share])
+    bad: dict[str, str] = {}
+    for done, (name, image) in enumerate(decoded(dataset.root, mine, setup.steps, 64), 1):
+        setup.report("decode", min(done * ranks.world, len(wanted)), len(wanted))
+        if isinstance(image, str):
+            bad |= dict.fromkeys(labelled.loc[labelled["sha256"] == name, "path"], image)
+    for others in ranks.gather(bad):
+        bad |= others
+    return check_usable(dataset.without(bad), setup.options.path)
+
+
+def check_usable(dataset: Dataset, data: Path) -> Dataset:
     """Return the data set if it can still be fitted.
 
     Raises

@@ -13,8 +13,8 @@ from engine.analysis.near_duplicates import SIMILARITY, assign_folds, near_ident
 from engine.analysis.triage import K_NEIGHBOURS, Evidence, atypicality, repeated, suspects
 from engine.errors import UserError
 from engine.model.device import Device
+from engine.model.extractor import open_model
 from engine.model.folds import out_of_fold
-from engine.model.predict import open_model
 from engine.model.training_options import TrainingOptions
 from engine.runs.fit_options import HEAD_EPOCHS, HEAD_LR
 from engine.runs.predictions import make_predictions, save_predictions

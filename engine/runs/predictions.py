@@ -160,19 +160,24 @@ def make_predictions(
         if same.any():
             repeated = pc.unique(id_array.take(pa.array(np.flatnonzero(same)))).to_pylist()
             raise UserError(f"{source}: ids occur more than once: {first_ten(repeated)}.")
-    if n and not (p.min() >= 0 and p.max() <= 1):  # also True for NaN
+    _check_probabilities(p, id_array, source)
+    return Predictions(id_array, path_array, y, p, names)
+
+
+def _check_probabilities(p: np.ndarray, ids: pa.StringArray, source: str) -> None:
+    """Raise an error unless all are in [0, 1] and each row sums to 1."""
+    if len(p) and not (p.min() >= 0 and p.max() <= 1):  # also True for NaN
         bad = ~((p.min(axis=1) >= 0) & (p.max(axis=1) <= 1))
         raise UserError(
             f"{source}: probabilities are missing or outside [0, 1] for ids "
-            f"{first_ten(id_array.take(pa.array(np.flatnonzero(bad))).to_pylist())}."
+            f"{first_ten(ids.take(pa.array(np.flatnonzero(bad))).to_pylist())}."
         )
     off = np.abs(p.sum(axis=1) - 1) > _ROW_SUM_TOLERANCE
     if off.any():
         raise UserError(
             f"{source}: probabilities of a row must sum to 1, but do not for ids "
-            f"{first_ten(id_array.take(pa.array(np.flatnonzero(off))).to_pylist())}."
+            f"{first_ten(ids.take(pa.array(np.flatnonzero(off))).to_pylist())}."
         )
-    return Predictions(id_array, path_array, y, p, names)
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:

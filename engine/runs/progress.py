@@ -21,7 +21,7 @@ def is_first() -> bool:
 
 
 @contextmanager
-def taken(run: Run) -> Iterator[None]:
+def run_lock(run: Run) -> Iterator[None]:
     """Hold a run's lock while it is written, and record in its status how the block ended.
 
     Raises
@@ -33,7 +33,7 @@ def taken(run: Run) -> Iterator[None]:
         if not mine:
             raise UserError(f"run {run.name} is being written by another process.")
         run.set_status("running")  # so that a process killed from here on is detected as lost
-        with _told(run):
+        with _record_end(run):
             yield
 
 
@@ -96,7 +96,7 @@ class Clock:
 
 
 @contextmanager
-def _told(run: Run) -> Iterator[None]:
+def _record_end(run: Run) -> Iterator[None]:
     """Record in the run's status how the block ended."""
     try:
         yield

@@ -14,7 +14,7 @@ from torch import nn
 from engine.data.images import decode
 from engine.model.backbones import for_inference, load_network, split_network
 from engine.model.device import Device, choose_device, make_deterministic
-from engine.model.features import compute_features
+from engine.model.features import FrozenNetwork, ImageFiles, compute_features
 from engine.model.memory import batch_size
 from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.weights import find_weights
@@ -68,11 +68,9 @@ def network_alone(model: Ready, pixels: torch.Tensor) -> None:
 def whole_pass(model: Ready, root: Path, files: list[Path], sha256: list[str]) -> None:
     """Compute the features of all files into a cache that is empty."""
     with tempfile.TemporaryDirectory() as cold:
-        found = compute_features(
-            root, [str(file.relative_to(root)) for file in files], sha256,
-            folder=Path(cold), extractor=lambda: model.network,
-            steps=model.steps, device=model.device,
-        )  # fmt: skip
+        images = ImageFiles(root, [str(file.relative_to(root)) for file in files], sha256)
+        network = FrozenNetwork(Path(cold), lambda: model.network, model.steps, model.device)
+        found = compute_features(images, network)
     assert found.forward_passes == len(set(sha256)), f"{found.bad} could not be read"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from engine.analysis.report import report
-from engine.model.features import compute_features
+from engine.model.features import FrozenNetwork, ImageFiles, compute_features
 from engine.model.head import Head
 from engine.runs.predictions import (
     Predictions,
@@ -68,11 +68,9 @@ def _scoring(split: Split, folder: Path, there: list[str]) -> str:
 def _score(model: Ready, split: Split, sha256: list[str]) -> None:
     """Score as `predict` does: decode, network, features to an empty cache, head."""
     with tempfile.TemporaryDirectory() as cold:
-        features = compute_features(
-            split.folder, [str(f.relative_to(split.folder)) for f in split.files], sha256,
-            folder=Path(cold), extractor=lambda: model.network,
-            steps=model.steps, device=model.device,
-        )  # fmt: skip
+        paths = [str(f.relative_to(split.folder)) for f in split.files]
+        network = FrozenNetwork(Path(cold), lambda: model.network, model.steps, model.device)
+        features = compute_features(ImageFiles(split.folder, paths, sha256), network)
     head = Head(torch.zeros(len(CLASSES), features.values.shape[1]), torch.zeros(len(CLASSES)))
     assert len(head.probabilities(features.of(sha256))) == len(split.files)
 

@@ -24,8 +24,8 @@ from sklearn.metrics import average_precision_score
 
 from engine.analysis.metrics import per_sample_log_loss
 from engine.data.demo import demo_options, draw_demo
+from engine.model.extractor import open_model
 from engine.model.fit import fit
-from engine.model.predict import open_model
 from engine.model.shards import write_shard
 from engine.model.triage import triage
 from engine.runs.fit_options import FitOptions

@@ -252,8 +252,8 @@ def test_images_changed_or_deleted_since_they_were_listed_are_quarantined(tmp_pa
     reasons = result.run.quarantine.set_index("path")["reason"]
     assert reasons["train/cat.1.jpg"] == "changed on disk since it was listed"
     assert "No such file" in reasons["train/dog.1.jpg"] and "No such" in reasons["test/2.jpg"]
-    assert len(reasons) == 3 and result.n["quarantined"] == 3
-    assert result.n["test"] == 2 and result.n["train"] + result.n["valid"] == 14
+    assert len(reasons) == 3 and result.n.quarantined == 3
+    assert result.n.test == 2 and result.n.train + result.n.valid == 14
     lost = pd.read_csv(result.run.folder / "quarantine.csv", dtype=str)
     assert lost.loc[lost["path"] == "test/2.jpg", ["id", "split"]].values.tolist() == [
         ["2", "test"]

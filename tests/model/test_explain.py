@@ -22,7 +22,7 @@ from engine.data.overlays import laid_over, overlay
 from engine.errors import UserError
 from engine.model.embed import embed
 from engine.model.explain import Explainer, crop_box
-from engine.model.predict import open_model
+from engine.model.extractor import open_model
 from engine.model.preprocessing import Preprocessing
 from engine.runs.run import Run
 from engine.runs.worker import Worker

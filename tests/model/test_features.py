@@ -19,7 +19,7 @@ from engine.data.images import decode
 from engine.model import features as features_module
 from engine.model.backbones import for_inference, load_network, split_network
 from engine.model.device import Device
-from engine.model.features import Features, compute_features
+from engine.model.features import Features, FrozenNetwork, ImageFiles, compute_features
 from engine.model.preprocessing import Preprocessing
 from engine.model.weights import Weights
 from tests.support.paths import ROOT
@@ -56,8 +56,10 @@ def _compute(
     images: Path, folder: Path, network: Network | None = None, **options: Any
 ) -> Features:
     paths, sha256 = options.pop("listed", None) or _listed(images)
-    settings = {"extractor": network or Network(), "steps": STEPS, "device": DEVICE} | options
-    return compute_features(images, paths, sha256, folder=folder, **settings)
+    progress = options.pop("progress", None)
+    settings = {"build": network or Network(), "steps": STEPS, "device": DEVICE} | options
+    frozen = FrozenNetwork(folder, **settings)
+    return compute_features(ImageFiles(images, paths, sha256), frozen, progress=progress)
 
 
 def _same(one: Features, other: Features) -> bool:
@@ -118,7 +120,7 @@ def test_neither_order_nor_company_changes_a_bit(name, precision, images, tmp_pa
     def computed(rows: list[int], folder: str) -> Features:
         listed = [paths[row] for row in rows], [sha256[row] for row in rows]
         return _compute(
-            images, tmp_path / folder, listed=listed, extractor=build,
+            images, tmp_path / folder, listed=listed, build=build,
             steps=Preprocessing(72, 64, "bilinear", STEPS.mean, STEPS.std),
             device=Device("cpu", precision, 16),
         )  # fmt: skip
@@ -163,7 +165,7 @@ def test_a_failure_of_the_network_keeps_what_went_before(images, tmp_path):
             return self.inner(batch)
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        _compute(images, tmp_path / "kept", extractor=Fails)
+        _compute(images, tmp_path / "kept", build=Fails)
     found = _compute(images, tmp_path / "kept")
     assert found.forward_passes == 2
     assert _same(found, _compute(images, tmp_path / "unbroken"))
@@ -218,7 +220,7 @@ def test_values_beyond_float16_stay_finite(images, tmp_path):
             row = torch.tensor([1e30, -1e30, 1.0])
             return row.expand(len(batch), 3)
 
-    found = _compute(images, tmp_path / "kept", extractor=Extreme)
+    found = _compute(images, tmp_path / "kept", build=Extreme)
     assert torch.isfinite(found.values).all()
     assert found.values[0].tolist() == [65504, -65504, 1]
 
@@ -270,7 +272,7 @@ def test_the_batch_size_changes_features_by_rounding_only(name, precision, step,
 
     def computed(size: int, listed: tuple[list[str], list[str]]) -> Features:
         return _compute(
-            images, tmp_path / f"{size}", extractor=build, listed=listed,
+            images, tmp_path / f"{size}", build=build, listed=listed,
             steps=Preprocessing(72, 64, "bilinear", STEPS.mean, STEPS.std),
             device=Device("cpu", dtype, size),
         )  # fmt: skip

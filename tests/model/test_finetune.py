@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ from torch import nn
 
 from engine.data.images import decode
 from engine.model import finetune as finetune_module
+from engine.model import training_images as training_images_module
 from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import Device
-from engine.model.finetune import Images, finetune, one_cycle
+from engine.model.finetune import finetune, one_cycle, with_new_head
 from engine.model.preprocessing import Preprocessing
+from engine.model.training_images import Images, TrainingImages
+from engine.model.training_options import TrainingOptions
 from tests.support.tiny_images import TWO, image_bytes, put
 
 STEPS = Preprocessing(27, 24, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -56,15 +61,20 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Images, Images]:
     return _images(root, 0, 12), _images(root, 100, 5)
 
 
-def _tune(splits: tuple[Images, Images], folder: Path, **options: Any) -> list[dict[str, Any]]:
-    seen: list[list[dict[str, Any]]] = [[]]
-    settings = {
-        "steps": STEPS, "device": DEVICE, "epochs": 4, "lr": 0.01, "batch_size": 8, "seed": 0,
-        "progress": lambda *_: None, "on_epoch": lambda lines: seen.append(list(lines)),
-    } | options  # fmt: skip
+def _tune(
+    splits: tuple[Images, Images],
+    folder: Path,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    settings = replace(TrainingOptions(epochs=4, lr=0.01, batch_size=8, seed=0), **options)
     folder.mkdir(exist_ok=True)
-    finetune(_extractor(), 8, 2, *splits, folder=folder, **settings)
-    return seen[-1]
+    train, valid = (TrainingImages(split, STEPS, DEVICE) for split in splits)
+    network = with_new_head(_extractor(), 8, 2, settings.seed)
+    seen: list[dict[str, Any]] = []
+    for lines in finetune(network, train, valid, settings, folder=folder, progress=progress):
+        seen = list(lines)
+    return seen
 
 
 def _without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -114,7 +124,7 @@ def test_the_lines_tell_what_the_kept_network_scores(splits, unbroken):
 @pytest.mark.parametrize("losses", [[0.5, 0.2, 0.9, 0.3], [0.9, 0.8, 0.7, 0.6], [0.1, 0.2, 0.3, 9]])
 def test_the_epoch_with_the_least_valid_loss_is_kept(losses, splits, tmp_path, monkeypatch):
     told = iter(losses)
-    monkeypatch.setattr(finetune_module, "_evaluate", lambda *_: (next(told), 0.5))
+    monkeypatch.setattr(finetune_module, "evaluate", lambda *_: (next(told), 0.5))
     after: list[dict[str, torch.Tensor]] = []
     folder = tmp_path / "run"
     save = finetune_module.save_checkpoint
@@ -177,7 +187,7 @@ def test_a_damaged_checkpoint_means_beginning_anew(splits, unbroken, tmp_path):
 def test_images_that_do_not_fit_in_memory_give_the_same_bits(
     splits, unbroken, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(finetune_module, "MEMORY_BYTES", 0)
+    monkeypatch.setattr(training_images_module, "MEMORY_BYTES", 0)
     lines = _tune(splits, tmp_path / "run")
     assert _without_time(lines) == _without_time(unbroken[1])
     assert _same_end(tmp_path / "run", unbroken[0])

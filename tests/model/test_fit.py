@@ -21,9 +21,10 @@ from threadpoolctl import threadpool_limits
 from engine.errors import UserError
 from engine.model import fit as fit_module
 from engine.model import training
+from engine.model.extractor import open_model
 from engine.model.fit import FitOptions, FitResult, fit
-from engine.model.predict import open_model
 from engine.runs.run import Cancelled, Run, list_runs
+from engine.runs.run_config import ImageCounts
 from tests.support.run_folders import run_with
 from tests.support.small_fits import (
     fit_and_kill,
@@ -210,14 +211,14 @@ def test_a_finished_fit_is_not_taken_up_again(tmp_path, workspace):
 def test_sample_rehearses_with_200_and_50(tmp_path):
     folder = kaggle(tmp_path / "data", train=140, test=3)
     result = small_fit(folder, sample=True)
-    assert result.n == {"train": 200, "valid": 50, "test": 3, "quarantined": 0}
+    assert result.n == ImageCounts(train=200, valid=50, test=3)
     assert result.forward_passes == 253
 
 
 def test_valid_images_of_its_own_are_taken_and_exclude_the_option(tmp_path):
     folder = image_folder(tmp_path / "data", train=6, valid=3, test=2)
     result = small_fit(folder)
-    assert result.n == {"train": 12, "valid": 6, "test": 4, "quarantined": 0}
+    assert result.n == ImageCounts(train=12, valid=6, test=4)
     assert set(result.run.images.query("split == 'valid'")["path"].str[:6]) == {"valid/"}
     with pytest.raises(UserError, match="valid=4 does not apply"):
         small_fit(folder, valid=4)
@@ -401,7 +402,7 @@ def test_photographs_of_cats_and_dogs_reach_the_figures_of_the_design(real_data)
         real_data / "dogs-vs-cats", backbone="mobilenet_v2", weights=str(weights), valid=370
     )
     result = _all_threads(lambda: fit(options))
-    assert result.n == {"train": 1110, "valid": 370, "test": 300, "quarantined": 0}
+    assert result.n == ImageCounts(train=1110, valid=370, test=300)
     assert result.accuracy >= 0.975 and result.log_loss <= 0.07
 
     images = result.run.images
@@ -422,7 +423,7 @@ def test_photographs_of_five_flowers_are_told_apart(real_data):
     options = FitOptions(real_data / "flowers", backbone="mobilenet_v2", weights=str(weights))
     result = _all_threads(lambda: fit(options))
     assert result.run.class_names == ("daisy", "dandelion", "rose", "sunflower", "tulip")
-    assert result.n == {"train": 320, "valid": 80, "test": 0, "quarantined": 0}
+    assert result.n == ImageCounts(train=320, valid=80, test=0)
     table = pq.read_table(result.run.predictions_path("valid"))
     assert table.column_names[3:] == [f"p_{name}" for name in result.run.class_names]
     assert pd.Series(table["label"].to_pylist()).value_counts().eq(16).all()

@@ -18,9 +18,9 @@ from engine.analysis.near_duplicates import assign_folds, near_identical
 from engine.data.dataset import load_dataset
 from engine.errors import UserError
 from engine.model.device import choose_device
+from engine.model.extractor import Extractor
 from engine.model.fit import FitResult
 from engine.model.folds import out_of_fold
-from engine.model.predict import Extractor
 from engine.model.preprocessing import preprocessing
 from engine.model.training_options import TrainingOptions
 from engine.model.weights import find_weights

@@ -14,8 +14,8 @@ from sklearn.metrics import log_loss
 from engine.data.images import decode
 from engine.model import precision as precision_module
 from engine.model.device import choose_device
+from engine.model.extractor import open_model
 from engine.model.fit import FitResult
-from engine.model.predict import open_model
 from engine.runs.run import Run
 from tests.support.small_fits import home, small_fit
 from tests.support.tiny_images import kaggle
@@ -58,7 +58,7 @@ def by_hand(run: Run) -> dict[str, float]:
 
 def test_it_is_what_the_network_says_in_float32(fitted, workspace):
     check = fitted.summary()["precision_check"]
-    assert check and check["images"] == fitted.n["valid"]
+    assert check and check["images"] == fitted.n.valid
     with home(fitted.run.folder.parent.parent):
         expected = by_hand(fitted.run)
     assert expected["largest_probability_change"] > 0
@@ -72,9 +72,9 @@ def test_it_is_recorded_and_counts_neither_as_passes_nor_as_their_seconds(fitted
     for file in ("config.json", "environment.json"):
         assert json.loads((fitted.run.folder / file).read_text())["precision_check"] == check
     assert fitted.summary()["precision_check"] == check
-    scored = fitted.n["valid"] + fitted.n["test"]
+    scored = fitted.n.valid + fitted.n.test
     head = fitted.run.fit_options.train == "head"
-    assert fitted.forward_passes == scored + (fitted.n["train"] if head else 0)
+    assert fitted.forward_passes == scored + (fitted.n.train if head else 0)
     assert fitted.seconds["precision"] >= check["seconds"]
 
 
@@ -85,7 +85,7 @@ def test_a_second_fit_passes_nothing_and_builds_nothing(data, workspace, monkeyp
         def built(*_: Any, **__: Any) -> None:
             raise AssertionError("a network was built")
 
-        monkeypatch.setattr("engine.model.predict.load_network", built)
+        monkeypatch.setattr("engine.model.extractor.load_network", built)
         second = small_fit(data, precision="bfloat16", lr=0.01)
     assert first.precision_check and second.precision_check
     assert second.forward_passes == 0
@@ -122,4 +122,4 @@ def test_an_image_lost_meanwhile_is_left_out(data, workspace, monkeypatch, tmp_p
     with home(workspace / "lost"):
         result = small_fit(copy, precision="bfloat16")
     assert result.precision_check
-    assert result.precision_check.images == result.n["valid"] - 1
+    assert result.precision_check.images == result.n.valid - 1

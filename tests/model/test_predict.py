@@ -16,8 +16,9 @@ from torchvision.models import squeezenet1_1
 from engine.data.images import decode
 from engine.errors import UserError
 from engine.model.backbones import split_network
+from engine.model.extractor import open_model
 from engine.model.fit import FitResult
-from engine.model.predict import open_model, predict
+from engine.model.predict import predict
 from engine.runs.predictions import load_predictions
 from engine.runs.run import Run, open_run
 from tests.support.run_folders import run_with

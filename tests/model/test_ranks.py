@@ -149,7 +149,7 @@ def test_ranks_tell_each_other_and_normalise_by_all_images(tmp_path):
 
         with joined("cpu") as ranks:
             assert (ranks.world, ranks.first) == (2, ranks.rank == 0)
-            assert ranks.once(lambda: ranks.rank + 10) == 10
+            assert ranks.on_rank_zero(lambda: ranks.rank + 10) == 10
             assert ranks.gather(ranks.rank) == [0, 1]
             assert ranks.total(1.5, ranks.rank) == [3.0, 1.0]
             assert list(range(5))[ranks.share] == [[0, 2, 4], [1, 3]][ranks.rank]
@@ -158,7 +158,7 @@ def test_ranks_tell_each_other_and_normalise_by_all_images(tmp_path):
                 raise UserError("no such folder")
 
             try:
-                ranks.once(refuse)
+                ranks.on_rank_zero(refuse)
             except UserError as error:
                 assert str(error) == "no such folder"
             else:
@@ -187,7 +187,7 @@ def test_ranks_tell_each_other_and_normalise_by_all_images(tmp_path):
 
 def test_alone_nobody_is_asked():
     ranks = Ranks()
-    assert ranks.first and ranks.once(lambda: 3) == 3
+    assert ranks.first and ranks.on_rank_zero(lambda: 3) == 3
     assert ranks.gather(4) == [4] and ranks.total(1.0, 2) == [1.0, 2]
     assert torch.arange(3)[ranks.share].tolist() == [0, 1, 2]
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from engine.errors import UserError
 from engine.model.backbones import for_inference, last_layer, load_network, split_network
-from engine.model.predict import read_tensors
+from engine.model.extractor import read_tensors
 from engine.model.weights import Weights, find_weights, read_state
 from engine.runs.files import sha256_of
 

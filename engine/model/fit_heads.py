@@ -1,0 +1,58 @@
+"""The last layers of a fit: one to score and one to keep, and one for each fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from engine.model.checkpoint import save_tensors
+from engine.model.extractor import read_tensors
+from engine.model.fit_setup import FitFeatures, FitSetup
+from engine.model.folds import CrossValidated, cross_validate
+from engine.model.grouping import grouped
+from engine.model.head import Head
+from engine.model.training import train_run_head
+from engine.runs.files import sha256_of
+
+
+@dataclass(frozen=True)
+class FitHeads:
+    """The last layers of a fit.
+
+    Attributes
+    ----------
+    head : to score, it was trained without the validation images
+    final : to keep, and to predict test images with
+    sha256 : of the file that holds ``final``
+    crossed : out-of-fold predictions, if the options ask for folds
+    """
+
+    head: Head
+    final: Head
+    sha256: str
+    crossed: CrossValidated | None = None
+
+
+def train_fit_heads(setup: FitSetup, made: FitFeatures) -> tuple[FitFeatures, FitHeads]:
+    """Train the head, and one more for each fold; write the one to keep."""
+    options, features_of = setup.options, made.features.of
+    whole = grouped(made.dataset, made.features, options.seed)
+    made = replace(made, dataset=whole.dataset)
+    head = final = train_run_head(setup, made)
+    crossed = None
+    if options.folds:
+        crossed = cross_validate(made.dataset, features_of, options, head.l2, whole.component)
+        final = crossed.head
+    path = setup.run.folder / "head.safetensors"
+    save_tensors(path, {"weight": final.weight, "bias": final.bias})
+    sha256 = sha256_of(path)
+    setup.clock.lap("fit")
+    return made, FitHeads(head, final, sha256, crossed)
+
+
+def tuned_head(made: FitFeatures) -> FitHeads:
+    """Read the head that was trained with the network."""
+    assert made.extractor.body
+    sha256 = made.extractor.weights.sha256
+    tensors = read_tensors(made.extractor.body, sha256)
+    head = Head(tensors["head.weight"], tensors["head.bias"])
+    return FitHeads(head, head, sha256)

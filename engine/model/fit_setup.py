@@ -1,0 +1,62 @@
+"""The values that a fit passes from step to step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.data.dataset import Dataset
+from engine.model.device import Device
+from engine.model.extractor import Extractor
+from engine.model.features import Features
+from engine.model.preprocessing import Preprocessing
+from engine.model.ranks import Ranks
+from engine.model.weights import Weights
+from engine.runs.fit_options import FitOptions
+from engine.runs.progress import Clock, Reporter
+from engine.runs.run import Run
+
+
+@dataclass(frozen=True)
+class FitSetup:
+    """The run to fill, and everything that its options decided.
+
+    Attributes
+    ----------
+    options : checked, with their defaults filled in
+    dataset : with the labels to train on
+    weights : the initial ones
+    device, ranks : where it computes, and in how many processes
+    report, clock : report the progress, and measure the seconds by stage
+    """
+
+    run: Run
+    options: FitOptions
+    dataset: Dataset
+    weights: Weights
+    steps: Preprocessing
+    device: Device
+    ranks: Ranks
+    report: Reporter
+    clock: Clock
+
+    @property
+    def extractor(self) -> Extractor:
+        """Return the frozen network with the initial weights."""
+        return Extractor(
+            self.options.backbone, self.weights, self.options.seed, self.steps, self.device
+        )
+
+
+@dataclass(frozen=True)
+class FitFeatures:
+    """The features of a fit's images.
+
+    Attributes
+    ----------
+    dataset : without the images that cannot be decoded
+    extractor : the network that made the features, frozen or fine-tuned
+    """
+
+    dataset: Dataset
+    extractor: Extractor
+    features: Features
