@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.runs.predicted import PredictedTable
 from engine.text import plain
 
 
@@ -138,6 +139,7 @@ def report(value: dict[str, Any]) -> None:
             by_class = {"of all classes": every[:12]}
         for name, images in by_class.items():
             _images(out, f"{category} {name}".strip(), images)
+    _predicted(out, value["predicted"])
     if "html" in value:
         out.print(literal(value["html"]), style="bold", soft_wrap=True)
 
@@ -217,6 +219,16 @@ def runs(value: list[dict[str, Any]]) -> None:
             *("" if line[key] is None else f"{line[key]:.4f}" for key in ("accuracy", "log_loss")),
         )  # fmt: skip
     out.print(table)
+    for line in value:
+        if line["predicted"]:
+            out.print(literal(line["run"]), style="dim")
+            _predicted(out, line["predicted"])
+
+
+def _predicted(out: Console, tables: list[dict[str, Any]]) -> None:
+    for table in tables:
+        text = f"predicted: {PredictedTable(**table).line}"
+        out.print(literal(text), style="dim", soft_wrap=True)
 
 
 def swept(value: dict[str, int]) -> None:

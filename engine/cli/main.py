@@ -32,6 +32,7 @@ from engine.data.dataset import Dataset
 from engine.errors import UserError
 from engine.runs.caches import sweep
 from engine.runs.fit_options import FitOptions
+from engine.runs.predicted import predicted_tables
 from engine.runs.progress import Reporter, is_first, run_lock
 from engine.runs.run import Run, list_runs, open_run
 from engine.text import plain
@@ -190,6 +191,7 @@ def report(
 
     found = opened(run).report(n, seed, on.value if on else None)
     value = {"run": found.run.name, "on": found.split, **found.as_json()}
+    value["predicted"] = _predicted(found.run)
     if html is not None:
         with watching() as watcher:
             value["html"] = str(found.write_html(html, watcher.progress))
@@ -241,9 +243,15 @@ def runs(
                 "status": run.status.state,
                 "accuracy": scores.accuracy if scores else None,
                 "log_loss": scores.log_loss if scores else None,
+                "predicted": _predicted(run),
             }
         )
     _print(as_json, lines, console.runs)
+
+
+def _predicted(run: Run) -> list[dict[str, Any]]:
+    """Return the tables that `predict --data` made, as plain values."""
+    return [asdict(table) for table in predicted_tables(run)]
 
 
 def _fit(options: FitOptions, run: Run | None, as_json: bool) -> None:

@@ -36,7 +36,8 @@ def submit(
     predictions: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="A table that predict --data made; the run's test images."
+            metavar="NAME",
+            help="A table that predict --data made, or its folder; by default the test images.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the file here.")] = None,

@@ -12,7 +12,8 @@ from engine.competition.correction import ChosenCorrection, corrected, positive_
 from engine.competition.sample import Values, match_images
 from engine.competition.submission import Submission, check_submission
 from engine.data.sample_files import find_samples, sample_ids
-from engine.errors import UserError, first_ten
+from engine.errors import UserError
+from engine.runs.predicted import chosen_table
 from engine.runs.predictions import Predictions
 from engine.runs.run import Run
 
@@ -31,37 +32,10 @@ def find_sample(run: Run, predictions: Predictions | None = None) -> Path | None
         return samples[0] if samples else None
     if predictions is None:
         try:
-            predictions = run.predictions(submitted_table(run))
+            predictions = run.predictions(chosen_table(run))
         except UserError:
             return samples[0]
     return max(samples, key=lambda file: _matched(file, predictions))
-
-
-def submitted_table(run: Run, name: str | None = None) -> str:
-    """Return which predictions are submitted: the run's test images, or a `predict` table.
-
-    Raises
-    ------
-    UserError
-        When there is no such table, or there are several and none was named.
-    """
-    made = run.predicted
-    if name is not None:
-        if name != "test" and name not in made:
-            raise UserError(
-                f"is no table of run {run.name}, which has {first_ten(['test', *made])}.",
-                option="predictions",
-                value=name,
-            )
-        return name
-    if run.predictions_path("test").is_file() or not made:
-        return "test"
-    if len(made) > 1:
-        raise UserError(
-            f"run {run.name} has no test images of its own, and `predict` made {first_ten(made)}; "
-            "name one of them as predictions."
-        )
-    return made[0]
 
 
 def predicted_folders(run: Run) -> list[Path]:
@@ -97,12 +71,11 @@ def prepare_submission(
     sample
         The competition's sample file; by default the one beside the images.
     predictions
-        The run's test predictions, if they have been read already.
+        The table, if it has been read already; by default the run's test predictions.
     values
         Whether one value column holds a probability or a class, where the sample fits both.
     table
-        Which predictions to hand in: "test", or what ``predict --data`` made; by default the
-        test ones, or the only others there are.
+        Which predictions to submit, as `chosen_table` takes them.
     accept_cost
         Whether a correction that costs more than its noise passes its check.
 
@@ -112,7 +85,7 @@ def prepare_submission(
         When the run has no test predictions, or the bounds or the sample cannot be used.
     """
     check_bounds(chosen.fitted.lower, chosen.fitted.upper)
-    name = "test" if predictions is not None else submitted_table(run, table)
+    name = chosen_table(run, table) if predictions is None else table or "test"
     lost = run.quarantine_of(name)
     predictions = run.predictions(name) if predictions is None else predictions
     p = corrected(predictions.probabilities, chosen.fitted)

@@ -45,8 +45,9 @@ def submit(  # its arguments are the options of the command
     values : {"probability", "class"}, optional
         What the only value column holds, where the sample file fits both.
     predictions : str, optional
-        The name of a table that :func:`engine.predict` made; by default the run's test images, or
-        the only such table of a run that has none.
+        The name of a table that :func:`engine.predict` made, or of its folder where only one
+        table was made of it; by default the run's test images, or the only such table of a run
+        that has none.
     out : str or Path, optional
         Also write the file here; the run keeps every submission in any case.
     send : str, optional

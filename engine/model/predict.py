@@ -16,6 +16,7 @@ from engine.errors import UserError
 from engine.model.extractor import open_model
 from engine.model.features import Features
 from engine.model.head import Head
+from engine.runs.predicted import note_predicted, table_name
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions, save_predictions
 from engine.runs.run import Run
 
@@ -61,8 +62,8 @@ class Predicted:
 def predict(run: Run, data: Path | None = None, progress: Progress | None = None) -> Predicted:
     """Predict the images of ``data`` (by default the run's test images) and save the table.
 
-    The table is saved as ``predictions/<name of the folder>.parquet`` in the run, or replaces
-    ``test.parquet`` for the run's test images.
+    The table is saved in the run's ``predictions``, under the folder's name and a checksum of its
+    images, or replaces ``test.parquet`` for the run's test images.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     has_test = config.n.test > 0 and config.data is not None
     if data is None and not has_test:
         raise UserError(f"run {run.name} has no test images of its own; name a folder as data.")
-    own = has_test and (data is None or data.absolute() == Path(config.data or "").absolute())
+    own = has_test and (data is None or data.resolve() == Path(config.data or "").resolve())
     data = data or Path(config.data or "")
     if own:
         dataset = load_images(_source(run), run.class_names, progress, own=True)
@@ -87,12 +88,13 @@ def predict(run: Run, data: Path | None = None, progress: Progress | None = None
     if dataset.images.empty:
         raise UserError(f"{data} contains no image that can be decoded.")
     predictions = predict_split(dataset, "test", features, head)
-    name = "test" if own else _table_name(data)
+    images = dataset.images[["id", "sha256", "label"]].itertuples(index=False, name=None)
+    name = "test" if own else table_name(data, images)
     file = run.predictions_path(name)
     save_predictions(file, predictions)
     if not own:
         run.save_quarantine_of(name, dataset.quarantine)
-        run.update_config(predicted={**run.config.predicted, name: str(data.absolute())})
+        note_predicted(run, name, data)
     return Predicted(predictions, dataset, features.forward_passes, file)
 
 
@@ -120,8 +122,3 @@ def _source(run: Run) -> DataSource:
     if config.options is None:
         return DataSource(Path(config.data or ""))
     return DataSource.chosen(config.options)
-
-
-def _table_name(data: Path) -> str:
-    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in data.absolute().stem)[:60]
-    return f"data-{name}" if name in ("valid", "test", "") else name

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ OUT_OF_FOLD = ("folds", "triage")  # predictions of all labelled images, train a
 DEFAULT_BOUNDS = (0.025, 0.975)  # for two classes, from the reference case
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _GROUP_ROWS = 100_000
+_SECOND = len("20260301T123007Z")  # with which a run's name begins
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
 
@@ -221,16 +223,6 @@ class Run:
     def _quarantine_path(self, name: str) -> Path:
         return self.folder / "predictions" / f"{name}-quarantine.csv"
 
-    @property
-    def predicted(self) -> list[str]:
-        """Return the names of tables that `predict --data` has made, sorted."""
-        own = {"valid", "test", *OUT_OF_FOLD}
-        return sorted(
-            path.stem
-            for path in (self.folder / "predictions").glob("*.parquet")
-            if path.stem not in own
-        )
-
     def predictions_path(self, split: str) -> Path:
         """Return the path of the predictions of a split (valid, folds, test)."""
         return self.folder / "predictions" / f"{split}.parquet"
@@ -270,7 +262,8 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
     UserError
         If the workspace cannot be written.
     """
-    now = now or datetime.now(UTC)
+    started = time.time_ns()
+    now = now or datetime.fromtimestamp(started / 1e9, UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{config.backbone}-{secrets.token_hex(3)}"
     run = Run(workspace() / "runs" / name)
     try:
@@ -279,12 +272,14 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
         raise UserError(f"{run.folder} could not be created ({error.strerror}).") from error
     run.set_status("queued")  # before the config, which makes the folder a run
     created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
-    write_config(run.folder / "config.json", replace(config, created=created))
+    write_config(run.folder / "config.json", replace(config, created=created, started_ns=started))
     return run
 
 
 def open_run(name: str) -> Run:
     """Find a run by its name, by a unique beginning of it, or by ``latest``.
+
+    ``latest`` is the run that was started last of those that are done.
 
     The name is never used as a path.
 
@@ -313,9 +308,22 @@ def open_run(name: str) -> Run:
 
 
 def list_runs() -> list[Run]:
-    """Return all runs, newest first."""
-    folders = (workspace() / "runs").glob("*/config.json")
-    return [Run(path.parent) for path in sorted(folders, key=lambda p: p.parent.name, reverse=True)]
+    """Return all runs, the one that was started last first."""
+    runs = [Run(path.parent) for path in (workspace() / "runs").glob("*/config.json")]
+    seconds = Counter(run.name[:_SECOND] for run in runs)
+
+    def start(run: Run) -> tuple[str, int, str]:
+        second = run.name[:_SECOND]
+        return second, _started_ns(run) if seconds[second] > 1 else 0, run.name
+
+    return sorted(runs, key=start, reverse=True)
+
+
+def _started_ns(run: Run) -> int:
+    try:
+        return run.config.started_ns
+    except UserError:
+        return 0
 
 
 def _as_csv(quarantine: pd.DataFrame) -> bytes:

@@ -126,7 +126,7 @@ class RunConfig:
     Attributes
     ----------
     backbone : its name; "imported" and "blend" for runs that no fit made
-    created : UTC, like 2026-03-01T12:30:07Z
+    created, started_ns : UTC, like 2026-03-01T12:30:07Z, and nanoseconds since 1970
     data, root : what was fitted, and the folder that image paths are relative to
     class_names : sorted; index = column of the probabilities
     positive : the positive class where it is not the second of two
@@ -147,6 +147,7 @@ class RunConfig:
 
     backbone: str
     created: str = ""
+    started_ns: int = 0
     name: str | None = None
     data: str | None = None
     root: str | None = None

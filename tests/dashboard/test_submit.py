@@ -16,6 +16,8 @@ from engine.competition.correction import choose_correction
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import list_submissions, write_submission
 from engine.competition.submission import to_csv
+from engine.runs.predicted import note_predicted
+from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
 from tests.support import pages
 from tests.support.pages import assert_harmless, html
@@ -188,6 +190,27 @@ def test_without_test_images(make_run) -> None:
     run.predictions_path("test").unlink()
     app = opened(run)
     assert not app.exception and any("nothing to submit" in m.value for m in app.markdown)
+
+
+def test_what_predict_made_can_be_picked(make_run) -> None:
+    run = make_run(n_test=5)
+    other = run.predictions("valid")
+    for name, folder in (("photos-0a", "/jan/photos"), ("photos-0b", "/feb/photos")):
+        save_predictions(run.predictions_path(name), other)
+        note_predicted(run, name, Path(folder))
+    app = opened(run)
+    picker = app.selectbox(key=f"submit_table_{run.name}")
+    assert picker.value == "test" and "5 rows" in [c.value for c in app.caption]
+    assert [text.split(",")[0] for text in picker.options] == [
+        "test: the run's 5 test images",
+        r"photos-0a: 60 images of /jan/photos",
+        r"photos-0b: 60 images of /feb/photos",
+    ]
+    app = picker.select("photos-0b").run()
+    assert not app.exception and "60 rows" in [c.value for c in app.caption]
+    run.predictions_path("test").unlink()
+    run.predictions_path("photos-0a").unlink()
+    assert "60 rows" in [c.value for c in opened(run).caption]
 
 
 def test_hostile_names_are_text(make_run) -> None:

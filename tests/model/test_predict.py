@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from engine.model.backbones import split_network
 from engine.model.extractor import open_model
 from engine.model.fit import FitResult
 from engine.model.predict import predict
+from engine.runs.predicted import chosen_table, predicted_tables
 from engine.runs.predictions import load_predictions
 from engine.runs.run import Run, open_run
 from tests.support.run_folders import run_with
@@ -67,7 +69,10 @@ def test_new_labelled_images_are_scored(kind, here, request, tmp_path):
         for n in range(500, 505):
             put(tmp_path / "new ones" / f"{label}.{n}.jpg", image_bytes(label, n))
     summary = predict(run, tmp_path / "new ones").summary()
-    assert summary["file"] == str(run.predictions_path("new-ones"))
+    made = predicted_tables(run)[0]
+    assert re.fullmatch("new-ones-[0-9a-f]{8}", made.name)
+    assert (made.folder, made.n) == (str(tmp_path / "new ones"), 10)
+    assert summary["file"] == str(run.predictions_path(made.name))
     assert (summary["n"], summary["forward_passes"], summary["quarantined"]) == (10, 10, 0)
     table = pq.read_table(summary["file"])
     p = table.select(["p_cat", "p_dog"]).to_pandas().to_numpy()
@@ -137,14 +142,22 @@ def test_a_run_without_test_images_asks_for_some(tmp_path):
     assert made.file != run.predictions_path("test") and not run.predictions_path("test").exists()
 
 
-@pytest.mark.parametrize("name", ["valid", "test"])
-def test_new_images_never_replace_the_runs_own_tables(name, here, of_head, tmp_path):
+def test_new_images_replace_no_other_table(here, of_head, tmp_path):
     run = open_run(of_head.run.name)
     before = tables(run)
-    made = predict(run, flat(tmp_path / name, labelled=1))
-    assert made.file == run.predictions_path(f"data-{name}")
-    assert len(load_predictions(made.file)) == 2
+    names = ("valid", "test", "folds", "triage", "v1.0", "v1.5", "jan/photos", "feb/photos")
+    made = [predict(run, flat(tmp_path / name, labelled=1)).file for name in names]
+    put(tmp_path / "jan/photos" / "cat.77.jpg", image_bytes("cat", 77))  # one more than before
+    made.append(predict(run, tmp_path / "jan/photos").file)
+    assert [len(load_predictions(file)) for file in made] == [2] * 8 + [3]
     assert all(tables(run)[split].equals(table) for split, table in before.items())
+    assert {table.name for table in predicted_tables(run)} == {file.stem for file in made}
+    assert chosen_table(run, str(tmp_path / "feb/photos")) == made[7].stem
+    assert chosen_table(run, "v1.5") == made[5].stem
+    with pytest.raises(UserError, match="'photos' fits several tables .* 'photos-"):
+        chosen_table(run, "photos")
+    with pytest.raises(UserError, match="'nowhere' is no table of run .* 'test', 'folds-"):
+        chosen_table(run, "nowhere")
 
 
 @pytest.mark.parametrize(("kind", "file"), [("head", "head"), ("all", "model")])

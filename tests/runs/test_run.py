@@ -90,6 +90,13 @@ def test_a_run_is_found_by_its_name_or_a_beginning_of_its_own():
     assert "is not a run" in refusal("19990101T000000Z-vgg16-abcdef")
 
 
+def test_of_runs_of_one_second_the_latest_was_started_last(workspace):
+    for _ in range(4):
+        last = [made(7) for _ in range(3)]
+        assert list_runs()[:3] == last[::-1]
+        assert open_run("latest") == last[-1]
+
+
 def test_the_latest_run_is_the_newest_that_is_done(workspace):
     assert str(workspace) in refusal("latest")
     made(9, state="failed")

@@ -51,6 +51,7 @@ FULL = RunConfig(
     scores=Scores(0.5, 0.75),
     test_scores=Scores(0.25, 0.5),
     origin={"samples": ["sample.csv"]},
+    started_ns=1_772_368_207_123_456_789,
     predicted={"photos": "/photos"},
     train_counts={"cat": 3, "dog": 4},
     ignored=2,

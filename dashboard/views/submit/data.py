@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.shared.stamps import Stamp, stamp_of
-from dashboard.shared.tables import Key, Table, table, test_table
+from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.calibration import ProbabilityHistogram, probability_histogram
 from engine.analysis.fitted import FittedCorrection
 from engine.competition.correction import choose_correction
@@ -25,23 +25,23 @@ def submitted_histogram(table: Table, fitted: FittedCorrection) -> ProbabilityHi
     return _submitted_histogram(table.key, fitted, repr(fitted))
 
 
-def submission(name: str, sample: Path | None) -> Submission:
-    """Return the checked submission of a run: what is recommended, or the bounds set on Clip.
+def submission(table: Table, sample: Path | None) -> Submission:
+    """Return the checked submission of a table: what is recommended, or the bounds set on Clip.
 
     Raises
     ------
     UserError
-        If the run has no test predictions, or the sample cannot be used.
+        If the sample cannot be used.
     """
-    run = open_run(name)
-    chosen = sample or find_sample(run)
+    run = open_run(table.key[0])
+    chosen = sample or find_sample(run, table.predictions)
     files = (
-        *map(run.predictions_path, ("test", "valid", "folds")),
+        *map(run.predictions_path, ("valid", "folds")),
         run.folder / "quarantine.csv",
         chosen,
     )
     stamps = tuple(stamp_of(file) for file in files if file)
-    return _submission(name, run.kept_bounds, chosen, stamps)
+    return _submission(table.key, run.kept_bounds, chosen, stamps)
 
 
 def write_submission_file(run: Run, submission: Submission) -> bytes:
@@ -62,7 +62,7 @@ def write_submission_file(run: Run, submission: Submission) -> bytes:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _submitted_histogram(key: Key, _fitted: FittedCorrection, said: str) -> ProbabilityHistogram:
-    test = table(key[0], key[1])
+    test = cached_table(key)
     p = test.predictions.probabilities
     corrected = _fitted.apply(p)
     return probability_histogram(np.full(len(p), -1), corrected, positive=test.positive)
@@ -70,11 +70,10 @@ def _submitted_histogram(key: Key, _fitted: FittedCorrection, said: str) -> Prob
 
 @st.cache_resource(max_entries=4, show_spinner="Checking the submission…")
 def _submission(
-    name: str, kept: tuple[float, float] | None, sample: Path | None, stamps: tuple[Stamp, ...]
+    key: Key, kept: tuple[float, float] | None, sample: Path | None, stamps: tuple[Stamp, ...]
 ) -> Submission:
     if sample is not None and not sample.is_file():
         raise UserError(f"{sample} does not exist; name the competition's sample file.")
-    test = test_table(name)
-    predictions = None if test is None else test.predictions
-    run = open_run(name)
-    return prepare_submission(run, choose_correction(run), sample, predictions)
+    name, split = key[:2]
+    run, predictions = open_run(name), cached_table(key).predictions
+    return prepare_submission(run, choose_correction(run), sample, predictions, table=split)

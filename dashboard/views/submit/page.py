@@ -10,7 +10,8 @@ import streamlit as st
 
 from dashboard.selection.run import run_name
 from dashboard.shared import html, tables
-from dashboard.shared.escape import error_text, literal
+from dashboard.shared.escape import error_text, literal, one_line
+from dashboard.shared.tables import Table
 from dashboard.views.submit import charts, data, kaggle
 from dashboard.views.submit.checks import checks_list
 from dashboard.views.submit.download import deliver, send_file
@@ -20,6 +21,7 @@ from engine.competition.prepare import accept_costs, find_sample
 from engine.competition.records import applied, list_submissions
 from engine.competition.submission import Submission, to_csv
 from engine.errors import UserError
+from engine.runs.predicted import predicted_tables
 from engine.runs.run import Run, open_run
 
 PREVIEW, EARLIER = 8, 10
@@ -32,14 +34,15 @@ def page() -> None:
         html.no_run("write a submission")
         return
     run = open_run(name)
-    test = tables.test_table(name)
-    if test is None or not len(test):
+    split = _pick_table(run)
+    if split is None:
         st.write("This run has no test images, so there is nothing to submit.")
         return
+    test = tables.table(name, split)
     checks, action = st.columns([3, 2], gap="large")
     with action:
-        sample = _sample(run)
-    submission = data.submission(name, sample)
+        sample = _sample(run, test)
+    submission = data.submission(test, sample)
     with action:
         submission = _accepted(run, submission)
     with checks:
@@ -72,9 +75,23 @@ def _verdict(submission: Submission) -> str:
     return f"{passed}; one check needs confirmation" if submission.flagged else passed
 
 
-def _sample(run: Run) -> Path | None:
+def _pick_table(run: Run) -> str | None:
+    """Return the table of predictions to submit, chosen by the user if there are several."""
+    own = tables.test_table(run.name)
+    lines = {"test": f"test: the run's {len(own):,} test images"} if own else {}
+    lines |= {table.name: table.line for table in predicted_tables(run) if table.n}
+    if len(lines) < 2:
+        return next(iter(lines), None)
+    chosen: str = st.selectbox(
+        "Predictions", list(lines), format_func=lambda name: one_line(lines[name]),
+        key=f"submit_table_{run.name}", help="The run's test images, or what `predict` made.",
+    )  # fmt: skip
+    return chosen
+
+
+def _sample(run: Run, test: Table) -> Path | None:
     """Let the user choose another sample file of the data folder."""
-    found, root = find_sample(run), run.data_root
+    found, root = find_sample(run, test.predictions), run.data_root
     files = sorted(path for path in root.glob("*.csv") if path.is_file()) if root.is_dir() else []
     options: list[Path | None] = [found] if found else [None]
     options += [path for path in files if path != found]
