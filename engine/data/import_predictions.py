@@ -2,51 +2,90 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Progress, examine
 from engine.data.layouts import all_images
 from engine.data.listing import Listing
+from engine.data.names import AMBIGUOUS, match_names
 from engine.errors import UserError, first_ten
+from engine.runs.csv_text import read_csv_text
 from engine.runs.files import sha256_of
 from engine.runs.prediction_table import read_predictions_table
-from engine.runs.predictions import UNKNOWN, Predictions, save_predictions
+from engine.runs.predictions import UNKNOWN, save_predictions
 from engine.runs.run import Run, create_run
 from engine.runs.run_config import ImageCounts, ImportedFrom, RunConfig, Scores
 
 
+@dataclass(frozen=True)
+class Imported:
+    """A run made from another tool's predictions.
+
+    Attributes
+    ----------
+    run : the new run
+    found, missing, ambiguous : rows whose image is in the folder, is not, or may be one of several
+    renamed : the class that each label was read as, where it is another text
+    """
+
+    run: Run
+    found: int
+    missing: int
+    ambiguous: int
+    renamed: dict[str, str]
+
+
 def import_run(
-    file: Path, images: Path, name: str | None = None, progress: Progress | None = None
-) -> Run:
+    file: Path,
+    images: Path,
+    name: str | None = None,
+    progress: Progress | None = None,
+    *,
+    sample: Path | None = None,
+    positive: str | None = None,
+) -> Imported:
     """Make a run from a table of predictions and the folder of their images.
 
-    Rows with a label become the validation set, rows without a label the test set. An image is
-    looked up by its path in the folder, then by its file name, then by its file name without
-    extension, each only if exactly one image matches.
+    Rows with a label become the validation set, rows without a label the test set. A row's image
+    is the one whose path has the longest end in common with the row's path (or its id); what fits
+    two images fits none.
+
+    Parameters
+    ----------
+    file : the table; see `read_predictions_table`
+    images : the folder of the images
+    name : display name of the run
+    progress : called with ``(stage, done, total)``
+    sample : the competition's sample file, whose columns the table has
+    positive : the class whose probability the only column holds
 
     Raises
     ------
     UserError
         If the table cannot be used, or none of its images is in the folder.
     """
-    predictions = read_predictions_table(file).predictions
+    header = None if sample is None else [name.strip() for name in read_csv_text(sample)[0]]
+    table = read_predictions_table(file, header, positive)
+    predictions = table.predictions
     listing = all_images(images)
-    paths = _paths(predictions, listing.images["path"].tolist())
-    if not any(paths):
+    there = pa.array(listing.images["path"].tolist(), pa.string())
+    rows = match_names(predictions.paths, there, listing.root)
+    found = rows >= 0
+    if not found.any():
         ids = predictions.ids[:10].to_pylist()
         raise UserError(
             f"{images} contains none of the images that {file} names, such as {first_ten(ids)}."
         )
-    shown = [path or old for path, old in zip(paths, predictions.paths.to_pylist(), strict=True)]
-    predictions = replace(predictions, paths=pa.array(shown, pa.string()))
+    here = there.take(pa.array(rows, mask=~found))
+    predictions = replace(predictions, paths=pc.coalesce(here, predictions.paths))
+    shown = predictions.paths.to_pylist()
     split = np.where(predictions.y_true == UNKNOWN, "test", "valid")
     names = np.array([*predictions.class_names, None], dtype=object)
     frame = pd.DataFrame(
@@ -59,9 +98,9 @@ def import_run(
             "fold": None,
         }
     )
-    found = np.array([path is not None for path in paths])
     dataset = examine(Listing(listing.root, frame[found].reset_index(drop=True)), progress)
-    missing = frame[~found].assign(reason=f"not found in {images}")
+    why = np.where(rows == AMBIGUOUS, f"fits several images in {images}", f"not found in {images}")
+    missing = frame[~found].assign(reason=why[~found])
     quarantine = pd.concat([dataset.quarantine, missing[dataset.quarantine.columns]])
 
     valid = predictions.take(split == "valid")
@@ -94,29 +133,6 @@ def import_run(
     if len(valid) < len(predictions):
         save_predictions(run.predictions_path("test"), predictions.take(split == "test"))
     run.set_status("done", **asdict(scores) if scores else {})
-    return run
-
-
-def _paths(predictions: Predictions, there: list[str]) -> list[str | None]:
-    """Return the path of each prediction's image, None where not exactly one image matches."""
-    keys: tuple[Callable[[str], str], ...] = (
-        str,
-        lambda path: PurePosixPath(path).name,
-        lambda path: PurePosixPath(path).stem,
-    )
-    tables = []
-    for key in keys:
-        counts = Counter(map(key, there))
-        tables.append({key(path): path for path in there if counts[key(path)] == 1})
-
-    def find(id: str, path: str) -> str | None:
-        for wanted in (path, id):
-            for key, table in zip(keys, tables, strict=True):
-                if (hit := table.get(wanted) or table.get(key(wanted))) is not None:
-                    return hit
-        return None
-
-    return [
-        find(*row)
-        for row in zip(predictions.ids.to_pylist(), predictions.paths.to_pylist(), strict=True)
-    ]
+    ambiguous = int(np.count_nonzero(rows == AMBIGUOUS))
+    n_found = int(found.sum())
+    return Imported(run, n_found, len(rows) - n_found - ambiguous, ambiguous, table.renamed)

@@ -42,7 +42,9 @@ def match_names(
 
     The longest end that a path has in common with those of the images decides; where no file has
     its name, the same without the extension, on the images' side and at last on both. What fits
-    two images at its longest end fits none.
+    two images at its longest end fits none. Nor does a path fit by its file name alone an image in
+    another folder, if its own folder is here too, or other paths name that other folder: with
+    ``Cat/3.jpg`` deleted, ``Dog/3.jpg`` is not the image that was meant.
 
     Parameters
     ----------
@@ -67,7 +69,36 @@ def match_names(
         if len(left):
             some = (_stems(paths) if texts is None else texts).take(pa.array(left))
             rows[left] = _find(some, there)
+    rows[_in_wrong_folder(paths, keys, rows)] = NONE
     return rows
+
+
+def _in_wrong_folder(paths: pa.StringArray, keys: pa.StringArray, rows: np.ndarray) -> np.ndarray:
+    """Return which texts of shape (n,) found, by the file name alone, another folder's image."""
+    found = np.flatnonzero(rows >= 0)
+    if not len(found) or not _any_folder(paths) or not _any_folder(keys):
+        return found[:0]
+    wanted = _folders(paths.take(pa.array(found)))
+    there = _folders(keys).take(pa.array(rows[found]))
+    named = np.asarray(pc.not_equal(wanted, ""), dtype=bool)
+    equal = np.asarray(pc.equal(wanted, there), dtype=bool)
+    claimed = pc.unique(there.filter(pa.array(named & equal)))
+    exists = np.asarray(pc.is_in(wanted, pc.unique(_folders(keys))), dtype=bool)
+    belongs = np.asarray(pc.is_in(there, claimed), dtype=bool)
+    return found[named & ~equal & np.asarray(pc.not_equal(there, "")) & (exists | belongs)]
+
+
+def _any_folder(paths: pa.StringArray) -> bool:
+    return bool(pc.any(pc.match_substring(paths, "/")).as_py())
+
+
+def _folders(paths: pa.StringArray) -> pa.StringArray:
+    """Return the name of the folder that each file lies in, empty where its path has none."""
+    parts = pc.split_pattern(paths, "/", max_splits=1, reverse=True)
+    parents = pc.if_else(pc.equal(pc.list_value_length(parts), 2), pc.list_element(parts, 0), "")
+    different = parents.dictionary_encode()  # few, as a rule
+    names = pc.replace_substring_regex(different.dictionary, "(?s)^.*/", "")
+    return names.take(different.indices)
 
 
 def _find(texts: pa.StringArray, keys: pa.StringArray) -> np.ndarray:

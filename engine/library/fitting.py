@@ -158,6 +158,8 @@ def import_run(
     images: str | Path,
     *,
     name: str | None = None,
+    sample: str | Path | None = None,
+    positive: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Create a run from the predictions of another tool.
@@ -166,11 +168,16 @@ def import_run(
     ----------
     file : str or Path
         A CSV or Parquet table: id or path, label (empty for test images), and one column a class
-        (``p_cat``, ``p_dog``) or one column with P(positive).
+        (``p_cat``, ``p_dog``) or one column with P(positive). Other usual names are known too,
+        such as ``filename`` and ``y_true``.
     images : str or Path
         The folder of the images.
     name : str, optional
         Display name of the run.
+    sample : str or Path, optional
+        The competition's sample file, if the table is a submission in its form.
+    positive : str, optional
+        The class whose probability the only column holds.
     progress : callable, optional
         Called with ``(stage, done, total)``.
 
@@ -193,7 +200,15 @@ def import_run(
     """
     from engine.data.import_predictions import import_run as make_run
 
-    return Run(make_run(Path(file), Path(images), name, progress).folder)
+    made = make_run(
+        Path(file),
+        Path(images),
+        name,
+        progress,
+        sample=None if sample is None else Path(sample),
+        positive=positive,
+    )
+    return Run(made.run.folder)
 
 
 def load_dataset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,10 @@ import pyarrow.parquet as pq
 
 from engine.errors import UserError, first_ten
 from engine.runs.csv_text import names_and_stems, one_array, read_csv_text
+from engine.runs.prediction_columns import NUMBER, Columns, find_columns
 from engine.runs.predictions import Predictions, label_indices, make_predictions
 
 _PARQUET_MAGIC = b"PAR1"
-_SINGLE = {"p", "prob", "probability", "score", "p_positive"}
-_NOT_CLASSES = {"id", "path", "label", "", "Unnamed: 0"}  # the last two: an index written by pandas
-_NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _EXACT_SUM, _ROUNDED_SUM = 1e-6, 1e-3
 
 
@@ -29,22 +27,35 @@ class ImportedPredictions:
     Attributes
     ----------
     predictions : the checked table; if the file has no path column, the path is the id
-    paths_given : whether the file has a ``path`` column
+    paths_given : whether the file has a column of paths
+    renamed : the class that each value of the label column was read as, where it is another text
     """
 
     predictions: Predictions
     paths_given: bool
+    renamed: dict[str, str]
 
 
-def read_predictions_table(path: Path) -> ImportedPredictions:
+def read_predictions_table(
+    path: Path, sample: Sequence[str] | None = None, positive: str | None = None
+) -> ImportedPredictions:
     """Read probabilities from CSV or Parquet (detected by content), with every id as text.
 
-    Columns: ``id`` or ``path`` or both (without ``id``, it is the file name without extension);
-    optionally ``label``, empty where unknown; and either one column per class, ``p_<class>`` or
-    the bare class names, or one column for the positive of two classes: ``p_<class>``, else ``p``,
-    ``prob``, ``probability``, ``score`` or ``p_positive``, which means the second of the label
-    column's two names. If there are ``p_<class>`` columns, other columns are ignored. Rows whose
-    sum differs from 1 by rounding (more than 1e-6, at most 1e-3) are normalised.
+    Columns, in any case: ``id`` or ``path`` or both, or another usual name such as ``image`` or
+    ``filename`` (without an id, it is the file name without extension, or the path where those
+    are not unique); optionally ``label``, ``y_true`` or another usual name, empty where unknown;
+    and either one column per class, ``p_<class>`` or the bare class names, or one column for the
+    positive of two classes: ``p_<class>``, else ``p``, ``prob``, ``probability``, ``score`` or
+    ``p_positive``, which means the second of the label column's two names. If there are
+    ``p_<class>`` columns, other columns are ignored. A label column of fractions holds
+    probabilities, as a submission's does. Rows whose sum differs from 1 by rounding (more than
+    1e-6, at most 1e-3) are normalised.
+
+    Parameters
+    ----------
+    path : the file
+    sample : the header of the competition's sample file, whose form the file has
+    positive : the class whose probability the only column holds
 
     Raises
     ------
@@ -52,18 +63,19 @@ def read_predictions_table(path: Path) -> ImportedPredictions:
         If the file is unreadable or empty, a column is missing, the classes are unknown, an id
         is repeated, or a value is not a probability; the message names the first ten ids.
     """
-    columns = _read_columns(path)
-    ids, paths = _ids_and_paths(path, columns)
-    labels = _labels(path, columns, len(ids))
-    by_class = _class_columns(path, columns, labels)
-    class_names = sorted(by_class)
+    table = _read_columns(path)
+    columns = find_columns(path, table, sample, positive)
+    ids, paths = _ids_and_paths(path, columns, table)
+    labels = _labels(path, columns, table, len(ids))
+    class_names = sorted(columns.classes)
     probabilities = np.full((len(ids), len(class_names)), np.nan)
     for index, name in enumerate(class_names):
-        if by_class[name]:
-            probabilities[:, index] = _numbers(path, by_class[name], columns[by_class[name]], ids)
+        column = columns.classes[name]
+        if column:
+            probabilities[:, index] = _numbers(path, column, table[column], ids)
         else:  # the class without its own column
-            other = by_class[class_names[1 - index]]
-            probabilities[:, index] = 1 - _numbers(path, other, columns[other], ids)
+            other = columns.classes[class_names[1 - index]]
+            probabilities[:, index] = 1 - _numbers(path, other, table[other], ids)
     predictions = make_predictions(
         ids,
         paths,
@@ -72,7 +84,7 @@ def read_predictions_table(path: Path) -> ImportedPredictions:
         class_names,
         source=str(path),
     )
-    return ImportedPredictions(predictions, "path" in columns)
+    return ImportedPredictions(predictions, columns.path is not None, columns.renamed)
 
 
 def _read_columns(path: Path) -> dict[str, pa.Array]:
@@ -98,66 +110,41 @@ def _read_columns(path: Path) -> dict[str, pa.Array]:
     return dict(zip(names, columns, strict=True))
 
 
-def _ids_and_paths(path: Path, columns: Mapping[str, pa.Array]) -> tuple[pa.Array, pa.Array]:
-    if "id" not in columns and "path" not in columns:
-        raise UserError(f"{path} needs a column 'id' or 'path'; it has {first_ten(list(columns))}.")
-    if "id" in columns:
-        ids = _text(path, "id", columns["id"])
+def _ids_and_paths(
+    path: Path, columns: Columns, table: Mapping[str, pa.Array]
+) -> tuple[pa.Array, pa.Array]:
+    if columns.id is not None:
+        ids = pc.utf8_trim_whitespace(_text(path, columns.id, table[columns.id]))
     else:
-        ids = names_and_stems(_text(path, "path", columns["path"]))[1]
+        assert columns.path is not None
+        named = _text(path, columns.path, table[columns.path])
+        ids = names_and_stems(named)[1]
+        if len(pc.unique(ids)) < len(pc.unique(named)):  # cat/1.jpg and dog/1.jpg
+            ids = named
     lost = np.flatnonzero(np.asarray(pc.equal(pc.fill_null(ids, ""), ""), dtype=bool))
     if lost.size:
         rows = first_ten([str(row + 1) for row in lost])
         raise UserError(f"{path} has no id in row {rows} (the first row after the header is 1).")
-    if "path" not in columns:
+    if columns.path is None:
         return ids, ids
-    paths = pc.fill_null(_text(path, "path", columns["path"]), "")
+    paths = pc.fill_null(_text(path, columns.path, table[columns.path]), "")
     return ids, pc.if_else(pc.equal(paths, ""), ids, paths)
 
 
-def _labels(path: Path, columns: Mapping[str, pa.Array], n: int) -> pa.Array:
-    if "label" not in columns:
+def _labels(path: Path, columns: Columns, table: Mapping[str, pa.Array], n: int) -> pa.Array:
+    if columns.label is None:
         return pa.nulls(n, pa.string())
-    labels = pc.utf8_trim_whitespace(_text(path, "label", columns["label"]))
+    labels = pc.utf8_trim_whitespace(_text(path, columns.label, table[columns.label]))
+    for value, name in columns.renamed.items():
+        labels = pc.if_else(pc.equal(labels, value), name, labels)
     return pc.if_else(pc.equal(labels, ""), None, labels)
-
-
-def _class_columns(path: Path, columns: Mapping[str, pa.Array], labels: pa.Array) -> dict[str, str]:
-    """Return the column of each class, '' for the class without a column of its own."""
-    candidates = [name for name in columns if name not in _NOT_CLASSES]
-    prefixed = {name[2:]: name for name in candidates if name.startswith("p_")}
-    if "" in prefixed:
-        raise UserError(f"{path} has a column 'p_' without a class; call it p_<class>.")
-    if len(prefixed) >= 2:
-        return prefixed
-    single = list(prefixed.values()) or [name for name in candidates if name.casefold() in _SINGLE]
-    if not single and len(candidates) >= 2:
-        return {name: name for name in candidates}
-    single = single or candidates
-    if len(single) != 1:
-        has = (
-            f"more than one: {first_ten(single)}" if single else f"only {first_ten(list(columns))}"
-        )
-        raise UserError(
-            f"{path} needs one p_<class> column a class, or one column 'p'; it has {has}."
-        )
-    column, classes = single[0], sorted(pc.unique(labels.drop_null()).to_pylist())
-    named = column[2:] if column in prefixed.values() else column
-    if named not in classes and column.casefold() in _SINGLE and len(classes) == 2:
-        named = classes[1]
-    if named not in classes or len(classes) != 2:
-        raise UserError(
-            f"{path} has one probability column, {column!r}, and no label column that names its "
-            f"two classes; give one column a class, called p_<class>."
-        )
-    return {name: column if name == named else "" for name in classes}
 
 
 def _numbers(path: Path, name: str, column: pa.Array, ids: pa.Array) -> np.ndarray:
     try:
         if pa.types.is_string(column.type):
             text = pc.utf8_trim_whitespace(column)
-            column = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, None)
+            column = pc.if_else(pc.match_substring_regex(text, NUMBER), text, None)
         numbers = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
     except pa.ArrowException as error:
         raise UserError(f"{path}: column {name!r} holds {column.type}, not numbers.") from error

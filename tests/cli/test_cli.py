@@ -19,6 +19,7 @@ import pytest
 import typer
 
 from engine.cli import main as command_line
+from engine.cli import runs as runs_command
 from engine.cli.progress import Watcher, watching
 from tests.support.paths import ROOT
 from tests.support.tiny_images import image_bytes, kaggle, put
@@ -339,7 +340,7 @@ def test_an_unforeseen_failure_is_one_line_too(monkeypatch, capsys):
     def fail(*_: object) -> None:
         raise RuntimeError("first line \x1b[31m\nsecond line")
 
-    monkeypatch.setattr(command_line, "list_runs", fail)
+    monkeypatch.setattr(runs_command, "list_runs", fail)
     code, out, err = said(monkeypatch, capsys, "runs")
     assert (code, out) == (1, "")
     assert err == (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from engine.data.import_predictions import import_run
+from engine.data.import_predictions import import_run as make_run
 from engine.errors import UserError
 from engine.runs.run import Run, list_runs, open_run
 from engine.runs.run_config import ImageCounts
@@ -24,6 +25,10 @@ def write(tmp_path: Path):
         return path
 
     return write
+
+
+def import_run(*arguments, **options) -> Run:
+    return make_run(*arguments, **options).run
 
 
 def reasons(run: Run) -> dict[str, str]:
@@ -98,9 +103,69 @@ def test_an_image_is_found_by_path_name_or_stem(tmp_path, write, row):
 def test_a_name_that_fits_two_images_fits_none(tmp_path, write):
     data = tiny.class_folders(tmp_path / "data", each=2)
     tiny.put(data / "cat" / "own.jpg", tiny.image_bytes("cat", 9))
-    run = import_run(write("id,cat,dog\n0,0.5,0.5\nown,0.5,0.5\n"), data)
-    assert run.images["id"].tolist() == ["own"]
-    assert set(reasons(run)) == {"0"}
+    made = make_run(write("id,cat,dog\n0,0.5,0.5\nown,0.5,0.5\n"), data)
+    assert made.run.images["id"].tolist() == ["own"]
+    assert reasons(made.run) == {"0": f"fits several images in {data}"}
+    assert (made.found, made.missing, made.ambiguous) == (1, 0, 1)
+
+
+def test_a_deleted_image_is_not_taken_from_another_folder(tmp_path, write):
+    data = tiny.class_folders(tmp_path / "data", each=3)
+    (data / "cat" / "2.jpg").unlink()
+    rows = [f"/home/me/{name}/{n}.jpg,{name},0.5,0.5" for name in tiny.TWO for n in range(3)]
+    made = make_run(write("\n".join(["path,label,cat,dog", *rows])), data)
+    assert (made.found, made.missing) == (5, 1)
+    assert len(made.run.images) == 5
+
+
+def test_a_submission_with_its_own_header(tmp_path, write, engine):
+    data = tiny.kaggle(tmp_path / "data", train=0, test=2)
+    sample = tiny.put(tmp_path / "sample_submission.csv", b"Id,Expected\n1,0.5\n2,0.5\n")
+    file = write("Id,Expected,comment\n1,0.25,a\n2,1,b\n")
+    done = engine(
+        "import", file, "--images", data, "--sample", sample, "--positive", "dog", "--json"
+    )
+    assert json.loads(done.out)["images"] == {"found": 2, "missing": 0, "ambiguous": 0}
+    table = open_run("latest").predictions("test")
+    assert table.class_names == ("dog", "not dog")
+    assert table.probabilities[:, 0].tolist() == [0.25, 1]
+    other = write("id,p\n1,0.25\n")
+    with pytest.raises(UserError, match="no column 'Id', 'Expected', which the sample file has"):
+        import_run(other, data, sample=sample, positive="dog")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("image,y_true,fold,cat,dog\ncat.0,0,1,0.9,0.1\ndog.0,1,0,0.4,0.6\n", ("cat", "dog")),
+        (
+            "Filename,Target,Cat,Dog\nold/cat.0.jpg,Cat,.9,.1\nold/dog.0.jpg,Dog,.4,.6\n",
+            ("Cat", "Dog"),
+        ),
+        ("ID,y_true,y_pred,P\ncat.0,0,0,0.1\ndog.0,1,1,0.6\n", ("cat", "dog")),
+    ],
+)
+def test_out_of_fold_tables_as_they_are_kept(tmp_path, write, content, expected):
+    data = tiny.kaggle(tmp_path / "data", train=1, test=0)
+    single = "P\n" in content
+    made = make_run(write(content), data, positive="dog" if single else None)
+    table = made.run.predictions("valid")
+    expected = ("dog", "not dog") if single else expected
+    assert table.class_names == expected
+    names = [table.class_names[label].casefold() for label in table.y_true]
+    assert names == (["not dog", "dog"] if single else ["cat", "dog"])
+    assert made.run.config.scores.accuracy == 1
+    assert bool(made.renamed) == ("y_true" in content)
+
+
+def test_a_submissions_label_column_holds_probabilities(tmp_path, write):
+    data = tiny.kaggle(tmp_path / "data", train=0, test=2)
+    run = import_run(write("id,label\n1,0.25\n2,0.9\n"), data, positive="dog")
+    assert run.predictions("test").probabilities[:, 0].tolist() == [0.25, 0.9]
+    with pytest.raises(UserError, match="name the class of this one as `positive`"):
+        import_run(write("id,label\n1,0.25\n2,0.9\n"), data)
+    with pytest.raises(UserError, match="positive='bird' is not one of two labels"):
+        import_run(write("id,label,p\n1,cat,0.25\n2,dog,0.9\n"), data, positive="bird")
 
 
 def test_missing_and_bad_images_are_quarantined_but_keep_their_rows(tmp_path, write):

@@ -44,6 +44,21 @@ def test_the_longest_common_end_decides(text, found):
     assert place(text) == found
 
 
+@pytest.mark.parametrize(
+    ("texts", "images", "found"),
+    [
+        (["Cat/1.jpg", "Cat/3.jpg", "Dog/3.jpg"], ["Cat/1.jpg", "Dog/3.jpg"], [0, NONE, 1]),
+        (["x/Cat/1.jpg", "x/Dog/3.jpg"], ["Dog/1.jpg", "Dog/3.jpg"], [NONE, 1]),
+        (["Cat/1", "Cat/3"], ["Cat/1.jpg", "Dog/3.jpg"], [0, NONE]),
+        (["Katze/1.jpg", "Hund/2.jpg"], ["Cat/1.jpg", "Dog/2.jpg"], [0, 1]),
+        (["train/1.jpg", "train/2.jpg"], ["train/Cat/1.jpg", "train/Dog/2.jpg"], [0, 1]),
+        (["1.jpg", "Dog/2.jpg"], ["Cat/1.jpg", "Dog/2.jpg"], [0, 1]),
+    ],
+)
+def test_a_file_name_in_another_folder_is_another_image(texts, images, found):
+    assert match_names(pa.array(texts), pa.array(images)).tolist() == found
+
+
 def test_paths_below_the_root_are_relative_to_it():
     assert place("/data/set/1.jpg", ["1.jpg", "other/1.jpg"], Path("/data/set")) == 0
 

@@ -209,7 +209,7 @@ def test_a_path_in_the_predictions_shows_no_image_outside_the_runs_table(
     put(tmp_path / "images" / "a.jpg", image_bytes("dog", 6))
     rows = f"id,path,label,p_cat,p_dog\na,a.jpg,dog,0.2,0.8\nb,{outside},cat,0.9,0.1\n"
     rows += "c,../outside.jpg,cat,0.9,0.1\n"
-    run = import_run(put(tmp_path / "theirs.csv", rows.encode()), tmp_path / "images")
+    run = import_run(put(tmp_path / "theirs.csv", rows.encode()), tmp_path / "images").run
     shown = thumbnails.small(tiles.images_of(table(run.name), np.arange(3)))
     assert [bool(uri) for uri in shown] == [True, False, False]
 
