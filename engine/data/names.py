@@ -85,7 +85,9 @@ def _in_wrong_folder(paths: pa.StringArray, keys: pa.StringArray, rows: np.ndarr
     claimed = pc.unique(there.filter(pa.array(named & equal)))
     exists = np.asarray(pc.is_in(wanted, pc.unique(_folders(keys))), dtype=bool)
     belongs = np.asarray(pc.is_in(there, claimed), dtype=bool)
-    return found[named & ~equal & np.asarray(pc.not_equal(there, "")) & (exists | belongs)]
+    in_folder = np.asarray(pc.not_equal(there, ""), dtype=bool)
+    wrong: np.ndarray = found[named & in_folder & ~equal & (exists | belongs)]
+    return wrong
 
 
 def _any_folder(paths: pa.StringArray) -> bool:

@@ -65,6 +65,8 @@ def find_columns(
     UserError
         When a column is missing, or the classes of a single column are unknown.
     """
+    id: str | None
+    path: str | None
     if sample is not None:
         id, path, label, candidates = _as_in_sample(file, table, sample)
     else:
@@ -72,7 +74,7 @@ def find_columns(
         label = _one_of(table, _LABELS)
         if label is not None and _holds_fractions(_different(file, label, table[label])):
             label = None  # a submission's column `label` holds probabilities
-        taken = {id, path, label}
+        taken = (id, path, label)
         candidates = [n for n in table if n not in taken and n.casefold() not in _NEVER]
     labels = [] if label is None else _different(file, label, table[label])
     by_class = {} if positive is not None else _column_a_class(file, candidates)
@@ -139,7 +141,7 @@ def _column_a_class(file: Path, candidates: Sequence[str]) -> dict[str, str]:
     return {} if single or len(candidates) < 2 else {name: name for name in candidates}
 
 
-def _only_column(file: Path, table: Mapping[str, pa.Array], candidates: Sequence[str]) -> str:
+def _only_column(file: Path, table: Mapping[str, pa.Array], candidates: list[str]) -> str:
     prefixed = [name for name in candidates if name.startswith("p_")]
     known = prefixed or [name for name in candidates if name.casefold() in _SINGLE]
     single = known or candidates
