@@ -60,7 +60,7 @@ function review(dialog, data, send) {
   undo.disabled = !now.verdict;
   const causes = CAUSES.map((cause, i) => button(
     String(i + 1), cause.replace("-", " "), now.cause === cause, () => say({ cause })));
-  if (now.reason) box.append(element("p", "reason", now.reason));
+  for (const text of [now.reason, now.twins]) if (text) box.append(element("p", "reason", text));
   box.append(element("h3", "", "Label"), group("Verdict", ...judged, undo), to,
     element("h3", "", "Cause of difficulty"), group("Cause", ...causes),
     element("p", "line", now.line));

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard.review.reviewer import reviewer
@@ -15,19 +18,23 @@ from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN
+from engine.runs.run import open_run
+from engine.runs.verdict_effects import Twin, amended, given_labels, twins
 from engine.runs.verdicts import (
     WRONG,
     Verdict,
-    amended,
+    Verdicts,
     load_verdicts,
     say,
     take_back,
     verdicts_path,
 )
 
+_TWINS = 3  # identical images that are named
 
-def standing() -> dict[str, Verdict]:
-    """Return the current verdicts by sha256."""
+
+def standing() -> Verdicts:
+    """Return the current verdicts."""
     return _standing(stamp())
 
 
@@ -41,17 +48,32 @@ def verdict_texts(table: Table, chosen: np.ndarray) -> list[str]:
     verdicts = standing()
     if not verdicts:
         return [""] * len(chosen)
-    sums = tables.facts(table, chosen)["sha256"].to_pylist()
-    return [_text(verdicts[name]) if name in verdicts else "" for name in sums]
+    return [_text(verdict) for verdict in _of_rows(verdicts, table, chosen)]
+
+
+def reviewed_rows(table: Table) -> np.ndarray:
+    """Return the rows that have a verdict, ascending."""
+    verdicts = standing()
+    sums = tables.facts(table, np.arange(len(table)))["sha256"]
+    known = pa.array([sha256 for sha256, _ in verdicts.standing], pa.string())
+    rows = np.flatnonzero(np.asarray(pc.is_in(sums, value_set=known), dtype=bool))
+    found = [verdict is not None for verdict in _of_rows(verdicts, table, rows)]
+    return rows.compress(found)
+
+
+def count(name: str) -> int:
+    """Return how many labelled images of a run have a verdict, identical ones counted singly."""
+    run = open_run(name)
+    return _count(name, stamp(), stamp_of(run.folder / "images.parquet"))
 
 
 def review_of(table: Table, row: int) -> dict[str, Any] | None:
     """Return the viewer's data for a verdict, or None for an image without a label."""
-    sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
+    fact = tables.facts(table, np.array([row])).to_pylist()[0]
     label = int(table.predictions.y_true[row])
-    if not sha256 or label == UNKNOWN:
+    if not fact["sha256"] or label == UNKNOWN:
         return None
-    verdict = standing().get(sha256)
+    verdict = standing().of(fact["sha256"], fact["given"])
     return {
         "others": _other_classes(table, label),
         "verdict": verdict.verdict if verdict else "",
@@ -59,6 +81,7 @@ def review_of(table: Table, row: int) -> dict[str, Any] | None:
         "cause": verdict.cause if verdict else "",
         "line": f"{verdict.reviewer}, {verdict.time[:16].replace('T', ' ')}" if verdict else "",
         "reason": " ".join(reasons(table.key[0]).get(table.predictions.ids[row].as_py(), [])),
+        "twins": _twins(table, row),
     }
 
 
@@ -77,25 +100,65 @@ def _keep(table: Table, row: int, message: dict[str, Any]) -> None:
     label = int(table.predictions.y_true[row])
     if not fact["sha256"] or label < 0:
         raise UserError("this image has no label to review.")
-    image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=reviewer())
+    given = fact["given"] or ""
+    image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=reviewer(), given=given)
     if message.get("undo"):
-        take_back(image.sha256, image.reviewer)
+        take_back(image.sha256, given, image.reviewer)
         return
     others = _other_classes(table, label)
     verdict, right, cause = (str(message.get(key, "")) for key in ("verdict", "label", "cause"))
     if right and right not in others:
         raise UserError(f"{right!r} is not another class of this run.")
-    say(amended(standing().get(image.sha256), image, others, verdict, right, cause))
+    say(amended(standing().of(image.sha256, given), image, others, verdict, right, cause))
 
 
 def _other_classes(table: Table, label: int) -> list[str]:
     return [name for i, name in enumerate(table.predictions.class_names) if i != label]
 
 
-def _text(verdict: Verdict) -> str:
+def _of_rows(verdicts: Verdicts, table: Table, rows: np.ndarray) -> list[Verdict | None]:
+    facts = tables.facts(table, rows)
+    return list(map(verdicts.of, facts["sha256"].to_pylist(), facts["given"].to_pylist()))
+
+
+def _twins(table: Table, row: int) -> str:
+    """Return the identical images with label and verdict as text, '' without any."""
+    id, run = table.predictions.ids[row].as_py(), open_run(table.key[0])
+    sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
+    found, verdicts = _twins_of(run.name, id, stamp_of(run.folder / "images.parquet")), standing()
+    texts = []
+    for twin in found[:_TWINS]:
+        said = _text(verdicts.of(sha256, twin.given))
+        texts.append(f"{twin.id} (labelled {twin.given}{', ' * bool(said)}{said})")
+    more = [f"{len(found) - _TWINS:,} more"] if len(found) > _TWINS else []
+    return f"Identical: {', '.join([*texts, *more])}." if texts else ""
+
+
+def _text(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
     return f"correct label: {verdict.label}" if verdict.verdict == WRONG else verdict.verdict
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _standing(stamp: Stamp) -> dict[str, Verdict]:
+def _standing(stamp: Stamp) -> Verdicts:
     return load_verdicts()
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _twins_of(name: str, id: str, stamp: Stamp) -> list[Twin]:
+    return twins(_labelled(name, stamp), id)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _count(name: str, now: Stamp, stamp: Stamp) -> int:
+    verdicts, images = standing(), _labelled(name, stamp)
+    images = images[images["sha256"].isin([sha256 for sha256, _ in verdicts.standing])]
+    said = map(verdicts.of, images["sha256"], given_labels(images))
+    return sum(verdict is not None for verdict in said)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _labelled(name: str, stamp: Stamp) -> pd.DataFrame:
+    images = open_run(name).images
+    return images[(images["split"] != "test") & images["label"].notna()]

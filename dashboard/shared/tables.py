@@ -129,7 +129,7 @@ def row_of(table: Table, image: str) -> int | None:
 
 
 def facts(table: Table, chosen: np.ndarray) -> pa.Table:
-    """Return path, sha256, width, height and bytes of the chosen rows, null where unknown."""
+    """Return path, sha256, width, height, bytes, label and given label, null where unknown."""
     images, at = _images(table.key)
     found = images.take(pa.array(at[chosen], mask=at[chosen] < 0))
     return found.add_column(0, "path", table.predictions.paths.take(pa.array(chosen)))
@@ -180,10 +180,15 @@ def cached_table(key: Key) -> Table:
 def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
     """Return the images of a split, and the position of each prediction's image (-1 for none)."""
     path = open_run(key[0]).folder / "images.parquet"
-    columns = ["id", "sha256", "width", "height", "bytes"]
+    columns = ["id", "sha256", "width", "height", "bytes", "label"]
     try:
         splits = ["train", "valid"] if key[1] in OUT_OF_FOLD else [key[1]]
-        found = pq.read_table(path, columns=columns, filters=pc.field("split").isin(splits))
+        edited = ["given"] if "given" in pq.read_schema(path).names else []
+        found = pq.read_table(
+            path, columns=[*columns, *edited], filters=pc.field("split").isin(splits)
+        )
+        if not edited:  # verdicts changed no label
+            found = found.append_column("given", found["label"])
         found = found.sort_by("id") if len(splits) > 1 else found
         images = found.combine_chunks()  # otherwise every take would combine the chunks again
     except (OSError, pa.ArrowException) as error:

@@ -12,6 +12,7 @@ from engine.cli import console
 from engine.cli.options import AsJson, RunName
 from engine.errors import UserError
 from engine.runs.run import Run, open_run
+from engine.runs.verdict_effects import amended, given_labels, twins
 from engine.runs.verdicts import CAUSES, VERDICTS, WRONG, Verdict
 
 
@@ -37,17 +38,18 @@ def verdict(
 ) -> None:
     """Record whether an image's label is correct; the data folder is not changed.
 
-    A verdict applies to the image's content in every run. `fit --verdicts` uses the verdicts.
+    A verdict applies to the image's content and label in every run; an identical image with
+    another label has its own. `fit --verdicts` uses the verdicts.
     """
-    from engine.runs.verdicts import amended, load_verdicts, say, take_back
+    from engine.runs.verdicts import load_verdicts, say, take_back
 
     if undo and (verdict or class_ or cause):
         raise typer.BadParameter("use --undo without a verdict.")
     opened = open_run(run)
     image, label = _image(opened, id)
-    before = load_verdicts().get(image.sha256)
+    before = load_verdicts().of(image.sha256, image.given)
     if undo:
-        if take_back(image.sha256) is None:
+        if take_back(image.sha256, image.given) is None:
             raise UserError(f"{id!r} has no verdict to undo.")
     else:
         if not (verdict or class_ or cause):
@@ -59,8 +61,14 @@ def verdict(
             )
         others = [name for name in names if name != label]
         say(amended(before, image, others, verdict or "", class_ or "", cause or ""))
-    now = load_verdicts().get(image.sha256)
-    value = {"id": id, "path": image.path, "verdict": asdict(now) if now else None}
+    known = load_verdicts()
+    now = known.of(image.sha256, image.given)
+    value: dict[str, Any] = {"id": id, "path": image.path, "verdict": asdict(now) if now else None}
+    value["twins"] = [
+        {**asdict(twin), "verdict": said and asdict(said)}
+        for twin in twins(opened.images, id)
+        for said in [known.of(image.sha256, twin.given)]
+    ]
     print(json.dumps(value)) if as_json else _draw(value)
 
 
@@ -68,15 +76,17 @@ def verdicts(as_json: AsJson = False) -> None:
     """List the current verdicts."""
     from engine.runs.verdicts import load_verdicts
 
-    standing = [asdict(one) for one in load_verdicts().values()]
+    standing = [asdict(one) for one in load_verdicts().standing.values()]
     if as_json:
         print(json.dumps(standing))
         return
-    table = console.columns("path", "verdict", "class", "cause", "reviewer", "time")
+    table = console.columns("path", "label", "verdict", "class", "cause", "reviewer", "time")
     for column in table.columns:
         column.justify = "left"
     for one in standing:
-        cells = (one[key] for key in ("path", "verdict", "label", "cause", "reviewer", "time"))
+        cells = (
+            one[key] for key in ("path", "given", "verdict", "label", "cause", "reviewer", "time")
+        )
         table.add_row(*map(console.literal, cells))
     console.console().print(table if standing else "No verdicts yet; add them on the Errors page.")
 
@@ -87,15 +97,20 @@ def _image(run: Run, id: str) -> tuple[Verdict, str]:
     rows = images[(images["id"] == id) & images["label"].notna()]
     if rows.empty:
         raise UserError(f"{id!r} is not a labelled image of run {run.name}.")
-    row = rows.iloc[0]
-    return Verdict(row["sha256"], "", path=row["path"]), row["label"]
+    row, given = rows.iloc[0], given_labels(rows).iloc[0]
+    return Verdict(row["sha256"], "", path=row["path"], given=given), row["label"]
 
 
 def _draw(value: dict[str, Any]) -> None:
-    now = value["verdict"]
+    _line(value["path"], value["verdict"])
+    for twin in value["twins"]:
+        _line(f"identical: {twin['path']}, labelled {twin['given']}", twin["verdict"])
+
+
+def _line(image: str, now: dict[str, Any] | None) -> None:
     words = "no verdict" if now is None else now["verdict"]
     if now and now["label"]:
         words += f", correct label {now['label']}"
     if now and now["cause"]:
         words += f", {now['cause']}"
-    console.console().print(console.literal(f"{value['path']}: {words}"), soft_wrap=True)
+    console.console().print(console.literal(f"{image}: {words}"), soft_wrap=True)

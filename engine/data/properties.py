@@ -22,6 +22,7 @@ from engine.errors import UserError
 from engine.runs.caches import decoded_cache
 from engine.runs.files import atomic_path, locked
 from engine.runs.run import OUT_OF_FOLD, Run
+from engine.runs.verdict_effects import given_labels
 from engine.runs.verdicts import load_verdicts
 
 MEASURED = ("brightness", "contrast", "sharpness")
@@ -64,7 +65,7 @@ def sample_rows(n: int) -> np.ndarray:
 
 
 def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
-    """Return path, sha256, pixels, aspect and bytes of the images with these ids, in their order.
+    """Return path, sha256, given label, pixels, aspect and bytes of the images with these ids.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
         If the images table is damaged.
     """
     images = run.images
-    if not {"split", "id", "path", "sha256", "width", "height", "bytes"} <= {*images}:
+    if not {"split", "id", "path", "sha256", "label", "width", "height", "bytes"} <= {*images}:
         raise UserError(f"{run.folder / 'images.parquet'} is damaged: a column is missing.")
     chosen = images[images["split"] != "test"] if split in OUT_OF_FOLD else (
         images[images["split"] == split]
@@ -85,6 +86,7 @@ def facts_in(found: pd.DataFrame) -> pd.DataFrame:
     """Return the same columns from rows of the images table."""
     width, height = found["width"].astype(float), found["height"].astype(float)
     return found[["path", "sha256"]].assign(
+        given=given_labels(found),
         pixels=width * height,
         aspect=width / height.where(height > 0),
         bytes=found["bytes"].astype(float),
@@ -102,10 +104,11 @@ def with_measures(facts: pd.DataFrame) -> pd.DataFrame:
     """Add the measurements and the causes given in verdicts to the facts, and drop the keys."""
     kept = _kept()
     at = pc.index_in(pa.array(facts["sha256"], pa.string()), kept["sha256"].combine_chunks())
-    causes = {sha256: said.cause for sha256, said in load_verdicts().items() if said.cause}
+    verdicts = load_verdicts()
     columns = {name: np.asarray(kept[name].take(at), dtype=np.float64) for name in MEASURED}
     sizes = {name: facts[name].to_numpy() for name in ("pixels", "aspect", "bytes")}
-    cause = np.array([causes.get(sha256) for sha256 in facts["sha256"]], dtype=object)
+    said = map(verdicts.of, facts["sha256"], facts["given"])
+    cause = np.array([one.cause or None if one else None for one in said], dtype=object)
     return pd.DataFrame({**columns, **sizes, "cause": cause})
 
 

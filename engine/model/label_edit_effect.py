@@ -9,7 +9,8 @@ from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import Run, list_runs
 from engine.runs.run_config import LabelEditEffect
-from engine.runs.verdicts import applied, load_verdicts
+from engine.runs.verdict_effects import applied
+from engine.runs.verdicts import load_verdicts
 
 
 def label_edit_effect(run: Run) -> LabelEditEffect | None:

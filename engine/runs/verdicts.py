@@ -1,8 +1,9 @@
 """Stores verdicts, people's judgements of image labels, in one append-only table beside the data.
 
-A verdict belongs to the image's content (its sha256), so it stays valid after renaming and in
-every run. Each verdict is one line, synced before the next; the last line for an image counts,
-and undoing a verdict adds a line as well.
+A verdict belongs to the image's content (its sha256) and the label that the data give it, so it
+stays valid after renaming and in every run, and of two identical images with different labels each
+has its own. A verdict without such a label, from an earlier version, fits any. Each verdict is one
+line, synced before the next; the last line counts, and undoing a verdict adds a line as well.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ WRONG, BOTH, NEITHER, HARD, FINE = VERDICTS = ("wrong-label", "both", "neither",
 CAUSES = (
     "occlusion", "deformation", "background-clutter", "viewpoint", "scale", "illumination", "other",
 )  # fmt: skip
+Key = tuple[str, str]  # sha256 and given label, '' for any
 REVIEWER = "SECONDLOOK_REVIEWER"
 _SHA256_DIGITS = frozenset("0123456789abcdef")
 
@@ -39,6 +40,7 @@ class Verdict:
     cause : why the image is difficult, one of ``CAUSES``, or '' for none
     path : the path of the file, for information
     reviewer, time : the author and the time (UTC)
+    given : the image's label in the data, '' for any
     """
 
     sha256: str
@@ -48,6 +50,7 @@ class Verdict:
     path: str = ""
     reviewer: str = ""
     time: str = ""
+    given: str = ""
 
     def checked(self) -> Verdict:
         """Return the verdict if it is valid.
@@ -81,8 +84,33 @@ def verdicts_path() -> Path:
     return workspace() / "verdicts" / "verdicts.jsonl"
 
 
-def load_verdicts() -> dict[str, Verdict]:
-    """Return the current verdict of each image by its sha256.
+@dataclass(frozen=True)
+class Verdicts:
+    """The current verdicts.
+
+    Attributes
+    ----------
+    standing : by sha256 and given label
+    undone : keys whose verdict without a label was undone, so that it fits other labels only
+    """
+
+    standing: dict[Key, Verdict] = field(default_factory=dict)
+    undone: frozenset[Key] = frozenset()
+
+    def __len__(self) -> int:
+        """Return the number of verdicts."""
+        return len(self.standing)
+
+    def of(self, sha256: str | None, given: str | None) -> Verdict | None:
+        """Return the verdict on an image with this content and label, or None."""
+        key = (sha256 or "", given or "")
+        if key in self.standing or key in self.undone:
+            return self.standing.get(key)
+        return self.standing.get((key[0], ""))
+
+
+def load_verdicts() -> Verdicts:
+    """Return the current verdicts.
 
     Incomplete or unknown lines are ignored.
 
@@ -91,7 +119,9 @@ def load_verdicts() -> dict[str, Verdict]:
     UserError
         If the file cannot be read.
     """
-    return {name: said[-1] for name, said in _histories().items() if said}
+    last = {key: said[-1] for key, said in _histories().items() if said}
+    standing = {key: verdict for key, verdict in last.items() if verdict}
+    return Verdicts(standing, frozenset(last.keys() - standing.keys()))
 
 
 def say(verdict: Verdict) -> Verdict:
@@ -108,19 +138,21 @@ def say(verdict: Verdict) -> Verdict:
     return verdict
 
 
-def take_back(sha256: str, reviewer: str = "") -> Verdict | None:
+def take_back(sha256: str, given: str = "", reviewer: str = "") -> Verdict | None:
     """Undo the last verdict on an image; the verdict before it counts again.
+
+    A verdict without a label is undone for this label only.
 
     Returns
     -------
     the verdict that was undone, or None if there was none
     """
-    said = _histories().get(sha256)
-    if not said:
+    last = load_verdicts().of(sha256, given)
+    if last is None:
         return None
-    reviewer = reviewer or default_reviewer()
-    _append({"sha256": sha256, "undo": True, "reviewer": reviewer, "time": _now()})
-    return said[-1]
+    by = {"reviewer": reviewer or default_reviewer(), "time": _now()}
+    _append({"sha256": sha256, "given": given, "undo": True, **by})
+    return last
 
 
 def default_reviewer() -> str:
@@ -131,58 +163,11 @@ def default_reviewer() -> str:
         return "unknown"
 
 
-def amended(
-    before: Verdict | None,
-    image: Verdict,
-    others: Sequence[str],
-    verdict: str = "",
-    label: str = "",
-    cause: str = "",
-) -> Verdict:
-    """Return the new verdict on an image; values that are not given stay as ``before``.
+def _histories() -> dict[Key, list[Verdict | None]]:
+    """Return the verdicts that have not been undone, oldest first.
 
-    A class alone means a wrong label, a cause alone an ambiguous image. With two classes, a wrong
-    label can only be the other class.
-
-    Parameters
-    ----------
-    image : a verdict with sha256, path and reviewer
-    others : all classes except the image's label
+    None begins a list where a verdict without a label was undone for one label.
     """
-    if not verdict:
-        verdict = WRONG if label else before.verdict if before else HARD
-    if before and verdict == before.verdict == WRONG:
-        label = label or before.label
-    if verdict == WRONG and len(others) == 1:
-        label = label or others[0]
-    cause = cause or (before.cause if before else "")
-    return replace(image, verdict=verdict, label=label, cause=cause)
-
-
-def applied(
-    labels: Sequence[str | None],
-    sha256: Sequence[str],
-    class_names: Sequence[str],
-    verdicts: dict[str, Verdict],
-) -> tuple[list[str | None], list[bool]]:
-    """Return the labels after applying the verdicts, and which images show a single class.
-
-    A wrong label becomes the class named in the verdict if ``class_names`` contains it; "both" and
-    "neither" have no class; "hard" and "fine" change nothing.
-    """
-    corrected, single = list(labels), [True] * len(labels)
-    for row, name in enumerate(sha256):
-        verdict = verdicts.get(name)
-        if verdict is None:
-            continue
-        single[row] = verdict.verdict not in (BOTH, NEITHER)
-        if verdict.verdict == WRONG and verdict.label in class_names:
-            corrected[row] = verdict.label
-    return corrected, single
-
-
-def _histories() -> dict[str, list[Verdict]]:
-    """Return the verdicts on each image that have not been undone, oldest first."""
     path = verdicts_path()
     try:
         content = path.read_bytes()
@@ -190,19 +175,26 @@ def _histories() -> dict[str, list[Verdict]]:
         return {}
     except OSError as error:
         raise UserError(f"{path} could not be read ({error.strerror}).") from error
-    found: dict[str, list[Verdict]] = {}
+    found: dict[Key, list[Verdict | None]] = {}
     for line in content.split(b"\n"):
         try:
             values: dict[str, Any] = json.loads(line)
             if values.get("undo") is True:
-                if said := found.get(values["sha256"]):
-                    said.pop()
+                _undo(found, (values["sha256"], values.get("given", "")))
             else:
                 verdict = Verdict(**{key: str(value) for key, value in values.items()}).checked()
-                found.setdefault(verdict.sha256, []).append(verdict)
+                found.setdefault((verdict.sha256, verdict.given), []).append(verdict)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UserError):
             continue
     return found
+
+
+def _undo(found: dict[Key, list[Verdict | None]], key: Key) -> None:
+    said = found.setdefault(key, [])
+    if said and said[-1]:
+        said.pop()
+    elif not said and found.get((key[0], "")):
+        said.append(None)
 
 
 def _append(values: dict[str, Any]) -> None:

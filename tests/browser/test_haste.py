@@ -137,5 +137,5 @@ def test_verdicts_in_haste_are_all_kept(serve, open_context, tmp_path: Path, has
     expect(page.locator(".st-key-image dialog h2")).to_have_text(want[8])
     settled(page)
     with home(tmp_path / "workspace"):
-        kept = load_verdicts().values()
+        kept = load_verdicts().standing.values()
     assert [(one.verdict, one.cause) for one in kept] == [("hard", "illumination")] * 7

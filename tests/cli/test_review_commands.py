@@ -49,7 +49,8 @@ def document(said: tuple[int, str, str]) -> Any:
 
 def test_a_verdict_is_said_amended_listed_and_taken_back(say):
     first = document(say("verdict", "RUN", "cat.3", "wrong-label", "--json"))
-    assert first["path"] == "train/cat.3.jpg"
+    assert first["path"] == "train/cat.3.jpg" and first["twins"] == []
+    assert first["verdict"]["given"] == "cat"
     assert (first["verdict"]["verdict"], first["verdict"]["label"]) == ("wrong-label", "dog")
     second = document(say("verdict", "RUN", "cat.3", "--cause", "scale", "--json"))["verdict"]
     assert (second["label"], second["cause"]) == ("dog", "scale")

@@ -60,7 +60,7 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
     assert before["others"] == [other]
 
     send(table, id=id, verdict="wrong-label")
-    kept = load_verdicts()[sha256]
+    kept = load_verdicts().standing[sha256, label]
     assert (kept.verdict, kept.label, kept.path) == ("wrong-label", other, "train/image.3.jpg")
     send(table, id=id, cause="scale")
     assert large(table, id)["cause"] == "scale" and large(table, id)["label"] == other
@@ -68,8 +68,27 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
     assert tiles.tiles_of(table, np.array([4]))[0]["verdict"] == ""
     send(table, id=id, undo=True)
     send(table, id=id, undo=True)
-    assert large(table, id) == before and load_verdicts() == {}
+    assert large(table, id) == before and len(load_verdicts()) == 0
     send(table, id=id, undo=True)  # nothing left: nothing happens
+
+
+def test_identical_images_have_a_verdict_for_each_label_and_are_shown(make_run, send):
+    run = make_run(n=40, distinct=20)
+    table = tables.table(run.name)
+    y, ids = table.predictions.y_true, table.predictions.ids.to_pylist()
+    row = int(np.flatnonzero(y[:20] != y[20:])[0])
+    twin, names = row + 20, table.predictions.class_names
+    send(table, id=ids[row], verdict="wrong-label")
+    assert verdicts.reviewed_rows(table).tolist() == [row] and verdicts.count(run.name) == 1
+    assert large(table, ids[twin])["verdict"] == ""
+    right = f"correct label: {names[y[twin]]}"
+    said = f"Identical: {ids[row]} (labelled {names[y[row]]}, {right})."
+    assert large(table, ids[twin])["twins"] == said
+    send(table, id=ids[twin], verdict="fine")
+    assert verdicts.reviewed_rows(table).tolist() == [row, twin]
+    send(table, id=ids[row], undo=True)
+    assert verdicts.reviewed_rows(table).tolist() == [twin] and verdicts.count(run.name) == 1
+    assert large(table, ids[row])["twins"].endswith(f"(labelled {names[y[twin]]}, fine).")
 
 
 @pytest.mark.parametrize(
@@ -86,14 +105,14 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
 def test_what_is_no_verdict_keeps_nothing(make_run, send, word):
     table = tables.table(make_run(n=40).name)
     send(table, **word)
-    assert load_verdicts() == {}
+    assert len(load_verdicts()) == 0
 
 
 def test_an_image_without_a_label_has_no_verdict(make_run, send):
     table = tables.table(make_run(n=40).name, "test")
     assert tiles.large_of(table, np.arange(3), 0)["review"] is None
     send(table, id="1", verdict="fine")
-    assert load_verdicts() == {}
+    assert len(load_verdicts()) == 0
 
 
 def test_suspects_in_their_order_with_their_reason(make_run):

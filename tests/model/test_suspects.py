@@ -144,11 +144,12 @@ def test_verdicts_correct_a_data_set_and_leave_split_and_test_alone(judged, data
     assert asdict(made) == {"relabelled": 3, "dropped": 1}
     old, new = (d.images.set_index(["split", "id"]) for d in (before, after))
     assert set(old.index) - set(new.index) == {i for i in old.index if i[1] == "cat.95"}
+    assert new["given"].equals(old.loc[new.index, "label"])
     labels = new["label"].dropna().droplevel("split")
     assert labels["dog.90"] == "cat" and labels["cat.91"] == "dog" and labels["cat.1"] == "cat"
     assert new.loc["test", "label"].isna().all()
     for row in judged["sha256"][[*WRONG_IDS, "cat.95", "cat.1"]]:
-        take_back(row)
+        take_back(row)  # verdicts without a given label
     assert apply_label_edits(before)[0].fingerprint == before.fingerprint
 
 

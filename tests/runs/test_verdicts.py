@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UserError
+from engine.runs.verdict_effects import amended, applied, twins
 from engine.runs.verdicts import (
     BOTH,
     CAUSES,
@@ -25,8 +27,7 @@ from engine.runs.verdicts import (
     VERDICTS,
     WRONG,
     Verdict,
-    amended,
-    applied,
+    Verdicts,
     load_verdicts,
     say,
     take_back,
@@ -51,18 +52,70 @@ IN_ONE_FOLDER = settings(
 )
 
 
+LABELS = ("", "cat", "dog")
+KEYS = st.tuples(st.sampled_from([A, B]), st.sampled_from(LABELS))
+
+
 @IN_ONE_FOLDER
-@given(st.lists(st.one_of(WORDS, st.sampled_from([A, B])), max_size=8))
-def test_what_stands_is_what_a_stack_for_each_image_holds(workspace, steps):
+@given(st.lists(st.one_of(st.tuples(WORDS, st.sampled_from(LABELS)), KEYS), max_size=10))
+def test_what_stands_is_what_a_stack_for_each_image_and_label_holds(workspace, steps):
     verdicts_path().unlink(missing_ok=True)
-    stacks: dict[str, list[Verdict]] = {A: [], B: []}
-    for step in steps:
-        if isinstance(step, Verdict):
-            stacks[step.sha256].append(say(step))
-        else:
-            taken = stacks[step].pop() if stacks[step] else None
-            assert take_back(step) == taken
-    assert load_verdicts() == {name: stack[-1] for name, stack in stacks.items() if stack}
+    stacks: dict[tuple[str, str], list[Verdict | None]] = {}
+
+    def top(sha256: str, label: str) -> Verdict | None:
+        own = stacks.get((sha256, label))
+        return own[-1] if own else (stacks.get((sha256, "")) or [None])[-1]
+
+    for what, label in steps:
+        if isinstance(what, Verdict):
+            said = say(replace(what, given=label))
+            stacks.setdefault((said.sha256, label), []).append(said)
+            continue
+        before = top(what, label)
+        assert take_back(what, label) == before
+        if before is not None:
+            own = stacks.setdefault((what, label), [])
+            own.pop() if own else own.append(None)  # one without a label fits no more here
+    known = load_verdicts()
+    for sha256 in (A, B):
+        for label in LABELS:
+            assert known.of(sha256, label) == top(sha256, label)
+    assert len(known) == sum(bool(stack and stack[-1]) for stack in stacks.values())
+
+
+def test_of_identical_images_each_label_has_its_own_verdict():
+    cat = say(Verdict(A, WRONG, "dog", given="cat"))
+    dog = say(Verdict(A, FINE, given="dog"))
+    assert load_verdicts().standing == {(A, "cat"): cat, (A, "dog"): dog}
+    labels, single = applied(["cat", "dog"], [A, A], ("cat", "dog"), load_verdicts())
+    assert labels == ["dog", "dog"] and single == [True, True]
+    take_back(A, "dog")
+    assert load_verdicts().standing == {(A, "cat"): cat}
+
+
+def test_a_verdict_of_an_earlier_version_fits_any_label_and_is_undone_for_one():
+    values = {"sha256": A, "verdict": HARD, "label": "", "cause": "scale", "path": "x.jpg"}
+    verdicts_path().parent.mkdir(parents=True)
+    verdicts_path().write_text(json.dumps(values | {"reviewer": "Ada", "time": "now"}) + "\n")
+    old = load_verdicts().of(A, "cat")
+    assert old and old.cause == "scale" and load_verdicts().of(A, "dog") == old
+    assert take_back(A, "cat") == old
+    assert load_verdicts().of(A, "cat") is None and load_verdicts().of(A, "dog") == old
+
+
+def test_twins_have_the_label_that_the_data_give_them():
+    rows = [
+        ("a", A, "dog", "cat"),
+        ("b", A, "dog", None),
+        ("c", B, "dog", None),
+        ("d", A, None, None),
+    ]
+    images = pd.DataFrame(rows, columns=["id", "sha256", "label", "given"]).assign(
+        split="train", path="x.jpg"
+    )
+    assert [(twin.id, twin.given) for twin in twins(images, "b")] == [("a", "cat")]
+    assert [(twin.id, twin.given) for twin in twins(images, "a")] == [("b", "dog")]
+    assert twins(images, "c") == twins(images, "d") == []
 
 
 @IN_ONE_FOLDER
@@ -71,7 +124,7 @@ def test_any_text_comes_back_as_it_was_and_taking_back_is_the_identity(workspace
     before = load_verdicts()
     kept = say(verdict)
     assert replace(kept, time="") == verdict and kept.time
-    assert load_verdicts()[verdict.sha256] == kept
+    assert load_verdicts().of(verdict.sha256, "") == kept
     take_back(verdict.sha256)
     assert load_verdicts() == before
     assert all(json.loads(line) for line in verdicts_path().read_bytes().splitlines())
@@ -99,12 +152,12 @@ def test_half_a_line_and_foreign_lines_are_passed_over(workspace):
     strange = b'{"sha256": 3}\nnull\n[[[\n{"undo": true}\n{"sha256": ["x"], "undo": true}\n\xff\n'
     deep = b"[" * 100_000 + b"\n"
     verdicts_path().write_bytes(whole + strange + deep + whole[: len(whole) // 2])
-    assert load_verdicts() == {A: first}
+    assert load_verdicts().standing == {(A, ""): first}
     second = say(Verdict(B, FINE))  # begins on a line of its own
-    assert load_verdicts() == {A: first, B: second}
+    assert load_verdicts().standing == {(A, ""): first, (B, ""): second}
     for cut in range(len(whole)):
         verdicts_path().write_bytes(whole[:cut])
-        assert load_verdicts() == ({A: first} if cut == len(whole) - 1 else {})
+        assert len(load_verdicts()) == (cut == len(whole) - 1)
 
 
 def test_killed_while_writing_every_verdict_that_was_kept_is_there(workspace):
@@ -128,7 +181,7 @@ for i in range(100):
     kept = [int(line) for line in killed.stdout.split()]
     assert kept == list(range(21))
     assert not verdicts_path().read_bytes().endswith(b"\n")
-    assert sorted(load_verdicts()) == [f"{i:064x}" for i in kept]
+    assert sorted(load_verdicts().standing) == [(f"{i:064x}", "") for i in kept]
     say(Verdict(A, FINE))
     assert len(load_verdicts()) == 22
 
@@ -137,7 +190,7 @@ def test_several_at_once_lose_nothing(workspace):
     names = [f"{i:064x}" for i in range(40)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: say(Verdict(name, FINE)), names))
-    assert sorted(load_verdicts()) == names
+    assert sorted(load_verdicts().standing) == [(name, "") for name in names]
 
 
 def test_a_full_disk_keeps_what_was_there(workspace, monkeypatch):
@@ -172,11 +225,14 @@ def test_what_is_not_said_now_stays_as_it_was():
 
 
 def test_verdicts_applied_to_labels():
-    verdicts = {A: Verdict(A, WRONG, "dog"), B: Verdict(B, NEITHER), C: Verdict(C, HARD)}
+    said = [Verdict(A, WRONG, "dog"), Verdict(B, NEITHER), Verdict(C, HARD)]
+    verdicts = Verdicts({(one.sha256, ""): one for one in said})
     labels, single = applied(["cat"] * 4, [A, B, C, "d"], ("cat", "dog"), verdicts)
     assert labels == ["dog", "cat", "cat", "cat"]
     assert single == [True, False, True, True]
-    elsewhere = {A: Verdict(A, WRONG, "tulip")}  # said of the same file in another data set
+    elsewhere = Verdicts(
+        {(A, ""): Verdict(A, WRONG, "tulip")}
+    )  # said of the same file in another data set
     assert applied(["cat"], [A], ("cat", "dog"), elsewhere) == (["cat"], [True])
 
 

@@ -80,7 +80,7 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     if show == SUSPECTS:
         order = _suspects(table.key, triage_stamp(table.key[0]))
     else:
-        order = _reviewed(table)
+        order = verdicts.reviewed_rows(table)
     if show == REVIEWED and image_filter.image:  # stays while it is enlarged, even after an undo
         shown = tables.row_of(table, image_filter.image)
         if shown is not None:
@@ -99,10 +99,3 @@ def _suspects(key: Key, stamp: Stamp) -> np.ndarray:
     ids = pa.array(found["id"].astype(str).drop_duplicates().tolist(), pa.string())
     at = pc.index_in(ids, cached_table(key).predictions.ids.cast(pa.string()))
     return np.asarray(at.drop_null(), dtype=np.int64)
-
-
-def _reviewed(table: Table) -> np.ndarray:
-    """Return the rows that have a verdict, in the order of the table."""
-    sums = tables.facts(table, np.arange(len(table)))["sha256"]
-    known = pc.is_in(sums, value_set=pa.array(list(verdicts.standing()), pa.string()))
-    return np.flatnonzero(np.asarray(known, dtype=bool))

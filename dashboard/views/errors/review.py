@@ -35,7 +35,7 @@ def tools(name: str, show: str) -> None:
                 "Find suspects again", icon=":material/refresh:", on_click=_start, args=(run,),
                 type="tertiary",
             )  # fmt: skip
-        count = len(verdicts.standing())
+        count = verdicts.count(name)
         if count and run.config.head_sha256:
             st.button(
                 f"Refit with {count:,} verdict{'s' * (count > 1)}", key="refit",
@@ -49,7 +49,7 @@ def tools(name: str, show: str) -> None:
 
 def empty(name: str, show: str) -> bool:
     """Show how to start a review if there is none; return False if a filter is active."""
-    if show == REVIEWED and not verdicts.standing():
+    if show == REVIEWED and not verdicts.count(name):
         st.info(
             "Open an image and press L, B, N, H or F to review its label.",
             icon=":material/rate_review:",

@@ -110,9 +110,9 @@ def _quarantine(name: str, stamp: Stamp) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _loss_by_causes(key: Key, stamp: Stamp) -> list[CauseLoss]:
-    causes = {sha256: v.cause for sha256, v in verdicts.standing().items() if v.cause}
-    if not causes:
+    known, table = verdicts.standing(), cached_table(key)
+    if not any(verdict.cause for verdict in known.standing.values()):
         return []
-    table = cached_table(key)
-    sums = tables.facts(table, np.arange(len(table)))["sha256"].to_pylist()
-    return loss_by_cause(table.loss, [causes.get(name, "") for name in sums])
+    facts = tables.facts(table, np.arange(len(table)))
+    said = map(known.of, facts["sha256"].to_pylist(), facts["given"].to_pylist())
+    return loss_by_cause(table.loss, [verdict.cause if verdict else "" for verdict in said])
