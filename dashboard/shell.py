@@ -13,6 +13,7 @@ from streamlit.navigation.page import Page
 
 from dashboard.selection.image_filter import forget_filter
 from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
+from dashboard.selection.unknown import unknown_run
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_redraw, widget_key
 from dashboard.shared.escape import error_text
@@ -30,8 +31,8 @@ def show(pages: Sequence[Page]) -> None:
     page = st.navigation(list(pages), position="top")
     _note_page(page.title)
     with show_user_errors():
-        pick_run()
-        page.run()
+        if pick_run():
+            page.run()
     _settle()
 
 
@@ -49,12 +50,15 @@ def home() -> None:
     st.switch_page("views/overview/page.py", query_params=st.query_params.to_dict())
 
 
-def pick_run() -> None:
-    """Show the run picker if there is a finished run."""
-    runs = [run for run in tables.summaries() if run.state == "done"]
+def pick_run() -> bool:
+    """Show the run picker if there is a finished run; return whether the page can be shown."""
+    every = tables.summaries()
+    runs = [run for run in every if run.state == "done"]
     names = [run.name for run in runs]
+    if unknown_run(names, {run.name: run.state for run in every}):
+        return False
     if select_run(names) is None:
-        return
+        return True
     count = Counter(run.line for run in runs)
     lines = {
         run.name: run.line if count[run.line] == 1 else f"{run.line}  ·  {run.name}" for run in runs
@@ -67,6 +71,7 @@ def pick_run() -> None:
         on_change=_run_picked,
         label_visibility="collapsed",
     )
+    return True
 
 
 def just_arrived() -> bool:

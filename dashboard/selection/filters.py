@@ -19,6 +19,7 @@ from dashboard.selection.map_coordinates import within
 from dashboard.shared.tables import Table
 
 TRUE, PREDICTED, SCORE, ID, AREA, SLICE = "true", "predicted", "p", "id", "map", "slice"
+EVERY_SCORE = "0-1"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
 _SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
 
@@ -43,6 +44,7 @@ class Filter:
     sentence : function from table and value to the description, as plain text
     widget : None if the filter has no widget on the Errors page
     stamp : further values on which its rows depend
+    invalid : why a value cannot be used, as a clause
     """
 
     parameter: str
@@ -51,6 +53,7 @@ class Filter:
     sentence: Callable[[Table, str], str]
     widget: Widget | None = None
     stamp: Callable[[], Hashable] = lambda: None
+    invalid: str = ""
 
     @property
     def key(self) -> str:
@@ -111,15 +114,19 @@ FILTERS = (
         keep=lambda table, name: table.predictions.y_true == _class(table, name),
         sentence=lambda _, name: f"true {name}",
         widget=_CLASS,
+        invalid="no class of this run is called so",
     ),
     Filter(
         PREDICTED, _parse_class,
         keep=lambda table, name: table.y_pred == _class(table, name),
         sentence=lambda _, name: f"predicted {name}",
         widget=_CLASS,
+        invalid="no class of this run is called so",
     ),
     Filter(
-        SCORE, _parse_range, keep=_in_range, sentence=_range_text, widget=Widget(_bounds, _range)
+        SCORE, _parse_range, keep=_in_range, sentence=_range_text,
+        widget=Widget(_bounds, _range),
+        invalid="it must be a range such as 0.2-0.8",
     ),
     Filter(
         ID, lambda text, _: text[:500],
@@ -131,12 +138,14 @@ FILTERS = (
         AREA, lambda text, _: text if read_lasso(text) else "",
         keep=_in_area,
         sentence=lambda *_: "in the area drawn on the map",
+        invalid="it is no area of the map",
     ),
     Filter(
         SLICE, lambda text, _: text if _SLICE.fullmatch(text) else "",
         keep=slices.within,
         sentence=slices.slice_text,
         stamp=slices.stamp,
+        invalid="it is no slice, such as brightness:0",
     ),
 )  # fmt: skip
 BY_PARAMETER = {each.parameter: each for each in FILTERS}

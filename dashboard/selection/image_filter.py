@@ -18,6 +18,8 @@ from engine.analysis.categories import CATEGORIES
 
 ALL = "all"
 SUSPECTS, REVIEWED = REVIEWS = ("suspects", "verdicts")
+SHOWN = (ALL, *CATEGORIES, *REVIEWS)
+IMAGE_NAMES = ("picture", "image")  # in the address; the first is written, as in existing links
 _LAST = "last_filter"
 
 
@@ -60,24 +62,24 @@ class ImageFilter:
             **self.where,
             "seed": str(self.seed) if self.seed else "",
             "page": str(self.page) if self.page > 1 else "",
-            "picture": self.image or "",  # the name in existing links
+            IMAGE_NAMES[0]: self.image or "",
         }
         return {name: value for name, value in pairs.items() if value}
 
 
 def read_filter(class_names: Sequence[str]) -> ImageFilter:
-    """Return the filter from the address; invalid values are ignored."""
+    """Return the filter from the address; see `unknown.unknown_filters` for what is invalid."""
     asked = st.query_params
     show = asked.get("show")
     return ImageFilter(
-        show=show if show in (*CATEGORIES, *REVIEWS) else ALL,
+        show=show if show in SHOWN else ALL,
         where={
             each.parameter: each.parse(asked.get(each.parameter, ""), class_names)
             for each in FILTERS
         },
         seed=_number("seed", 0),
         page=max(_number("page", 1), 1),
-        image=asked.get("picture") or None,
+        image=next((asked[name] for name in IMAGE_NAMES if asked.get(name)), None),
     )
 
 

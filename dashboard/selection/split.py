@@ -60,7 +60,7 @@ def standing_parameters() -> dict[str, str]:
 def _switched() -> None:
     selected = st.session_state[_SELECTED] = st.session_state[widget_key(_WIDGET)]
     note_change()
-    for name in ("page", "picture"):
+    for name in ("page", "picture", "image"):
         st.query_params.pop(name, None)
     _write(selected)
 

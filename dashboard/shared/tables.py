@@ -24,7 +24,7 @@ Key = tuple[str, str, int, int]  # run, split, time and size of the file
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of the run picker."""
+    """One line of the run picker; ``scored_on`` says what its scores are of."""
 
     name: str
     title: str
@@ -33,6 +33,7 @@ class RunSummary:
     state: str
     accuracy: float | None
     log_loss: float | None
+    scored_on: str = ""
 
     @property
     def line(self) -> str:
@@ -43,7 +44,7 @@ class RunSummary:
             self.backbone,
         ]
         if self.accuracy is not None:
-            parts.append(f"accuracy {self.accuracy:.2%}")
+            parts.append(f"{self.scored_on} accuracy {self.accuracy:.2%}")
         if self.log_loss is not None:
             parts.append(f"log loss {self.log_loss:.4f}")
         return "  ·  ".join(parts)
@@ -145,7 +146,7 @@ def _summary(run: Run) -> RunSummary:
         config = run.config
     except UserError:
         return RunSummary(run.name, "", "", "", "damaged", None, None)
-    scores = config.scores
+    scored_on, scores = config.first_scores or ("", None)
     return RunSummary(
         run.name,
         config.name or "",
@@ -154,6 +155,7 @@ def _summary(run: Run) -> RunSummary:
         run.status.state,
         scores.accuracy if scores else None,
         scores.log_loss if scores else None,
+        scored_on,
     )
 
 

@@ -157,7 +157,8 @@ def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    counts : int64 array of shape (m,), k from 1 to n; at most about 500 values, dense at the start
+    counts : int64 array of shape (m,), k from 1 to n; at most about 500 values, dense at the start,
+        among them the smallest k whose images have half of the total
     share : float64 array of shape (m,), each exact, rising to 1
 
     Raises
@@ -177,6 +178,8 @@ def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     carried = np.cumsum(worst_first)
     if n == 0 or carried[-1] == 0:
         return counts, counts / max(n, 1)
+    half_of_loss = np.searchsorted(carried / carried[-1], 0.5) + 1
+    counts = np.union1d(counts, half_of_loss)
     return counts, carried[counts - 1] / carried[-1]
 
 

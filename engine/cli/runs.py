@@ -56,7 +56,7 @@ def _draw(value: list[dict[str, Any]]) -> None:
     if not value:
         out.print("No runs yet; start with: second-look demo demo --fit")
         return
-    table = columns("run", "name", "status", "accuracy", "log loss")
+    table = columns("run", "name", "status", "valid accuracy", "valid log loss")
     for line in value:
         table.add_row(
             literal(line["run"]), literal(line["name"] or ""), line["status"],

@@ -179,6 +179,17 @@ class RunConfig:
     blend: dict[str, Any] | None = None
     source: ImportedFrom | None = None
 
+    @property
+    def first_scores(self) -> tuple[str, Scores] | None:
+        """Return the scores that every page shows first, and the word for their images.
+
+        They are of all labelled images out of fold where the fit had folds, else of the
+        validation images.
+        """
+        if folds := self.out_of_fold:
+            return "cross-validated", Scores(folds.accuracy, folds.log_loss)
+        return ("validation", self.scores) if self.scores else None
+
     def given(self) -> dict[str, Any]:
         """Return the fields that differ from an empty config's, by name."""
         empty = RunConfig(self.backbone)

@@ -155,11 +155,13 @@ def test_loss_concentration_by_hand_and_thinned() -> None:
     np.testing.assert_allclose(share, [0.6, 0.9, 1.0, 1.0])
     losses = np.random.default_rng(0).gamma(0.1, 3, size=50_000)
     counts, share = loss_concentration(losses)
-    assert 300 < len(counts) <= 500
+    assert 300 < len(counts) <= 501
     assert (counts[0], counts[-1], share[-1]) == (1, 50_000, 1.0)
     worst = np.sort(losses)[::-1]
     for i in (0, 7, 100, len(counts) - 2):
         assert share[i] == pytest.approx(worst[: counts[i]].sum() / losses.sum())
+    half = int(np.flatnonzero(np.cumsum(worst) >= losses.sum() / 2)[0]) + 1
+    assert counts[np.searchsorted(share, 0.5)] == half
     assert loss_concentration(np.zeros(4))[1].tolist() == [0.25, 0.5, 0.75, 1.0]
     with pytest.raises(ValueError, match="finite"):
         loss_concentration(np.array([1.0, np.inf]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,32 @@ def test_who_comes_back_finds_the_filter_as_it_was_left(make_run):
         del app.query_params[name]
     app.switch_page("views/errors/page.py").run()
     assert parameters(app) == {"show": "most-incorrect", "true": "cat"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "said"),
+    [
+        ("show", "foo", "choose from all, random-correct"),
+        ("true", "zebra", "no class of this run is called so"),
+        ("predicted", "zebra", "no class of this run is called so"),
+        ("p", "9-3", "a range such as 0.2-0.8"),
+        ("map", "nonsense", "no area of the map"),
+        ("picture", "nope", "no image here has that id"),
+        ("image", "nope", "no image here has that id"),
+    ],
+)
+def test_what_the_run_does_not_have_is_said_and_can_be_removed(make_run, parameter, value, said):
+    make_run(n=8, images=False)
+    app = errors(**{parameter: value})
+    assert not app.exception and len(app.warning) == 1
+    words = unescape(app.warning[0].value)
+    assert words.startswith(f"{parameter}={value} in the address is not used: ") and said in words
+    app.button(key=f"remove_{parameter}").click().run()
+    assert not app.warning and parameter not in app.query_params
+
+
+def test_an_image_that_the_filter_leaves_out_is_said(make_run):
+    make_run(n=8, images=False)
+    app = errors(id="0000001", picture="0000002")
+    assert "the filter leaves that image out" in app.warning[0].value
+    assert not errors(id="0000001", image="0000001").warning

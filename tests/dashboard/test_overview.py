@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.analysis.metrics import confusion_matrix
-from engine.runs.run_config import PrecisionCheck
+from engine.runs.predictions import save_predictions
+from engine.runs.run_config import FoldsSummary, PrecisionCheck
 from tests.support.pages import at_page
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -83,11 +85,31 @@ def test_a_run_without_validation_images_says_so(make_run):
     assert app.expander[0].label.startswith("1 unreadable file,")
 
 
-def test_the_address_names_the_run_and_an_unknown_one_becomes_the_newest(make_run):
+def test_the_address_names_the_run_and_an_unknown_one_is_said(make_run):
     old, new = make_run(n=30, seed=1, age=timedelta(days=1)), make_run(n=30, seed=2)
     assert overview(run=old.name).query_params["run"] in (old.name, [old.name])
     assert figures(overview(run=old.name))["Log loss"] == f"{old.config.scores.log_loss:.4f}"
-    assert figures(overview(run="../../etc"))["Log loss"] == f"{new.config.scores.log_loss:.4f}"
+    running = make_run(n=30, seed=3, state="failed")
+    for name, said in (("../../etc", "is not in this workspace"), (running.name, "is failed")):
+        app = overview(run=name)
+        assert said in app.warning[0].value and not figures(app) and not app.selectbox
+        app.button(key="unknown_run").click().run()
+        assert figures(app)["Log loss"] == f"{new.config.scores.log_loss:.4f}"
+
+
+def test_the_run_picker_shows_the_scores_of_the_page(make_run):
+    run = make_run(n=200)
+    assert run.config.scores
+    valid = f"validation accuracy {run.config.scores.accuracy:.2%}"
+    assert valid in overview().selectbox[0].options[0]
+    first = run.predictions().take(np.arange(150))
+    save_predictions(run.predictions_path("folds"), first)
+    right = float((first.y_pred == first.y_true).mean())
+    run.update_config(out_of_fold=FoldsSummary(5, 150, right, 0.3, 150, 1.0))
+    app = overview()
+    shown = f"{right:.2%}"
+    assert f"cross-validated accuracy {shown}  ·  log loss 0.3000" in app.selectbox[0].options[0]
+    assert figures(app)["Accuracy"] == shown
 
 
 def test_damaged_predictions_are_named_in_one_sentence(make_run):

@@ -148,6 +148,15 @@ def test_a_failed_search_says_why(make_run):
     assert app.button(key="find")
 
 
+def test_before_the_search_no_count_of_suspects_is_shown(make_run):
+    run = make_run(n=40)
+    said = [element.value for element in errors(show=SUSPECTS).markdown]
+    assert "The labels of 40 images have not been searched for suspects yet." in said
+    assert not [text for text in said if "**0** of" in text]
+    suspected(run, ["0000001"])
+    assert sentence(errors(show=SUSPECTS)).startswith("**1** of 40")
+
+
 def test_the_images_with_a_verdict(make_run):
     run = make_run(n=40)
     app = errors(show=REVIEWED)

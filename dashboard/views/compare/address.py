@@ -6,19 +6,23 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.selection.image_filter import IMAGE_NAMES
 from dashboard.selection.run import RUN, run_name
+from dashboard.selection.unknown import unknown_value
 from dashboard.shared.browser_sync import component_value, set_widget, widget_key
 
 OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"
 PARTS = ("fixed", "broken", "both-wrong", "both-right")
-_WITH, _SHOW, _PAGE, _IMAGE = "with", "pictures", "page", "picture"
+_WITH, _SHOW, _PAGE, _IMAGE = "with", "pictures", "page", IMAGE_NAMES[0]
 
 
 def other(names: Sequence[str]) -> str:
     """Return the other run from the address, by default the first of these."""
     asked = st.query_params.get(_WITH)
     chosen = asked if asked and asked in names else names[0]
-    if asked != chosen:
+    if asked and asked != chosen:
+        unknown_value(_WITH, asked, "no other finished run is called so")
+    elif not asked:
         st.query_params[_WITH] = chosen
     set_widget(OTHER, chosen)
     return chosen
@@ -29,6 +33,8 @@ def part(counts: dict[str, int]) -> str:
     asked = st.query_params.get(_SHOW)
     filled = [name for name in ("broken", "fixed", "both-wrong", "both-right") if counts[name]]
     chosen = asked if asked and asked in PARTS else filled[0]
+    if asked and asked not in PARTS:
+        unknown_value(_SHOW, asked, f"choose from {', '.join(PARTS)}")
     set_widget(PART, chosen)
     return chosen
 
@@ -44,7 +50,7 @@ def page(pages: int, opened: int | None) -> int:
 
 def image() -> str:
     """Return the id of the enlarged image, or ''."""
-    return str(st.query_params.get(_IMAGE, ""))
+    return next((st.query_params[name] for name in IMAGE_NAMES if st.query_params.get(name)), "")
 
 
 def other_changed() -> None:
@@ -54,7 +60,7 @@ def other_changed() -> None:
 
 def part_changed() -> None:
     """Show the first page of another group of images (callback)."""
-    _write({_WITH: st.query_params.get(_WITH, ""), _SHOW: st.session_state[widget_key(PART)]})
+    _write({_WITH: st.session_state[widget_key(OTHER)], _SHOW: st.session_state[widget_key(PART)]})
 
 
 def page_changed() -> None:
@@ -71,14 +77,19 @@ def page_turned(widget: str, pages: int) -> None:
 
 def image_opened(widget: str) -> None:
     """Enlarge the image whose id a component sent, or close the viewer (callback)."""
-    st.query_params.pop(_IMAGE, None)
+    _forget_image()
     st.query_params[_PAGE] = str(st.session_state[widget_key(PAGE)])
     if opened := component_value(widget, "open"):
         st.query_params[_IMAGE] = str(opened)
 
 
+def _forget_image() -> None:
+    for name in IMAGE_NAMES:
+        st.query_params.pop(name, None)
+
+
 def _turn(number: int) -> None:
-    st.query_params.pop(_IMAGE, None)
+    _forget_image()
     st.query_params[_PAGE] = str(number)
 
 

@@ -13,6 +13,7 @@ from dashboard.gallery.tiles import images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.verdicts import keep_verdicts
 from dashboard.selection.run import RUN, run_name
+from dashboard.selection.unknown import unknown_image
 from dashboard.shared import html, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.paging import page_count, page_of
@@ -127,6 +128,8 @@ def place_of(compared: Compared, order: np.ndarray) -> int | None:
     """Return the position of the image in the address within the order, or None."""
     row = tables.row_of(compared.table, name) if (name := address.image()) else None
     found = np.flatnonzero(order == row) if row is not None else np.empty(0)
+    if name and not len(found):
+        unknown_image(name, row is not None)
     return int(found[0]) if len(found) else None
 
 

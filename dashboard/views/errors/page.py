@@ -9,11 +9,13 @@ import streamlit as st
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
+from dashboard.review.suspects import NEVER, triage_stamp
 from dashboard.review.verdicts import keep_verdicts
 from dashboard.selection import split
 from dashboard.selection.filters import BY_PARAMETER, ID, PREDICTED, SCORE, TRUE
-from dashboard.selection.image_filter import ALL, REVIEWS, ImageFilter
+from dashboard.selection.image_filter import ALL, REVIEWS, SUSPECTS, ImageFilter
 from dashboard.selection.run import run_name
+from dashboard.selection.unknown import unknown_filters, unknown_image
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.escape import literal
@@ -24,7 +26,7 @@ from dashboard.views.errors.data import Gallery
 from dashboard.views.errors.explanation import explanation
 from dashboard.views.errors.explanation_data import answer
 from dashboard.views.errors.prefetch import prefetch
-from dashboard.views.errors.text import NAMES, sentence
+from dashboard.views.errors.text import NAMES, not_searched, sentence
 from engine.analysis.categories import CATEGORIES
 
 PREFETCH, EXPLANATION = "prefetch", "explanation"
@@ -41,12 +43,15 @@ def page() -> None:
     if name is None:
         st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
         return
+    unknown_filters(split.labelled(name).predictions.class_names)
     image_filter = address.current_filter(split.labelled(name).predictions.class_names)
     table = data.table_of(name, image_filter.show)
     if image_filter.show not in REVIEWS:
         split.switch(name)
     filters(table)
     shown = data.gallery_of(table, image_filter)
+    if image_filter.image and shown.at is None:
+        unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
     above = st.container()
     number, pages = shown.number, shown.pages
     gallery(  # sent first: decoding its images takes the browser longest
@@ -97,7 +102,9 @@ def bar(shown: Gallery, image_filter: ImageFilter) -> None:
     """Show the number of images and their description, with the available actions."""
     table, order = shown.table, shown.order
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
-        st.markdown(sentence(table, image_filter, len(order)), width="stretch")
+        searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
+        text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
+        st.markdown(text, width="stretch")
         if image_filter.show.startswith("random"):
             st.button("Shuffle again", icon=":material/shuffle:", on_click=address.shuffled)
         if image_filter.where:

@@ -37,3 +37,8 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
     ]
     description = ", ".join([*parts, ORDERS[image_filter.show]])
     return f"**{n:,}** of {len(table):,} images: {description}"
+
+
+def not_searched(table: Table) -> str:
+    """Return that suspected labels have not been searched for yet, as safe Markdown."""
+    return f"The labels of {len(table):,} images have not been searched for suspects yet."

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.selection.lasso import Lasso, lasso_of, read_lasso
+from dashboard.selection.unknown import unknown_value
 from dashboard.shared import commands
 from dashboard.shared.browser_sync import component_value, note_change, set_widget, widget_key
 from engine.runs import maps
@@ -21,6 +22,10 @@ def method() -> str:
     found = read_lasso(st.query_params.get(_AREA, ""))
     asked = st.query_params.get(_BY) or (found.method if found else "")
     chosen = asked if asked in maps.METHODS else maps.METHODS[0]
+    if asked and asked != chosen:
+        unknown_value(_BY, asked, f"choose from {', '.join(maps.METHODS)}")
+    if (text := st.query_params.get(_AREA)) and not found:
+        unknown_value(_AREA, text, "it is no area of the map")
     set_widget(METHOD, chosen)
     return str(chosen)
 

@@ -70,7 +70,7 @@ def _ended(run: Run) -> None:
                     type="tertiary",
                 )  # fmt: skip
         if job.state == "done":
-            html.show_html(jobs_text.job_done(run.config.scores))
+            html.show_html(jobs_text.job_done(run.config.first_scores))
             with st.expander("Training curves"):
                 _curves(run)
             return

@@ -51,9 +51,12 @@ def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> Markup:
     )  # fmt: skip
 
 
-def job_done(scores: Scores | None) -> Markup:
-    """Return the scores of a finished fit."""
-    found = f"accuracy {scores.accuracy:.2%}, log loss {scores.log_loss:.5f}" if scores else ""
+def job_done(first_scores: tuple[str, Scores] | None) -> Markup:
+    """Return the scores of a finished fit, and of which images they are."""
+    found = ""
+    if first_scores:
+        kind, scores = first_scores
+        found = f"{kind} accuracy {scores.accuracy:.2%}, log loss {scores.log_loss:.5f}"
     return rendered(__file__, "end", state="Finished", bad=False, message=found)
 
 

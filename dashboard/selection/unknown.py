@@ -1,0 +1,82 @@
+"""What the address names and this run does not have: says so, and offers the way on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.selection.filters import EVERY_SCORE, FILTERS
+from dashboard.selection.image_filter import IMAGE_NAMES, SHOWN, forget_filter
+from dashboard.selection.run import RUN
+from dashboard.shared.browser_sync import note_change
+from dashboard.shared.escape import literal
+
+
+def unknown_run(names: Sequence[str], states: dict[str, str]) -> bool:
+    """Return whether the address names a run that cannot be shown; if so, say it.
+
+    Parameters
+    ----------
+    names : the finished runs, the one that was started last first
+    states : the state of every run
+    """
+    asked = st.query_params.get(RUN)
+    if not asked or asked in names or not names:
+        return False
+    state = states.get(asked)
+    what = f"is {state}, not done" if state else "is not in this workspace"
+    st.warning(f"Run {literal(asked)} {what}.", icon=":material/link_off:")
+    st.button(
+        f"Show {literal(names[0])}", key="unknown_run", on_click=_show, args=(names[0],),
+        help="The run that was started last",
+    )  # fmt: skip
+    return True
+
+
+def unknown_filters(class_names: Sequence[str]) -> None:
+    """Say which filters in the address this run does not have; they are not applied."""
+    show = st.query_params.get("show", "")
+    if show and show not in SHOWN:
+        unknown_value("show", show, f"choose from {', '.join(SHOWN)}")
+    for each in FILTERS:
+        value = st.query_params.get(each.parameter, "")
+        if value and value != EVERY_SCORE and not each.parse(value, class_names):
+            unknown_value(each.parameter, value, each.invalid)
+
+
+def unknown_image(image: str, there: bool) -> None:
+    """Say that the image in the address is not shown.
+
+    Parameters
+    ----------
+    there : whether the table has it, so that the filter leaves it out
+    """
+    name = next((name for name in IMAGE_NAMES if st.query_params.get(name)), IMAGE_NAMES[0])
+    reason = "the filter leaves that image out" if there else "no image here has that id"
+    unknown_value(name, image, reason)
+
+
+def unknown_value(parameter: str, value: str, reason: str) -> None:
+    """Say that a value in the address is not used, and why, with a button that removes it."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"unknown_{parameter}"):
+        st.warning(
+            f"{literal(parameter)}={literal(value[:100])} in the address is not used: "
+            f"{literal(reason)}.",
+            icon=":material/link_off:",
+        )
+        st.button(
+            "Remove it", key=f"remove_{parameter}", on_click=_remove, args=(parameter,),
+            type="tertiary",
+        )  # fmt: skip
+
+
+def _remove(parameter: str) -> None:
+    note_change()
+    st.query_params.pop(parameter, None)
+
+
+def _show(name: str) -> None:
+    note_change()
+    forget_filter()
+    st.query_params.from_dict({RUN: name})
