@@ -51,8 +51,11 @@ class UserError(Exception):
         """Return the sentence with the argument under another name, such as a form's label."""
         if not self.option:
             return str(self)
-        value = "" if self.value is None else f" {self.value}"
-        return f"{name}{value} {super().__str__()}"
+        value = self.value
+        if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+            value = int(value)  # as it was typed
+        said = "" if value is None else f" {value}"
+        return f"{name}{said} {super().__str__()}"
 
 
 class Echo(UserError):

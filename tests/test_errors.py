@@ -16,6 +16,8 @@ from tests.support.paths import ROOT
     [
         ("", None, "is wrong.", "is wrong."),
         ("lower", 0.5, "lower=0.5 is wrong.", "--lower 0.5 is wrong."),
+        ("lower", -1.0, "lower=-1.0 is wrong.", "--lower -1 is wrong."),
+        ("lr", 1e30, "lr=1e+30 is wrong.", "--lr 1e+30 is wrong."),
         ("batch_size", 0, "batch_size=0 is wrong.", "--batch-size 0 is wrong."),
         ("weights", "a b.pth", "weights='a b.pth' is wrong.", "--weights a b.pth is wrong."),
         ("message", None, "message is wrong.", "--message is wrong."),

@@ -291,7 +291,10 @@ def test_results_are_typed_and_have_tables(tmp_path):
 def test_what_a_script_reads_names_arguments_not_options(tmp_path):
     run = synthetic_run(tmp_path, n=30)
     for call, said in (
-        (lambda: engine.submit(run, lower=0.9, upper=0.1), "lower=0.9 must be smaller than upper"),
+        (
+            lambda: engine.submit(run, lower=0.9, upper=0.1),
+            "lower bound 0.9 must be smaller than the upper 0.1",
+        ),
         (lambda: engine.submit(run, send="redux"), "message is missing"),
         (lambda: engine.fit(tmp_path, folds=1), "folds=1 must lie between"),
         (lambda: engine.draw_demo(tmp_path / "few", train=3), "train=3 is too few"),

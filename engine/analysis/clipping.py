@@ -135,7 +135,8 @@ def check_bounds(lower: float, upper: float) -> None:
         if not 0 <= value <= 1:
             raise UserError("must lie between 0 and 1.", option=option, value=value)
     if not lower < upper:
-        raise UserError(f"must be smaller than upper ({upper}).", option="lower", value=lower)
+        # Either may be the run's own, so neither is named as an option that was given.
+        raise UserError(f"The lower bound {lower:g} must be smaller than the upper {upper:g}.")
 
 
 def clip_probabilities(

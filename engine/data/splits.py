@@ -117,14 +117,15 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
     train = images[images["split"] == "train"]
     n, classes = len(train), train["label"].nunique()
     size = valid if valid is not None else _default_size(train)
-    if valid is not None and not 0 < size <= n - classes:
+    if 0 < classes < n and valid is not None and not 0 < valid <= n - classes:
+        right = "be 1" if n - classes == 1 else f"lie between 1 and {n - classes:,}"
         raise UserError(
-            f"does not fit: {data} holds {n:,} labelled images, and each of its {classes:,} "
-            "classes needs one to learn from.",
+            f"must {right}: {data} holds {n:,} labelled images, and each "
+            f"of its {classes:,} classes needs one to learn from.",
             option="valid",
-            value=size,
+            value=valid,
         )
-    if not size:
+    if classes == n:
         raise UserError(
             f"{data} holds one image of each of its {classes:,} classes, so that none can be held "
             "out to judge by; add images, or put some into a folder named 'valid'."

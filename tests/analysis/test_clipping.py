@@ -99,8 +99,8 @@ def test_positive_turns_the_bounds_round() -> None:
         (-0.1, 0.9, "lower=-0.1 "),
         (0.1, 1.5, "upper=1.5 "),
         (float("nan"), 0.9, "lower=nan "),
-        (0.6, 0.4, "lower=0.6 must be smaller than upper \\(0.4\\)"),
-        (0.5, 0.5, "lower=0.5 must be smaller than upper \\(0.5\\)"),
+        (0.6, 0.4, "lower bound 0.6 must be smaller than the upper 0.4"),
+        (0.5, 0.5, "lower bound 0.5 must be smaller than the upper 0.5"),
     ],
 )
 def test_bounds_that_are_none_are_refused_by_name(lower: float, upper: float, message: str) -> None:

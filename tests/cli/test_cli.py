@@ -280,7 +280,7 @@ def test_no_runs_yet_is_said_with_what_to_do(workspace, monkeypatch, capsys):
         (["predict", "no-such-run"], "no-such-run"),
         (["report", "../../etc"], "'../../etc' is not the name of a run"),
         (["report", "latest", "--json"], None),
-        (["clip", "latest", "--lower", "0.8", "--upper", "0.2"], "--lower"),
+        (["clip", "latest", "lower bound 0.8", "0.8", "--upper", "0.2"], "--lower"),
         (["submit", "latest", "--sample", "{tmp}/text.pth"], "{tmp}/text.pth"),
         (["submit", "latest", "--sample", "{tmp}/nosample.csv"], "{tmp}/nosample.csv"),
         (["submit", "latest", "--out", "{data}/train/cat.0.jpg/x.csv"], "cat.0.jpg/x.csv"),

@@ -146,7 +146,7 @@ def test_a_class_with_one_image_keeps_it_for_training(listed):
 @pytest.mark.parametrize("valid", [0, -1, 9, 10, 11])
 def test_a_validation_set_that_leaves_a_class_nothing_is_refused(listed, valid):
     file = listed({"cat": 5, "dog": 5})
-    assert f"valid={valid}" in refusal(file, valid=valid)
+    assert f"valid={valid} must lie between 1 and 8: " in refusal(file, valid=valid)
 
 
 def test_split_depends_on_the_seed_and_not_on_the_order(listed):

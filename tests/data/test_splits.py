@@ -86,7 +86,7 @@ def test_the_default_number_is_never_blamed_on_the_person():
     with pytest.raises(UserError) as caught:
         divided(made({"a": 1, "b": 1}), DATA, None, False, 0)
     assert "--valid" not in str(caught.value) and "one image of each" in str(caught.value)
-    with pytest.raises(UserError, match="valid=2 "):
+    with pytest.raises(UserError, match="valid=2 must be 1: "):
         divided(made({"a": 1, "b": 2}), DATA, 2, False, 0)
 
 
