@@ -151,7 +151,7 @@ def _summary(run: Run) -> RunSummary:
         run.name,
         config.name or "",
         config.created,
-        config.backbone,
+        config.network,
         run.status.state,
         scores.accuracy if scores else None,
         scores.log_loss if scores else None,

@@ -77,7 +77,8 @@ def takes(options: Sequence[FitOption]) -> Callable[[Callable[..., None]], Calla
 
 def _parameter(option: FitOption) -> inspect.Parameter:
     kind: Any = option.kind
-    if option.choices:  # Typer reads choices from an enumeration
+    metavar = "|".join(map(str, option.choices)) if kind is int and option.choices else None
+    if option.choices and kind is str:  # Typer reads choices from an enumeration
         enumeration: Any = StrEnum
         kind = enumeration(option.name, [(each, each) for each in option.choices])
     if option.default is None:
@@ -86,7 +87,7 @@ def _parameter(option: FitOption) -> inspect.Parameter:
         option.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=option.default,
-        annotation=Annotated[kind, typer.Option(option.flag, help=option.help)],
+        annotation=Annotated[kind, typer.Option(option.flag, help=option.help, metavar=metavar)],
     )
 
 

@@ -30,6 +30,7 @@ def report(
 
     found = opened(run).report(n, seed, on.value if on else None)
     value = {"run": found.run.name, "on": found.split, **found.as_json()}
+    value["network"] = found.run.config.network
     value["predicted"] = predicted_values(found.run)
     if html is not None:
         with watching() as watcher:
@@ -42,6 +43,7 @@ def _draw(value: dict[str, Any]) -> None:
     out = console()
     names = value["class_names"]
     out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   n = {value['n']:,}"))
+    out.print(literal(value["network"]), style="dim")
     for key, title in (("accuracy", "accuracy"), ("log_loss", "log loss")):
         low, high = value[f"{key}_interval"]
         out.print(f"{title:<18} [bold]{value[key]:.4f}[/]   95 % interval {low:.4f} to {high:.4f}")

@@ -55,7 +55,7 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
         title=config.name or "",
         facts={
             "made": config.created[:16].replace("T", " "),
-            "network": config.backbone,
+            "network": config.network,
             "images": f"{report.n:,}" + (" out of fold" if split == "folds" else ""),
             "from": Path(config.data or "").name,
         },

@@ -32,11 +32,12 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
     **options
         Those of `second-look fit`, with underscores: ``backbone`` (any torchvision classifier,
         "vgg16"), ``weights`` ("default", "none" or a file), ``train`` ("head" or "all"),
-        ``epochs``, ``batch_size``, ``lr``, ``image_size`` (pixels), ``valid`` (images held out),
-        ``folds`` (predict every labelled image by a model that has not seen it), ``sample``,
-        ``seed``, ``verdicts``, ``device``, ``precision`` and ``name``; and how the data are read:
-        ``labels`` (a label table), ``id_column``, ``label_column`` and ``group`` (its columns), and
-        ``test`` (a folder of test images).
+        ``epochs``, ``batch_size``, ``lr``, ``image_size`` (pixels), ``views`` (1, 2 or 4 of each
+        image, whose features are averaged), ``valid`` (images held out), ``folds`` (predict every
+        labelled image by a model that has not seen it), ``sample``, ``seed``, ``verdicts``,
+        ``device``, ``precision`` and ``name``; and how the data are read: ``labels``
+        (a label table), ``id_column``, ``label_column`` and ``group`` (its columns), and ``test``
+        (a folder of test images).
 
     Returns
     -------

@@ -134,6 +134,8 @@ def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Mod
 def feature_key(name: str, weights: Weights, steps: Preprocessing, precision: str) -> str:
     """Return the cache name of the features, which contains everything that affects a feature."""
     text = repr((1, name, weights.sha256, steps, precision))
+    if steps.whole or steps.mirrored:
+        text += f" whole={steps.whole} mirrored={steps.mirrored}"
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

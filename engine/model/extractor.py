@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,7 @@ from engine.model.features import (
 from engine.model.head import Head
 from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import ALONE, Ranks
+from engine.model.views import averaged, views_of
 from engine.model.weights import Weights, checked_finite, find_weights
 from engine.runs.caches import decoded_cache
 from engine.runs.files import sha256_of
@@ -49,6 +51,7 @@ class Extractor:
     steps : its preprocessing
     device : its device and precision
     body : fine-tuned tensors that replace the backbone's if the whole network was trained
+    views : the number of views of an image whose features are averaged
     """
 
     backbone: str
@@ -57,6 +60,7 @@ class Extractor:
     steps: Preprocessing
     device: Device
     body: Path | None = None
+    views: int = 1
 
     def features(
         self,
@@ -65,18 +69,27 @@ class Extractor:
         progress: Progress | None = None,
         ranks: Ranks = ALONE,
     ) -> Features:
-        """Return the features of the images in an images table."""
+        """Return the features of the images in an images table, each view cached by itself."""
         files = ImageFiles(root, images["path"].tolist(), images["sha256"].tolist())
-        network = FrozenNetwork(self._folder, self._build, self.steps, self.device)
-        return compute_features(files, network, progress=progress, ranks=ranks)
+        build = cache(self._build)  # once for all views
+
+        def of_view(index: int, steps: Preprocessing) -> Features:
+            def report(stage: str, done: int, total: int) -> None:
+                if progress:
+                    progress(stage, index * total + done, self.views * total)
+
+            network = FrozenNetwork(self._folder(steps), build, steps, self.device)
+            return compute_features(files, network, progress=report, ranks=ranks)
+
+        return averaged([of_view(*each) for each in enumerate(views_of(self.steps, self.views))])
 
     def kept_features(self, images: pd.DataFrame) -> Features:
         """Return the cached features of those images that have some."""
-        return kept_features(self._folder, images["sha256"])
+        views = views_of(self.steps, self.views)
+        return averaged([kept_features(self._folder(steps), images["sha256"]) for steps in views])
 
-    @property
-    def _folder(self) -> Path:
-        key = feature_key(self.backbone, self.weights, self.steps, self.device.precision)
+    def _folder(self, steps: Preprocessing) -> Path:
+        key = feature_key(self.backbone, self.weights, steps, self.device.precision)
         return decoded_cache("features") / key
 
     def network(self) -> nn.Module:
@@ -142,7 +155,9 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
             f"(sha256 {initial.sha256[:12]}…); restore that file."
         )
     tensors = read_tensors(run.folder / "head.safetensors", config.head_sha256)
-    extractor = Extractor(config.backbone, weights, options.seed, steps, device)
+    extractor = Extractor(
+        config.backbone, weights, options.seed, steps, device, views=options.views
+    )
     return extractor, Head(tensors["weight"], tensors["bias"])
 
 

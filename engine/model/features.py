@@ -35,16 +35,18 @@ class Features:
 
     Attributes
     ----------
-    values : float16 tensor of shape (n, width)
+    values : float16 tensor of shape (n, width); of several views, the average
     row_of : row of ``values`` by the image's sha256
     bad : reasons of the images that could not be decoded, by path
-    forward_passes : number of images that passed through the network in this call
+    forward_passes : number of views that passed through the network in this call
+    views : one tensor like ``values`` for each view, where there are several
     """
 
     values: torch.Tensor
     row_of: dict[str, int]
     bad: dict[str, str] = field(default_factory=dict)
     forward_passes: int = 0
+    views: tuple[torch.Tensor, ...] = ()
 
     def of(self, sha256: Sequence[str]) -> torch.Tensor:
         """Return the features of these images, float32 (n, width)."""

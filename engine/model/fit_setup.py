@@ -42,9 +42,11 @@ class FitSetup:
     @property
     def extractor(self) -> Extractor:
         """Return the frozen network with the initial weights."""
+        options = self.options
         return Extractor(
-            self.options.backbone, self.weights, self.options.seed, self.steps, self.device
-        )
+            options.backbone, self.weights, options.seed, self.steps, self.device,
+            views=options.views,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

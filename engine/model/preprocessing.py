@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from engine.errors import UserError
-from engine.model.resize import square
+from engine.model.resize import square, squeezed
 from engine.runs.files import read_json, workspace, write_json
 from engine.runs.typed_json import from_json
+
+_OF_A_VIEW = ("whole", "mirrored")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Preprocessing:
     resize, crop : length in pixels of the short side after resizing, and of the crop's sides
     interpolation : "bilinear" or "bicubic"
     mean, std : of the three channels, in units of [0, 1]
+    whole : whether the whole image is resized to the crop's sides, instead of the centre
+    mirrored : whether the pixels are mirrored, left to right
     """
 
     resize: int
@@ -30,20 +34,29 @@ class Preprocessing:
     interpolation: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    whole: bool = field(default=False, repr=False)
+    mirrored: bool = field(default=False, repr=False)
+
+    def described(self) -> dict[str, Any]:
+        """Return the values that were published with the weights, by name."""
+        return {key: value for key, value in asdict(self).items() if key not in _OF_A_VIEW}
 
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Resize and crop an image, uint8 (3, H, W) to uint8 (3, crop, crop)."""
+        """Resize and crop an image, uint8 (3, H, W) to uint8 (3, crop, crop), not mirrored."""
+        if self.whole:
+            return squeezed(pixels, self.crop, self.interpolation)
         return square(pixels, self.resize, self.crop, self.interpolation)
 
     def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Normalise uint8 (B, 3, H, W) to floating point, channels last."""
+        """Normalise uint8 (B, 3, H, W) to floating point, channels last, and mirror."""
         size, _, height, width = batch.shape
         # As rows of W * 3 values: a last dimension of 3 would be slow.
         rows = batch.permute(0, 2, 3, 1).reshape(size * height, width * 3).float()
         mean = torch.tensor(self.mean, device=batch.device).mul(255).repeat(width)
         std = torch.tensor(self.std, device=batch.device).mul(255).repeat(width)
         scaled = rows.sub_(mean).div_(std).to(dtype)
-        return scaled.view(size, height, width, 3).permute(0, 3, 1, 2)
+        pixels = scaled.view(size, height, width, 3)
+        return (pixels.flip(2) if self.mirrored else pixels).permute(0, 3, 1, 2)
 
 
 def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:

@@ -49,6 +49,16 @@ def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> t
     return small[:, top : top + crop, left : left + crop]
 
 
+def squeezed(pixels: torch.Tensor, side: int, interpolation: str) -> torch.Tensor:
+    """Return the whole image (3, H, W) as a square, uint8 (3, side, side)."""
+    if pixels.shape[1:] == (side, side):
+        return pixels
+    return interpolate(
+        _one_batch(pixels), size=(side, side), mode=interpolation, align_corners=False,
+        antialias=True,
+    )[0]  # fmt: skip
+
+
 def _margin(side: int, crop: int) -> int:
     return round((side - crop) / 2)
 

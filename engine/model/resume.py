@@ -25,13 +25,14 @@ def planned(
     source = WeightsSource(weights.source, weights.sha256)
     inputs = {
         "weights": asdict(source),
-        "preprocessing": asdict(steps),
+        "preprocessing": steps.described(),
         "device": device.name,
         "precision": device.precision,
         "decoding_rules": DECODING_RULES,
         "fingerprint": dataset.fingerprint,
         "class_names": list(dataset.class_names),
     }
+    views = {"views": options.views} if options.views > 1 else {}
     return RunConfig(
         options.backbone,
         name=options.name,
@@ -40,10 +41,10 @@ def planned(
         class_names=dataset.class_names,
         options=replace(options, device=device.name, precision=device.precision),
         weights=source,
-        preprocessing=asdict(steps),
+        preprocessing=steps.described(),
         fingerprint=dataset.fingerprint,
         key=_hash({**options.key_values(), **inputs}),
-        inputs_key=_hash({"backbone": options.backbone, "seed": options.seed, **inputs}),
+        inputs_key=_hash({"backbone": options.backbone, "seed": options.seed, **views, **inputs}),
     )
 
 

@@ -36,7 +36,7 @@ class FitOption:
 
     label: str
     help: str
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     least: float | None = None
     most: float | None = None
     in_key: bool = True
@@ -62,7 +62,8 @@ class FitOption:
         if value is None:
             return
         if self.choices and value not in self.choices:
-            known = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+            first, last = self.choices[:-1], self.choices[-1]
+            known = f"{', '.join(map(str, first))} or {last}"
             raise UserError(f"is unknown; choose {known}.", option=self.name, value=value)
         least, most = self.least, self.most
         if least is not None and most is not None and not least <= value <= most:
@@ -123,6 +124,15 @@ class FitOptions:
             most=1024,
         ),
     ] = None
+    views: Annotated[
+        int,
+        FitOption(
+            "Views",
+            "Views of each image: 1 is its centre, 2 adds its mirror, 4 adds the whole image and "
+            "the mirror of that. Each takes one more pass and lowers the log loss.",
+            choices=(1, 2, 4),
+        ),
+    ] = 1
     valid: Annotated[
         int | None,
         FitOption(
@@ -270,12 +280,14 @@ class FitOptions:
         """
         for option in FIT_OPTIONS:
             option.check(getattr(self, option.name))
-        if self.folds and self.train == "all":
-            raise UserError(
-                "needs the head alone to be trained; leave it out, or let train be head.",
-                option="folds",
-                value=self.folds,
-            )
+        for name, default in (("folds", None), ("views", 1)):
+            value = getattr(self, name)
+            if self.train == "all" and value != default:
+                raise UserError(
+                    "needs the head alone to be trained; leave it out, or let train be head.",
+                    option=name,
+                    value=value,
+                )
         lr = HEAD_LR
         if self.train == "all":
             lr = ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR

@@ -190,6 +190,12 @@ class RunConfig:
             return "cross-validated", Scores(folds.accuracy, folds.log_loss)
         return ("validation", self.scores) if self.scores else None
 
+    @property
+    def network(self) -> str:
+        """Return the backbone, and the views of each image where there are several."""
+        views = self.options.views if self.options else 1
+        return self.backbone if views == 1 else f"{self.backbone}, {views} views"
+
     def given(self) -> dict[str, Any]:
         """Return the fields that differ from an empty config's, by name."""
         empty = RunConfig(self.backbone)

@@ -28,7 +28,9 @@ CHANGED = FitOptions("photos", **{option.name: example(option) for option in FIT
 
 def test_what_arguments_says_is_what_the_command_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[FitOptions] = []
-    monkeypatch.setattr(main, "_fit", lambda options, run, as_json: read.append(options))
+    monkeypatch.setattr(
+        "engine.cli.fit.run_fit", lambda options, run, as_json: read.append(options)
+    )
     for options in (CHANGED, FitOptions("photos")):
         result = CliRunner().invoke(main.app, ["fit", *options.arguments()])
         assert result.exit_code == 0, result.output

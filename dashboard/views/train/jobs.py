@@ -111,7 +111,7 @@ def _title(run: Run) -> str:
         config = run.config
     except UserError as error:
         return str(error)
-    return "  ·  ".join([config.name or run.name, config.backbone, config.data or ""])
+    return "  ·  ".join([config.name or run.name, config.network, config.data or ""])
 
 
 def _dismiss(name: str) -> None:
