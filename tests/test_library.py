@@ -94,11 +94,29 @@ def test_arrays_of_any_framework_are_read(make):
     assert engine.log_loss(make(LABELS), make(TABLES)) == found.log_loss
 
 
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_labels_may_be_names_and_two_classes_one_column(n_classes):
+    rng = np.random.default_rng(0)
+    y, p = np.arange(40) % n_classes, rng.dirichlet(np.ones(n_classes), 40)
+    found, plain = engine.metrics([f"class {i}" for i in y], p), engine.metrics(y, p)
+    assert found.log_loss == plain.log_loss and found.confusion_matrix.shape == (n_classes,) * 2
+    low, high = found.log_loss_interval
+    assert low < found.log_loss < high and found.accuracy_interval == plain.accuracy_interval
+    assert (
+        0 < found.calibration_error_expected.mean < found.calibration_error_expected.percentile_95
+    )
+    if n_classes == 2:
+        assert engine.metrics(y, p[:, 1]).log_loss == pytest.approx(plain.log_loss)
+        one = engine.recommend(y, p[:, 1])
+        assert one.apply(p[:, 1]) == pytest.approx(one.apply(p)[:, 1])
+
+
 @pytest.mark.parametrize(
     ("y_true", "probabilities", "groups", "sentence"),
     [
-        (LABELS, [0.1, 0.8, 0.4, 0.3], None, "probabilities must have shape (n, n_classes), a "
-         "column a class, not (4,); with P(positive) alone, stack 1 - p and p as two columns."),
+        (LABELS, [["a"]] * 4, None, "probabilities must have shape (n, n_classes), a column a "
+         "class, not (4, 1)."),
+        (LABELS, [0.1, 0.8, 1.4, 0.3], None, "probabilities has a value outside 0 to 1 in row 2"),
         (LABELS, [[1.0]] * 4, None, "probabilities must have shape"),
         (LABELS, np.zeros((0, 2)), None, "probabilities is empty"),
         (LABELS, [[0.9, 0.1], [0.2]] * 2, None, "probabilities cannot be read as an array"),
@@ -111,7 +129,8 @@ def test_arrays_of_any_framework_are_read(make):
          "probabilities has a sum other than 1 in rows 0, 1 (the first is 0)."),
         ([0, 1], TABLES, None, "y_true must have shape (4,), as probabilities has 4 rows, not (2"),
         ([0, 1, 2, -1], TABLES, None, "y_true has a label outside 0 to 1 in rows 2, 3 (the first"),
-        (["cat", "dog", "dog", "cat"], TABLES, None, "y_true must hold class indices"),
+        (["cat", "dog", "eel", "cat"], TABLES, None, "y_true names 3 classes ('cat', 'dog', 'eel'"
+         "), and probabilities has 2 columns; give class indices."),
         ([0.5, 1, 1, 0], TABLES, None, "y_true must hold class indices"),
         (LABELS, TABLES, ["a", "b"], "groups must have shape (4,), one name or number an image"),
         (LABELS, TABLES, ["a", None, "b", "b"], "groups holds a missing value"),

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard.shared.escape import one_line
 from engine.analysis import metrics
+from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions
 from engine.runs.run import OUT_OF_FOLD, Run, list_runs, open_run
@@ -129,6 +130,11 @@ def row_of(table: Table, image: str) -> int | None:
     return at if at >= 0 else None
 
 
+def groups(table: Table) -> np.ndarray | None:
+    """Return the group of each row, int64 (n,), None where each image is one of its own."""
+    return _groups(table.key)
+
+
 def facts(table: Table, chosen: np.ndarray) -> pa.Table:
     """Return path, sha256, width, height, bytes, label and given label, null where unknown."""
     images, at = _images(table.key)
@@ -204,6 +210,11 @@ def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
         where = np.asarray(pc.fill_null(pc.index_in(ids, known), -1), dtype=np.int64)
     where.setflags(write=False)
     return images, where
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _groups(key: Key) -> np.ndarray | None:
+    return image_groups(open_run(key[0]), key[1], cached_table(key).predictions)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -1,4 +1,4 @@
-"""Whether the probabilities mean what they say: calibration error, reliability, histogram."""
+"""Calibration error, reliability diagram and histogram of probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.analysis.metrics import checked_class, checked_labels
+from engine.analysis.metrics import binomial_quantile, checked_class, checked_labels
 from engine.runs.predictions import likeliest
 
 
@@ -18,16 +18,20 @@ class ReliabilityCurve:
     ----------
     mean_predicted, fraction_correct : float64 arrays of shape (n_filled_bins,)
     counts : int64 array of shape (n_filled_bins,), images in the bin
+    low, high : float64 arrays of shape (n_filled_bins,), consistency band: 95 % of the observed
+        frequencies of a perfectly calibrated model lie within it
     """
 
     mean_predicted: np.ndarray
     fraction_correct: np.ndarray
     counts: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityHistogram:
-    """How many images have which probability, split by what became of them.
+    """Number of images by probability, separately for correct, incorrect and unlabelled ones.
 
     Attributes
     ----------
@@ -44,10 +48,12 @@ class ProbabilityHistogram:
 def expected_calibration_error(
     y_true: np.ndarray, probabilities: np.ndarray, n_bins: int = 15
 ) -> float:
-    """Return how far confidence lies from accuracy: 0 is calibrated, 1 the worst.
+    """Return the mean distance between confidence and accuracy, from 0 to 1.
 
-    The probability of the predicted class is put into bins of equal width, closed on the right;
-    the differences between its mean and the share of hits are averaged, weighted by count.
+    Images are put into bins of equal width, closed on the right, by the probability of the
+    predicted class. The distance of a bin is that between its mean probability and its share of
+    correct images; bins are weighted by their number of images. It is above 0 by chance even for
+    a calibrated model, see :func:`calibrated_errors`.
 
     Raises
     ------
@@ -69,10 +75,9 @@ def expected_calibration_error(
 def calibrated_errors(
     probabilities: np.ndarray, draws: int = 100, n_bins: int = 15, seed: int = 0
 ) -> np.ndarray:
-    """Return the calibration errors of models whose probabilities hold exactly.
+    """Return calibration errors that a perfectly calibrated model would show by chance.
 
-    Labels are drawn from the probabilities, so that what is left is chance: how far from 0 the
-    error of a perfectly calibrated model lies for this number of images.
+    Labels are drawn from the probabilities, once for each error.
 
     Parameters
     ----------
@@ -98,13 +103,18 @@ def reliability_curve(
 ) -> ReliabilityCurve:
     """Compare predicted probability with observed frequency in bins of equal width.
 
-    With ``positive`` given, P(positive) against the share of positives; otherwise the probability
-    of the predicted class against the share of hits. Empty bins are left out.
+    With ``positive`` given, P(positive) is compared with the share of positives; otherwise the
+    probability of the predicted class with the share of correct images. Empty bins are left out.
+    The consistency band is binomial, with the mean probability of the bin.
 
     Raises
     ------
     ValueError
         When a label is unknown, ``positive`` is no class, or ``n_bins`` is below 1.
+
+    References
+    ----------
+    Bröcker and Smith (2007), Increasing the reliability of reliability diagrams.
     """
     labels = checked_labels(y_true, probabilities.shape[1])
     if positive is None:
@@ -116,7 +126,16 @@ def reliability_curve(
     counts, predicted, right = _binned(score, hit, n_bins)
     filled = counts > 0
     n = counts[filled]
-    return ReliabilityCurve(predicted[filled] / n, right[filled] / n, n)
+    mean = predicted[filled] / n
+    low, high = (
+        np.array([_quantile(q, *bin) for bin in zip(n.tolist(), mean.tolist(), strict=True)])
+        for q in (0.025, 0.975)
+    )
+    return ReliabilityCurve(mean, right[filled] / n, n, low, high)
+
+
+def _quantile(q: float, n: int, p: float) -> float:
+    return binomial_quantile(q, n, p) / n if 0 < p < 1 else p
 
 
 def probability_histogram(
@@ -124,8 +143,8 @@ def probability_histogram(
 ) -> ProbabilityHistogram:
     """Count images by P(positive), or by the top probability with more than two classes.
 
-    Images without a label (-1) are counted apart. ``positive`` is the second of two unless
-    named; naming it with more classes counts by the probability of that class.
+    Images without a label (-1) are counted separately. ``positive`` is the second of two classes
+    by default; with more classes, giving it counts by the probability of that class.
 
     Raises
     ------

@@ -78,6 +78,27 @@ def effective_counts(hits: np.ndarray, groups: np.ndarray | None) -> tuple[int, 
     return round(share * size), size
 
 
+def share_with_interval(
+    hits: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Return the share of hits and its 95 % interval; None for both where there is no image.
+
+    Parameters
+    ----------
+    hits : bool array of shape (n,)
+    groups : array of shape (n,), equal where images belong together
+    """
+    if not len(hits):
+        return None, None
+    return float(np.mean(hits)), proportion_interval(*effective_counts(hits, groups))
+
+
+def images_said(n: int, n_groups: int) -> str:
+    """Return the number of images in words, and that of their groups where there are fewer."""
+    images = f"{n:,} image{'s' * (n != 1)}"
+    return images if n_groups == n else f"{images} in {n_groups:,} group{'s' * (n_groups != 1)}"
+
+
 def group_values(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return one value a group, whose mean is the mean of all and whose spread is its error's.
 

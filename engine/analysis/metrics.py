@@ -141,7 +141,7 @@ def mean_interval(
     if low == high:
         return mean, mean
     if ((v == 0) | (v == 1)).all():
-        ends = [_binomial_quantile(tail, n, mean) / n for tail in tails]
+        ends = [binomial_quantile(tail, n, mean) / n for tail in tails]
     elif n <= _RESAMPLED_UP_TO:
         rng = np.random.default_rng(seed)
         means = [v[rng.integers(n, size=n, dtype=np.int32)].mean() for _ in range(n_resamples)]
@@ -230,7 +230,7 @@ def _mean(values: np.ndarray, name: str) -> float:
     return float(values.mean())
 
 
-def _binomial_quantile(q: float, n: int, p: float) -> int:
+def binomial_quantile(q: float, n: int, p: float) -> int:
     """Return the ``q`` quantile of the number of hits among ``n``."""
     # Not scipy.special: its import would add a fifth of a second to every start.
     hits = np.arange(n)

@@ -12,11 +12,13 @@ import numpy as np
 from engine.analysis.corrections import TITLES, fit_corrections, fit_isotonic
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.gain import Gain, cross_validated_gain, cross_validated_losses
+from engine.analysis.intervals import images_said
 from engine.analysis.metrics import checked_labels, log_loss, per_sample_log_loss
 
 FEWEST, FEW = 10, 200  # independent images: needed, and below which the prior decides
 NEGLIGIBLE = 0.003  # of the log loss without correction
-_FEW_IMAGES = 120.0  # over the square of the images: the gain that few of them must promise
+_FEW_IMAGES = 500.0  # over the square of the images: the gain that few of them must promise
+_SHIFT_FROM = 100  # images from which on Platt scaling may be recommended
 _MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
 _CURVE_FROM, _CURVE_GAIN = 1000, 0.01  # images, and share of the log loss, for isotonic regression
 
@@ -133,8 +135,7 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """Return the recommendation in words."""
-        what = "images" if self.independent == self.n else f"images in {self.independent:,} groups"
-        images = f"{self.n:,} {what}"
+        images = images_said(self.n, self.independent)
         if self.recommended == "none":
             told = (
                 f"Apply no correction: on {images}, no correction is expected to lower the log "
@@ -189,12 +190,11 @@ def compare_corrections(
 
     The expectation is over a posterior of how far the probabilities are off (see
     `calibration_posterior`), so that few images change little and errors that have not been
-    seen count. None is recommended where nothing gains 0.3 % of the log loss (5 % with 50
+    seen count. None is recommended where nothing gains 0.3 % of the log loss (20 % with 50
     images, as the fit is then least sure), else the simplest that comes within 0.3 % of the
-    best. From 1,000 images on, isotonic regression takes its place where cross-validation
-    shows, beyond noise, that it scores lower. Nothing is drawn by chance but which images of a
-    large table are looked at: of more than 60,000, or 60,000 probabilities of more than two
-    classes, a sample.
+    best. Platt scaling needs 100 images. From 1,000 on, isotonic regression takes its place where
+    cross-validation shows, beyond noise, that it scores lower. Of more than 60,000 images, or
+    60,000 probabilities of more than two classes, a seeded sample is taken; nothing else is random.
 
     Parameters
     ----------
@@ -258,6 +258,8 @@ def named(fitted: FittedCorrection) -> str:
 
 def _least(expected: dict[str, float], independent: int) -> str:
     """Return the simplest correction that is as good as the best but for a negligible rest."""
+    if independent < _SHIFT_FROM:
+        expected = {name: loss for name, loss in expected.items() if name != "platt"}
     least, raw = min(expected.values()), expected["none"]
     if least >= raw * (1 - required_gain(independent)):
         return "none"

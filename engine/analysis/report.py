@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.analysis.calibration import expected_calibration_error
 from engine.analysis.categories import CATEGORIES, category_rows
-from engine.analysis.intervals import loss_interval, proportion_interval, turned_loss
-from engine.analysis.metrics import (
-    confusion_matrix,
-    most_confused,
-    per_sample_log_loss,
-    precision_recall,
-)
+from engine.analysis.class_scores import ClassScores, class_scores
+from engine.analysis.intervals import images_said
+from engine.analysis.metrics import most_confused, per_sample_log_loss
+from engine.analysis.scores import Expected, score
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions
 
@@ -25,16 +21,6 @@ if TYPE_CHECKING:
 
 PER_CLASS = ("most-correct", "most-incorrect")
 _LISTED = 100
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """Precision and recall of a class, None where undefined, and its labelled images."""
-
-    name: str
-    precision: float | None
-    recall: float | None
-    count: int
 
 
 @dataclass(frozen=True)
@@ -83,11 +69,14 @@ class Report:
 
     Attributes
     ----------
-    n : images
+    n, n_groups : images, and groups of them that are independent; each image is one unless some
+        belong together
     class_names : index = row and column of ``confusion_matrix``
     accuracy, accuracy_interval : share of images whose likeliest class is the true one
     log_loss, log_loss_interval : mean of -log of the true class's probability, natural logarithm
     calibration_error : mean distance of confidence from accuracy, in 15 bins
+    calibration_error_expected : what a perfectly calibrated model of these probabilities would
+        show: mean and 95 % point
     per_class : precision, recall and count of each class
     confusion_matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
     most_confused : the fullest cells off the diagonal, the fullest first
@@ -95,12 +84,14 @@ class Report:
     """
 
     n: int
+    n_groups: int
     class_names: tuple[str, ...]
     accuracy: float
     accuracy_interval: tuple[float, float]
     log_loss: float
     log_loss_interval: tuple[float, float]
     calibration_error: float
+    calibration_error_expected: Expected
     per_class: tuple[ClassScores, ...]
     confusion_matrix: np.ndarray
     most_confused: tuple[ConfusedPair, ...]
@@ -109,9 +100,10 @@ class Report:
     def __repr__(self) -> str:
         """Return the scores."""
         (a_low, a_high), (l_low, l_high) = self.accuracy_interval, self.log_loss_interval
+        images = images_said(self.n, self.n_groups)
         return (
-            f"<report on {self.n:,} images: accuracy {self.accuracy:.4f} ({a_low:.4f} to "
-            f"{a_high:.4f}), log loss {self.log_loss:.4f} ({l_low:.4f} to {l_high:.4f})>"
+            f"<report on {images}: accuracy {self.accuracy:.4f} ({a_low:.4f} to {a_high:.4f}), "
+            f"log loss {self.log_loss:.4f} ({l_low:.4f} to {l_high:.4f})>"
         )
 
     def of(self, category: str) -> tuple[Category, ...]:
@@ -122,7 +114,8 @@ class Report:
         """Return one row a class: class, precision, recall, count."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(c) for c in self.per_class]).rename(columns={"name": "class"})
+        rows = [(c.name, c.precision, c.recall, c.count) for c in self.per_class]
+        return pd.DataFrame(rows, columns=["class", "precision", "recall", "count"])
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as `second-look report --json` prints it."""
@@ -132,23 +125,24 @@ class Report:
             categories[name] = images if name in PER_CLASS else images[None]
         return {
             "n": self.n,
+            "n_groups": self.n_groups,
             "class_names": list(self.class_names),
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
             "log_loss": self.log_loss,
             "log_loss_interval": list(self.log_loss_interval),
             "expected_calibration_error": self.calibration_error,
-            "per_class": {
-                c.name: {"precision": c.precision, "recall": c.recall, "count": c.count}
-                for c in self.per_class
-            },
+            "calibration_error_if_calibrated": self.calibration_error_expected._asdict(),
+            "per_class": {c.name: c.as_json() for c in self.per_class},
             "confusion_matrix": self.confusion_matrix.tolist(),
             "most_confused": [asdict(pair) for pair in self.most_confused],
             "categories": categories,
         }
 
 
-def report(predictions: Predictions, n: int = 4, seed: int = 0) -> Report:
+def report(
+    predictions: Predictions, n: int = 4, seed: int = 0, groups: np.ndarray | None = None
+) -> Report:
     """Summarise labelled predictions.
 
     Parameters
@@ -157,6 +151,8 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> Report:
         Images shown of each category (of each class, for the confident ones).
     seed
         Chooses the random ones.
+    groups
+        Int array of shape (n,), equal where images belong together.
 
     Raises
     ------
@@ -165,11 +161,8 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> Report:
     """
     require_labels(predictions)
     y, p, names = predictions.y_true, predictions.probabilities, predictions.class_names
-    losses = per_sample_log_loss(y, p)
+    scores = score(y, p, groups)
     y_pred = predictions.y_pred
-    hits = (y_pred == y).astype(np.float64)
-    matrix = confusion_matrix(y, y_pred, len(names))
-    precision, recall = precision_recall(matrix)
     parts = []
     for category in CATEGORIES:
         rows = category_rows(category, y, p, seed=seed)
@@ -181,20 +174,19 @@ def report(predictions: Predictions, n: int = 4, seed: int = 0) -> Report:
             parts.append(Category(category, name, images))
     return Report(
         n=len(predictions),
+        n_groups=len(predictions) if groups is None else len(np.unique(groups)),
         class_names=names,
-        accuracy=float(hits.mean()),
-        accuracy_interval=proportion_interval(int(hits.sum()), len(hits)),
-        log_loss=float(losses.mean()),
-        log_loss_interval=loss_interval(losses, turned_loss(y, p)),
-        calibration_error=expected_calibration_error(y, p),
-        per_class=tuple(
-            ClassScores(name, finite(precision[c]), finite(recall[c]), int(matrix[c].sum()))
-            for c, name in enumerate(names)
-        ),
-        confusion_matrix=matrix,
+        accuracy=scores.accuracy,
+        accuracy_interval=scores.accuracy_interval,
+        log_loss=scores.log_loss,
+        log_loss_interval=scores.log_loss_interval,
+        calibration_error=scores.calibration_error,
+        calibration_error_expected=scores.calibration_error_expected,
+        per_class=class_scores(y, y_pred, names, groups),
+        confusion_matrix=scores.confusion_matrix,
         most_confused=tuple(
             ConfusedPair(names[true], names[predicted], count)
-            for true, predicted, count in most_confused(matrix)
+            for true, predicted, count in most_confused(scores.confusion_matrix)
         ),
         categories=tuple(parts),
     )

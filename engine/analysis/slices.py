@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engine.analysis.intervals import loss_interval, proportion_interval, turned_loss
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.stats import Z, permutation_pvalue, wilson_interval
+from engine.analysis.stats import permutation_pvalue
 from engine.errors import UserError
 from engine.runs.predictions import Predictions
 
@@ -54,8 +55,8 @@ class Slice:
     low, high : smallest and largest value in the bin; None if it has a name
     name : of the bin, '' if it has ends
     n, errors : number of images and of incorrect images
-    error_rate, error_interval : with Wilson's 95 % interval
-    log_loss, log_loss_interval : with a normal 95 % interval, limited to the range of the losses
+    error_rate, error_interval : share of incorrect images, with 95 % interval
+    log_loss, log_loss_interval : mean, with 95 % interval
     rest : log loss of the other images (of that class)
     excess : decrease of the log loss of all images if the slice had the log loss of the rest
     p : probability that as many images drawn at random (of that class) have so high a log loss
@@ -96,6 +97,16 @@ class Slice:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Labels, losses and errors, arrays of shape (n,), and what an unseen error costs."""
+
+    y: np.ndarray
+    losses: np.ndarray
+    wrong: np.ndarray
+    turned: float
+
+
 def cuts(properties: pd.DataFrame) -> list[Cut]:
     """Divide images by each property: numbers into fifths, names by name.
 
@@ -121,6 +132,8 @@ def cuts(properties: pd.DataFrame) -> list[Cut]:
 def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
     """Return all slices of at least 20 images (5 for named bins), the weakest first.
 
+    As many other images must be left to compare them with.
+
     A slice is a bin of a property, or the part of a bin with one true class. The latter is compared
     with the rest of its class, so that a difficult class alone makes no slice significant.
     Significant slices come first; both parts are sorted by excess, largest first. P-values are
@@ -138,18 +151,26 @@ def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
         )
     y, names = predictions.y_true, predictions.class_names
     losses = per_sample_log_loss(y, predictions.probabilities)
-    return slices_of(y, losses, predictions.y_pred != y, names, cut_by)
+    turned = turned_loss(y, predictions.probabilities)
+    return slices_of(y, losses, turned, names, cut_by, predictions.y_pred != y)
 
 
 def slices_of(
     y_true: np.ndarray,
     losses: np.ndarray,
-    wrong: np.ndarray,
+    turned: float,
     class_names: Sequence[str],
     cut_by: list[Cut],
+    wrong: np.ndarray,
 ) -> list[Slice]:
-    """Return the slices for given labels, losses and errors, arrays of shape (n,)."""
-    found = [made for cut in cut_by for made in _of_cut(y_true, losses, wrong, class_names, cut)]
+    """Return the slices for given labels, losses and errors, arrays of shape (n,).
+
+    Parameters
+    ----------
+    turned : what an error costs that has not been seen, see `turned_loss`
+    """
+    images = _Images(y_true, losses, wrong, turned)
+    found = [made for cut in cut_by for made in _of_cut(images, class_names, cut)]
     if not found:
         return []
     from scipy.stats import false_discovery_control  # Benjamini and Hochberg's; slow to import
@@ -180,38 +201,31 @@ def _by_name(name: str, values: pd.Series) -> Cut:
     return Cut(name, np.asarray(codes), np.empty(0), np.empty(0), tuple(map(str, names)))
 
 
-def _of_cut(
-    y: np.ndarray, losses: np.ndarray, wrong: np.ndarray, names: Sequence[str], cut: Cut
-) -> Iterator[Slice]:
+def _of_cut(images: _Images, names: Sequence[str], cut: Cut) -> Iterator[Slice]:
     """Yield the slices of a cut, first for all images, then for each class."""
     known = cut.bin_of >= 0
-    yield from _of_group(cut, None, np.flatnonzero(known), losses, wrong)
+    yield from _of_group(cut, None, np.flatnonzero(known), images)
     for index, name in enumerate(names):
-        rows = np.flatnonzero(known & (y == index))
+        rows = np.flatnonzero(known & (images.y == index))
         if len(rows):
-            yield from _of_group(cut, name, rows, losses, wrong)
+            yield from _of_group(cut, name, rows, images)
 
 
-def _of_group(
-    cut: Cut, true: str | None, rows: np.ndarray, all_losses: np.ndarray, all_wrong: np.ndarray
-) -> Iterator[Slice]:
-    bin_of, losses, wrong = cut.bin_of[rows], all_losses[rows], all_wrong[rows]
+def _of_group(cut: Cut, true: str | None, rows: np.ndarray, images: _Images) -> Iterator[Slice]:
+    bin_of, losses, wrong = cut.bin_of[rows], images.losses[rows], images.wrong[rows]
     size, bins = len(rows), cut.n_bins
     fewest = _FEWEST_NAMED if cut.names else _FEWEST
     n = np.bincount(bin_of, minlength=bins)
-    enough = (n >= fewest) & (n < size)
+    enough = (n >= fewest) & (size - n >= fewest)  # one image is no rest to compare with
     if not enough.any():
         return
     total = np.bincount(bin_of, weights=losses, minlength=bins)
-    squares = np.bincount(bin_of, weights=losses**2, minlength=bins)
     errors = np.bincount(bin_of, weights=wrong, minlength=bins).astype(np.int64)
     counted = np.maximum(n, 1)
     mean = total / counted
-    error = np.sqrt(np.maximum(squares / counted - mean**2, 0) / np.maximum(n - 1, 1))
     p = permutation_pvalue(mean, counted, losses)
     for b in np.flatnonzero(enough).tolist():
         rest = float((losses.sum() - total[b]) / (size - n[b]))
-        inside = losses[bin_of == b]
         yield Slice(
             trait=cut.trait,
             bin=b,
@@ -222,14 +236,11 @@ def _of_group(
             n=int(n[b]),
             errors=int(errors[b]),
             error_rate=float(errors[b] / n[b]),
-            error_interval=wilson_interval(int(errors[b]), int(n[b])),
+            error_interval=proportion_interval(int(errors[b]), int(n[b])),
             log_loss=float(mean[b]),
-            log_loss_interval=(
-                float(max(mean[b] - Z * error[b], inside.min())),
-                float(min(mean[b] + Z * error[b], inside.max())),
-            ),
+            log_loss_interval=loss_interval(losses[bin_of == b], images.turned),
             rest=rest,
-            excess=float(n[b] * (mean[b] - rest) / len(all_losses)),
+            excess=float(n[b] * (mean[b] - rest) / len(images.losses)),
             p=float(p[b]),
             p_adjusted=1.0,
         )

@@ -47,6 +47,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     from engine.analysis.shift import learned_points, worse_loss
     from engine.competition.correction import positive_index
     from engine.competition.records import scored_bounds
+    from engine.data.image_groups import image_groups
 
     split = split or run.labelled_split
     predictions = run.predictions(split)
@@ -54,7 +55,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
         raise UserError(f"run {run.name} has no labelled images to compare corrections on.")
     y, p, positive = predictions.y_true, predictions.probabilities, positive_index(run)
     try:
-        compared = compare_corrections(y, p, positive)
+        compared = compare_corrections(y, p, positive, groups=image_groups(run, split, predictions))
         scores = scored_bounds(run.folder / "submissions")
         learned = learned_points(worse_loss(y, p, 0, positive), scores) if scores else None
         asked = points if points is not None else (learned or 0.0)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from engine.analysis.intervals import images_said
 from engine.cli.console import columns, console, literal, print_result
 from engine.cli.options import AsJson, OnScored, RunName
 from engine.cli.predict import draw_predicted, predicted_values
@@ -42,12 +43,17 @@ def _draw(value: dict[str, Any]) -> None:
     """Print the metrics, the confusion matrix and the categories."""
     out = console()
     names = value["class_names"]
-    out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   n = {value['n']:,}"))
+    images = images_said(value["n"], value["n_groups"])
+    out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   {images}"))
     out.print(literal(value["network"]), style="dim")
     for key, title in (("accuracy", "accuracy"), ("log_loss", "log loss")):
         low, high = value[f"{key}_interval"]
         out.print(f"{title:<18} [bold]{value[key]:.4f}[/]   95 % interval {low:.4f} to {high:.4f}")
-    out.print(f"{'calibration error':<18} {value['expected_calibration_error']:.4f}")
+    calibrated = value["calibration_error_if_calibrated"]
+    out.print(
+        f"{'calibration error':<18} {value['expected_calibration_error']:.4f}   if calibrated "
+        f"{calibrated['mean']:.4f}, 95 % below {calibrated['percentile_95']:.4f}"
+    )
 
     if len(names) <= 12:
         matrix = columns("true \\ predicted", *names, "precision", "recall")
@@ -55,7 +61,7 @@ def _draw(value: dict[str, Any]) -> None:
             scores = value["per_class"][name]
             matrix.add_row(
                 literal(name), *(f"{count:,}" for count in row),
-                _share(scores["precision"]), _share(scores["recall"]),
+                _share(scores, "precision"), _share(scores, "recall"),
             )  # fmt: skip
         out.print(matrix)
     else:
@@ -88,5 +94,8 @@ def _draw_images(out: Console, title: str, images: list[dict[str, Any]]) -> None
     out.print(table)
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _share(scores: dict[str, Any], name: str) -> str:
+    if scores[name] is None:
+        return ""
+    low, high = scores[f"{name}_interval"]
+    return f"{scores[name]:.4f} ({low:.3f} to {high:.3f})"

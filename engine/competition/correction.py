@@ -12,6 +12,7 @@ from engine.analysis.gain import fixed_difference
 from engine.analysis.metrics import log_loss
 from engine.analysis.recommendation import Comparison, compare_corrections, named
 from engine.competition.submission import Check
+from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.runs.run import DEFAULT_BOUNDS, Run
 
@@ -110,14 +111,18 @@ def given_bounds(lower: float, upper: float, positive: int | None = None) -> Fit
 
 def compared(run: Run) -> Comparison | None:
     """Return the run's corrections compared; None where it has too few labelled images."""
+    split = run.labelled_split
     try:
-        table = run.predictions(run.labelled_split)
+        table = run.predictions(split)
     except UserError:
         return None
     if not len(table) or not table.labelled:
         return None
     try:
-        return compare_corrections(table.y_true, table.probabilities, positive_index(run))
+        return compare_corrections(
+            table.y_true, table.probabilities, positive_index(run),
+            groups=image_groups(run, split, table),
+        )  # fmt: skip
     except ValueError:
         return None
 

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from engine.analysis.clip_report import ClipReport
+from engine.analysis.intervals import images_said
 from engine.analysis.report import Report
 from engine.analysis.slice_text import described
 from engine.analysis.slices import Slice
@@ -109,11 +110,13 @@ def figures(report: Report) -> list[tuple[str, str, str]]:
     """Return the scores: name, value and a note."""
     errors = int(report.confusion_matrix.sum() - report.confusion_matrix.trace())
     (a_low, a_high), (l_low, l_high) = report.accuracy_interval, report.log_loss_interval
+    expected, most = report.calibration_error_expected
+    calibrated = f"if calibrated {expected:.2%}, 95 % below {most:.2%}"
     return [
         ("Log loss", f"{report.log_loss:.4f}", f"95 %: {l_low:.4f} to {l_high:.4f}"),
         ("Accuracy", f"{report.accuracy:.2%}", f"95 %: {a_low:.2%} to {a_high:.2%}"),
-        ("Incorrect", f"{errors:,}", f"of {report.n:,} labelled images"),
-        ("Calibration error", f"{report.calibration_error:.2%}", "lower is better"),
+        ("Incorrect", f"{errors:,}", f"of {images_said(report.n, report.n_groups)}"),
+        ("Calibration error", f"{report.calibration_error:.2%}", calibrated),
     ]
 
 

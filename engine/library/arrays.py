@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import UserError
+from engine.errors import UserError, first_ten
 
 ROUNDED_SUM = 2**-8  # bfloat16's rounding; rows that are off by less are normalised
 
@@ -43,16 +43,19 @@ def checked(
 def checked_probabilities(probabilities: Any, n_classes: int | None = None) -> np.ndarray:
     """Return probabilities as a float64 array of shape (n, n_classes) whose rows sum to 1.
 
+    An array of shape (n,) holds the probability of the second of two classes.
+
     Raises
     ------
     UserError
         When they are no probabilities, or not of ``n_classes`` classes.
     """
     p = as_array("probabilities", probabilities)
+    if p.ndim == 1 and n_classes in (None, 2) and p.dtype.kind in "bfiu":
+        p = np.column_stack([1 - p.astype(np.float64), p])  # P(the second of two classes)
     wanted = "(n, n_classes)" if n_classes is None else f"(n, {n_classes})"
     if p.ndim != 2 or p.shape[1] < 2 or (n_classes is not None and p.shape[1] != n_classes):
-        tail = "; with P(positive) alone, stack 1 - p and p as two columns" * (p.ndim == 1)
-        raise _misshapen("probabilities", wanted + ", a column a class", p, tail)
+        raise _misshapen("probabilities", wanted + ", a column a class", p)
     if not len(p):
         raise UserError("is empty; give one row an image.", option="probabilities")
     try:
@@ -93,6 +96,8 @@ def _labels(y_true: Any, n: int, n_classes: int) -> np.ndarray:
     y = as_array("y_true", y_true)
     if y.shape != (n,):
         raise _misshapen("y_true", f"({n},), as probabilities has {n:,} rows", y)
+    if y.dtype.kind in "US" or (y.dtype == object and all(isinstance(v, str) for v in y)):
+        return _named(y, n_classes)
     if y.dtype.kind not in "biuf" or (y.dtype.kind == "f" and not (y == np.rint(y)).all()):
         raise UserError(
             "must hold class indices, whole numbers that name a column of probabilities.",
@@ -104,8 +109,20 @@ def _labels(y_true: Any, n: int, n_classes: int) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def _misshapen(name: str, wanted: str, array: np.ndarray, tail: str = "") -> UserError:
-    return UserError(f"must have shape {wanted}, not {array.shape}{tail}.", option=name)
+def _named(y: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the index of each class name, in sorted order as the columns are."""
+    names, index = np.unique(y.astype(str), return_inverse=True)
+    if len(names) != n_classes:
+        raise UserError(
+            f"names {len(names)} classes ({first_ten(names.tolist())}), and probabilities has "
+            f"{n_classes} columns; give class indices.",
+            option="y_true",
+        )
+    return np.asarray(index, dtype=np.int64)
+
+
+def _misshapen(name: str, wanted: str, array: np.ndarray) -> UserError:
+    return UserError(f"must have shape {wanted}, not {array.shape}.", option=name)
 
 
 def _rows(name: str, what: str, bad: np.ndarray) -> UserError:

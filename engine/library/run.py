@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.analysis.clip_report import ClipReport, clip_report
 from engine.analysis.report import Report, report
 from engine.competition.correction import positive_index
+from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.runs import run as stored
 from engine.runs.progress import Progress
@@ -86,7 +87,8 @@ class Run(stored.Run):
         1   dog      4
         """
         split = checked_split(self, on)
-        found = report(self.predictions(split), n, seed)
+        predictions = self.predictions(split)
+        found = report(predictions, n, seed, image_groups(self, split, predictions))
         values = {field.name: getattr(found, field.name) for field in fields(Report)}
         return RunReport(**values, run=self, split=split)
 

@@ -12,7 +12,7 @@ from engine.analysis.fitted import FittedCorrection
 from engine.analysis.recommendation import Comparison, compare_corrections
 from engine.analysis.scores import Metrics, score
 from engine.errors import UserError
-from engine.library.arrays import checked, checked_probabilities
+from engine.library.arrays import as_array, checked, checked_probabilities
 
 
 def log_loss(y_true: Any, probabilities: Any) -> float:
@@ -24,9 +24,11 @@ def log_loss(y_true: Any, probabilities: Any) -> float:
     Parameters
     ----------
     y_true : array-like of int, shape (n,)
-        Class indices. Lists, NumPy arrays, pandas objects and tensors will do.
-    probabilities : array-like of float, shape (n, n_classes)
-        One row an image, which sums to 1; column = class index.
+        Class indices, or class names where each class occurs; sorted names are the columns.
+        Lists, NumPy arrays, pandas objects and tensors will do.
+    probabilities : array-like of float, shape (n, n_classes) or (n,)
+        One row an image, which sums to 1; column = class index. Of shape (n,): the probability of
+        the second of two classes.
 
     Returns
     -------
@@ -57,9 +59,11 @@ def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
     Parameters
     ----------
     y_true : array-like of int, shape (n,)
-        Class indices. Lists, NumPy arrays, pandas objects and tensors will do.
-    probabilities : array-like of float, shape (n, n_classes)
-        One row an image, which sums to 1; column = class index.
+        Class indices, or class names where each class occurs; sorted names are the columns.
+        Lists, NumPy arrays, pandas objects and tensors will do.
+    probabilities : array-like of float, shape (n, n_classes) or (n,)
+        One row an image, which sums to 1; column = class index. Of shape (n,): the probability of
+        the second of two classes.
     groups : array-like, shape (n,), optional
         Name or number of the group of each image: images that belong together, such as those of
         one patient. A group then counts as one observation.
@@ -144,12 +148,12 @@ class Recommendation:
 
         Parameters
         ----------
-        probabilities : array-like of float, shape (n, n_classes)
+        probabilities : array-like of float, shape (n, n_classes) or (n,)
             As many classes as it was fitted to, in the same order.
 
         Returns
         -------
-        ndarray of float64, shape (n, n_classes)
+        ndarray of float64, of the same shape
             Rows sum to 1; no value is exactly 0 or 1.
 
         Raises
@@ -158,7 +162,10 @@ class Recommendation:
             When they are no probabilities of these classes.
         """
         fitted: FittedCorrection = self._compared.chosen
-        return fitted.apply(checked_probabilities(probabilities, self.n_classes))
+        corrected = fitted.apply(checked_probabilities(probabilities, self.n_classes))
+        return (
+            corrected[:, 1] if np.ndim(as_array("probabilities", probabilities)) == 1 else corrected
+        )
 
 
 def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommendation:
@@ -171,8 +178,8 @@ def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommenda
     Parameters
     ----------
     y_true : array-like of int, shape (n,)
-        Class indices, of at least 10 images.
-    probabilities : array-like of float, shape (n, n_classes)
+        Class indices or names, of at least 10 images.
+    probabilities : array-like of float, shape (n, n_classes) or (n,)
         Predicted by a model that has not seen these images; rows sum to 1.
     groups : array-like, shape (n,), optional
         Name or number of the group of each image, at least 10 of them. A group counts as one

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sklearn.calibration
+from scipy.stats import binom
 
 from engine.analysis.calibration import (
     expected_calibration_error,
@@ -35,6 +36,12 @@ def test_reliability_agrees_with_scikit_learn_and_carries_the_calibration_error(
     )
     np.testing.assert_allclose(curve.fraction_correct, observed)
     np.testing.assert_allclose(curve.mean_predicted, predicted)
+    np.testing.assert_allclose(
+        curve.low, binom(curve.counts, curve.mean_predicted).ppf(0.025) / curve.counts
+    )
+    np.testing.assert_allclose(
+        curve.high, binom(curve.counts, curve.mean_predicted).ppf(0.975) / curve.counts
+    )
     top = reliability_curve(y_true, probabilities, 15)
     hits = probabilities.argmax(axis=1) == y_true
     observed, predicted = sklearn.calibration.calibration_curve(

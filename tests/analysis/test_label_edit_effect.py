@@ -57,9 +57,9 @@ def test_nothing_to_compare():
 
 def test_loss_by_cause():
     losses = np.array([1.0, 3.0, 0.5, 0.1, 0.2, np.nan])
-    found = loss_by_cause(losses, ["scale", "scale", "occlusion", "", "", "scale"])
+    found = loss_by_cause(losses, ["scale", "scale", "occlusion", "", "", "scale"], 4.0)
     assert [(each.cause, each.n) for each in found] == [("scale", 2), ("occlusion", 1), ("", 2)]
     assert [each.log_loss for each in found] == pytest.approx([2.0, 0.5, 0.15])
     assert all(each.low <= each.log_loss <= each.high for each in found)
-    assert loss_by_cause(losses, [""] * 6) == []
-    assert loss_by_cause(np.array([np.nan]), ["scale"]) == []
+    assert loss_by_cause(losses, [""] * 6, 4.0) == []
+    assert loss_by_cause(np.array([np.nan]), ["scale"], 4.0) == []

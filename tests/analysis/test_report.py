@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,
@@ -113,7 +114,10 @@ def test_a_class_never_predicted_has_no_precision_and_the_report_is_json():
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
     found = report(make_predictions(["1", "2", "3"], ["", "", ""], np.array([0, 1, 0]), p, NAMES))
     value = found.as_json()
-    assert value["per_class"]["dog"] == {"precision": None, "recall": 0.0, "count": 1}
+    assert value["per_class"]["dog"] == {
+        "precision": None, "precision_interval": None, "recall": 0.0,
+        "recall_interval": pytest.approx([*binomtest(0, 1).proportion_ci()]), "count": 1,
+    }  # fmt: skip
     assert json.loads(json.dumps(value, allow_nan=False)) == value
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from engine.analysis.intervals import loss_interval, turned_loss
 from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
 from engine.analysis.stats import permutation_pvalue, wilson_interval
@@ -62,10 +63,9 @@ def test_figures_of_a_slice_by_hand():
     assert one.log_loss == pytest.approx(losses[:50].mean())
     assert one.rest == pytest.approx(losses[50:].mean())
     assert one.excess == pytest.approx(losses.mean() - losses[50:].mean())  # the law it stands for
-    error = losses[:50].std(ddof=1) / 50**0.5
-    assert one.log_loss_interval == pytest.approx(
-        (losses[:50].mean() - 1.959964 * error, losses[:50].mean() + 1.959964 * error)
-    )
+    turned = turned_loss(predictions.y_true, predictions.probabilities)
+    assert one.log_loss_interval == pytest.approx(loss_interval(losses[:50], turned))
+    assert one.error_interval == pytest.approx(tuple(binomtest(10, 50).proportion_ci()))
     cats = predictions.y_true == 0
     cat = found["a", "cat"]
     assert cat.n == cats[:50].sum()
@@ -101,12 +101,12 @@ def test_a_hard_class_makes_none_of_its_slices_stand_out():
 
 
 def test_small_slices_say_nothing():
-    name = np.array(["few"] * 4 + ["enough"] * 5 + [None] * 91, dtype=object)
-    number = np.concatenate([np.zeros(19), np.ones(81)])
+    name = np.array(["few"] * 4 + ["enough"] * 5 + ["rest"] * 91, dtype=object)
+    number = np.repeat([0.0, 1.0, 2.0], [19, 40, 41])
     wrong = np.arange(100) % 7 == 0
     found = slices(predicted(wrong), cuts(pd.DataFrame({"cause": name, "number": number})))
-    assert {s.name for s in found if s.trait == "cause" and s.true is None} == {"enough"}
-    assert {s.bin for s in found if s.trait == "number" and s.true is None} == {1}
+    assert {s.name for s in found if s.trait == "cause" and s.true is None} == {"enough", "rest"}
+    assert {s.bin for s in found if s.trait == "number" and s.true is None} == {1, 2}
 
 
 def test_without_labels_it_is_refused():

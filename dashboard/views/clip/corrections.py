@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from dashboard.shared.tables import Key, Table, cached_table
+from dashboard.shared.tables import Key, Table, cached_table, groups
 from engine.analysis import bounds as best
 from engine.analysis.recommendation import Comparison, compare_corrections
 from engine.analysis.shift import WorseLoss, learned_points, worse_loss
@@ -58,7 +58,7 @@ def learned(table: Table) -> tuple[float | None, int]:
 def _comparison(key: Key) -> Comparison:
     table = cached_table(key)
     y_true, p = table.predictions.y_true, table.predictions.probabilities
-    return compare_corrections(y_true, p, _positive(table))
+    return compare_corrections(y_true, p, _positive(table), groups=groups(table))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -35,6 +35,11 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
     """Draw predicted probability against observed frequency, with the diagonal as reference."""
     size = 7 + 13 * np.sqrt(curve.counts / max(int(curve.counts.max(initial=1)), 1))
     figure = go.Figure()
+    for ends, fill in ((curve.low, None), (curve.high, "tonexty")):
+        figure.add_scatter(
+            x=curve.mean_predicted, y=ends, mode="lines", line={"width": 0}, fill=fill,
+            fillcolor="rgba(128,128,128,0.18)", hoverinfo="skip",
+        )  # fmt: skip
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": CALM, "dash": "dot", "width": 1},
         hoverinfo="skip",

@@ -18,7 +18,8 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import calibration, metrics
 from engine.analysis.causes import CauseLoss, loss_by_cause
-from engine.analysis.intervals import loss_interval, proportion_interval, turned_loss
+from engine.analysis.intervals import turned_loss
+from engine.analysis.scores import Metrics, score
 from engine.runs.run import open_run
 from engine.runs.run_config import PrecisionCheck
 
@@ -29,22 +30,25 @@ class Overview:
 
     Attributes
     ----------
-    accuracy, log_loss : the figure and its 95 % interval
-    matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
+    scores : with 95 % intervals
+    n_groups : groups of images that are independent
     pairs : the largest off-diagonal cells as (true, predicted, count)
     concentration : counts and shares, see `metrics.loss_concentration`
     highest_loss : rows of the images of highest loss, highest first
     """
 
-    accuracy: tuple[float, float, float]
-    log_loss: tuple[float, float, float]
-    matrix: np.ndarray
+    scores: Metrics
+    n_groups: int
     pairs: list[tuple[int, int, int]]
-    calibration_error: float
     histogram: calibration.ProbabilityHistogram
     reliability: calibration.ReliabilityCurve
     concentration: tuple[np.ndarray, np.ndarray]
     highest_loss: np.ndarray
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Return the confusion matrix, rows true, columns predicted."""
+        return self.scores.confusion_matrix
 
 
 def overview(table: Table) -> Overview:
@@ -79,18 +83,12 @@ def precision(name: str) -> tuple[str, PrecisionCheck] | None:
 def _overview(key: Key) -> Overview:
     table = cached_table(key)
     y_true, p = table.predictions.y_true, table.predictions.probabilities
-    n_classes = p.shape[1]
-    hits = table.y_pred == y_true
-    matrix = metrics.confusion_matrix(y_true, table.y_pred, n_classes)
+    groups = tables.groups(table)
+    scores = score(y_true, p, groups)
     return Overview(
-        (float(hits.mean()), *proportion_interval(int(hits.sum()), len(hits))),
-        (
-            float(table.loss.mean()),
-            *loss_interval(table.loss, turned_loss(y_true, p)),
-        ),
-        matrix,
-        metrics.most_confused(matrix, 10),
-        calibration.expected_calibration_error(y_true, p),
+        scores,
+        len(table) if groups is None else int(groups.max()) + 1,
+        metrics.most_confused(scores.confusion_matrix, 10),
         calibration.probability_histogram(y_true, p, positive=table.positive),
         calibration.reliability_curve(y_true, p, positive=table.positive),
         metrics.loss_concentration(table.loss),
@@ -115,4 +113,9 @@ def _loss_by_causes(key: Key, stamp: Stamp) -> list[CauseLoss]:
         return []
     facts = tables.facts(table, np.arange(len(table)))
     said = map(known.of, facts["sha256"].to_pylist(), facts["given"].to_pylist())
-    return loss_by_cause(table.loss, [verdict.cause if verdict else "" for verdict in said])
+    labelled = table.predictions.y_true >= 0
+    turned = turned_loss(
+        table.predictions.y_true[labelled], table.predictions.probabilities[labelled]
+    )
+    causes = [verdict.cause if verdict else "" for verdict in said]
+    return loss_by_cause(table.loss, causes, turned)

@@ -159,7 +159,8 @@ def histogram(table: Table) -> None:
 def reliability(table: Table) -> None:
     st.subheader("Calibration", anchor=False)
     st.caption(
-        "Dotted line: predicted and observed frequency are equal. Large points: many images."
+        "Dotted line: predicted and observed frequency are equal. Grey band: 95 % of the points "
+        "of a calibrated model lie here. Large points: many images."
     )
     draw(table, "reliability")
 

@@ -32,12 +32,24 @@ def label_edit_effect(name: str) -> str:
 def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
     """Return the metrics of the run in one row."""
     wrong = int(view.matrix.sum() - np.trace(view.matrix))
-    (accuracy, *a), (loss, *b) = view.accuracy, view.log_loss
+    scores = view.scores
+    a, b, expected = (
+        scores.accuracy_interval,
+        scores.log_loss_interval,
+        (scores.calibration_error_expected),
+    )
+    of = f"of {table.images}"
+    if view.n_groups < len(table):
+        of += f" in {view.n_groups:,} groups"
     cells = [
-        ("Accuracy", f"{accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
-        ("Log loss", f"{loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
-        ("Incorrect", f"{wrong:,}", f"of {table.images}"),
-        ("Calibration error", f"{view.calibration_error:.2%}", "lower is better"),
+        ("Accuracy", f"{scores.accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
+        ("Log loss", f"{scores.log_loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
+        ("Incorrect", f"{wrong:,}", of),
+        (
+            "Calibration error",
+            f"{scores.calibration_error:.2%}",
+            f"if calibrated {expected.mean:.2%}, 95% below {expected.percentile_95:.2%}",
+        ),
         ("Unreadable files", f"{n_quarantined:,}", "images that cannot be read"),
     ]
     return rendered(__file__, "measures", cells=cells)
