@@ -1,10 +1,9 @@
-"""Access control: allowed hosts and origins, response headers and readable folders."""
+"""Access control: allowed hosts and origins, and response headers."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,11 +16,6 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
-
-from engine.errors import UserError
-from engine.runs.files import workspace
-
-ROOTS = "SECONDLOOK_ROOTS"
 
 
 def guards() -> list[Middleware]:
@@ -103,35 +97,3 @@ def _inline_scripts() -> str:
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     digests = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
-
-
-def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
-    """Raise an error for a path, or a path within it, that lies outside ``$SECONDLOOK_ROOTS``.
-
-    The variable lists folders, separated like ``$PATH``; links and ``..`` are resolved first, and
-    the workspace is always allowed. If it is not set, every path that the user can read is
-    allowed, which suits a server on 127.0.0.1.
-
-    Raises
-    ------
-    UserError
-        If the path or a path within it lies outside.
-    """
-    if not (listed := os.environ.get(ROOTS)):
-        return
-    folders = [Path(each).expanduser() for each in listed.split(os.pathsep) if each]
-    roots = [os.path.realpath(folder) for folder in (*folders, workspace())]
-    where = f"lies outside the folders that may be read here (${ROOTS})"
-    if not _inside(path, roots):
-        raise UserError(f"{path} {where}; choose one inside.")
-    for found in within:
-        if not _inside(found, roots):
-            raise UserError(f"{path} was not read: {found} {where}.")
-
-
-def _inside(path: Path, roots: list[str]) -> bool:
-    try:
-        real = os.path.realpath(path)
-    except (OSError, ValueError):  # a name may contain a null byte
-        return False
-    return any(os.path.commonpath([real, root]) == root for root in roots)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -12,6 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, TypedDict
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 _NICENESS = 10
 _NEW_PROCESS_GROUP, _BELOW_NORMAL_PRIORITY, _NO_WINDOW = (
     0x200,
@@ -19,6 +26,7 @@ _NEW_PROCESS_GROUP, _BELOW_NORMAL_PRIORITY, _NO_WINDOW = (
     0x0800_0000,
 )  # Windows constants
 _REPLACE_SECONDS, _REPLACE_PAUSE = 2.0, 0.05
+_REPARSE_POINT = 0x400  # attribute of Windows' links and junctions
 _FORBIDDEN = set('<>:"/\\|?*')
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³"
@@ -37,22 +45,17 @@ def on_windows() -> bool:
     return os.name == "nt"
 
 
-def sync_folder(folder: Path) -> None:
-    """Write a folder's entries to disk, so that a rename survives a power failure.
+def sync_folder(folder: int | None) -> None:
+    """Write an open folder's entries to disk, so that a rename survives a power failure.
 
-    Windows cannot open a folder; NTFS writes renames to its journal by itself.
+    Windows cannot open a folder (None); NTFS writes renames to its journal by itself.
     """
-    if on_windows():
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    if folder is not None:
+        os.fsync(folder)
 
 
-def replace_file(source: Path, target: Path) -> None:
-    """Rename ``source`` to ``target``, replacing a file that is there.
+def replace_file(source: Path, target: Path, folder: int | None) -> None:
+    """Rename ``source`` to ``target`` in the same open folder, replacing a file that is there.
 
     On Windows this fails while another process reads ``target``, so it is retried for a moment.
 
@@ -61,13 +64,16 @@ def replace_file(source: Path, target: Path) -> None:
     OSError
         If the file cannot be renamed.
     """
+    if folder is not None:
+        os.replace(source.name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+        return
     deadline = time.monotonic() + _REPLACE_SECONDS
     while True:
         try:
             os.replace(source, target)
             return
         except PermissionError:
-            if not on_windows() or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(_REPLACE_PAUSE)
 
@@ -85,10 +91,55 @@ def replace_empty_folder(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def let_others_read(handle: int) -> None:
-    """Give an open temporary file the default mode; Windows derives it from the folder."""
+def set_mode(handle: int, mode: int) -> None:
+    """Give an open file a mode; Windows derives it from the folder."""
     if not on_windows():
-        os.fchmod(handle, 0o644)
+        os.fchmod(handle, mode & 0o777)
+
+
+def path_of(handle: int, path: str | os.PathLike[str]) -> str:
+    """Return where an open file lies, without links; ``path`` is what it was opened by."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/self/fd/{handle}")
+    return os.path.realpath(path)
+
+
+def name_of_open(handle: int, path: Path) -> str:
+    """Return a name by which a library opens this open file, though its path may have changed."""
+    name = f"/proc/self/fd/{handle}"
+    return name if os.path.exists(name) else str(path)
+
+
+def is_link(path: Path) -> bool:
+    """Return whether a path is a link, or on Windows a junction."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    attributes = getattr(found, "st_file_attributes", 0)
+    return stat.S_ISLNK(found.st_mode) or bool(attributes & _REPARSE_POINT)
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file for this process; return False if another one holds it.
+
+    Closing the file, or the end of the process, releases the lock.
+
+    Raises
+    ------
+    OSError
+        If the file system has no locks.
+    """
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
+    return True
 
 
 def own_session(*, low_priority: bool = False) -> SessionOptions:

@@ -120,7 +120,7 @@ def test_windows_waits_for_readers_of_the_old_file(
 def test_elsewhere_a_refused_rename_is_an_error_at_once(tmp_path, monkeypatch):
     tried = []
 
-    def replace(source, target):
+    def replace(source, target, **_):
         tried.append(target)
         raise PermissionError(13, "Permission denied")
 

@@ -15,6 +15,8 @@ from dashboard.shared.escape import one_line
 from engine.analysis import metrics
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
+from engine.runs.opening import is_file
+from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN, Predictions
 from engine.runs.run import OUT_OF_FOLD, Run, list_runs, open_run
 
@@ -121,7 +123,7 @@ def table(name: str, split: str = "valid") -> Table:
 
 def test_table(name: str) -> Table | None:
     """Return the test predictions of a run, or None if it has none."""
-    return table(name, "test") if open_run(name).predictions_path("test").is_file() else None
+    return table(name, "test") if is_file(open_run(name).predictions_path("test")) else None
 
 
 def row_of(table: Table, image: str) -> int | None:
@@ -191,10 +193,11 @@ def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
     columns = ["id", "sha256", "width", "height", "bytes", "label"]
     try:
         splits = ["train", "valid"] if key[1] in OUT_OF_FOLD else [key[1]]
-        edited = ["given"] if "given" in pq.read_schema(path).names else []
-        found = pq.read_table(
-            path, columns=[*columns, *edited], filters=pc.field("split").isin(splits)
-        )
+        with open_parquet(path) as file:
+            edited = ["given"] if "given" in pq.ParquetFile(file).schema_arrow.names else []
+            file.seek(0)
+            chosen = pc.field("split").isin(splits)
+            found = pq.read_table(file, columns=[*columns, *edited], filters=chosen)
         if not edited:  # verdicts changed no label
             found = found.append_column("given", found["label"])
         found = found.sort_by("id") if len(splits) > 1 else found

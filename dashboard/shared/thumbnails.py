@@ -13,6 +13,7 @@ from engine.data.formats import Unreadable
 from engine.data.thumbnails import LARGE_SIDE, make_thumbnail, thumbnail
 from engine.errors import UserError
 from engine.runs.files import sha256_of
+from engine.runs.opening import read_file
 
 _NOW = ThreadPoolExecutor(8, thread_name_prefix="images")
 _AHEAD = ThreadPoolExecutor(1, thread_name_prefix="images-ahead")
@@ -72,7 +73,7 @@ def _make_small(image: ImageFile) -> str:
 
 def _make_large(image: ImageFile) -> str:
     try:
-        jpeg = make_thumbnail(image.path.read_bytes(), LARGE_SIDE)
+        jpeg = make_thumbnail(read_file(image.path), LARGE_SIDE)
     except (Unreadable, OSError):
         return ""
     return _keep(_large, _KEPT_LARGE, image, jpeg)

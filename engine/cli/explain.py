@@ -14,6 +14,7 @@ from rich.text import Text
 
 from engine.cli.options import AsJson, RunName
 from engine.errors import UserError
+from engine.runs.opening import read_file
 from engine.runs.run import open_run
 from engine.text import plain
 
@@ -46,11 +47,11 @@ def explain(
     from engine.runs.files import write_atomic
 
     found = Explainer(opened).explain(id, split)
-    content = (opened.data_root / found["path"]).read_bytes()
+    content = read_file(opened.data_root / found["path"])
     for each in found["maps"]:
         drawn = Path(each["file"])
         over = drawn.with_name(f"{drawn.stem}-over.png")
-        write_atomic(over, laid_over(content, drawn.read_bytes()))
+        write_atomic(over, laid_over(content, read_file(drawn)))
         each["over"] = str(over)
     if as_json:
         print(json.dumps(found))

@@ -10,6 +10,7 @@ from engine.analysis.blending import Blend, blend, blended
 from engine.analysis.joined import Joined, join
 from engine.analysis.metrics import accuracy, log_loss
 from engine.errors import UserError, first_ten
+from engine.runs.opening import is_file
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.run import Run, create_run
 from engine.runs.run_config import ImageCounts, RunConfig, Scores
@@ -141,7 +142,7 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
     UserError
         If the test sets differ in ids or in the images' content.
     """
-    having = [run for run in runs if run.predictions_path("test").is_file()]
+    having = [run for run in runs if is_file(run.predictions_path("test"))]
     if not having:
         return []
     if len(having) < len(runs):

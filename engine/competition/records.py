@@ -15,6 +15,7 @@ from engine.competition.sample import natural_key
 from engine.competition.submission import Submission, require, to_csv
 from engine.errors import UserError
 from engine.runs.files import locked, read_json, write_atomic, write_json
+from engine.runs.opening import is_folder
 
 
 def write_submission(
@@ -81,6 +82,8 @@ def list_submissions(folder: Path) -> list[dict[str, Any]]:
 
     A submission whose record is missing or damaged is ``{"file": ..., "reason": ...}``.
     """
+    if not is_folder(folder):
+        return []
     stems = {file.stem for file in folder.glob("*.csv")} | {f.stem for f in folder.glob("*.json")}
     records = []
     for stem in sorted(stems, key=natural_key(3), reverse=True):

@@ -20,6 +20,7 @@ from engine.data.split_words import Split, split_of
 from engine.data.tables import Table, plain
 from engine.errors import UserError, first_ten
 from engine.runs.csv_text import read_csv_text
+from engine.runs.opening import read_file
 
 _TRUE = {"1", "1.0", "true", "t", "yes", "y"}
 _FALSE = {"0", "0.0", "false", "f", "no", "n", ""}
@@ -161,7 +162,7 @@ def read_list(file: Path) -> Table:
         When it cannot be read.
     """
     try:
-        lines = file.read_text("utf-8-sig").splitlines()
+        lines = read_file(file).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read as a list of names.") from error
     return Table(file, ("name",), [pa.array([line for line in lines if line.strip()], pa.string())])

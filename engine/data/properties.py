@@ -21,6 +21,8 @@ from engine.data.pixels import is_plain, rgb
 from engine.errors import UserError
 from engine.runs.caches import decoded_cache
 from engine.runs.files import atomic_path, locked
+from engine.runs.opening import read_file
+from engine.runs.parquet_files import open_parquet
 from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.verdict_effects import given_labels
 from engine.runs.verdicts import load_verdicts
@@ -179,7 +181,7 @@ def _sharpness(levels: np.ndarray) -> float:
 
 def _measured(root: Path, path: str, sha256: str) -> tuple[str, float, float, float] | None:
     try:
-        content = (root / path).read_bytes()
+        content = read_file(root / path)
         if hashlib.sha256(content).hexdigest() != sha256:  # changed since the run
             return None
         return sha256, *measure(content)
@@ -189,10 +191,11 @@ def _measured(root: Path, path: str, sha256: str) -> tuple[str, float, float, fl
 
 def _kept() -> pa.Table:
     try:
-        table = pq.read_table(properties_path())
+        with open_parquet(properties_path()) as file:
+            table = pq.read_table(file)
         if table.schema.equals(_SCHEMA):
             return table
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, UserError):
         pass  # missing or damaged: measure again
     return _SCHEMA.empty_table()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from engine.data.formats import Unreadable
 from engine.data.headers import note_of, upright_size
+from engine.runs.opening import read_file
 
 _AHEAD = 8  # parts of 16 images that are read in advance
 Read = tuple[int, int, int, str, str]  # width, height, bytes, sha256, note
@@ -23,8 +23,7 @@ def read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, Read | str]]:
     def read(path: str) -> tuple[bytes, str] | str:
         try:
             path.encode()  # the tables are UTF-8
-            with open(os.path.join(root, path), "rb", opener=_open_file) as file:
-                content = file.read()
+            content = read_file(os.path.join(root, path))
         except OSError as error:
             return f"cannot be read ({error.strerror})"
         except ValueError:
@@ -53,12 +52,3 @@ def read_all(root: Path, paths: list[str]) -> Iterator[tuple[str, Read | str]]:
             if number + _AHEAD < len(parts):
                 waiting.append(pool.submit(read_some, parts[number + _AHEAD]))
             yield from ((p, seen(p, found)) for p, found in zip(part, contents, strict=True))
-
-
-def _open_file(path: str, flags: int) -> int:
-    """Open a regular file only; reading a pipe or a device could block or never end."""
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(0, "it is not a regular file")
-    return handle

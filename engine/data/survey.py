@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from engine.data.archives import unpack
 from engine.data.file_kinds import ignored_as, kind_of
 from engine.data.split_words import is_generic, split_of, words
 from engine.errors import UserError
+from engine.runs.opening import open_regular
 
 _MAGIC = (
     b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF",
@@ -168,13 +168,7 @@ def _count(entry: os.DirEntry[str]) -> int:
 def _begins_as_image(path: str) -> bool:
     """Tell by its first bytes whether a file of unknown suffix is an image."""
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open_regular(path) as file:
+            return file.read(8).startswith(_MAGIC)
     except (OSError, ValueError):
         return False
-    try:
-        regular = stat.S_ISREG(os.fstat(handle).st_mode)
-        return regular and os.read(handle, 8).startswith(_MAGIC)
-    except OSError:
-        return False
-    finally:
-        os.close(handle)

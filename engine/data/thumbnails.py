@@ -15,6 +15,7 @@ from engine.data.pixels import rgb, turned
 from engine.errors import UserError
 from engine.runs.caches import decoded_cache
 from engine.runs.files import write_atomic
+from engine.runs.opening import read_file
 
 SHORT_SIDE, LARGE_SIDE = 224, 900  # of a thumbnail, and of an image shown large
 
@@ -35,10 +36,10 @@ def thumbnail(path: Path, sha256: str) -> bytes:
         When the image is gone or cannot be decoded.
     """
     kept = decoded_cache("thumbnails") / sha256[:2] / f"{sha256}.jpg"
-    if kept.is_file():
-        return kept.read_bytes()
+    with suppress(OSError):
+        return read_file(kept)
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise Unreadable(f"cannot be read ({error.strerror})") from error
     small = make_thumbnail(content, SHORT_SIDE)

@@ -51,7 +51,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
     """
     import torchvision
 
-    state = read_state(weights.path) if weights.path else None
+    state = read_state(weights.path, weights.sha256) if weights.path else None
     arguments: dict[str, Any] = {}
     if name in (
         "googlenet",

@@ -19,6 +19,7 @@ from engine.data.formats import Unreadable
 from engine.data.images import decode
 from engine.model.device import Device, decode_threads
 from engine.model.preprocessing import Preprocessing
+from engine.runs.opening import read_file
 
 _DEPTH = 4  # buffers: the network uses one while the others are filled
 TASK = 4  # images in one task of a thread
@@ -132,7 +133,7 @@ def _prepared(
 ) -> torch.Tensor | str:
     """Return an image's pixels, uint8 (3, crop, crop), or the reason why it cannot be used."""
     try:
-        content = (root / path).read_bytes()
+        content = read_file(root / path)
         if hashlib.sha256(content).hexdigest() != name:
             return "changed on disk since it was listed"
         go.wait()

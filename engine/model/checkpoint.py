@@ -12,8 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from engine import portable
 from engine.model.backbones import load_state
 from engine.runs.files import atomic_path
+from engine.runs.json_text import loads
+from engine.runs.opening import is_file, open_regular
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -60,13 +63,15 @@ def resume(
     path: Path, network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> list[dict[str, Any]]:
     """Load a checkpoint if there is an intact one; return the lines of its epochs."""
-    if not path.is_file():
+    if not is_file(path):
         return []
     try:
-        with safe_open(path, "pt") as file:
-            kept = file.metadata()
-        lines: list[dict[str, Any]] = json.loads(kept["epochs"])
-        tensors = safetensors.torch.load_file(path)
+        with open_regular(path) as opened:
+            name = portable.name_of_open(opened.fileno(), path)
+            with safe_open(name, "pt") as file:
+                kept = file.metadata()
+            tensors = safetensors.torch.load_file(name)
+        lines: list[dict[str, Any]] = loads(kept["epochs"].encode())
         if _checksum(tensors) != kept["sha256"]:
             return []
     except (SafetensorError, OSError, ValueError, KeyError):

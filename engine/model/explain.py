@@ -23,6 +23,7 @@ from engine.model.extractor import open_model
 from engine.model.gradcam import Seen, grad_cam, last_map
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
 from engine.runs.files import write_atomic
+from engine.runs.opening import is_file, read_file
 from engine.runs.run import Run
 
 NEIGHBOURS = 8
@@ -126,7 +127,7 @@ class Explainer:
     def _pixels(self, image: Image) -> torch.Tensor:
         file = self.run.data_root / image.path
         try:
-            content = file.read_bytes()
+            content = read_file(file)
             if hashlib.sha256(content).hexdigest() != image.sha256:
                 raise UserError(f"{file} has changed since the run read it.")
             return decode(content)
@@ -207,7 +208,7 @@ def _known_prediction(run: Run, split: str, id: str) -> int | None:
     """Return the predicted class of an image from the run's tables, or None."""
     tables = {"train": ("folds",), "valid": ("folds", "valid")}.get(split, (split,))
     for table in tables:
-        if not run.predictions_path(table).is_file():
+        if not is_file(run.predictions_path(table)):
             continue
         predictions = run.predictions(table)
         at = pc.index(predictions.ids, pa.scalar(id, pa.string())).as_py()

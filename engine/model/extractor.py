@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from engine import portable
 from engine.data.dataset import Progress
 from engine.errors import UserError
 from engine.model.backbones import (
@@ -36,7 +38,7 @@ from engine.model.ranks import ALONE, Ranks
 from engine.model.views import averaged, views_of
 from engine.model.weights import Weights, checked_finite, find_weights
 from engine.runs.caches import decoded_cache
-from engine.runs.files import sha256_of
+from engine.runs.opening import open_regular
 from engine.runs.run import Run
 from engine.runs.typed_json import from_json
 
@@ -169,9 +171,15 @@ def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     UserError
         If it is missing or its content has changed.
     """
-    if sha256_of(path) != sha256:
-        raise UserError(f"{path} is damaged: its checksum differs from the one in config.json.")
     try:
-        return checked_finite(load_file(path), path)
+        with open_regular(path) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise UserError(
+                    f"{path} is damaged: its checksum differs from the one in config.json."
+                )
+            tensors = load_file(portable.name_of_open(file.fileno(), path))
+        return checked_finite(tensors, path)
+    except OSError as error:
+        raise UserError(f"{path} could not be read ({error.strerror}).") from error
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}).") from error

@@ -27,6 +27,7 @@ from engine.model.training import check_usable, train_network
 from engine.model.weights import Weights, find_weights
 from engine.runs.files import sha256_of
 from engine.runs.fit_options import FitOptions
+from engine.runs.opening import remove_file
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, run_lock
 from engine.runs.run import Run, create_run
@@ -121,7 +122,7 @@ def _opened(run: Run | None, config: RunConfig, ranks: Ranks, stack: ExitStack) 
         run = ranks.on_rank_zero(lambda: interrupted(config.key) or create_run(config))
         if ranks.first:
             stack.enter_context(run_lock(run))
-            (run.folder / "cancel").unlink(missing_ok=True)
+            remove_file(run.folder / "cancel")
     if ranks.first:
         run.update_config(**config.given())
     return run
@@ -189,7 +190,7 @@ def finish_fit(setup: FitSetup, made: FitFeatures, resumed: bool) -> FitResult:
     if setup.options.verdicts:
         run.update_config(label_edit_effect=label_edit_effect(run))
     run.set_status("done", accuracy=result.accuracy, log_loss=result.log_loss)
-    (run.folder / CHECKPOINT).unlink(missing_ok=True)
+    remove_file(run.folder / CHECKPOINT)
     return result
 
 

@@ -84,7 +84,6 @@ def published(name: str) -> Preprocessing | None:
         return from_json(Preprocessing, read_json(file)[name], f"{file}: ")
     except (UserError, KeyError, TypeError):  # not asked before, or damaged
         said = {each: _asked(each) for each in backbone_names()}
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, said)
     return from_json(Preprocessing, said[name], "") if name in said else None
 

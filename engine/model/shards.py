@@ -13,7 +13,9 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
+from engine import portable
 from engine.runs.files import write_atomic
+from engine.runs.opening import is_folder, open_regular, read_file, remove_file
 
 _CHUNK = 4096  # rows moved in one step
 
@@ -45,17 +47,17 @@ class Table:
 
     def load(self, folder: Path) -> None:
         """Load the missing features from the cache folder; remove damaged or foreign shards."""
-        for path in sorted(folder.glob("*.safetensors")):
+        for path in sorted(folder.glob("*.safetensors")) if is_folder(folder) else ():
             names = _names_in(path)
             if names is not None and not any(n in self._row and n not in self for n in names):
                 continue
-            shard = _shard(path.read_bytes(), path.stem)
+            shard = _shard(path)
             if shard is None:
                 print(
                     f"{path} is damaged or of another version; its images are computed again.",
                     file=sys.stderr,
                 )
-                path.unlink()
+                remove_file(path)
                 continue
             self.add(_hexadecimal(shard["sha256"]), shard["features"])
 
@@ -93,7 +95,10 @@ def write_shard(folder: Path, names: list[str], values: torch.Tensor) -> None:
 def _names_in(path: Path) -> list[str] | None:
     """Return the checksums in a shard's header, or None if it cannot be read."""
     try:
-        with safe_open(path, "pt") as file:
+        with (
+            open_regular(path) as opened,
+            safe_open(portable.name_of_open(opened.fileno(), path), "pt") as file,
+        ):
             return _hexadecimal(file.get_tensor("sha256"))
     except (SafetensorError, OSError):
         return None
@@ -104,14 +109,15 @@ def _hexadecimal(checksums: torch.Tensor) -> list[str]:
     return [text[at : at + 64] for at in range(0, len(text), 64)]
 
 
-def _shard(content: bytes, name: str) -> dict[str, torch.Tensor] | None:
-    """Return the tensors of a shard, or None if it is damaged or of another version."""
-    if hashlib.sha256(content).hexdigest()[:32] != name:
-        return None
+def _shard(path: Path) -> dict[str, torch.Tensor] | None:
+    """Return the tensors of a shard, or None if it is damaged, a link or of another version."""
     try:
+        content = read_file(path)
+        if hashlib.sha256(content).hexdigest()[:32] != path.stem:
+            return None
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         shard = safetensors.torch.load(content)
-    except (SafetensorError, ValueError):
+    except (SafetensorError, ValueError, OSError):
         return None
     version = header.get("__metadata__", {}).get("format_version")
     return shard if version == "1" and shard.keys() == {"features", "sha256"} else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
 from contextlib import redirect_stdout
@@ -12,8 +13,10 @@ import safetensors
 import torch
 from safetensors.torch import load_file
 
+from engine import portable
 from engine.errors import UserError
 from engine.runs.files import sha256_of
+from engine.runs.opening import is_file, open_regular
 
 
 @dataclass(frozen=True)
@@ -42,27 +45,35 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
     """
     if source == "none":
         return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
-    path = _published_file(name) if source == "default" else Path(source).absolute()
-    if not path.is_file():
+    published = source == "default"
+    path = _published_file(name) if published else Path(source).absolute()
+    if not is_file(path):
         raise UserError(
             "does not exist; give a .safetensors or .pth file.", option="weights", value=source
         )
-    return Weights(source if source == "default" else str(path), sha256_of(path), path)
+    return Weights(source if published else str(path), sha256_of(path, anywhere=published), path)
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
+def read_state(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
     """Read names and tensors from a .safetensors or .pth file; code in it is never executed.
 
     Raises
     ------
     UserError
-        If the file is damaged or contains anything else.
+        If the file is damaged, contains anything else, or has not the checksum that it had when
+        it was found.
     """
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path, anywhere=bool(sha256)) as file:
+            if sha256 and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise UserError(f"{path} was changed after it was checked; start again.")
+            file.seek(0)
+            if path.suffix == ".safetensors":
+                state = load_file(portable.name_of_open(file.fileno(), path))
+            else:
+                state = torch.load(file, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(
             f"{path} is damaged or not a weights file ({first_line(error)})."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.runs.files import locked, workspace
+from engine.runs.opening import is_file, is_folder, remove_file
 
 DECODING_RULES = 3  # raised whenever the same bytes become other pixels
 _DECODED = ("features", "thumbnails", "properties", "explanations")  # what depends on them
@@ -60,7 +62,7 @@ def _outdated() -> Iterator[Path]:
     """Yield what lies in a decoded cache and belongs to no rules, or to earlier ones."""
     for kind in _DECODED:
         folder = workspace() / "cache" / kind
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        for path in sorted(folder.iterdir()) if is_folder(folder) else ():
             number = path.name.removeprefix("rules-")
             newer = path.name != number and number.isdecimal() and int(number) >= DECODING_RULES
             if not newer:
@@ -70,14 +72,16 @@ def _outdated() -> Iterator[Path]:
 def _left_over() -> Iterator[Path]:
     """Yield temporary files as ``atomic_path`` names them, whose writer is gone."""
     now = time.time()
-    for path in sorted(workspace().rglob(".*.tmp")):
-        if not path.is_symlink() and path.is_file() and now - path.stat().st_mtime > _LEFT_OVER:
-            yield path
+    for folder, _, names in os.walk(workspace()):  # which follows no link
+        for path in sorted(Path(folder, name) for name in names):
+            if path.name.startswith(".") and path.suffix == ".tmp" and is_file(path):
+                if now - path.lstat().st_mtime > _LEFT_OVER:
+                    yield path
 
 
 def _removed(path: Path) -> bool:
-    if path.is_symlink() or path.is_file():
-        path.unlink(missing_ok=True)
+    if not is_folder(path):
+        remove_file(path)
         return True
     for lock in path.rglob(".lock"):
         with locked(lock, wait=0) as free:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import stat
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from engine.errors import UserError
+from engine.runs.opening import read_file
 
 SEPARATORS = ",;\t"
 _SPACE_BEFORE_QUOTE = r'(?m)(?:%s|^)[ \t]+"'
@@ -33,7 +32,7 @@ def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list
         When the file is missing, empty, of another encoding, or its rows differ in length.
     """
     try:
-        data = _in_utf8(_read(path))
+        data = _in_utf8(read_file(path))
         comma = _separator(data)
         marks = re.compile((_SPACE_BEFORE_QUOTE % re.escape(comma)).encode())
         spaced = comma != "\t" and b'"' in data and marks.search(data)
@@ -58,19 +57,6 @@ def names_and_stems(paths: pa.StringArray) -> tuple[pa.StringArray, pa.StringArr
     """Return the file name of each path, and the same without its extension."""
     names = pc.replace_substring_regex(paths, r"(?s)^.*[/\\]", "")
     return names, pc.replace_substring_regex(names, r"(?s)^(.+)\.[^.]*$", r"\1")
-
-
-def _read(path: Path) -> bytes:
-    with open(path, "rb", opener=_open_regular) as file:
-        return file.read()
-
-
-def _open_regular(path: str, flags: int) -> int:
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if stat.S_ISDIR(os.fstat(handle).st_mode) or stat.S_ISREG(os.fstat(handle).st_mode):
-        return handle
-    os.close(handle)
-    raise OSError(0, "it is no file")
 
 
 def _in_utf8(data: bytes) -> bytes:

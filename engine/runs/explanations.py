@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.runs.caches import decoded_cache
 from engine.runs.files import read_json, write_json
+from engine.runs.opening import is_file
 from engine.runs.run import Run
 
 FORMAT_VERSION = 1
@@ -47,7 +48,7 @@ def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str,
         return None
     try:
         whole = found.pop("format_version") == FORMAT_VERSION
-        there = all(Path(each["file"]).is_file() for each in found["maps"])
+        there = all(is_file(Path(each["file"])) for each in found["maps"])
     except (KeyError, TypeError):
         return None
     return found if whole and there else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -10,14 +9,14 @@ from dataclasses import dataclass
 
 from engine.errors import UserError
 from engine.runs.background import start_command
-from engine.runs.files import write_atomic
+from engine.runs.files import open_log, write_atomic
 from engine.runs.fit_options import FitOptions
+from engine.runs.opening import open_regular, tail_of
 from engine.runs.run import Run, create_run, list_runs
 from engine.runs.run_config import RunConfig
 
 LOG = "fit.log"
 STAGES = ("draw", "list", "decode", "features", "train", "predict")
-_TAIL_BYTES = 64_000
 _BACKBONE = re.compile(r"[A-Za-z0-9_]{1,60}")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -86,11 +85,10 @@ def start_job(run: Run, arguments: Sequence[str]) -> None:
         When it cannot be started.
     """
     try:
-        with open(run.folder / LOG, "ab") as log:
+        with open_log(run.folder / LOG, append=True) as log:
             command = " ".join(["python", "-m", "engine", *arguments])
             log.write(time.strftime("%Y-%m-%d %H:%M:%S  ").encode())
             log.write(command.encode("utf-8", "backslashreplace") + b"\n")
-            log.flush()
             start_command(arguments, lambda code: _ended(run, code), out=log, err=log)
     except (OSError, ValueError) as error:
         reason = f"the process could not be started ({error})."
@@ -125,9 +123,8 @@ def running_jobs() -> list[Run]:
 def last_log_lines(run: Run, n: int = 12) -> list[str]:
     """Return the last lines that the child wrote, oldest first, without terminal codes."""
     try:
-        with open(run.folder / LOG, "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
-            text = file.read().decode("utf-8", "replace")
+        with open_regular(run.folder / LOG) as file:
+            text = tail_of(file)
     except OSError:
         return []
     lines = (_ESCAPES.sub("", line).rstrip() for line in re.split(r"[\r\n]+", text))

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 
 from engine.errors import UserError
 from engine.runs.background import start_command
-from engine.runs.files import atomic_path, locked, read_json, write_json
+from engine.runs.files import atomic_path, is_locked, locked, read_json, write_json
+from engine.runs.opening import is_file, is_folder, remove_file
+from engine.runs.parquet_files import open_parquet
 from engine.runs.run import Run
 
 METHODS = ("pca", "tsne")
@@ -62,7 +64,7 @@ def save_map(
     path = map_path(run, method)
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
-    _status(run, method).unlink(missing_ok=True)
+    remove_file(_status(run, method))
     return path
 
 
@@ -76,7 +78,8 @@ def load_map(run: Run, method: str) -> pa.Table:
     """
     path = map_path(run, method)
     try:
-        table = pq.read_table(path, columns=["split", "id", "x", "y"]).combine_chunks()
+        with open_parquet(path) as file:
+            table = pq.read_table(file, columns=["split", "id", "x", "y"]).combine_chunks()
         points = [np.asarray(table[name].cast(pa.float32())) for name in ("x", "y")]
     except FileNotFoundError as error:
         raise UserError(
@@ -91,7 +94,7 @@ def load_map(run: Run, method: str) -> pa.Table:
 
 def map_progress(run: Run, method: str) -> MapProgress:
     """Return the progress of a map, even if its status file is incomplete."""
-    if map_path(run, method).is_file():
+    if is_file(map_path(run, method)):
         return MapProgress("done")
     try:
         status = read_json(_status(run, method))
@@ -101,11 +104,10 @@ def map_progress(run: Run, method: str) -> MapProgress:
         return MapProgress("failed", message=str(message))
     numbers = [status.get(key) for key in ("done", "total")]
     done, total = (n if isinstance(n, int) else 0 for n in numbers)
-    with locked(_lock(run, method), wait=False) as free:
-        pass
+    held = is_locked(_lock(run, method))
     started = status.get("started")
     fresh = isinstance(started, float) and time.time() - started < _PATIENCE
-    if free and not fresh:
+    if held is False and not fresh:
         return MapProgress("failed", message="The process ended without reporting an error.")
     return MapProgress("running", str(status.get("stage") or ""), done, total)
 
@@ -152,7 +154,7 @@ def start_map(run: Run, method: str, arguments: Sequence[str]) -> None:
 
 def _ended(run: Run, method: str, code: int) -> None:
     # For a process that could not report its failure; a deleted run is not created again.
-    if code and run.folder.is_dir() and map_progress(run, method).state == "running":
+    if code and is_folder(run.folder) and map_progress(run, method).state == "running":
         message = f"The process ended with exit code {code}."
         write_json(_status(run, method), {"message": message})
 

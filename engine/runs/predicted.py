@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from engine.errors import UserError, first_ten
 from engine.runs.files import locked
+from engine.runs.opening import is_file
 from engine.runs.run import OUT_OF_FOLD, Run
 
 OWN = ("valid", "test", *OUT_OF_FOLD)  # the run's own tables
@@ -101,7 +102,7 @@ def chosen_table(run: Run, name: str | None = None) -> str:
     made = predicted_tables(run)
     names = [table.name for table in made]
     if name is None:
-        if run.predictions_path("test").is_file() or not made:
+        if is_file(run.predictions_path("test")) or not made:
             return "test"
         if len(made) > 1:
             raise UserError(

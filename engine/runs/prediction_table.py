@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 
 from engine.errors import UserError, first_ten
 from engine.runs.csv_text import names_and_stems, one_array, read_csv_text
+from engine.runs.opening import open_regular
+from engine.runs.parquet_files import open_parquet
 from engine.runs.prediction_columns import NUMBER, Columns, find_columns
 from engine.runs.predictions import Predictions, label_indices, make_predictions
 
@@ -89,10 +91,11 @@ def read_predictions_table(
 
 def _read_columns(path: Path) -> dict[str, pa.Array]:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             parquet = file.read(4) == _PARQUET_MAGIC
         if parquet:
-            table = pq.ParquetFile(path).read()
+            with open_parquet(path) as file:
+                table = pq.ParquetFile(file).read()
             names, columns = table.column_names, [one_array(column) for column in table.columns]
         elif path.suffix == ".parquet":
             raise UserError(f"{path} is damaged and cannot be read as Parquet.")

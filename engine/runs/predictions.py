@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from engine.errors import UserError, first_ten
 from engine.runs.files import atomic_path
+from engine.runs.parquet_files import open_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,7 +204,7 @@ def load_predictions(path: Path) -> Predictions:
         If the file is missing, damaged, or violates a rule of :func:`make_predictions`.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as content, pq.ParquetFile(content) as file:
             names = file.schema_arrow.names
             class_names = [name[2:] for name in names if name.startswith("p_")]
             missing = set(_TEXTS.names) - set(names)
@@ -258,7 +259,9 @@ def _read(file: pq.ParquetFile, columns: list[str]) -> tuple[pa.Table, np.ndarra
                 probabilities[start:stop, index] = group[name].cast(pa.float64())
         except pa.ArrowException as error:
             raise _WrongType(error) from error
-    return pa.concat_tables(texts), probabilities
+    joined = pa.concat_tables(texts)
+    joined.validate(full=True)  # that texts are UTF-8
+    return joined, probabilities
 
 
 def _part(predictions: Predictions, rows: slice) -> pa.Table:

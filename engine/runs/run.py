@@ -20,8 +20,19 @@ from typing import Any
 import pandas as pd
 
 from engine.errors import UserError
-from engine.runs.files import atomic_path, locked, read_json, workspace, write_atomic, write_json
+from engine.runs.files import (
+    atomic_path,
+    is_locked,
+    locked,
+    read_json,
+    workspace,
+    write_atomic,
+    write_json,
+)
 from engine.runs.fit_options import FitOptions
+from engine.runs.json_text import loads
+from engine.runs.opening import is_file, make_folder, read_file, remove_file
+from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import Predictions, load_predictions
 from engine.runs.run_config import RunConfig, read_config, update_config, write_config
 from engine.runs.run_status import RunStatus, status_of
@@ -31,6 +42,7 @@ DEFAULT_BOUNDS = (0.025, 0.975)  # for two classes, from the reference case
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _GROUP_ROWS = 100_000
 _SECOND = len("20260301T123007Z")  # with which a run's name begins
+_MOST_TEXT = 2**28  # bytes of a quarantine or a log
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
 
@@ -140,13 +152,13 @@ class Run:
                     ".tmp??????",
                 ):  # ours, and those of safetensors
                     for left in self.folder.glob(pattern):
-                        left.unlink(missing_ok=True)
+                        remove_file(left)
             yield mine
 
     @property
     def cancel_requested(self) -> bool:
         """Return whether the run has been asked to stop."""
-        return (self.folder / "cancel").exists()
+        return is_file(self.folder / "cancel")
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -164,7 +176,7 @@ class Run:
 
     def forget_bounds(self) -> None:
         """Forget the clip bounds of this run, so that the recommended correction applies again."""
-        (self.folder / "bounds.json").unlink(missing_ok=True)
+        remove_file(self.folder / "bounds.json")
 
     def set_bounds(self, lower: float, upper: float) -> None:
         """Save the clip bounds of this run."""
@@ -174,13 +186,13 @@ class Run:
     def epochs(self) -> list[dict[str, Any]]:
         """Return the lines of ``log.jsonl``, one per epoch; an incomplete last line is left out."""
         try:
-            lines = (self.folder / "log.jsonl").read_text("utf-8", "replace").splitlines()
+            lines = read_file(self.folder / "log.jsonl", _MOST_TEXT).splitlines()
         except OSError:
             return []
         epochs = []
         for line in lines:
             try:
-                epochs.append(json.loads(line))
+                epochs.append(loads(line, strict=False))
             except ValueError:
                 continue
         return [epoch for epoch in epochs if isinstance(epoch, dict)]
@@ -215,7 +227,7 @@ class Run:
 
     def quarantine_of(self, name: str) -> pd.DataFrame:
         """Return which images of a table of predictions could not be read, as `quarantine`."""
-        if name == "test" or not self._quarantine_path(name).is_file():
+        if name == "test" or not is_file(self._quarantine_path(name)):
             table = self.quarantine
             return table[table["split"] == "test"] if name == "test" else table.iloc[:0]
         return _read_quarantine(self._quarantine_path(name))
@@ -230,7 +242,7 @@ class Run:
     @property
     def labelled_split(self) -> str:
         """Return "folds" if all labelled images have out-of-fold predictions, else "valid"."""
-        return "folds" if self.predictions_path("folds").is_file() else "valid"
+        return "folds" if is_file(self.predictions_path("folds")) else "valid"
 
     def predictions(self, split: str = "valid") -> Predictions:
         """Load the predictions of a split.
@@ -241,14 +253,13 @@ class Run:
             If there are none, or the file is damaged.
         """
         path = self.predictions_path(split)
-        if not path.is_file():
+        if not is_file(path):
             raise UserError(f"run {self.name} has no {split} predictions ({path} does not exist).")
         return load_predictions(path)
 
     def _alive(self, status: RunStatus) -> bool:
-        with locked(self.folder / ".lock", wait=False) as free:
-            pass
-        if not free:
+        held = is_locked(self.folder / ".lock")
+        if held is not False:  # where it cannot be told, what the status says is believed
             return True
         fresh = time.time() - status.updated < _QUEUE_PATIENCE
         return status.state == "queued" and fresh
@@ -267,7 +278,7 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
     name = f"{now:%Y%m%dT%H%M%SZ}-{config.backbone}-{secrets.token_hex(3)}"
     run = Run(workspace() / "runs" / name)
     try:
-        run.folder.mkdir(parents=True)
+        make_folder(run.folder)
     except OSError as error:
         raise UserError(f"{run.folder} could not be created ({error.strerror}).") from error
     run.set_status("queued")  # before the config, which makes the folder a run
@@ -339,7 +350,8 @@ def _as_csv(quarantine: pd.DataFrame) -> bytes:
 
 def _read_quarantine(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        content = io.BytesIO(read_file(path, _MOST_TEXT))
+        table = pd.read_csv(content, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is missing or damaged.") from error
     if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
@@ -349,6 +361,7 @@ def _read_quarantine(path: Path) -> pd.DataFrame:
 
 def _read_table(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path)
+        with open_parquet(path) as file:
+            return pd.read_parquet(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is missing or damaged.") from error

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 
 from engine.errors import UserError
 from engine.runs.background import start_command
-from engine.runs.files import atomic_path, locked
+from engine.runs.files import atomic_path, is_locked, locked, open_log
+from engine.runs.opening import is_file, is_folder, open_regular, tail_of
+from engine.runs.parquet_files import open_parquet
 from engine.runs.run import OUT_OF_FOLD, Run
 
 SPLIT = OUT_OF_FOLD[1]  # made with the list if the run has no out-of-fold predictions
@@ -26,7 +29,7 @@ def triage_path(run: Run) -> Path:
 
 def reviewed_split(run: Run) -> str:
     """Return the split whose predictions cover the most labelled images."""
-    made = run.predictions_path(SPLIT).is_file() and triage_path(run).is_file()
+    made = is_file(run.predictions_path(SPLIT)) and is_file(triage_path(run))
     return SPLIT if made and run.labelled_split == "valid" else run.labelled_split
 
 
@@ -45,10 +48,11 @@ def load_triage(run: Run) -> pd.DataFrame:
         If there is no list, or the file is damaged.
     """
     path = triage_path(run)
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} does not exist; make it with `second-look triage {run.name}`.")
     try:
-        found = pd.read_parquet(path)
+        with open_parquet(path) as file:
+            found = pd.read_parquet(file)
         scores = found["score"].astype(float)
         return found[COLUMNS].assign(score=scores)
     except (OSError, KeyError, ValueError, TypeError) as error:
@@ -85,7 +89,7 @@ def start_triage(run: Run, arguments: Sequence[str]) -> None:
     if triage_state(run)[0] == "running":
         return
     try:
-        with open(_log(run), "wb") as log:
+        with open_log(_log(run)) as log:
             start_command(arguments, lambda code: _ended(run, code), err=log)
     except OSError as error:
         raise UserError(f"{run.name}: triage could not be started ({error}).") from error
@@ -93,14 +97,13 @@ def start_triage(run: Run, arguments: Sequence[str]) -> None:
 
 def triage_state(run: Run) -> tuple[str, str]:
     """Return none, running, failed or done (if the list exists), and the reason of a failure."""
-    if triage_path(run).is_file():
+    if is_file(triage_path(run)):
         return "done", ""
-    with locked(_lock(run), wait=False) as free:
-        pass
-    if not free:
+    if is_locked(_lock(run)):
         return "running", ""
     try:
-        started, output = _log(run).stat().st_mtime, _log(run).read_text("utf-8", "replace").split()
+        with open_regular(_log(run)) as log:
+            started, output = os.fstat(log.fileno()).st_mtime, tail_of(log).split()
     except OSError:
         return "none", ""
     if output:
@@ -111,8 +114,11 @@ def triage_state(run: Run) -> tuple[str, str]:
 
 
 def _ended(run: Run, code: int) -> None:
-    if code and run.folder.is_dir() and not _log(run).read_bytes().strip():
-        _log(run).write_text(f"The process ended with exit code {code}.")
+    if not code or not is_folder(run.folder):
+        return
+    with suppress(OSError), open_log(_log(run), append=True) as log:
+        if not os.fstat(log.fileno()).st_size:
+            log.write(f"The process ended with exit code {code}.".encode())
 
 
 def _log(run: Run) -> Path:

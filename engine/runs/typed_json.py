@@ -6,6 +6,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from engine.errors import UserError
@@ -49,7 +50,7 @@ def from_json(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     Size(width=3, height=1)
     """
     assert is_dataclass(kind)
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     made: dict[str, Any] = {}
     for field in fields(kind):
         key = key_of(field)
@@ -59,6 +60,11 @@ def from_json(kind: type[T], values: Mapping[str, Any], where: str) -> T:
             raise UserError(f"{where}{key} is missing.")
     result: T = kind(**made)
     return result
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)  # takes as long as the rest of a config together
 
 
 def to_json(value: Any) -> Any:

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.runs.files import locked, workspace
+from engine.runs.files import locked, open_log, workspace, write_all
+from engine.runs.json_text import loads
+from engine.runs.opening import read_file
 
 WRONG, BOTH, NEITHER, HARD, FINE = VERDICTS = ("wrong-label", "both", "neither", "hard", "fine")
 CAUSES = (
@@ -170,7 +172,7 @@ def _histories() -> dict[Key, list[Verdict | None]]:
     """
     path = verdicts_path()
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -178,13 +180,13 @@ def _histories() -> dict[Key, list[Verdict | None]]:
     found: dict[Key, list[Verdict | None]] = {}
     for line in content.split(b"\n"):
         try:
-            values: dict[str, Any] = json.loads(line)
+            values: dict[str, Any] = loads(line, strict=False)
             if values.get("undo") is True:
                 _undo(found, (values["sha256"], values.get("given", "")))
             else:
                 verdict = Verdict(**{key: str(value) for key, value in values.items()}).checked()
                 found.setdefault((verdict.sha256, verdict.given), []).append(verdict)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UserError):
+        except (ValueError, TypeError, KeyError, AttributeError, UserError):
             continue
     return found
 
@@ -203,7 +205,7 @@ def _append(values: dict[str, Any]) -> None:
     line = json.dumps(values, ensure_ascii=True).encode() + b"\n"
     with locked(path.parent / ".lock"):
         try:
-            file = open(path, "ab+", buffering=0)
+            file = open_log(path, append=True)
         except OSError as error:
             raise UserError(f"{path} could not be written ({error.strerror}).") from error
         with file:
@@ -213,8 +215,7 @@ def _append(values: dict[str, Any]) -> None:
                     file.seek(size - 1)
                     if file.read(1) != b"\n":
                         line = b"\n" + line
-                while line:
-                    line = line[os.write(file.fileno(), line) :]
+                write_all(file.fileno(), line)
                 os.fsync(file.fileno())
             except OSError as error:
                 file.truncate(size)

@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,9 +132,9 @@ def test_a_full_disk_costs_time_but_not_the_image(tmp_path, workspace, monkeypat
     content = tiny.image_bytes("cat")
     path = tiny.put(tmp_path / "cat.jpg", content)
 
-    def full(self: Path, data: bytes) -> int:
+    def full(handle: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "write", full)
     assert thumbnail(path, sha256(content)) == make_thumbnail(content, SHORT_SIDE)
     assert not list(workspace.rglob("*.jpg"))

@@ -29,6 +29,7 @@ from tests.support.pages import APP
 from tests.support.paths import ROOT
 from tests.support.run_folders import run_with
 from tests.support.small_fits import home
+from tests.support.submission_tables import clipped
 from tests.support.synthetic_runs import synthetic_run
 from tests.support.tiny_images import image_bytes, put
 
@@ -131,7 +132,9 @@ def test_any_predictions_are_imported_or_refused(place: Path, content: bytes) ->
 @given(tables())
 def test_any_sample_makes_a_submission_that_says_what_is_wrong(place: Path, content: bytes) -> None:
     (run,) = list_runs()
-    made = refused_or(prepare_submission, run, 0.1, 0.9, put(place / "sample.csv", content))
+    made = refused_or(
+        prepare_submission, run, clipped(0.1, 0.9), put(place / "sample.csv", content)
+    )
     if made is not None and made.ok:
         assert sorted(made.ids) == sorted(run.predictions("test").ids.to_pylist())
 
@@ -208,7 +211,7 @@ def test_changed_bytes_in_any_file_of_a_run_are_read_or_refused(
         everything_about(run)
         if (predictions := refused_or(run.predictions)) is not None:
             refused_or(report, predictions, 2, 0)
-        refused_or(prepare_submission, run, 0.1, 0.9)
+        refused_or(prepare_submission, run, clipped(0.1, 0.9))
     finally:
         path.write_bytes(whole)
     assert pq.read_table(run.predictions_path("valid")).num_rows == 12

@@ -10,7 +10,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import torch
 import torchvision
 
 from engine.cli.progress import Watcher
+from engine.runs import files
 from engine.runs.files import read_json
 from engine.runs.run import Run, list_runs, open_run
 from tests.support.command_line import SMALL, Engine, snapshot
@@ -63,14 +63,14 @@ class Disk:
             and not subprocess.run(command, stderr=subprocess.DEVNULL).returncode
         )
         if not self.real:
-            real_mkstemp = tempfile.mkstemp
+            real = files.open_handle
 
-            def mkstemp(*arguments: Any, **options: Any) -> Any:
-                if self.full and str(options.get("dir", "")).startswith(str(folder)):
+            def open_handle(path: Path, flags: int) -> int:
+                if self.full and flags & os.O_CREAT and Path(path).is_relative_to(folder):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                return real_mkstemp(*arguments, **options)
+                return real(path, flags)
 
-            monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+            monkeypatch.setattr(files, "open_handle", open_handle)
 
     def fill(self) -> None:
         self.full = True

@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from engine.errors import UserError
 from engine.runs.files import (
     atomic_path,
     locked,
+    open_log,
     read_json,
     sha256_of,
     workspace,
@@ -110,7 +110,18 @@ def test_a_file_takes_its_name_at_the_end(tmp_path):
         assert not path.exists()
     assert path.read_text() == "new"
     assert names(path.parent) == ["file"]
-    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_atomic(tmp_path / "file", "text")
+        with open_log(tmp_path / "log"), locked(tmp_path / ".lock"):
+            pass
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
 
 
 @pytest.mark.parametrize("content", ["é\n", b"\0\xff"])
@@ -141,7 +152,7 @@ def test_the_old_file_stays_when_the_disk_is_full(tmp_path):
     assert names(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("where", ["write_bytes", "fsync", "replace", "mkstemp"])
+@pytest.mark.parametrize("where", ["open", "write", "fsync", "replace"])
 def test_no_space_at_any_step_is_refused_by_name(tmp_path, monkeypatch, where):
     path = tmp_path / "file"
     path.write_text("old")
@@ -150,7 +161,7 @@ def test_no_space_at_any_step_is_refused_by_name(tmp_path, monkeypatch, where):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched, pytest.raises(UserError) as error:
-        patched.setattr({"write_bytes": Path, "mkstemp": tempfile}.get(where, os), where, full)
+        patched.setattr(os, where, full)
         write_atomic(path, b"new")
     assert "No space left" in refusal(error, path)
     assert path.read_text() == "old"

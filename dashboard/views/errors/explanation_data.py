@@ -17,6 +17,7 @@ from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
 from engine.runs.explanations import load_explanation
+from engine.runs.opening import read_file
 from engine.runs.run import OUT_OF_FOLD, open_run
 from engine.runs.worker import Worker
 
@@ -94,6 +95,6 @@ def _splits(table: Table) -> tuple[str, ...]:
 
 def _uri(file: Path) -> str:
     try:
-        return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+        return "data:image/png;base64," + base64.b64encode(read_file(file)).decode("ascii")
     except OSError:
         return ""

@@ -14,6 +14,7 @@ from dashboard.shared import commands
 from dashboard.shared.browser_sync import note_change
 from dashboard.shared.escape import literal
 from dashboard.shell import show_user_errors
+from engine.runs.opening import remove_file
 from engine.runs.run import Run, open_run
 from engine.runs.triage import triage_path, triage_state
 from engine.runs.verdicts import default_reviewer
@@ -82,7 +83,7 @@ def _wait(run: Run) -> None:
 def _start(run: Run) -> None:
     note_change()
     with show_user_errors():
-        triage_path(run).unlink(missing_ok=True)  # so that the old list is not shown
+        remove_file(triage_path(run))  # so that the old list is not shown
         commands.start_triage(run)
 
 

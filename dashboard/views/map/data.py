@@ -20,6 +20,8 @@ from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
+from engine.runs.opening import is_file
+from engine.runs.parquet_files import open_parquet
 from engine.runs.run import open_run
 
 NONE = 0xFFFF  # no label or no prediction
@@ -133,7 +135,8 @@ def _facts(name: str, found: MapCoordinates) -> pa.Table:
     """Return label, path and sha256 of each image of a map, in its order."""
     path = open_run(name).folder / "images.parquet"
     try:
-        images = pq.read_table(path, columns=["split", "id", "label", "path", "sha256"])
+        with open_parquet(path) as file:
+            images = pq.read_table(file, columns=["split", "id", "label", "path", "sha256"])
     except (OSError, KeyError, pa.ArrowException) as error:
         raise UserError(f"{path} is missing or damaged.") from error
     images = images.combine_chunks()
@@ -149,7 +152,7 @@ def _facts(name: str, found: MapCoordinates) -> pa.Table:
 
 
 def _there(name: str, split: str) -> bool:
-    return open_run(name).predictions_path(split).is_file()
+    return is_file(open_run(name).predictions_path(split))
 
 
 def _text(values: np.ndarray) -> str:

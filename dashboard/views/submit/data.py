@@ -17,6 +17,7 @@ from engine.competition.prepare import find_sample, prepare_submission
 from engine.competition.records import write_submission
 from engine.competition.submission import Submission
 from engine.errors import UserError
+from engine.runs.opening import read_file
 from engine.runs.run import Run, open_run
 
 
@@ -55,7 +56,7 @@ def write_submission_file(run: Run, submission: Submission) -> bytes:
     folder = run.folder / "submissions"
     try:
         file = write_submission(folder, submission, run=run.name, now=datetime.now(UTC))
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}).") from error
 

@@ -21,6 +21,7 @@ from engine.competition.prepare import accept_costs, find_sample
 from engine.competition.records import applied, list_submissions
 from engine.competition.submission import Submission, to_csv
 from engine.errors import UserError
+from engine.runs.opening import is_file, read_file
 from engine.runs.predicted import predicted_tables
 from engine.runs.run import Run, open_run
 
@@ -194,10 +195,18 @@ def _record(run: Run, record: dict[str, Any]) -> None:
             st.markdown("  ·  ".join(literal(part) for part in parts), width="content")
         pressed = st.button(
             "Download", key=f"again_{file.name}", icon=":material/download:", type="tertiary",
-            disabled=not file.is_file(),
+            disabled=not is_file(file),
         )  # fmt: skip
     if pressed:
-        send_file(file.name, file.read_bytes())
+        _download_again(file)
+
+
+def _download_again(file: Path) -> None:
+    try:
+        send_file(file.name, read_file(file))
+    except OSError as error:
+        reason = UserError(f"{file} could not be read ({error.strerror}).")
+        st.error(error_text(reason), icon=":material/error:")
 
 
 page()

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.security import check_readable
 from engine.data.dataset import Dataset, duplicates, load_dataset
 from engine.data.layouts import find_images
 from engine.data.splits import divided
 from engine.errors import UserError
 from engine.runs.files import workspace
+from engine.runs.roots import check_readable
 from engine.runs.run import list_runs
 
 KEPT = 4

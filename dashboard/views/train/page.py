@@ -7,7 +7,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.security import check_readable
 from dashboard.shared import commands, html, thumbnails
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.thumbnails import ImageFile
@@ -18,6 +17,7 @@ from dashboard.views.train.data import DatasetPreview
 from dashboard.views.train.text import image_grid
 from engine.errors import UserError
 from engine.runs.fit_options import FitOptions
+from engine.runs.roots import check_readable
 
 SAMPLES = 24
 DATA, RECENT, STARTED = "train_data", "train_recent", "train_started"

@@ -1,0 +1,65 @@
+"""Which folders may be read: the workspace, and where it is set those of ``$SECONDLOOK_ROOTS``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from engine.errors import UserError
+
+ROOTS = "SECONDLOOK_ROOTS"
+OUTSIDE = f"lies outside the folders that may be read here (${ROOTS})"
+_OWN = ("runs", "cache", "verdicts")  # what is written below the workspace
+
+
+def workspace() -> Path:
+    """Return the folder with runs and caches: ``$SECONDLOOK_HOME``, by default ``./workspace``."""
+    return Path(os.environ.get("SECONDLOOK_HOME") or "workspace").absolute()
+
+
+def own_parts(path: str | os.PathLike[str]) -> list[str]:
+    """Return the parts of a path below the workspace, [] unless it is the product's own file."""
+    home = os.path.abspath(os.environ.get("SECONDLOOK_HOME") or "workspace")
+    whole = os.path.abspath(path)
+    if not whole.startswith(f"{home.rstrip(os.sep)}{os.sep}"):
+        return []
+    parts = whole[len(home) :].strip(os.sep).split(os.sep)
+    return parts if parts[0] in _OWN else []
+
+
+def is_readable(real: str) -> bool:
+    """Return whether a path without links lies in a folder that may be read."""
+    if not (listed := os.environ.get(ROOTS)):
+        return True
+    folders = [Path(each).expanduser() for each in listed.split(os.pathsep) if each]
+    roots = [os.path.realpath(folder) for folder in (*folders, workspace())]
+    return any(os.path.commonpath([real, root]) == root for root in roots)
+
+
+def check_readable(path: Path, within: Iterable[Path] = ()) -> None:
+    """Raise an error for a path, or a path within it, that lies outside ``$SECONDLOOK_ROOTS``.
+
+    The variable lists folders, separated like ``$PATH``; links and ``..`` are resolved first, and
+    the workspace is always allowed. If it is not set, every path that the user can read is
+    allowed, which suits a server on 127.0.0.1.
+
+    Raises
+    ------
+    UserError
+        If the path or a path within it lies outside.
+    """
+    if not os.environ.get(ROOTS):
+        return
+    if not _resolved(path):
+        raise UserError(f"{path} {OUTSIDE}; choose one inside.")
+    for found in within:
+        if not _resolved(found):
+            raise UserError(f"{path} was not read: {found} {OUTSIDE}.")
+
+
+def _resolved(path: Path) -> bool:
+    try:
+        return is_readable(os.path.realpath(path))
+    except (OSError, ValueError):  # a name may contain a null byte
+        return False
