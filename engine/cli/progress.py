@@ -64,9 +64,10 @@ class Watcher:
     def epoch(self, line: dict[str, Any]) -> None:
         """Show the metrics of one epoch."""
         if self._bars:
+            of = f"epoch {line['epoch']:>3}/{line['epochs']}"
             self._bars.console.print(
-                f"epoch {line['epoch']:>3}/{line['epochs']}"
-                f"  loss {line['loss']:.4f}  accuracy {line['accuracy']:.4f}"
+                (of if line["epochs"] else f"pass {line['epoch']:>3}")
+                + f"  loss {line['loss']:.4f}  accuracy {line['accuracy']:.4f}"
                 f"  valid loss {line['valid_loss']:.4f}"
                 f"  valid accuracy {line['valid_accuracy']:.4f}"
                 f"  {line['seconds']:.2f} s",

@@ -33,6 +33,8 @@ def report(
     value = {"run": found.run.name, "on": found.split, **found.as_json()}
     value["network"] = found.run.config.network
     value["predicted"] = predicted_values(found.run)
+    options = found.run.config.options
+    value["class_weight"] = options.class_weight if options else "none"
     if html is not None:
         with watching() as watcher:
             value["html"] = str(found.write_html(html, watcher.progress))
@@ -54,6 +56,11 @@ def _draw(value: dict[str, Any]) -> None:
         f"{'calibration error':<18} {value['expected_calibration_error']:.4f}   if calibrated "
         f"{calibrated['mean']:.4f}, 95 % below {calibrated['percentile_95']:.4f}"
     )
+    if value["class_weight"] != "none":
+        out.print(
+            f"class weights {value['class_weight']}: probabilities are not frequencies; "
+            "a correction of Clip makes them so"
+        )
 
     if len(names) <= 12:
         matrix = columns("true \\ predicted", *names, "precision", "recall")

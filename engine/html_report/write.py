@@ -58,6 +58,11 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
             "network": config.network,
             "images": f"{report.n:,}" + (" out of fold" if split == "folds" else ""),
             "from": Path(config.data or "").name,
+            **(
+                {"class weights": "balanced; probabilities are not frequencies"}
+                if config.options and config.options.class_weight == "balanced"
+                else {}
+            ),
         },
         report=report,
         clip=clip_report(

@@ -37,7 +37,7 @@ def train_fit_heads(setup: FitSetup, made: FitFeatures) -> tuple[FitFeatures, Fi
     options, features_of = setup.options, made.features.of
     whole = grouped(made.dataset, made.features, options.seed)
     made = replace(made, dataset=whole.dataset)
-    head = final = train_run_head(setup, made)
+    head = final = train_run_head(setup, made, whole.component)
     crossed = None
     if options.folds:
         crossed = cross_validate(made.dataset, features_of, options, head.l2, whole.component)

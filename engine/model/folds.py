@@ -13,8 +13,7 @@ from engine.analysis.metrics import accuracy, log_loss
 from engine.analysis.near_duplicates import assign_folds
 from engine.data.dataset import Dataset
 from engine.errors import UserError
-from engine.model.head import Head, train_heads
-from engine.model.training_options import TrainingOptions, training_options
+from engine.model.head import Head, HeadOptions, train_heads
 from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, make_predictions
 from engine.runs.run_config import FoldsSummary
@@ -79,7 +78,8 @@ def cross_validate(
     )
     everything = torch.ones(1, len(y))
     used = torch.cat([_training_weights(fold), everything])
-    *heads, final = train_heads(features, labels, len(names), used, training_options(options), l2)
+    n = len(dataset.of("train"))
+    *heads, final = train_heads(features, labels, len(names), used, HeadOptions.of(options), l2, n)
     p = _held_out(heads, features, fold)
     summary = FoldsSummary(
         k=options.folds,
@@ -98,20 +98,22 @@ def out_of_fold(
     labels: torch.Tensor,
     n_classes: int,
     fold: np.ndarray,
-    options: TrainingOptions,
+    options: HeadOptions,
     l2: float,
+    n: int,
 ) -> np.ndarray:
     """Return the probabilities of every image from the head trained without its fold.
 
-    All heads are trained together on the same batches; the images of a head's own fold have
-    weight 0. The features are centred by the mean of all images, which uses no labels. The
-    penalty is given, so no label of a fold influences its head.
+    All heads are solved side by side; the images of a head's own fold have weight 0. The
+    features are centred by the mean of all images, which uses no labels. The penalty is given, so
+    no label of a fold influences its head.
 
     Parameters
     ----------
     features : float32 tensor of shape (n, width)
     labels : int64 tensor of shape (n,)
     fold : int array of shape (n,), from 0 to the number of folds less 1
+    l2, n : as in :func:`train_heads`
 
     Returns
     -------
@@ -123,18 +125,16 @@ def out_of_fold(
         If there are fewer than two folds or one is empty.
     """
     used = _training_weights(fold)
-    heads = train_heads(features, labels, n_classes, used, options, l2)
+    heads = train_heads(features, labels, n_classes, used, options, l2, n)
     return _held_out(heads, features, fold)
 
 
 def _training_weights(fold: np.ndarray) -> torch.Tensor:
-    """Return the weight of each image in the head of each fold, 0 in its own fold: (k, n)."""
+    """Return 1 for each image in the head of each fold, 0 in its own fold: (k, n)."""
     sizes = np.bincount(fold)
     if len(sizes) < 2 or not sizes.all():
         raise ValueError(f"two or more folds, none empty, are needed, not of sizes {sizes}")
-    used = (fold[None, :] != np.arange(len(sizes))[:, None]).astype(np.float32)
-    # Scaled up, so that a step is as large as with the whole batch.
-    return torch.from_numpy(used * (used.shape[1] / used.sum(axis=1, keepdims=True)))
+    return torch.from_numpy((fold[None, :] != np.arange(len(sizes))[:, None]).astype(np.float32))
 
 
 def _held_out(heads: list[Head], features: torch.Tensor, fold: np.ndarray) -> np.ndarray:

@@ -1,24 +1,25 @@
-"""Trains the last layer on cached features: softmax regression with Adam."""
+"""Trains the last layer on cached features: softmax regression, solved to its optimum."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch.nn.functional import one_hot
-from torch.optim.adam import adam  # the Adam class would import the compiler (1 s)
 
-from engine.model.training_options import TrainingOptions
+from engine.model.basis import Basis
+from engine.model.epochs import train_by_epochs
+from engine.model.penalty import choose_strength, head_penalty
+from engine.model.solver import Point, Rows, solve
+from engine.model.training_options import TrainingOptions, training_options
+from engine.runs.fit_options import FitOptions
 
-L2_CANDIDATES = tuple(10 ** (-0.25 * step) for step in range(10, 20))  # see train_head
-_FOLDS = 5
-_WORTH_THREADS = 2_000_000  # number of weights from which several threads are faster
-_CV_EPOCHS, _CV_STEPS, _CV_BATCH, _CV_LR, _CV_ROWS = 12, 100, 128, 0.005, 5000
+_TOLERANCE, _PASSES = 1e-7, 1000
+_WORTH_THREADS = 30_000_000  # multiplications in a pass from which several threads are faster
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -44,189 +45,200 @@ class Head:
         return torch.softmax(scores, dim=1)
 
 
+@dataclass(frozen=True)
+class HeadOptions:
+    """How heads are trained.
+
+    Attributes
+    ----------
+    seed : decides the folds by which the penalty is chosen
+    balanced : whether each class has the same weight, however many images it has
+    by_epochs : a training loop that was asked for instead of the optimum
+    """
+
+    seed: int = 0
+    balanced: bool = False
+    by_epochs: TrainingOptions | None = None
+
+    @classmethod
+    def of(cls, options: FitOptions) -> HeadOptions:
+        """Return those of a fit."""
+        by_epochs = training_options(options) if options.epochs else None
+        return cls(options.seed, options.class_weight == "balanced", by_epochs)
+
+
 def train_head(
     train: tuple[torch.Tensor, torch.Tensor],
     valid: tuple[torch.Tensor, torch.Tensor],
     n_classes: int,
-    options: TrainingOptions,
+    options: HeadOptions,
     *,
     l2: float | None = None,
+    groups: np.ndarray | None = None,
     on_epoch: OnEpoch,
 ) -> Head:
-    """Train a softmax regression on (features (n, width) float32, labels (n,) int64).
+    """Solve a softmax regression on (features (n, width) float32, labels (n,) int64).
 
-    Features are centred and divided by one number to unit variance on average; this leaves the
-    penalised optimum unchanged and lets Adam find it in a few epochs. The penalty is
-    ``l2 * width / 2 * |W|^2``; its strength is chosen by 5-fold cross-validation on the training
-    images only, so that the validation images stay unseen. The learning rate falls to zero along
-    a cosine.
+    The minimum of mean log loss and ``l2 * width / 2 * |W|^2`` is found within 1e-4 of its value;
+    features are divided by one number to unit variance on average, and biases are not penalised.
+    This is scikit-learn's ``LogisticRegression`` with ``C = 1 / (l2 * width * n)`` on such
+    features. The penalty is chosen by cross-validation on the training images only, so that the
+    validation images stay unseen.
 
     Parameters
     ----------
     l2
         The strength of the penalty, if it was chosen before for the same images.
+    groups
+        Number of the set that each training image must stay with; by default all are divisible.
     on_epoch
-        Called with epoch, loss, accuracy, valid_loss, valid_accuracy, seconds after every epoch.
+        Called with epoch, loss, accuracy, valid_loss, valid_accuracy, seconds after every pass;
+        epoch 0 predicts the class shares.
     """
     features, labels = train
-    with _threads_for(len(L2_CANDIDATES) * _FOLDS * n_classes * features.shape[1]):
-        x, centre, scale = _centred(features)
-        chosen = _choose_l2(x, labels, n_classes, options.seed) if l2 is None else l2
-
-        started = time.monotonic()
-
-        def report(
-            epoch: int, weight: torch.Tensor, bias: torch.Tensor, loss: float, hit: float
-        ) -> None:
-            nonlocal started
-            head = _unscaled(weight[0], bias[0], centre, scale, chosen)
-            p = head.probabilities(valid[0])
-            picked = p[torch.arange(len(p)), valid[1]].clamp_min(torch.finfo(torch.float64).eps)
-            on_epoch(
-                {
-                    "epoch": epoch,
-                    "loss": loss,
-                    "accuracy": hit,
-                    "valid_loss": -picked.log().mean().item(),
-                    "valid_accuracy": (p.argmax(1) == valid[1]).double().mean().item(),
-                    "seconds": time.monotonic() - started,
-                }
-            )
-            started = time.monotonic()
-
-        weight, bias = _adam(
-            x, labels, n_classes, torch.ones(1, len(x)), torch.tensor([chosen]), options, report
+    with _threads_for(features.numel() * n_classes):
+        basis = Basis.of(features)
+        rows = _rows(
+            basis.rotated(features), labels, n_classes, torch.ones(1, len(labels)), options
         )
-        return _unscaled(weight[0], bias[0], centre, scale, chosen)
+        if l2 is None:
+            groups = np.arange(len(labels)) if groups is None else groups
+            width = features.shape[1]
+            l2 = choose_strength(rows, basis.variances, groups, width, options.seed) / len(labels)
+        log = _Log(valid, on_epoch)
+        (head,) = _heads(rows, basis, features, options, l2, len(labels), log)
+    return head
 
 
 def train_heads(
     features: torch.Tensor,
     labels: torch.Tensor,
     n_classes: int,
-    sample_weight: torch.Tensor,
-    options: TrainingOptions,
+    used: torch.Tensor,
+    options: HeadOptions,
     l2: float,
+    n: int,
 ) -> list[Head]:
-    """Train H heads together like :func:`train_head`, each with its own image weights.
+    """Train H heads like :func:`train_head`, each on its own images.
 
     Parameters
     ----------
     features : float32 tensor of shape (n, width)
     labels : int64 tensor of shape (n,)
-    sample_weight : float32 tensor of shape (H, n), weight of each image in each head
+    used : float32 tensor of shape (H, n), 1 for an image that a head is trained on, else 0
+    l2, n : penalty and the number of images that it was chosen for; it is scaled to those used
     """
-    with _threads_for(len(sample_weight) * n_classes * features.shape[1]):
-        x, centre, scale = _centred(features)
-        weight, bias = _adam(
-            x, labels, n_classes, sample_weight, torch.full((len(sample_weight),), l2), options
+    with _threads_for(features.numel() * n_classes * len(used)):
+        basis = Basis.of(features)
+        rows = _rows(basis.rotated(features), labels, n_classes, used, options)
+        return _heads(rows, basis, features, options, l2, n)
+
+
+@dataclass
+class _Log:
+    """Reports each pass with its validation metrics."""
+
+    valid: tuple[torch.Tensor, torch.Tensor]
+    on_epoch: OnEpoch
+    started: float = 0.0
+
+    def __call__(self, epoch: int, head: Head, loss: float, accuracy: float) -> None:
+        features, labels = self.valid
+        p = head.probabilities(features)
+        true = p.gather(1, labels[:, None]).clamp_min(torch.finfo(torch.float64).eps)
+        now = time.monotonic()
+        self.on_epoch(
+            {
+                "epoch": epoch,
+                "loss": loss,
+                "accuracy": accuracy,
+                "valid_loss": -true.log().mean().item(),
+                "valid_accuracy": (p.argmax(1) == labels).double().mean().item(),
+                "seconds": now - (self.started or now),
+            }
         )
-    return [_unscaled(w, b, centre, scale, l2) for w, b in zip(weight, bias, strict=True)]
+        self.started = time.monotonic()
 
 
-def _centred(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the features minus their mean and divided by one number, and these two values."""
-    centre = features.mean(dim=0)
-    x = features - centre
-    scale = x.square().mean().sqrt().clamp_min(1e-12)
-    return x / scale, centre, scale
+def _rows(
+    x: torch.Tensor, labels: torch.Tensor, n_classes: int, used: torch.Tensor, options: HeadOptions
+) -> Rows:
+    used = used.to(x)
+    if options.balanced:
+        counts = used.new_zeros(len(used), n_classes).index_add_(1, labels, used)
+        used = used / counts.clamp_min(1)[:, labels]
+    used = used / used.sum(dim=1, keepdim=True)
+    return Rows(x, labels, n_classes, used, torch.zeros_like(used))
 
 
-def _choose_l2(x: torch.Tensor, labels: torch.Tensor, n_classes: int, seed: int) -> float:
-    """Return the candidate with the lowest cross-validated log loss; all are trained together."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(x), generator=generator)[:_CV_ROWS]
-    x, labels = x[rows], labels[rows]
-    fold = torch.arange(len(x)) % _FOLDS
-    candidates = torch.tensor(L2_CANDIDATES)
-    held_out = fold[None, :] == torch.arange(_FOLDS)[:, None]  # (folds, n)
-    used = (~held_out).float().repeat_interleave(len(candidates), dim=0)  # (folds * l2, n)
-    epochs = max(_CV_EPOCHS, math.ceil(_CV_STEPS * _CV_BATCH / len(x)))
-    options = TrainingOptions(epochs, _CV_LR, _CV_BATCH, seed)
-    weight, bias = _adam(
-        x, labels, n_classes, used * (_FOLDS / (_FOLDS - 1)), candidates.repeat(_FOLDS), options
-    )
-    losses = torch.zeros(len(candidates))
-    for head in range(len(used)):
-        out = held_out[head // len(candidates)]
-        scores = x[out] @ weight[head].T + bias[head]
-        losses[head % len(candidates)] += torch.nn.functional.cross_entropy(
-            scores, labels[out], reduction="sum"
-        )
-    return L2_CANDIDATES[int(losses.argmin())]
+def _heads(
+    rows: Rows,
+    basis: Basis,
+    features: torch.Tensor,
+    options: HeadOptions,
+    l2: float,
+    n: int,
+    log: _Log | None = None,
+) -> list[Head]:
+    counts = rows.used.count_nonzero(dim=1)
+    strengths = [l2 * n / count for count in counts.tolist()]
+
+    def head(weight: torch.Tensor, index: int = 0) -> Head:
+        raw, bias = basis.unrotated(weight[index])
+        if rows.columns == 1:  # the difference of the two classes
+            raw, bias = torch.cat([-raw, raw]) / 2, torch.cat([-bias, bias]) / 2
+        return Head(raw, bias, strengths[index])
+
+    if options.by_epochs:
+        return _by_epochs(rows, basis, features, options.by_epochs, strengths, log)
+    rows, passes = rows.completed(), 0
+
+    def after(point: Point) -> None:
+        nonlocal passes
+        if log:
+            log(passes, head(point.weight), point.loss[0].item(), point.accuracy[0].item())
+            passes += 1
+
+    penalty = head_penalty(l2 * n, counts, features.shape[1], rows.columns)
+    solved = solve(
+        rows, penalty, basis.variances, rows.start(),
+        tolerance=_TOLERANCE, passes=_PASSES, on_pass=after if log else None,
+    )  # fmt: skip
+    return [head(solved.weight, index) for index in range(len(counts))]
 
 
-def _adam(
-    x: torch.Tensor,
-    labels: torch.Tensor,
-    n_classes: int,
-    sample_weight: torch.Tensor,
-    l2: torch.Tensor,
+def _by_epochs(
+    rows: Rows,
+    basis: Basis,
+    features: torch.Tensor,
     options: TrainingOptions,
-    on_epoch: Callable[[int, torch.Tensor, torch.Tensor, float, float], None] | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Train H heads together on the same batches.
+    strengths: list[float],
+    log: _Log | None,
+) -> list[Head]:
+    def after(
+        epoch: int, weight: torch.Tensor, bias: torch.Tensor, loss: float, accuracy: float
+    ) -> None:
+        if log:
+            head = Head(*basis.unscaled(weight[0], bias[0]), strengths[0])
+            log(epoch, head, loss, accuracy)
 
-    Parameters
-    ----------
-    x : (n, width); labels : (n,)
-    sample_weight : (H, n), weight of each image in each head
-    l2 : (H,), penalty of each head per feature
-
-    Returns
-    -------
-    weight (H, n_classes, width), bias (H, n_classes)
-    """
-    n, width = x.shape
-    heads = len(l2)
-    weight = torch.zeros(heads * n_classes, width)
-    bias = torch.zeros(heads * n_classes)
-    means, squares = ([torch.zeros_like(weight), torch.zeros_like(bias)] for _ in range(2))
-    counts = [torch.zeros(()), torch.zeros(())]
-    penalty = (l2 * width).repeat_interleave(n_classes)[:, None]
-    targets = one_hot(labels, n_classes).float()
-    generator = torch.Generator().manual_seed(options.seed)
-    steps = options.epochs * math.ceil(n / options.batch_size)
-    step = 0
-    for epoch in range(1, options.epochs + 1):
-        loss, hits = 0.0, 0.0
-        for batch in torch.split(torch.randperm(n, generator=generator), options.batch_size):
-            rate = 0.5 * options.lr * (1 + math.cos(math.pi * step / steps))
-            step += 1
-            some = x[batch]
-            scores = torch.addmm(bias, some, weight.T).view(-1, heads, n_classes)
-            p = torch.softmax(scores, dim=2)
-            slope = (p - targets[batch, None]) * sample_weight[:, batch].T[:, :, None]
-            slope = slope.view(len(batch), -1) / len(batch)  # (B, H * n_classes)
-            slopes = [torch.addcmul(slope.T @ some, penalty, weight), slope.sum(0)]
-            adam(
-                [weight, bias], slopes, means, squares, [], counts, fused=True, amsgrad=False,
-                lr=rate, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, maximize=False,
-            )  # fmt: skip
-            if on_epoch:
-                right = p[torch.arange(len(batch)), 0, labels[batch]]
-                loss -= right.clamp_min(1e-38).log().sum().item()
-                hits += (p[:, 0].argmax(1) == labels[batch]).sum().item()
-        if on_epoch:
-            w, b = weight.view(heads, n_classes, -1), bias.view(heads, -1)
-            on_epoch(epoch, w, b, loss / n, hits / n)
-    return weight.view(heads, n_classes, width), bias.view(heads, n_classes)
+    bias = rows.shares().clamp_min(0.5 / len(rows.x)).log().float()
+    weights, biases = train_by_epochs(
+        basis.scaled(features), rows.labels, bias, rows.used * len(rows.x),
+        torch.tensor(strengths, device=bias.device), options, after if log else None,
+    )  # fmt: skip
+    return [
+        Head(*basis.unscaled(weight, bias), strength)
+        for weight, bias, strength in zip(weights, biases, strengths, strict=True)
+    ]
 
 
 @contextmanager
 def _threads_for(numbers: int) -> Iterator[None]:
-    """Use one thread if a step is too small for several, which would only wait for each other."""
+    """Use one thread if a pass is too small for several, which would only wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1 if numbers < _WORTH_THREADS else before)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _unscaled(
-    weight: torch.Tensor, bias: torch.Tensor, centre: torch.Tensor, scale: torch.Tensor, l2: float
-) -> Head:
-    """Return the weights and bias for unscaled features that give the same scores."""
-    raw = weight / scale
-    return Head(raw, bias - raw @ centre, l2)

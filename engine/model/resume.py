@@ -17,6 +17,8 @@ from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, list_runs
 from engine.runs.run_config import RunConfig, WeightsSource
 
+HEAD_RULES = 2  # how a head is trained and its penalty chosen; other rules give other heads
+
 
 def planned(
     options: FitOptions, dataset: Dataset, weights: Weights, steps: Preprocessing, device: Device
@@ -29,6 +31,8 @@ def planned(
         "device": device.name,
         "precision": device.precision,
         "decoding_rules": DECODING_RULES,
+        "head_rules": HEAD_RULES,
+        "class_weight": options.class_weight,
         "fingerprint": dataset.fingerprint,
         "class_names": list(dataset.class_names),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,37 @@ from engine.model.backbones import load_network, split_network
 from engine.model.batches import decoded
 from engine.model.finetune import finetune, with_new_head
 from engine.model.fit_setup import FitFeatures, FitSetup
-from engine.model.head import Head, train_head
+from engine.model.head import Head, HeadOptions, train_head
 from engine.model.resume import known_l2
 from engine.model.training_images import Images, TrainingImages
 from engine.model.training_options import training_options
 
 
-def train_run_head(setup: FitSetup, made: FitFeatures) -> Head:
-    """Train the last layer on the features of the training images, and log one line per epoch."""
+def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, int]) -> Head:
+    """Train the last layer on the features of the training images, and log one line per pass.
+
+    Parameters
+    ----------
+    component : path to the number of the set that an image must stay with
+    """
     run, dataset = setup.run, made.dataset
     pairs = []
     for split in ("train", "valid"):
         rows = dataset.of(split)
         features = made.features.of(rows["sha256"].tolist())
         pairs.append((features, _labels(rows, dataset.class_names)))
+    groups = np.unique(dataset.of("train")["path"].map(component), return_inverse=True)[1]
     lines: list[dict[str, Any]] = []
-    options = training_options(setup.options)
+    options = HeadOptions.of(setup.options)
 
     def after(line: dict[str, Any]) -> None:
         lines.append(line)
-        setup.report.epoch(lines, options.epochs)
+        setup.report.epoch(lines, setup.options.epochs or 0)
 
     head = train_head(
-        pairs[0], pairs[1], len(dataset.class_names), options, l2=known_l2(run), on_epoch=after
-    )
+        pairs[0], pairs[1], len(dataset.class_names), options,
+        l2=known_l2(run), groups=groups, on_epoch=after,
+    )  # fmt: skip
     run.write_epochs(lines)
     run.update_config(l2=head.l2)
     return head

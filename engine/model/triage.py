@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,14 +14,13 @@ from engine.errors import UserError
 from engine.model.device import Device
 from engine.model.extractor import open_model
 from engine.model.folds import out_of_fold
-from engine.model.training_options import TrainingOptions
-from engine.runs.fit_options import HEAD_EPOCHS, HEAD_LR
+from engine.model.head import HeadOptions
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.progress import Progress
 from engine.runs.run import Run
 from engine.runs.triage import SPLIT, making_triage, save_triage
 
-_FOLDS, _BATCH, _STEPS = 5, 64, 2500  # a ranking needs no more steps
+_FOLDS = 5
 _L2 = 3e-4  # for a fully trained network, whose fit chose no penalty
 _BLOCK = 512  # rows in a block that is compared with all others
 _FEWEST = 2 * _FOLDS
@@ -66,19 +64,13 @@ def _evidence(
     labels = np.searchsorted(names, images["label"].to_numpy(str))
     p = _kept(run, images)
     if p is None:
-        options, l2 = run.fit_options, run.config.l2
-        own = options if options.train == "head" else replace(options, epochs=None, lr=None)
-        batch_size = options.batch_size if options.train == "head" else _BATCH
-        steps = math.ceil(len(labels) / batch_size)
+        config, options = run.config, replace(run.fit_options, epochs=None)
         fold = assign_folds(labels, np.unique(groups, return_inverse=True)[1], _FOLDS)
-        settings = TrainingOptions(
-            epochs=min(own.epochs or HEAD_EPOCHS, math.ceil(_STEPS / steps)),
-            lr=own.lr or HEAD_LR,
-            batch_size=batch_size,
-            seed=options.seed,
-        )
-        y, l2 = torch.from_numpy(labels), _L2 if l2 is None else l2
-        p = out_of_fold(values, y, len(names), fold, settings, l2)
+        l2 = _L2 if config.l2 is None else config.l2
+        p = out_of_fold(
+            values, torch.from_numpy(labels), len(names), fold, HeadOptions.of(options), l2,
+            config.n.train,
+        )  # fmt: skip
         ids, paths = images["id"].tolist(), images["path"].tolist()
         save_predictions(
             run.predictions_path(SPLIT), make_predictions(ids, paths, labels, p, names)

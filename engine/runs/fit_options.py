@@ -103,7 +103,7 @@ class FitOptions:
         int | None,
         FitOption(
             "Epochs",
-            "Passes over the training images; 30 or more for head, 10 for all.",
+            "Passes over the training images, 10 for all; the head is solved exactly without.",
             least=1,
             most=1_000_000,
         ),
@@ -113,7 +113,12 @@ class FitOptions:
     ] = 64
     lr: Annotated[
         float | None,
-        FitOption("Learning rate", "Peak learning rate.", least=1e-7, most=1000),
+        FitOption(
+            "Learning rate",
+            "Peak learning rate; the head is solved exactly without.",
+            least=1e-7,
+            most=1000,
+        ),
     ] = None
     image_size: Annotated[
         int | None,
@@ -158,6 +163,14 @@ class FitOptions:
             about_data=True,
         ),
     ] = 0
+    class_weight: Annotated[
+        str,
+        FitOption(
+            "Class weight",
+            "balanced: each class counts alike; probabilities are then no longer frequencies.",
+            choices=("none", "balanced"),
+        ),
+    ] = "none"
     folds: Annotated[
         int | None,
         FitOption(
@@ -280,7 +293,7 @@ class FitOptions:
         """
         for option in FIT_OPTIONS:
             option.check(getattr(self, option.name))
-        for name, default in (("folds", None), ("views", 1)):
+        for name, default in (("folds", None), ("views", 1), ("class_weight", "none")):
             value = getattr(self, name)
             if self.train == "all" and value != default:
                 raise UserError(
@@ -288,18 +301,25 @@ class FitOptions:
                     option=name,
                     value=value,
                 )
-        lr = HEAD_LR
+        lr = self.lr
         if self.train == "all":
-            lr = ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR
+            lr = lr or (ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR)
+        elif self.epochs:
+            lr = lr or HEAD_LR
         labels, test = _absolute(self.labels), _absolute(self.test)
-        return replace(self, lr=self.lr or lr, labels=labels, test=test)
+        return replace(self, lr=lr, labels=labels, test=test)
 
     def with_epochs(self, n_train: int) -> FitOptions:
-        """Return the options with the default number of epochs for this many training images."""
+        """Return the options with the default number of epochs for this many training images.
+
+        A head has epochs only where epochs or a learning rate are asked for.
+        """
         if self.epochs:
             return self
         if self.train == "all":
             return replace(self, epochs=ALL_EPOCHS)
+        if not self.lr:
+            return self
         steps = math.ceil(n_train / self.batch_size)
         return replace(self, epochs=max(HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps)))
 

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.views.train.data import DatasetPreview
-from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS, HEAD_LR, FitOption
+from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS, FitOption
 
 BACKBONES = {
     "vgg16": "large, the default",
@@ -28,7 +28,7 @@ WEIGHTS = {"default": "published weights", "none": "random initialisation"}
 TRAIN = {"head": "The last layer", "all": "The whole network"}
 _OF_THEIR_OWN = ("backbone", "weights", "train", "name", "sample", "folds")  # own widgets
 _USUAL = {
-    "head": {"epochs": "30 or more", "lr": f"{HEAD_LR:g}", "image_size": "default of the weights"},
+    "head": {"epochs": "not needed", "lr": "not needed", "image_size": "default of the weights"},
     "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "default of the weights"},
 }
 _IN_A_ROW = 4

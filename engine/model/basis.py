@@ -1,0 +1,69 @@
+"""The coordinates in which heads are solved: uncorrelated directions of the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+_ENOUGH = 4  # rows per feature that the directions are computed from
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """A shift, one scale and a rotation of features; the penalised optimum does not depend on it.
+
+    Attributes
+    ----------
+    centre : float32 (width,), the mean
+    scale : one number, so that the features have unit variance on average
+    directions : float32 (width, r), orthonormal; r is less than width if rows are fewer
+    variances : float32 (r + 1,), mean square of each column of ``rotated``
+    """
+
+    centre: torch.Tensor
+    scale: torch.Tensor
+    directions: torch.Tensor
+    variances: torch.Tensor
+
+    @classmethod
+    def of(cls, features: torch.Tensor) -> Basis:
+        """Return the basis of features, float32 (n, width)."""
+        n, width = features.shape
+        centre = features.mean(dim=0)
+        x = features - centre
+        scale = (torch.linalg.vector_norm(x) / x.numel() ** 0.5).clamp_min(1e-12)
+        rows = x[:: max(1, n // (_ENOUGH * width))]
+        gram = (rows.T @ rows / (len(rows) * scale.square())).to(
+            torch.float64 if n <= width else torch.float32
+        )
+        variances, directions = torch.linalg.eigh(gram)
+        rank = max(1, min(n - 1, width))
+        variances = torch.cat([variances[-rank:].clamp_min(0), variances.new_ones(1)])
+        return cls(centre, scale, directions[:, -rank:].float(), variances.float())
+
+    def scaled(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the features moved and scaled, but not rotated."""
+        return (features - self.centre) / self.scale
+
+    def rotated(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the features in this basis with a last column of ones, (n, r + 1)."""
+        x = features.new_ones(len(features), len(self.variances))
+        torch.matmul(self.scaled(features), self.directions, out=x[:, :-1])
+        return x
+
+    def unrotated(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weights and bias for the features themselves that give the same scores.
+
+        Parameters
+        ----------
+        weight : (columns, r + 1), the last is the bias
+        """
+        return self.unscaled(weight[:, :-1] @ self.directions.T, weight[:, -1])
+
+    def unscaled(
+        self, weight: torch.Tensor, bias: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weights and bias for the features themselves from those of scaled features."""
+        raw = weight / self.scale
+        return raw, bias - raw @ self.centre
