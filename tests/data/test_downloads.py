@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support import competitions as kaggle
 from tests.support import data_sets as sets
+from tests.support.command_line import SMALL
 
 
 @dataclass(frozen=True)
@@ -246,3 +248,37 @@ def test_a_download_is_read_as_its_owner_meant_it(name, engine, tmp_path):
         assert found["sample"]["matched"] == found["sample"]["rows"] == download.sample_matched
     text = " ".join(found["warnings"])
     assert [words for words in download.warned if words not in text] == []
+
+
+SAMPLED = [
+    name for name, each in DOWNLOADS.items() if each.sample_matched and each.labels != "none"
+]
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_a_fit_on_a_download_ends_in_a_submission_with_the_samples_rows(name, engine, tmp_path):
+    download = DOWNLOADS[name]
+    data = tmp_path / name
+    data.mkdir()
+    download.make(data)
+    options = [option.format(data) for option in download.options]
+    fitted = engine("fit", data / download.data, *options, *SMALL, "--json")
+    assert fitted.code == 0, fitted
+    n = json.loads(fitted.out)["n"]
+    assert (n["train"] + n["valid"], n["test"]) == (
+        download.train + (download.valid or 0),
+        download.test,
+    )
+    submitted = engine("submit", "latest", "--out", tmp_path / "mine.csv", "--json")
+    assert submitted.code == 0, submitted
+    made = json.loads(submitted.out)
+    assert made["rows"] == download.sample_matched
+    assert [check["name"] for check in made["checks"] if not check["passed"]] == []
+    (sample,) = [c["message"] for c in made["checks"] if c["name"] == "sample"]
+    with open(tmp_path / "mine.csv", newline="") as file:
+        written = list(csv.reader(file))
+    found = json.loads(engine("inspect", data / download.data, *options, "--json").out)["sample"]
+    with open(found["file"], newline="") as file:
+        asked = list(csv.reader(file))
+    assert written[0] == asked[0] and [row[0] for row in written] == [row[0] for row in asked]
+    assert Path(found["file"]).name in sample
