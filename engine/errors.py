@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+_OPTION = re.compile(r"(?<![\w-])--(?!nproc)([a-z]+(?:-[a-z]+)*)(?:[ =](FILE|DIR|COLUMN|C\b))?")
+
 
 class UserError(Exception):
     """Input, a file or an option that cannot be used.
@@ -13,7 +18,8 @@ class UserError(Exception):
     Parameters
     ----------
     sentence : str
-        What is wrong and what to do; the rest of a sentence where ``option`` is given.
+        What is wrong and what to do; the rest of a sentence where ``option`` is given. Other
+        options in it are spelled as on the command line.
     option : str, optional
         The argument that the sentence is about, as Python names it, such as ``"batch_size"``.
     value : object, optional
@@ -35,31 +41,68 @@ class UserError(Exception):
         self.value = value
 
     def __str__(self) -> str:
-        """Return the sentence with the argument as Python writes it."""
+        """Return the sentence with the arguments as Python writes them."""
+        sentence = rename_options(
+            self.sentence, lambda name, value: f"{name}{value and '='}{value}"
+        )
         if not self.option:
-            return super().__str__()
+            return sentence
         plain = isinstance(self.value, (int, float))
         value = "" if self.value is None else f"={self.value if plain else repr(str(self.value))}"
-        return f"{self.option}{value} {super().__str__()}"
+        return f"{self.option}{value} {sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """Return the sentence as it was written, without the argument that it is about."""
+        return super().__str__()
 
     @property
     def on_command_line(self) -> str:
-        """Return the sentence with the argument as an option of the command line."""
-        return self.with_name(f"--{self.option.replace('_', '-')}")
+        """Return the sentence with the arguments as options of the command line."""
+        return self._with_name(f"--{self.option.replace('_', '-')}", self.sentence)
 
-    def with_name(self, name: str) -> str:
-        """Return the sentence with the argument under another name, such as a form's label."""
+    def on_form(self, label: Callable[[str], str]) -> str:
+        """Return the sentence with the arguments by their labels in a form.
+
+        Parameters
+        ----------
+        label : returns the label of an argument, as Python names it
+        """
+        sentence = rename_options(self.sentence, lambda name, _: f"“{label(name)}”")
+        return self._with_name(label(self.option) if self.option else "", sentence)
+
+    def _with_name(self, name: str, sentence: str) -> str:
         if not self.option:
-            return str(self)
+            return sentence
         value = self.value
         if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
             value = int(value)  # as it was typed
         said = "" if value is None else f" {value}"
-        return f"{name}{said} {super().__str__()}"
+        return f"{name}{said} {sentence}"
 
 
 class Echo(UserError):
     """An error that the first of several processes reports for all of them."""
+
+
+def rename_options(text: str, rename: Callable[[str, str], str]) -> str:
+    """Rewrite the options in a text, such as ``--label-column C``; commands in backticks stay.
+
+    Parameters
+    ----------
+    rename : returns the new words for an argument's name in Python and what stands for its value
+
+    Examples
+    --------
+    >>> rename_options("choose one with --labels FILE.", lambda name, value: f"{name}={value}")
+    'choose one with labels=FILE.'
+    """
+    parts = text.split("`")
+    parts[::2] = [
+        _OPTION.sub(lambda found: rename(found[1].replace("-", "_"), found[2] or ""), part)
+        for part in parts[::2]
+    ]
+    return "`".join(parts)
 
 
 def first_ten(names: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.errors import UserError
+from engine.errors import UserError, rename_options
 from engine.runs.fit_options import FIT_OPTIONS
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~^$:<>&=\"'/@])")
@@ -22,7 +22,15 @@ def literal(text: str) -> str:
 
 
 def error_text(error: UserError) -> str:
-    """Return Markdown of an error's sentence, with its argument under the label of the page."""
+    """Return Markdown of an error's sentence, with its arguments by their labels on the page."""
+    return literal(error.on_form(_label))
+
+
+def form_text(text: str) -> str:
+    """Return Markdown of a sentence, with options of the command line by their labels."""
+    return literal(rename_options(text, lambda name, _: f"“{_label(name)}”"))
+
+
+def _label(name: str) -> str:
     labels = {option.name: option.label for option in FIT_OPTIONS}
-    name = error.option.replace("_", " ").capitalize()
-    return literal(error.with_name(labels.get(error.option, name)))
+    return labels.get(name, name.replace("_", " ").capitalize())

@@ -68,21 +68,8 @@ def show_short(found: Inspection, out: Console) -> None:
         f"{len(found.class_names):,} classes; {n['train']:,} train, {n['valid']:,} valid, "
         f"{n['test']:,} test images, {n['quarantined']:,} quarantined"
     )
-    labels = found.labels
-    named = f", columns {labels.id_column} and {labels.label_column}" if labels.id_column else ""
-    out.print(literal(f"labels: {labels.source}{named}"))
-    split = found.split if found.split != "none" else "valid is held out of train by the seed"
-    out.print(literal(f"split:  {split}"))
-    if found.n["test"]:
-        labelled = "labelled" if found.test_labelled else "not labelled"
-        out.print(literal(f"test:   {found.test_folder or 'rows without label'}, {labelled}"))
-    if found.group is not None and not found.group.suggested:
-        out.print(literal(f"group:  {found.group.column}, {found.group.n:,} values"))
-    if found.sample is not None:
-        sample = found.sample
-        out.print(
-            literal(f"sample: {sample.file}, {sample.matched:,} of {sample.rows:,} rows matched")
-        )
+    for subject, text in found.lines:
+        out.print(literal(f"{subject + ':':<8}{text}"))
     for warning in found.warnings:
         out.print(literal(warning), style="yellow", soft_wrap=True)
 

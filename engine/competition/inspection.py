@@ -77,6 +77,26 @@ class Inspection:
             "warnings": list(self.warnings),
         }
 
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Return what was found in a few lines, each with its subject."""
+        labels, group, sample = self.labels, self.group, self.sample
+        named = (
+            f", columns {labels.id_column} and {labels.label_column}" if labels.id_column else ""
+        )
+        lines = [("labels", f"{labels.source}{named}")]
+        held_out = "valid is held out of train by the seed"
+        lines.append(("split", held_out if self.split == "none" else self.split))
+        if self.n["test"]:
+            labelled = "labelled" if self.test_labelled else "not labelled"
+            lines.append(("test", f"{self.test_folder or 'rows without label'}, {labelled}"))
+        if group is not None and not group.suggested:
+            lines.append(("group", f"{group.column}, {group.n:,} values"))
+        if sample is not None:
+            matched = f"{sample.matched:,} of {sample.rows:,} rows matched"
+            lines.append(("sample", f"{sample.file}, {matched}"))
+        return tuple(lines)
+
 
 def inspection(dataset: Dataset, data: Path) -> Inspection:
     """Return what is known of a data set, its sample file included."""

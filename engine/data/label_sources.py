@@ -101,7 +101,7 @@ def read_tables(
             table = read_list(file) if is_list else read_table(file)
             joined = join(table, names, found.root, hint, columns, test) if len(table) else None
         except UserError as error:
-            if columns.id is not None and error.args and "--id-column" in str(error):
+            if columns.id is not None and "--id-column" in error.sentence:
                 continue
             found.ignored["tables that cannot be read"] += 1
             continue

@@ -206,7 +206,6 @@ class FitOptions:
             "Label table",
             "A CSV or TSV that gives each image's class, instead of what is found.",
             about_data=True,
-            on_page=False,
         ),
     ] = None
     id_column: Annotated[
@@ -215,7 +214,6 @@ class FitOptions:
             "Image column",
             "The label table's column of paths, names or ids.",
             about_data=True,
-            on_page=False,
         ),
     ] = None
     label_column: Annotated[
@@ -224,7 +222,6 @@ class FitOptions:
             "Class column",
             "The label table's column of classes.",
             about_data=True,
-            on_page=False,
         ),
     ] = None
     group: Annotated[
@@ -233,7 +230,6 @@ class FitOptions:
             "Group column",
             "Images of one value, such as a patient, are not divided between train and valid.",
             about_data=True,
-            on_page=False,
         ),
     ] = None
     test: Annotated[
@@ -242,7 +238,6 @@ class FitOptions:
             "Test folder",
             "A folder of test images, instead of those found.",
             about_data=True,
-            on_page=False,
         ),
     ] = None
     name: Annotated[str | None, FitOption("Name", "Display name of the run.", in_key=False)] = None

@@ -49,11 +49,40 @@ def test_a_folder_is_told_before_anything_runs(home: Path, tmp_path: Path) -> No
     assert "<td>All classes</td><td>17</td><td>4</td>" in said
     assert any("4 test images" in c.value for c in app.caption)
     assert said.count("data:image/jpeg") == 21
-    assert [e.label for e in app.expander][:2] == [
+    assert [e.label for e in app.expander][1:3] == [
         "1 unreadable files",
         "1 images occur twice, in two splits or with two labels",
     ]
     assert app.dataframe[0].value["path"].tolist() == ["train/cat.99.jpg"]
+
+
+def test_it_says_where_labels_and_splits_come_from_and_reads_as_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = started(monkeypatch)
+    data = tmp_path / "eyes"
+    lines = {"labels.csv": ["image,grade,patient_id"], "second.csv": ["image,eye"]}
+    for i in range(24):
+        put(data / "images" / f"{i}.jpg", image_bytes("cat" if i % 2 else "dog", i))
+        lines["labels.csv"].append(f"{i},{i % 3},p{i // 4}")
+        lines["second.csv"].append(f"{i},{'left' if i % 2 else 'right'}")
+    put(data / "labels.csv", "\n".join(lines["labels.csv"]).encode())
+    put(data / "Thumbs.db", b"")
+    app = opened(data)
+    said = html(app)
+    assert "<dt>Labels</dt><dd>labels.csv, columns image and grade</dd>" in said
+    assert "<dt>Split</dt><dd>valid is held out of train by the seed</dd>" in said
+    assert any("keeps each of its 6 on one side" in each.value for each in app.warning)
+    put(data / "second.csv", "\n".join(lines["second.csv"]).encode())
+    app.run()
+    assert "“Label table”" in app.error[0].value  # two tables: which one?
+    app.text_input(key="train_labels").set_value(str(data / "second.csv")).run()
+    assert "<td>left</td>" in html(app) and not app.error
+    app.text_input(key="train_labels").set_value(str(data / "labels.csv"))
+    app.text_input(key="train_group").set_value("patient_id").run()
+    assert "<dt>Group</dt><dd>patient_id, 6 values</dd>" in html(app)
+    app.button(key="train_start").click().run()
+    assert calls[0].changed() == {"labels": str(data / "labels.csv"), "group": "patient_id"}
 
 
 def test_counts_follow_the_choice_of_valid_images(home: Path, tmp_path: Path) -> None:

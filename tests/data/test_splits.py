@@ -55,7 +55,7 @@ def test_whatever_the_groups_none_is_divided_and_each_class_can_be_learnt(
     try:
         split = divided(images, DATA, None, False, seed)
     except UserError as error:
-        assert "--group" in str(error)
+        assert "--group" in error.sentence
         return
     assert not len(torn(split["split"], components(split)))
     assert set(split.loc[split["split"] == "train", "label"]) == set(images["label"])

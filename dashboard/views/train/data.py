@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from engine.competition.inspection import Inspection, inspection
 from engine.data.dataset import Dataset, duplicates, load_dataset
-from engine.data.layouts import find_images
+from engine.data.layouts import DataSource, find_images
 from engine.data.splits import divided
 from engine.errors import UserError
 from engine.runs.files import workspace
+from engine.runs.fit_options import FitOptions
 from engine.runs.roots import check_readable
 from engine.runs.run import list_runs
 
@@ -31,31 +33,43 @@ class DatasetPreview:
     Attributes
     ----------
     dataset : the data set with the default split
+    found : what `inspect` tells of it
     valid_given : whether the data contains validation images
     repeated : byte-identical images in two splits or with two labels
     """
 
     dataset: Dataset
+    found: Inspection
     valid_given: bool
     repeated: list[dict[str, object]]
 
 
-def look_at(data: Path, progress: Callable[[str, int, int], None]) -> DatasetPreview:
+def preview_of(options: FitOptions, progress: Callable[[str, int, int], None]) -> DatasetPreview:
     """Return the content of a data folder, cached until one of its folders changes.
+
+    Parameters
+    ----------
+    options : of the fit; those decide that are about the reading of the data
+    progress : called with ``(stage, done, total)``
 
     Raises
     ------
     UserError
         If there is nothing to fit, or the folder may not be read.
     """
+    data, source = options.path, DataSource.chosen(options)
+    named = [path for path in (source.labels, source.test) if path is not None]
+    for path in named:
+        check_readable(path)
     check_readable(data, data.glob("*.zip") if os.path.isdir(data) else ())
-    key, kept = (data, _changed(data)), _kept()
+    key, kept = (source, max(map(_changed, (data, *named)))), _kept()
     if key not in kept:
-        listing = find_images(data)
+        listing = find_images(source)
         check_readable(data, (listing.root / path for path in listing.images["path"]))
         given = bool((listing.images["split"] == "valid").any())
-        dataset = load_dataset(data, progress=progress)
-        kept[key] = DatasetPreview(dataset, given, duplicates(dataset.images))
+        dataset = load_dataset(source, listing=listing, progress=progress)
+        found = inspection(dataset, data)
+        kept[key] = DatasetPreview(dataset, found, given, duplicates(dataset.images))
         for old in list(kept)[:-KEPT]:
             del kept[old]
     return kept[key]
@@ -116,5 +130,5 @@ def _changed(data: Path) -> int:
 
 
 @st.cache_resource
-def _kept() -> dict[tuple[Path, int], DatasetPreview]:
+def _kept() -> dict[tuple[DataSource, int], DatasetPreview]:
     return {}

@@ -32,9 +32,11 @@ _USUAL = {
     "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "default of the weights"},
 }
 _IN_A_ROW = 4
+_FOUND = "as found"
+_ABOUT_READING = [o for o in FIT_OPTIONS if o.about_data and o.kind is str and o.on_page]
 
 
-def choices(preview: DatasetPreview) -> dict[str, Any]:
+def fit_choices(preview: DatasetPreview) -> dict[str, Any]:
     """Return the chosen options of the fit; None means the default."""
     st.subheader("Options", anchor=False)
     first, second, third = st.columns(3, gap="medium")
@@ -74,6 +76,16 @@ def choices(preview: DatasetPreview) -> dict[str, Any]:
     return {**chosen, "sample": sample, "folds": n_folds, **advanced}
 
 
+def reading_choices() -> dict[str, Any]:
+    """Return how the data are to be read; None and '' mean as they are found."""
+    with st.expander("How the data are read", icon=":material/table_view:"):
+        columns = st.columns(len(_ABOUT_READING), gap="medium")
+        return {
+            option.name: _widget(column, option, _FOUND)
+            for column, option in zip(columns, _ABOUT_READING, strict=True)
+        }
+
+
 def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
     """Return the options of the split before they are drawn: validation images, sample, seed."""
     chosen = st.session_state
@@ -83,7 +95,8 @@ def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
 
 def _advanced(preview: DatasetPreview, train: str) -> dict[str, Any]:
     """Show a widget for each option without its own widget above."""
-    options = [o for o in FIT_OPTIONS if o.on_page and o.name not in _OF_THEIR_OWN]
+    own = (*_OF_THEIR_OWN, *(option.name for option in _ABOUT_READING))
+    options = [o for o in FIT_OPTIONS if o.on_page and o.name not in own]
     values: dict[str, Any] = {}
     for start in range(0, len(options), _IN_A_ROW):
         columns = st.columns(_IN_A_ROW, gap="medium")

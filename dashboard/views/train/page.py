@@ -8,13 +8,12 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.shared import commands, html, thumbnails
-from dashboard.shared.escape import error_text, literal
+from dashboard.shared.escape import error_text, form_text, literal
 from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.train import data as train_data
-from dashboard.views.train import form
+from dashboard.views.train import form, text
 from dashboard.views.train import jobs as train_jobs
 from dashboard.views.train.data import DatasetPreview
-from dashboard.views.train.text import image_grid
 from engine.errors import UserError
 from engine.runs.fit_options import FitOptions
 from engine.runs.roots import check_readable
@@ -29,18 +28,20 @@ def page() -> None:
     data = choose_data()
     if data is None:
         return
+    reading = form.reading_choices()
     try:
-        preview = look_at(data)
+        preview = read_data(FitOptions.chosen(data, reading))
     except UserError as error:
         st.error(error_text(error), icon=":material/error:")
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
         class_counts(preview)
-        put_aside(preview)
+        what_was_found(preview)
+        unusual_files(preview)
     with right:
         sample_grid(preview)
-    start(FitOptions.chosen(data, form.choices(preview)))
+    start(FitOptions.chosen(data, {**reading, **form.fit_choices(preview)}))
 
 
 def choose_data() -> Path | None:
@@ -62,12 +63,12 @@ def choose_data() -> Path | None:
             "Recent folders", recent, key=RECENT, on_change=take_recent,
             format_func=lambda path: literal(_short(path)),
         )  # fmt: skip
-    text = str(st.session_state[DATA]).strip()
-    if not text:
+    entered = str(st.session_state[DATA]).strip()
+    if not entered:
         st.caption("Enter a folder of labelled images to preview its content.")
         return None
     # Unlike Path.expanduser, this keeps `~name` if there is no such user.
-    return Path(os.path.expanduser(text)).absolute()
+    return Path(os.path.expanduser(entered)).absolute()
 
 
 def take_recent() -> None:
@@ -75,14 +76,14 @@ def take_recent() -> None:
     st.session_state[DATA] = st.session_state[RECENT] or ""
 
 
-def look_at(data: Path) -> DatasetPreview:
-    """Read the folder, with a progress bar if it takes long."""
+def read_data(options: FitOptions) -> DatasetPreview:
+    """Read the data, with a progress bar if it takes long."""
     bar = st.empty()
 
     def progress(stage: str, done: int, total: int) -> None:
         bar.progress(done / max(total, 1), f"Reading {done:,} of {total:,} files")
 
-    preview = train_data.look_at(data, progress)
+    preview = train_data.preview_of(options, progress)
     bar.empty()
     return preview
 
@@ -106,11 +107,17 @@ def class_counts(preview: DatasetPreview) -> None:
         shown.append((f"and {len(rows) - 12:,} more", f"{rest.train:,}", f"{rest.valid:,}"))
     shown.append(("All classes", f"{total.train:,}", f"{total.valid:,}"))
     html.show_html(html.table(("Class", "train", "valid"), shown))
-    how = "given by the folder" if preview.valid_given else "chosen from the labelled images"
-    notes = [f"{test:,} test images.", f"Validation images: {how}."]
-    if preview.dataset.ignored:
-        notes.append(f"{preview.dataset.ignored:,} other files ignored.")
-    st.caption(" ".join(notes))
+    st.caption(f"{test:,} test images.")
+
+
+def what_was_found(preview: DatasetPreview) -> None:
+    """Say where labels, splits and test images came from, what was ignored, and warn."""
+    found = preview.found
+    lines = [(subject.capitalize(), said) for subject, said in found.lines]
+    lines += [("Not read", f"{count:,} {reason}") for reason, count in found.ignored.items()]
+    html.show_html(text.found(lines))
+    for warning in found.warnings:
+        st.warning(form_text(warning), icon=":material/warning:")
 
 
 def sample_grid(preview: DatasetPreview) -> None:
@@ -119,10 +126,12 @@ def sample_grid(preview: DatasetPreview) -> None:
         ImageFile(preview.dataset.root / path, sha256)
         for path, sha256 in zip(chosen["path"], chosen["sha256"], strict=True)
     ]
-    html.show_html(image_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True))))
+    html.show_html(
+        text.image_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True)))
+    )
 
 
-def put_aside(preview: DatasetPreview) -> None:
+def unusual_files(preview: DatasetPreview) -> None:
     """Show unusable images, unusual images and repeated images."""
     bad = preview.dataset.quarantine
     if len(bad):

@@ -1,4 +1,4 @@
-"""Renders the grid of example images as HTML."""
+"""Renders the example images and what was found in the data as HTML."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ from dashboard.shared.html import rendered
 def image_grid(images: Sequence[tuple[str, str]]) -> Markup:
     """Return a grid of (data URI, caption)."""
     return rendered(__file__, "image_grid", images=images)
+
+
+def found(lines: Sequence[tuple[str, str]]) -> Markup:
+    """Return a list of (subject, text)."""
+    return rendered(__file__, "found", lines=lines)
