@@ -119,7 +119,7 @@ def test_too_many_valid_images_are_refused_in_words(home: Path, tmp_path: Path) 
     app = opened(kaggle(tmp_path / "pets", train=10))
     app.number_input(key="train_valid").set_value(19).run()
     assert not app.exception and len(app.error) == 1
-    assert "Validation images 19 do" in app.error[0].value
+    assert "Validation images 19 must lie between 1 and 18" in app.error[0].value
 
 
 def test_a_folder_with_valid_images_keeps_them(home: Path, tmp_path: Path) -> None:
