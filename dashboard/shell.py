@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboard.selection.image_filter import forget_filter
+from dashboard.selection.moved import moved_banner
 from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
 from dashboard.selection.unknown import unknown_run
 from dashboard.shared import tables
@@ -57,7 +58,8 @@ def pick_run() -> bool:
     names = [run.name for run in runs]
     if unknown_run(names, {run.name: run.state for run in every}):
         return False
-    if select_run(names) is None:
+    selected = select_run(names)
+    if selected is None:
         return True
     count = Counter(run.line for run in runs)
     lines = {
@@ -71,6 +73,7 @@ def pick_run() -> bool:
         on_change=_run_picked,
         label_visibility="collapsed",
     )
+    moved_banner(selected)
     return True
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         load_dataset,
         predict,
     )
+    from engine.library.relocation import relocate
     from engine.library.review import compare, slices, triage
     from engine.library.run import Run, list_runs, open_run
     from engine.library.scores import log_loss, metrics, recommend
@@ -49,6 +50,7 @@ __all__ = [
     "open_run",
     "predict",
     "recommend",
+    "relocate",
     "slices",
     "submit",
     "triage",
@@ -59,6 +61,7 @@ _MODULES = {
     "engine.library.fitting": (
         "blend", "draw_demo", "fit", "import_run", "load_dataset", "predict",
     ),
+    "engine.library.relocation": ("relocate",),
     "engine.library.review": ("compare", "slices", "triage"),
     "engine.library.run": ("Run", "list_runs", "open_run"),
     "engine.library.scores": ("log_loss", "metrics", "recommend"),

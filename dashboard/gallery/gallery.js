@@ -39,7 +39,7 @@ function tileOf(tile, decoded) {
     else image.src = tile.src;
     frame.append(image);
   } else {
-    frame.append(element("span", "unreadable", "cannot be read"));
+    frame.append(element("span", "unreadable", `cannot be read: ${tile.unreadable}`));
   }
   frame.append(mark(tile.outcome));
   if (tile.verdict) frame.append(element("span", "verdict", tile.verdict));

@@ -19,13 +19,18 @@ _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
     """Return a gallery tile for each chosen row, with its thumbnail."""
-    sources = thumbnails.small(images_of(table, chosen))
-    ids = table.predictions.ids.take(chosen).to_pylist()
+    files = images_of(table, chosen)
+    sources, ids = thumbnails.small(files), table.predictions.ids.take(chosen).to_pylist()
+    rows = zip(ids, files, sources, verdict_texts(table, chosen), chosen.tolist(), strict=True)
     return [
-        {"id": name, "src": source, "verdict": verdict, **_words(table, row)}
-        for name, source, verdict, row in zip(
-            ids, sources, verdict_texts(table, chosen), chosen.tolist(), strict=True
-        )
+        {
+            "id": name,
+            "src": source,
+            "unreadable": "" if source else _where(table, file, row),
+            "verdict": verdict,
+            **_words(table, row),
+        }
+        for name, file, source, verdict, row in rows
     ]
 
 
@@ -34,7 +39,8 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
     row = int(order[at])
     words, names = _words(table, row), table.predictions.class_names
     fact = tables.facts(table, order[at : at + 1]).to_pylist()[0]
-    path = table.predictions.paths[row].as_py()
+    path, file = table.predictions.paths[row].as_py(), images_of(table, order[at : at + 1])[0]
+    source = thumbnails.large(file)
     titles = {
         "incorrect": f"Incorrect: {words['true']}, predicted {words['predicted']}",
         "correct": f"Correct: {words['true']}",
@@ -42,11 +48,11 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
     }
     return {
         "id": table.predictions.ids[row].as_py(),
-        "src": thumbnails.large(images_of(table, order[at : at + 1])[0]),
+        "src": source,
         "where": f"{at + 1:,} of {len(order):,}",
         "outcome": words["outcome"],
         "title": titles[words["outcome"]],
-        "path": path,
+        "path": path if source else _where(table, file, row),
         "size": _size(fact),
         "loss": f"Log loss of this image: {words['loss']}" if words["loss"] else "",
         "bars": _bars(table, row, names),
@@ -67,6 +73,11 @@ def images_of(table: Table, chosen: np.ndarray) -> list[ImageFile]:
     return [
         ImageFile(root / path, sha256) if sha256 else ImageFile(root, "") for path, sha256 in files
     ]
+
+
+def _where(table: Table, file: ImageFile, row: int) -> str:
+    """Return the path of an image that cannot be read, relative where the run has not read it."""
+    return str(file.path if file.sha256 else table.predictions.paths[row].as_py())
 
 
 def probability(p: float) -> str:

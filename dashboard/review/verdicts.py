@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard.review.reviewer import reviewer
@@ -17,9 +18,10 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from engine.errors import UserError
+from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import open_run
-from engine.runs.verdict_effects import Twin, amended, given_labels, twins
+from engine.runs.verdict_effects import amended, given_labels, twins
 from engine.runs.verdicts import (
     WRONG,
     Verdict,
@@ -30,6 +32,7 @@ from engine.runs.verdicts import (
     verdicts_path,
 )
 
+_COLUMNS = ("id", "path", "split", "sha256", "label", "given")
 _TWINS = 3  # identical images that are named
 
 
@@ -125,7 +128,8 @@ def _twins(table: Table, row: int) -> str:
     """Return the identical images with label and verdict as text, '' without any."""
     id, run = table.predictions.ids[row].as_py(), open_run(table.key[0])
     sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
-    found, verdicts = _twins_of(run.name, id, stamp_of(run.folder / "images.parquet")), standing()
+    stamp, verdicts = stamp_of(run.folder / "images.parquet"), standing()
+    found = twins(_with_content(_labelled(run.name, stamp), [sha256]), id)
     texts = []
     for twin in found[:_TWINS]:
         said = _text(verdicts.of(sha256, twin.given))
@@ -145,20 +149,30 @@ def _standing(stamp: Stamp) -> Verdicts:
     return load_verdicts()
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _twins_of(name: str, id: str, stamp: Stamp) -> list[Twin]:
-    return twins(_labelled(name, stamp), id)
-
-
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _count(name: str, now: Stamp, stamp: Stamp) -> int:
-    verdicts, images = standing(), _labelled(name, stamp)
-    images = images[images["sha256"].isin([sha256 for sha256, _ in verdicts.standing])]
+    verdicts = standing()
+    sums = [sha256 for sha256, _ in verdicts.standing]
+    images = _with_content(_labelled(name, stamp), sums)
     said = map(verdicts.of, images["sha256"], given_labels(images))
     return sum(verdict is not None for verdict in said)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _labelled(name: str, stamp: Stamp) -> pd.DataFrame:
-    images = open_run(name).images
-    return images[(images["split"] != "test") & images["label"].notna()]
+def _labelled(name: str, stamp: Stamp) -> pa.Table:
+    path = open_run(name).folder / "images.parquet"
+    try:
+        with open_parquet(path) as file:
+            known = pq.ParquetFile(file).schema_arrow.names
+            file.seek(0)
+            columns = [name for name in _COLUMNS if name in known]
+            return pq.read_table(file, columns=columns, filters=pc.field("split") != "test")
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} is missing or damaged.") from error
+
+
+def _with_content(images: pa.Table, sums: list[str]) -> pd.DataFrame:
+    """Return the labelled rows with one of these checksums."""
+    chosen = pc.is_in(images["sha256"], value_set=pa.array(sums, images["sha256"].type))
+    found: pd.DataFrame = images.filter(pc.and_(chosen, pc.is_valid(images["label"]))).to_pandas()
+    return found

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard.shared.escape import one_line
+from dashboard.shared.stamps import Stamp, stamp_of
 from engine.analysis import metrics
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
@@ -146,7 +147,8 @@ def facts(table: Table, chosen: np.ndarray) -> pa.Table:
 
 def data_root(table: Table) -> Path:
     """Return the folder to which the table's image paths are relative."""
-    return _root(table.key)
+    name = table.key[0]
+    return _root(name, stamp_of(open_run(name).folder / "config.json"))
 
 
 def _summary(run: Run) -> RunSummary:
@@ -221,5 +223,5 @@ def _groups(key: Key) -> np.ndarray | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _root(key: Key) -> Path:
-    return open_run(key[0]).data_root
+def _root(name: str, stamp: Stamp) -> Path:
+    return open_run(name).data_root

@@ -47,7 +47,7 @@ def explain(
     from engine.runs.files import write_atomic
 
     found = Explainer(opened).explain(id, split)
-    content = read_file(opened.data_root / found["path"])
+    content = _content(opened.data_root / found["path"], opened.name)
     for each in found["maps"]:
         drawn = Path(each["file"])
         over = drawn.with_name(f"{drawn.stem}-over.png")
@@ -57,6 +57,16 @@ def explain(
         print(json.dumps(found))
     else:
         draw(found)
+
+
+def _content(file: Path, run: str) -> bytes:
+    try:
+        return read_file(file)
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be read ({error.strerror}); if the images were moved, name their "
+            f"folder with `second-look relocate {run} DIR`."
+        ) from error
 
 
 def draw(found: dict[str, Any]) -> None:

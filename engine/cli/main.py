@@ -21,6 +21,7 @@ from engine.cli.fit import fit
 from engine.cli.import_predictions import import_predictions
 from engine.cli.inspect import inspect
 from engine.cli.predict import predict
+from engine.cli.relocate import relocate
 from engine.cli.report import report
 from engine.cli.runs import runs
 from engine.cli.slices import slices
@@ -60,7 +61,7 @@ def _common(
 
 for command in (
     demo, download, inspect, fit, predict, report, clip, triage, verdict, verdicts, explain,
-    slices, compare, blend, embed, submit, runs, dashboard,
+    slices, compare, blend, embed, submit, runs, relocate, dashboard,
 ):  # fmt: skip
     app.command()(command)
 app.command("import")(import_predictions)

@@ -132,7 +132,10 @@ class Explainer:
                 raise UserError(f"{file} has changed since the run read it.")
             return decode(content)
         except OSError as error:
-            raise UserError(f"{file} cannot be read ({error.strerror}).") from error
+            raise UserError(
+                f"{file} cannot be read ({error.strerror}); if the images were moved, name their "
+                f"folder with `second-look relocate {self.run.name} DIR`."
+            ) from error
         except Unreadable as error:
             raise UserError(f"{file} cannot be decoded: {error}.") from error
 

@@ -182,7 +182,7 @@ def test_who_comes_back_finds_the_filter_as_it_was_left(make_run):
     ],
 )
 def test_what_the_run_does_not_have_is_said_and_can_be_removed(make_run, parameter, value, said):
-    make_run(n=8, images=False)
+    make_run(n=8, distinct=8)
     app = errors(**{parameter: value})
     assert not app.exception and len(app.warning) == 1
     words = unescape(app.warning[0].value)
@@ -192,7 +192,33 @@ def test_what_the_run_does_not_have_is_said_and_can_be_removed(make_run, paramet
 
 
 def test_an_image_that_the_filter_leaves_out_is_said(make_run):
-    make_run(n=8, images=False)
+    make_run(n=8, distinct=8)
     app = errors(id="0000001", picture="0000002")
     assert "the filter leaves that image out" in app.warning[0].value
     assert not errors(id="0000001", image="0000001").warning
+
+
+def test_moved_images_are_said_and_found_again(make_run, tmp_path):
+    run = make_run(n=8, n_test=4, distinct=8)
+    old = run.data_root
+    old.rename(tmp_path / "moved")
+    table = tables.table(run.name)
+    tile = tiles.tiles_of(table, np.array([0]))[0]
+    assert tile["src"] == "" and tile["unreadable"] == str(old / table.predictions.paths[0].as_py())
+    app = errors()
+    assert not app.exception and literal(str(old)) in app.warning[0].value
+    field = app.text_input(key=f"relocate_{run.name}")
+    field.set_value(str(tmp_path)).run()  # one folder too high, with other folders beside it
+    app.button(key="relocate").click().run()
+    assert not app.exception and not app.warning
+    assert "12 of 12 images" in unescape(app.success[0].value)
+    assert tiles.tiles_of(table, np.array([0]))[0]["src"]
+
+
+def test_a_folder_without_the_images_is_refused(make_run, tmp_path):
+    run = make_run(n=8, distinct=8)
+    run.data_root.rename(tmp_path / "moved")
+    app = errors()
+    app.text_input(key=f"relocate_{run.name}").set_value(str(tmp_path / "nowhere")).run()
+    app.button(key="relocate").click().run()
+    assert "is no folder" in app.error[0].value and app.warning

@@ -109,7 +109,7 @@ def synthetic_run(
                     "label": [class_names[i] if split == "valid" else None for i in y_true],
                     "width": np.int32(320),
                     "height": np.int32(240),
-                    "bytes": np.int64(9000),
+                    "bytes": [f.stat().st_size for f, _ in chosen] if chosen else np.int64(9000),
                     "sha256": [sha for _, sha in chosen]
                     if chosen
                     else [f"{i:064x}" for i in range(count)],
