@@ -1,4 +1,4 @@
-"""The selected labelled images: validation images, or all of them with out-of-fold predictions."""
+"""The selected labelled images: validation, all of them out of fold, or labelled test images."""
 
 from __future__ import annotations
 
@@ -12,62 +12,76 @@ from engine.runs.run import open_run
 
 _SPLIT, _WIDGET = "on", "split_picker"
 _SELECTED = "selected_split"
+_TITLES = {
+    "valid": "Validation",
+    "folds": "All labelled (cross-validated)",
+    "test": "Labelled test images",
+}
+_ORDER = list(_TITLES)
 
 
-def labelled(name: str) -> Table:
-    """Return the selected labelled predictions."""
-    return tables.table(name, selected_split(open_run(name).labelled_split))
+def labelled(name: str, *, with_test: bool = False) -> Table:
+    """Return the selected labelled predictions; those of test images only ``with_test``."""
+    return tables.table(name, selected_split(splits_of(name, with_test)))
 
 
-def selected_split(largest: str) -> str:
-    """Return the selected split, "valid" or "folds", and set the switch to it.
+def splits_of(name: str, with_test: bool) -> list[str]:
+    """Return the splits of a run that can be selected, the default first."""
+    largest = open_run(name).labelled_split
+    found = [largest] if largest == "valid" else [largest, "valid"]
+    return [*found, "test"] if with_test and tables.test_is_labelled(name) else found
 
-    ``largest`` names the larger table of the run. If it is "folds", the address or this session
-    may select "valid" instead.
+
+def selected_split(splits: list[str]) -> str:
+    """Return the selected one of some splits, and set the switch to it.
+
+    The first is the default; the address or this session may select another.
     """
-    if largest == "valid":
-        return largest
-    asked = st.query_params.get(_SPLIT)
-    selected: str = st.session_state.get(_SELECTED, largest)
-    if asked is not None and asked in ("valid", largest):
-        selected = asked
+    if len(splits) == 1:
+        _write(splits[0], splits[0])
+        return splits[0]
+    selected: str = st.query_params.get(_SPLIT) or st.session_state.get(_SELECTED, splits[0])
+    if selected not in splits:
+        selected = splits[0]
     st.session_state[_SELECTED] = selected
     set_widget(_WIDGET, selected)
-    _write(selected)
+    _write(selected, splits[0])
     return selected
 
 
-def switch(name: str) -> None:
-    """Show a switch between the two splits if the run has both."""
-    if open_run(name).labelled_split == "valid":
+def switch(name: str, *, with_test: bool = False) -> None:
+    """Show a switch between the splits of a run if there are several."""
+    splits = splits_of(name, with_test)
+    if len(splits) == 1:
         return
     titles = {
-        split: f"{title} ({len(tables.table(name, split)):,})"
-        for split, title in (("valid", "Validation"), ("folds", "All labelled (cross-validated)"))
+        split: f"{_TITLES[split]} ({len(tables.table(name, split)):,})"
+        for split in sorted(splits, key=_ORDER.index)
     }
     st.segmented_control(
         "Labelled images", list(titles), format_func=titles.__getitem__, required=True,
-        key=widget_key(_WIDGET), on_change=_switched, label_visibility="collapsed",
+        key=widget_key(_WIDGET), on_change=_switched, args=(splits[0],),
+        label_visibility="collapsed",
     )  # fmt: skip
 
 
 def standing_parameters() -> dict[str, str]:
     """Return the parameters of every address: the run, and the split unless it is the default."""
-    on = {_SPLIT: "valid"} if st.query_params.get(_SPLIT) == "valid" else {}
-    return {RUN: run_name() or "", **on}
+    selected = st.query_params.get(_SPLIT)
+    return {RUN: run_name() or "", **({_SPLIT: selected} if selected else {})}
 
 
-def _switched() -> None:
+def _switched(default: str) -> None:
     selected = st.session_state[_SELECTED] = st.session_state[widget_key(_WIDGET)]
     note_change()
     for name in ("page", "picture", "image"):
         st.query_params.pop(name, None)
-    _write(selected)
+    _write(selected, default)
 
 
-def _write(selected: str) -> None:
+def _write(selected: str, default: str) -> None:
     """Write the split to the address; the default is omitted."""
-    if selected == "valid" and st.query_params.get(_SPLIT) != "valid":
-        st.query_params[_SPLIT] = "valid"
-    elif selected != "valid" and _SPLIT in st.query_params:
+    if selected != default and st.query_params.get(_SPLIT) != selected:
+        st.query_params[_SPLIT] = selected
+    elif selected == default and _SPLIT in st.query_params:
         del st.query_params[_SPLIT]

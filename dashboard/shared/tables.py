@@ -127,6 +127,30 @@ def test_table(name: str) -> Table | None:
     return table(name, "test") if is_file(open_run(name).predictions_path("test")) else None
 
 
+def test_is_labelled(name: str) -> bool:
+    """Tell whether the run has test predictions and every one of them has a label."""
+    path = open_run(name).predictions_path("test")
+    try:
+        info = path.stat()
+    except OSError:
+        return False
+    return _all_labelled(str(path), info.st_mtime_ns, info.st_size)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _all_labelled(path: str, time: int, size: int) -> bool:
+    """Look for missing labels in a file's footer alone."""
+    try:
+        with open_parquet(Path(path)) as file:
+            footer = pq.ParquetFile(file).metadata
+    except (OSError, pa.ArrowException, UserError):
+        return False
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    columns = [g.column(i) for g in groups for i in range(g.num_columns)]
+    labels = [c.statistics for c in columns if c.path_in_schema == "label"]
+    return footer.num_rows > 0 and all(s is not None and s.null_count == 0 for s in labels)
+
+
 def row_of(table: Table, image: str) -> int | None:
     """Return the row of an image by its id, or None."""
     at = pc.index(table.predictions.ids, pa.scalar(image, pa.string())).as_py()

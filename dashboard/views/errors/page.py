@@ -43,11 +43,13 @@ def page() -> None:
     if name is None:
         st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
         return
-    unknown_filters(split.labelled(name).predictions.class_names)
-    image_filter = address.current_filter(split.labelled(name).predictions.class_names)
+    unknown_filters(split.labelled(name, with_test=True).predictions.class_names)
+    image_filter = address.current_filter(
+        split.labelled(name, with_test=True).predictions.class_names
+    )
     table = data.table_of(name, image_filter.show)
     if image_filter.show not in REVIEWS:
-        split.switch(name)
+        split.switch(name, with_test=True)
     filters(table)
     shown = data.gallery_of(table, image_filter)
     if image_filter.image and shown.at is None:

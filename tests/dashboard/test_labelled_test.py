@@ -1,0 +1,54 @@
+"""A labelled test set is scored on Overview and Errors, and never chooses bounds on Clip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.runs.predictions import UNKNOWN, save_predictions
+from engine.runs.run import Run
+from tests.support.pages import html, opened
+
+
+@pytest.fixture
+def scored(make_run) -> Run:
+    """Return a run whose 20 test images have labels, the first of them another than predicted."""
+    run: Run = make_run(n=60, n_test=20)
+    test = run.predictions("test")
+    y = test.y_pred.copy()
+    y[0] = 1 - y[0]
+    save_predictions(run.predictions_path("test"), replace(test, y_true=y))
+    return run
+
+
+def test_overview_and_errors_offer_a_labelled_test_set(scored):
+    app = opened("overview", scored)
+    switch = app.segmented_control(key="split_picker")
+    assert switch.options == ["Validation (60)", "Labelled test images (20)"]
+    switch.set_value("test").run()
+    assert not app.exception and app.query_params["on"] == "test"
+    assert "95.00" in html(app).replace("&nbsp;", " ")  # 19 of 20 correct
+    app.switch_page("views/errors/page.py").run()
+    assert not app.exception
+    assert app.query_params["on"] == "test"
+    assert "**20** of 20 images" in "".join(element.value for element in app.markdown)
+
+
+def test_clip_is_about_validation_images_even_then(scored):
+    app = opened("errors", scored)
+    app.segmented_control(key="split_picker").set_value("test").run()
+    app.switch_page("views/clip/page.py").run()
+    assert not app.exception and "on" not in app.query_params
+    assert "split_picker" not in [control.key for control in app.segmented_control]
+
+
+@pytest.mark.parametrize("labelled", [0, 19])
+def test_without_all_labels_there_is_nothing_to_switch_to(make_run, labelled):
+    run = make_run(n=60, n_test=20)
+    test = run.predictions("test")
+    y = np.where(np.arange(20) < labelled, test.y_pred, UNKNOWN)
+    save_predictions(run.predictions_path("test"), replace(test, y_true=y))
+    app = opened("errors", run)
+    assert "split_picker" not in [control.key for control in app.segmented_control]
