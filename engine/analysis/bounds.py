@@ -1,4 +1,4 @@
-"""The best clip bounds: the curve of the log loss, its minimum, and how sure that is."""
+"""The best clip bounds: the curve of the log loss, its minimum, and bounds that are as good."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from engine.analysis.clipping import (
     validation_losses,
 )
 from engine.analysis.metrics import EPSILON, loss_of
+from engine.runs.predictions import likeliest
 
 _CURVE_POINTS = 200
 _COARSE_POINTS = 50
@@ -22,20 +23,22 @@ _BAND_POINTS = 100
 _DRAWN_ROWS = 20_000
 _DRAWS_AT_ONCE = 50
 _ENDS = (0.025, 0.975)
+_TURNED_ROWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
 class BootstrapBand:
-    """How far the curve and its minimum move when the validation set is drawn again.
+    """The noise of the curve and of its minimum, by the bootstrap.
 
     Attributes
     ----------
     bounds : float64 array of shape (m,), symmetric bounds, ascending
     lower, upper : float64 arrays of shape (m,), 95 % band of the log loss
-    interval : 95 % interval of the best symmetric bound; 0 means no clipping
+    interval : smallest and largest symmetric bound as good as the best within noise; 0 means no
+        clipping
     gain_interval : 95 % interval of the loss without clipping minus that at the bound which is
-        best on the set as it is; below 0 where the bound harms
-    sampled_rows : how many rows were looked at, None when all; fewer rows make a wider band
+        best on these images; below 0 where the bound harms
+    sampled_rows : number of rows used, None for all; fewer rows make a wider band
     """
 
     bounds: np.ndarray
@@ -47,10 +50,10 @@ class BootstrapBand:
 
 
 def default_bounds(n_classes: int, n_points: int = _CURVE_POINTS) -> np.ndarray:
-    """Return the grid of symmetric bounds, ascending, with 0.025 where it fits.
+    """Return the grid of symmetric bounds, ascending, with 0.025 where it lies inside.
 
-    From 1e-6 to just under 0.5 for two classes; with k classes from 2e-6 / k to just under 1 / k,
-    beyond which the bound would lift a class above chance that the model holds unlikely.
+    From 1e-6 to just under 0.5 for two classes, and from 2e-6 / k to just under 1 / k for k
+    classes: a larger bound would raise unlikely classes above chance.
     """
     grid = np.geomspace(2e-6 / n_classes, 0.998 / n_classes, n_points)
     return np.union1d(grid, [0.025]) if grid[-1] > 0.025 else grid
@@ -77,10 +80,10 @@ def symmetric_curve(
 
 
 def best_symmetric(loss: ClipLoss) -> tuple[float, float]:
-    """Return the bound b for which [b, 1 - b] costs least, and the exact log loss there.
+    """Return the bound b for which [b, 1 - b] has the lowest log loss, and that log loss.
 
-    Never worse than a point of the default curve (as estimated, where ``loss`` is sampled) nor
-    than no clipping, which is said as bound 0.0.
+    It is at least as good as every point of the default curve (as estimated, where ``loss`` is
+    sampled) and as no clipping, which is bound 0.0.
     """
     bound = _lowest(lambda b: loss.estimate(b, 1 - b), default_bounds(loss.n_classes))
     unclipped, clipped = loss.at(0, 1), loss.at(bound, 1 - bound)
@@ -88,11 +91,11 @@ def best_symmetric(loss: ClipLoss) -> tuple[float, float]:
 
 
 def best_independent(loss: ClipLoss) -> tuple[float, float, float]:
-    """Return the pair of bounds that costs least, and the exact log loss there.
+    """Return the pair of bounds with the lowest log loss, and that log loss.
 
-    Lower bounds below 1 / n_classes and upper bounds above it are tried, so that the likeliest of
-    two classes stays the likeliest. Never worse than :func:`best_symmetric`; no clipping is said
-    as (0.0, 1.0).
+    Lower bounds below 1 / n_classes and upper bounds above it are tried, so that the predicted
+    one of two classes stays the same. It is at least as good as :func:`best_symmetric`; no
+    clipping is (0.0, 1.0).
     """
     start, best = best_symmetric(loss)
     lower, gap = start, start  # gap = 1 - upper
@@ -110,14 +113,17 @@ def bootstrap_best_symmetric(
     n_resamples: int = 400,
     seed: int = 0,
 ) -> BootstrapBand:
-    """Draw the validation set again and again, and see where its best symmetric bound goes.
+    """Return the noise of the curve and the bounds as good as the best within it.
 
-    Two classes: images are first counted into the cells between neighbouring bounds, right and
-    wrong apart, and the counts are drawn. A bound touches all images of a cell or none, so only
-    the spread of the untouched losses within a cell is lost. It is tiny: cells end at bounds that
-    differ by 7 %, so the losses of a cell differ by 0.07 at most (0.23 below the smallest bound,
-    where they are above 13.8). More classes: rows are drawn, in a large table
-    from a sample of at most 20,000 rows and 8,000,000 probabilities.
+    A bound is as good within noise if the 95 % interval of its loss minus that of the best bound
+    contains 0, or does so with one image more, an error as confident as the correct predictions.
+
+    Two classes: images are first counted in the cells between neighbouring bounds, correct and
+    incorrect ones separately, and the counts are resampled. A bound changes all images of a cell
+    or none, so only the spread of the unchanged losses within a cell is lost: at most 0.07, as
+    neighbouring bounds differ by 7 % (0.23 below the smallest bound, where losses exceed 13.8).
+    More classes: rows are resampled, in a large table from a sample of at most 20,000 rows and
+    8,000,000 probabilities.
 
     Raises
     ------
@@ -140,10 +146,41 @@ def bootstrap_best_symmetric(
     curves = sums / n  # (n_resamples, 1 + m), the first column without clipping
     band = np.quantile(curves[:, 1:], _ENDS, axis=0)
     tried = np.concatenate([[0.0], bounds])
-    best = np.quantile(tried[curves.argmin(axis=1)], _ENDS, method="inverted_cdf")
     chosen = int((counts @ costs).argmin())
     gain = np.quantile(curves[:, 0] - curves[:, chosen], _ENDS)
-    return BootstrapBand(bounds, band[0], band[1], _pair(best), _pair(gain), sampled_rows)
+    turned = _turned_losses(y_true, probabilities, tried)
+    good = _as_good(curves - curves[:, [chosen]], turned - turned[chosen], n)
+    return BootstrapBand(
+        bounds, band[0], band[1], _around(chosen, good, tried), _pair(gain), sampled_rows
+    )
+
+
+def _turned_losses(y_true: np.ndarray, probabilities: np.ndarray, tried: np.ndarray) -> np.ndarray:
+    """Return the mean loss of correct images with another label, at each lower bound."""
+    correct = np.flatnonzero(likeliest(probabilities) == y_true)
+    if not len(correct):
+        return np.zeros(len(tried))
+    rows = correct[:: -(-len(correct) // _TURNED_ROWS)]
+    p = probabilities[rows].copy()
+    p[np.arange(len(rows)), y_true[rows]] = -1
+    second = p.max(axis=1)
+    return np.array([float(loss_of(np.maximum(second, bound)).mean()) for bound in tried.tolist()])
+
+
+def _as_good(differences: np.ndarray, turned: np.ndarray, n: int) -> np.ndarray:
+    """Return which bounds are as good as the best within noise, bool (1 + m,)."""
+    seen = np.quantile(differences, _ENDS[0], axis=0) <= 0
+    more = np.quantile((n * differences + turned) / (n + 1), _ENDS[0], axis=0) <= 0
+    return np.asarray(seen | more)
+
+
+def _around(chosen: int, good: np.ndarray, tried: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the bounds next to the chosen one that are all good."""
+    bad = np.flatnonzero(~good)
+    below, above = bad[bad < chosen], bad[bad > chosen]
+    low = int(below[-1]) + 1 if len(below) else 0
+    high = int(above[0]) - 1 if len(above) else len(tried) - 1
+    return float(tried[low]), float(tried[high])
 
 
 def _cells(

@@ -1,4 +1,4 @@
-"""What clip bounds do to the log loss, and where the best ones lie."""
+"""The effect of clip bounds on the log loss, and the best bounds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Bounds:
 
 @dataclass(frozen=True, eq=False)
 class ClipReport:
-    """What clip bounds do to the log loss of labelled predictions.
+    """The effect of clip bounds on the log loss of labelled predictions.
 
     Attributes
     ----------
@@ -44,8 +44,9 @@ class ClipReport:
         these bounds, None where that is infinite
     best_symmetric, best_independent : bounds with the lowest log loss on these images, of the
         form [b, 1 - b] and of any form
-    interval : of the best symmetric bound b, 95 % bootstrap
-    gain_interval : of what the best symmetric bounds gain over no clipping, 95 % bootstrap
+    interval : smallest and largest symmetric bound b that is as good as the best within noise
+    gain_interval : of the gain of the best symmetric bounds over no clipping, 95 % bootstrap on
+        the images that they were chosen on; `recommend` cross-validates it
     sampled_rows : images that the curve was estimated on, None for all
     curve_bounds, curve_log_loss : float64 arrays of shape (m,), log loss at [b, 1 - b]
     """
@@ -105,7 +106,7 @@ def clip_report(
     positive: int | None = None,
     seed: int = 0,
 ) -> ClipReport:
-    """Say what clip bounds do to the log loss, and where the best ones lie.
+    """Return the effect of clip bounds on the log loss, and the best bounds.
 
     Parameters
     ----------

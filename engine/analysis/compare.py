@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.analysis.intervals import turned_loss
 from engine.analysis.joined import join
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.paired import paired_difference
+from engine.analysis.paired import accuracy_difference, difference_with_unseen
 from engine.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_EXACT_BELOW = 25  # discordant pairs
+_EXACT_BELOW = 1000  # images that only one of the two gets right
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -166,13 +167,16 @@ def compare(
 
     fixed, broken = rows(hits[0] & ~hits[1], 1), rows(~hits[0] & hits[1], 0)
     p, exact = mcnemar(len(fixed), len(broken))
+    same = np.array_equal(losses[0], losses[1])
+    turned = _turned_difference(y, (a.probabilities, b.probabilities), hits[0] & hits[1])
+    nothing = (0.0, 0.0, 0.0)
     return Comparison(
         n=len(y),
         left_out=joined.left_out,
         log_loss=(float(losses[0].mean()), float(losses[1].mean())),
         accuracy=(float(hits[0].mean()), float(hits[1].mean())),
-        log_loss_difference=paired_difference(losses[0], losses[1], seed),
-        accuracy_difference=paired_difference(hits[0], hits[1], seed),
+        log_loss_difference=nothing if same else difference_with_unseen(*losses, turned, seed),
+        accuracy_difference=nothing if same else accuracy_difference(*hits),
         both_right=rows(hits[0] & hits[1], 0),
         fixed=fixed,
         broken=broken,
@@ -188,10 +192,10 @@ def compare(
 
 
 def mcnemar(fixed: int, broken: int) -> tuple[float, bool]:
-    """Return the two-sided p-value that fixed and broken images are equally likely.
+    """Return the two-sided mid-p value of fixed and broken images being equally likely.
 
-    Below 25 such images by the binomial distribution, from there on by chi-square with
-    Edwards' continuity correction (McNemar 1947, Edwards 1948).
+    Below 1,000 such images by the binomial distribution, of which the observed count has half its
+    probability; from there on by chi-square, which is the same to three digits.
 
     Returns
     -------
@@ -200,14 +204,25 @@ def mcnemar(fixed: int, broken: int) -> tuple[float, bool]:
     Examples
     --------
     >>> mcnemar(1, 8)
-    (0.0390625, True)
+    (0.021484375, True)
     """
     n = fixed + broken
-    if n < _EXACT_BELOW:
-        tail = sum(comb(n, k) for k in range(min(fixed, broken) + 1))
-        return min(1.0, 2 * tail / 2**n), True
-    chi_square = max(abs(fixed - broken) - 1, 0) ** 2 / n
+    if n < _EXACT_BELOW:  # in integers: 2**n exceeds a float
+        fewer = min(fixed, broken)
+        twice = 2 * sum(comb(n, k) for k in range(fewer)) + comb(n, fewer)
+        return min(1.0, twice / 2**n), True
+    chi_square = (fixed - broken) ** 2 / n
     return erfc(sqrt(chi_square / 2)), False  # survival of chi-square with 1 degree of freedom
+
+
+def _turned_difference(
+    y: np.ndarray, probabilities: tuple[np.ndarray, np.ndarray], both_right: np.ndarray
+) -> float:
+    """Return the difference in loss on images that both get right, with another label."""
+    if not both_right.any():
+        return 0.0
+    a, b = (turned_loss(y[both_right], p[both_right]) for p in probabilities)
+    return a - b
 
 
 def cohen_kappa(a: np.ndarray, b: np.ndarray, n_classes: int) -> float | None:

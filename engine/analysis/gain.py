@@ -14,7 +14,7 @@ from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.stats import Z
 
 FOLDS = 5
-_REFITTING = (1 / FOLDS + 1 / (FOLDS - 1)) * FOLDS  # of the variance, Nadeau and Bengio's
+REFITTING = (1 / FOLDS + 1 / (FOLDS - 1)) * FOLDS  # of the variance, Nadeau and Bengio's
 Refit = Callable[[np.ndarray, np.ndarray, int], dict[str, FittedCorrection]]
 
 
@@ -93,7 +93,7 @@ def cross_validated_gain(
     ----------
     Nadeau and Bengio (2003), Inference for the generalization error.
     """
-    return _gain(y, p, fitted, differences, groups, _REFITTING)
+    return _gain(y, p, fitted, differences, groups, REFITTING)
 
 
 def fixed_difference(

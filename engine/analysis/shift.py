@@ -1,8 +1,7 @@
-"""What bounds cost if the test set is harder than the images that they were chosen on."""
+"""The expected log loss at clip bounds if the test set is harder than the labelled images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +15,18 @@ from engine.runs.predictions import likeliest
 
 @dataclass(frozen=True, eq=False)
 class WorseLoss:
-    """The expected log loss as a function of the bounds, on a test set ``points`` worse.
+    """The expected log loss as a function of the bounds, with ``points`` less accuracy.
 
-    It is that of the labelled images, of which a share that were right have become errors. Built
-    by :func:`worse_loss`; :func:`~engine.analysis.bounds.best_symmetric` and others take it for
-    what `clip_loss` returns.
+    It is that of the labelled images after a share of the correct ones has become errors. Made by
+    :func:`worse_loss`; :func:`~engine.analysis.bounds.best_symmetric` and others accept it in
+    place of a `ClipLoss`.
 
     Attributes
     ----------
-    points : percentage points of accuracy that are lost
+    points : lost accuracy in percentage points
     accuracy : of the labelled images
-    known : log loss of the labelled images as they are
-    right, turned : log loss of those that are right, and of the same with another label
+    known : log loss of the labelled images
+    right, turned : log loss of the correct images, and of the same images with another label
     """
 
     points: float
@@ -56,11 +55,11 @@ class WorseLoss:
         return np.asarray(self.known.estimate(lower, upper) + self.points / 100 * more)
 
     def per_point(self, lower: float, upper: float) -> float:
-        """Return what each point adds at these bounds."""
+        """Return the increase of the log loss for each point, at these bounds."""
         return (self.turned.at(lower, upper) - self.right.at(lower, upper)) / 100
 
     def summary(self, chosen: tuple[float, float]) -> dict[str, Any]:
-        """Return what it costs without clipping, at the chosen bounds and at the best ones."""
+        """Return the log loss without clipping, at the chosen bounds and at the best ones."""
         bound, symmetric = best_symmetric(self)
         lower, upper, independent = best_independent(self)
         unworse = self.known.at(0, 1)
@@ -87,15 +86,16 @@ class WorseLoss:
 def worse_loss(
     y_true: np.ndarray, probabilities: np.ndarray, points: float, positive: int | None = None
 ) -> WorseLoss:
-    """Prepare the expected log loss of a test set that is ``points`` of accuracy worse.
+    """Return the expected log loss of a test set with ``points`` less accuracy.
 
-    Of the images that are right, each is as likely as the next to become an error: its
-    prediction stays and its label becomes the class held second likeliest. So the accuracy falls
-    by ``points`` percent of the images, at the confidence that the model has where it is right.
-    That is the harmful kind of error, and the expected log loss grows with ``points`` in a
-    straight line. Solutions published for Kaggle's Dogs vs. Cats Redux report 0.0119 on their
-    validation set and 0.0414 on the leaderboard, and 0.0062 and 0.030; at the bound 0.005, where
-    such an error costs 5.3, that is about half a point.
+    Each correct image is equally likely to become an error: its prediction stays, and its label
+    becomes the second most likely class. So the accuracy falls by ``points`` percent of the
+    images, with errors as confident as the correct predictions are. Such errors raise the log
+    loss most, and it grows linearly with ``points``.
+
+    Solutions published for Kaggle's Dogs vs. Cats Redux report 0.0119 on their validation set and
+    0.0414 on the leaderboard, and 0.0062 and 0.030; at the bound 0.005, where such an error costs
+    5.3, that is about half a point.
 
     Raises
     ------
@@ -120,32 +120,3 @@ def worse_loss(
         clip_loss(y_true[right], p, positive),
         clip_loss(turned, p, positive),
     )
-
-
-def learned_sentence(points: float, n: int) -> str:
-    """Say what the scores of ``n`` submissions tell about the test set."""
-    what = "score of the submission is" if n == 1 else f"scores of the {n:,} submissions are"
-    if points == 0:
-        return f"The {what} no worse than the labelled images promise."
-    return f"The {what} what a test set {points:.2g} points worse than these images would give."
-
-
-def learned_points(loss: WorseLoss, scores: Iterable[tuple[float, float, float]]) -> float | None:
-    """Return how many points worse the test set is by the scores that submissions got.
-
-    Parameters
-    ----------
-    loss : of the run; its own points do not matter
-    scores : (lower, upper, score) of each submission
-
-    Returns
-    -------
-    float or None
-        The median over the submissions, at least 0; None when no score says anything.
-    """
-    found = []
-    for lower, upper, score in scores:
-        slope = loss.per_point(lower, upper)
-        if np.isfinite(score) and slope > 1e-9:
-            found.append((score - loss.known.at(lower, upper)) / slope)
-    return min(max(float(np.median(found)), 0.0), 100 * loss.accuracy) if found else None

@@ -43,8 +43,9 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     UserError
         If there are no or too few labelled images, or ``points`` is out of range.
     """
+    from engine.analysis.learned_drop import learned_drop
     from engine.analysis.recommendation import compare_corrections
-    from engine.analysis.shift import learned_points, worse_loss
+    from engine.analysis.shift import worse_loss
     from engine.competition.correction import positive_index
     from engine.competition.records import scored_bounds
     from engine.data.image_groups import image_groups
@@ -57,8 +58,11 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     try:
         compared = compare_corrections(y, p, positive, groups=image_groups(run, split, predictions))
         scores = scored_bounds(run.folder / "submissions")
-        learned = learned_points(worse_loss(y, p, 0, positive), scores) if scores else None
-        asked = points if points is not None else (learned or 0.0)
+        learned = None
+        if scores:
+            at = worse_loss(y, p, 0, positive)
+            learned = learned_drop(y, p, at, scores, run.config.n.test, positive)
+        asked = points if points is not None else (learned.points if learned else 0.0)
     except ValueError as error:
         raise UserError(f"run {run.name}: {error}.") from error
     try:
@@ -70,7 +74,9 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
         **compared.summary(),
         "worse": {
             **harder.summary(run.bounds),
-            "learned": learned,
+            "learned": learned.points if learned else None,
+            "learned_interval": list(learned.interval) if learned else None,
+            "learned_sentence": learned.sentence if learned else None,
             "scores": [
                 {"lower": low, "upper": high, "score": score} for low, high, score in scores
             ],
@@ -79,8 +85,6 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
 
 
 def _draw(value: dict[str, Any]) -> None:
-    from engine.analysis.shift import learned_sentence
-
     out = console.console()
     out.print(f"run [bold]{value['run']}[/]   n = {value['n']:,}")
     table = console.columns("correction", "log loss", "to none", "low", "high")
@@ -94,8 +98,8 @@ def _draw(value: dict[str, Any]) -> None:
         out.print(f"left out: {line['title'].lower()}, {line['reason']}", style="dim")
     out.print(value["sentence"], style="bold")
     worse = value["worse"]
-    if worse["learned"] is not None:
-        out.print(learned_sentence(worse["learned"], len(worse["scores"])))
+    if worse["learned_sentence"] is not None:
+        out.print(worse["learned_sentence"])
     if worse["points"] == 0:
         out.print("--worse 0.5 shows the effect of a test accuracy half a point lower", style="dim")
         return

@@ -46,10 +46,7 @@ def _draw(value: dict[str, Any]) -> None:
         )
     out.print(table)
     low, high = value["interval"]
-    gain_low, gain_high = value["gain_interval"]
-    out.print(f"best symmetric bound, 95 % bootstrap interval: {low:.5f} to {high:.5f}")
+    out.print(f"symmetric bounds from {low:.5f} to {high:.5f} are as good as the best within noise")
     if value["best_symmetric"]["lower"] == 0:
         out.print("on this validation set, no symmetric bounds are better than no clipping")
-        return
-    verdict = "better" if gain_low > 0 else "no clear difference: zero lies inside"
-    out.print(f"gain over no clipping: {gain_low:+.5f} to {gain_high:+.5f} ({verdict})")
+    out.print("`recommend` shows what each correction gains, cross-validated", style="dim")

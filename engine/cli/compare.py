@@ -20,8 +20,8 @@ OtherName = Annotated[str, typer.Argument(metavar="OTHER", help="The run to comp
 def compare(run: RunName, other: OtherName, as_json: AsJson = False) -> None:
     """Compare two runs on the labelled images that both predicted.
 
-    Differences are RUN minus OTHER, with paired bootstrap intervals. Fixed images are classified
-    correctly only by RUN, broken images only by OTHER.
+    Differences are RUN minus OTHER, with 95 % intervals that also count an error not seen yet.
+    Fixed images are classified correctly only by RUN, broken images only by OTHER.
     """
     from engine.library.review import compare as compare_runs
 
@@ -47,7 +47,7 @@ def _draw(value: dict[str, Any]) -> None:
         f"broken [bold]{broken:,}[/]   both incorrect {value['both_wrong']:,}"
     )
     kappa = value["kappa"]
-    test = "exact" if value["mcnemar"]["exact"] else "chi-square"
+    test = "mid-p" if value["mcnemar"]["exact"] else "chi-square"
     out.print(
         f"McNemar p = {value['mcnemar']['p']:.4f} ({test}); equal predictions "
         f"{value['agreement']:.2%}, kappa {'undefined' if kappa is None else f'{kappa:.3f}'}"

@@ -135,12 +135,9 @@ def bounds_table(found: ClipReport) -> list[tuple[str, str, str, str]]:
 
 
 def clip_said(found: ClipReport) -> str:
-    """Say in a sentence what the best symmetric bounds gain."""
-    if found.best_symmetric.lower == 0:
-        return "No symmetric bounds are better than no clipping."
-    low, high = found.gain_interval
-    said = f"Gain of the best symmetric bounds: 95 % interval {low:+.5f} to {high:+.5f}"
-    return said + ("." if low > 0 else ", which includes zero: no clear difference.")
+    """Return the bounds that are as good as the best, in a sentence."""
+    low, high = found.interval
+    return f"Symmetric bounds from {low:.3g} to {high:.3g} are as good as the best within noise."
 
 
 def weak_slices(found: Sequence[Slice], measured: int | None) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ def test_the_curve_is_the_clipped_loss_at_its_default_bounds() -> None:
 
 
 def test_a_curve_bound_of_half_or_more_is_refused() -> None:
-    with pytest.raises(UserError, match="lower=0.7"):
+    with pytest.raises(UserError, match="lower bound 0.7"):
         symmetric_curve(clip_loss(*two_classes(10)), np.array([0.1, 0.7]))
 
 
@@ -100,7 +100,7 @@ def test_where_no_clipping_is_best_the_bound_is_zero(n_classes: int) -> None:
     assert best_symmetric(prepared) == (0.0, pytest.approx(before))
     assert best_independent(prepared) == (0.0, 1.0, pytest.approx(before))
     band = bootstrap_best_symmetric(y_true, probabilities, n_resamples=50)
-    assert band.interval == (0.0, 0.0)
+    assert band.interval[0] == 0.0 and band.interval[1] > 0.01  # 30 images rule little out
     assert band.gain_interval == (0.0, 0.0)
 
 
@@ -191,12 +191,14 @@ def test_the_band_agrees_with_plain_resampling_of_rows(
     noise = 0.08 * (high - low)
     assert (np.abs(band.lower - low) < noise).all()
     assert (np.abs(band.upper - high) < noise).all()
-    best = np.concatenate([[0.0], band.bounds])[curves.argmin(axis=1)]
-    ends = np.quantile(best, [0.025, 0.975], method="inverted_cdf")
-    np.testing.assert_allclose(band.interval, ends, rtol=0.2)
     bound, _ = best_symmetric(clip_loss(*table))
     assert band.interval[0] <= bound <= band.interval[1]
     chosen = 1 + np.abs(band.bounds - bound).argmin()
+    worse = np.quantile(curves - curves[:, [chosen]], 0.025, axis=0)
+    tried = np.concatenate([[0.0], band.bounds])
+    as_good = tried[worse <= 0]
+    assert band.interval[0] == pytest.approx(as_good[0], rel=0.25)
+    assert as_good[-1] * 0.85 <= band.interval[1] <= 1.5 * as_good[-1]  # an unseen error counts
     gain = np.quantile(curves[:, 0] - curves[:, chosen], [0.025, 0.975])
     np.testing.assert_allclose(band.gain_interval, gain, atol=0.1 * (gain[1] - gain[0]))
     assert band.sampled_rows is None

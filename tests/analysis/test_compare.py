@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, chi2
+from scipy.stats import binom, binomtest, chi2
 from sklearn.metrics import cohen_kappa_score
 
 from engine.analysis.compare import cohen_kappa, compare, mcnemar
 from engine.analysis.joined import join
 from engine.analysis.metrics import per_sample_log_loss
+from engine.analysis.paired import accuracy_difference
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
@@ -127,12 +128,37 @@ def test_turned_round_every_difference_changes_its_sign_alone(n, seed, n_classes
 def test_mcnemar_is_scipys(fixed, broken):
     p, exact = mcnemar(fixed, broken)
     n = fixed + broken
-    assert exact == (n < 25)
-    if exact:
-        expected = binomtest(fixed, n, 0.5).pvalue if n else 1.0
-    else:
-        expected = chi2.sf(max(abs(fixed - broken) - 1, 0) ** 2 / n, 1)
-    assert p == pytest.approx(expected, rel=1e-9)
+    assert exact
+    half = binom.pmf(fixed, n, 0.5) if fixed != broken else 0  # both tails meet in the middle
+    assert p == pytest.approx(binomtest(fixed, n, 0.5).pvalue - half if n else 1.0, rel=1e-9)
+    large, exact = mcnemar(10 * fixed + 700, 10 * broken + 650)
+    chi_square = (10 * (fixed - broken) + 50) ** 2 / (10 * n + 1350)
+    assert not exact and large == pytest.approx(chi2.sf(chi_square, 1), rel=1e-9)
+
+
+def test_the_more_confident_of_two_equal_models_is_not_called_better():
+    """Both err alike; the sharp one has the lower loss wherever few errors were seen."""
+    rng = np.random.default_rng(0)
+    better = 0
+    for _ in range(30):
+        y = rng.integers(0, 2, 60)
+        z = np.where(rng.random(60) < 0.012, -1, 1) * np.where(y == 1, 1, -1) * 4.0
+        calm, sharp = (
+            make_predictions([f"{i:02}" for i in range(60)], [""] * 60, y,
+                             np.column_stack([1 / (1 + np.exp(f * z)), 1 / (1 + np.exp(-f * z))]),
+                             NAMES)
+            for f in (1, 2)
+        )  # fmt: skip
+        better += compare(sharp, calm).better is not None
+    assert better == 0
+
+
+def test_the_interval_of_an_accuracy_difference_is_agresti_and_mins():
+    a, b = np.arange(100) >= 4, np.arange(100) < 97
+    difference, low, high = accuracy_difference(a, b)
+    assert difference == pytest.approx(-0.01)
+    centre, error = -1 / 102, 1.959964 * np.sqrt(8 - 1 / 102) / 102
+    assert (low, high) == pytest.approx((centre - error, centre + error))
 
 
 @settings(max_examples=40)

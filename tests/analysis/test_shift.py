@@ -10,7 +10,8 @@ from sklearn.metrics import log_loss
 
 from engine.analysis.bounds import best_independent, best_symmetric
 from engine.analysis.clipping import clip_probabilities
-from engine.analysis.shift import learned_points, learned_sentence, worse_loss
+from engine.analysis.learned_drop import learned_drop
+from engine.analysis.shift import worse_loss
 from tests.support.clip_tables import many_classes, tables, two_classes
 
 Table = tuple[np.ndarray, np.ndarray]
@@ -64,8 +65,12 @@ def test_the_published_gap_is_about_half_a_point():
     p = np.where(np.arange(2000) < 4, 0.995, 0.005)
     table = y, np.column_stack([1 - p, p])
     at = worse_loss(*table, 0.0)
-    learned = learned_points(at, [(0.005, 0.995, at.at(0.005, 0.995) + 0.0414 - 0.0119)])
-    assert learned == pytest.approx(0.56, abs=0.01)
+    score = at.at(0.005, 0.995) + 0.0414 - 0.0119
+    learned = learned_drop(*table, at, [(0.005, 0.995, score)], 12_500)
+    assert learned is not None and learned.points == pytest.approx(0.56, abs=0.01)
+    low, high = learned.interval
+    assert 0 < low < 0.56 < high < 1 and not learned.contradictory
+    assert "0.56 points (95 % interval" in learned.sentence
 
 
 @given(tables(), st.floats(0, 5), st.floats(0.001, 0.2))
@@ -78,20 +83,36 @@ def test_points_are_learned_back_from_the_score_that_they_give(table, points, bo
     loss = worse_loss(y, p, min(points, 100 * np.mean(p.argmax(axis=1) == y)))
     bounds = (bound, 1 - bound)
     if loss.per_point(*bounds) > 1e-6:
-        found = learned_points(loss, [(*bounds, loss.at(*bounds))])
-        assert found == pytest.approx(loss.points, abs=1e-5)
+        found = learned_drop(y, p, loss, [(*bounds, loss.at(*bounds))], 0)
+        assert found is not None and found.points == pytest.approx(loss.points, abs=1e-5)
+        assert found.interval[0] <= loss.points + 1e-5 and loss.points <= found.interval[1] + 1e-5
 
 
 def test_scores_that_say_nothing_teach_nothing():
-    loss = worse_loss(*two_classes(100), 0.0)
-    known = loss.at(0.01, 0.99)
-    assert learned_points(loss, []) is None
-    assert learned_points(loss, [(0.01, 0.99, float("nan"))]) is None
-    assert learned_points(loss, [(0.01, 0.99, known - 0.1)]) == 0.0
-    scores = [(0.01, 0.99, known + x * loss.per_point(0.01, 0.99)) for x in (0.2, 0.4, 9.0)]
-    assert learned_points(loss, scores) == pytest.approx(0.4)
-    assert "no worse" in learned_sentence(0.0, 1)
-    assert "0.56 points worse" in learned_sentence(0.5567, 3)
+    table = two_classes(100)
+    loss = worse_loss(*table, 0.0)
+    known, slope = loss.at(0.01, 0.99), loss.per_point(0.01, 0.99)
+    assert learned_drop(*table, loss, [], 50) is None
+    assert learned_drop(*table, loss, [(0.01, 0.99, float("nan"))], 50) is None
+    below = learned_drop(*table, loss, [(0.01, 0.99, known - 0.1)], 50)
+    assert below is not None and below.points == below.interval[0] == 0.0
+    assert "cannot tell it from no drop" in below.sentence
+    scores = [(0.01, 0.99, known + x * slope) for x in (0.2, 0.4, 9.0)]
+    several = learned_drop(*table, loss, scores, 50)
+    assert several is not None and several.points == pytest.approx(0.4)
+
+
+def test_scores_at_two_bounds_that_no_drop_explains_contradict():
+    table = two_classes(400)
+    loss = worse_loss(*table, 0.0)
+    agreeing = [
+        (b, 1 - b, loss.at(b, 1 - b) + 0.5 * loss.per_point(b, 1 - b)) for b in (0.001, 0.1)
+    ]
+    found = learned_drop(*table, loss, agreeing, 400)
+    assert found is not None and not found.contradictory
+    apart = [agreeing[0], (*agreeing[1][:2], agreeing[1][2] + 0.5)]
+    found = learned_drop(*table, loss, apart, 400)
+    assert found is not None and found.contradictory and "more than noise" in found.sentence
 
 
 def test_impossible_points_are_refused():

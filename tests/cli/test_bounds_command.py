@@ -46,7 +46,8 @@ def test_bounds_says_what_the_analysis_says(run):
     assert {key: found[key] for key in compared} == json.loads(json.dumps(compared))
     assert (found["run"], found["on"], found["n"]) == (run.name, "folds", 200)
     expected = worse_loss(y, p, 0.5).summary(run.bounds)
-    assert found["worse"] == {**expected, "learned": None, "scores": []}
+    assert found["worse"] == {**expected, "learned": None, "learned_interval": None,
+                              "learned_sentence": None, "scores": []}  # fmt: skip
     assert said("bounds", run.name)["worse"]["points"] == 0
 
 

@@ -53,7 +53,7 @@ def clip_figure(
     if band.interval[1] > 0:
         ends = np.clip(band.interval, bounds[0], bounds[-1])
         line = {"color": CALM, "width": 5}
-        _add(figure, ends, np.full(2, floor + 0.02 * (top - floor)), "interval of the best", line)
+        _add(figure, ends, np.full(2, floor + 0.02 * (top - floor)), "as good as the best", line)
     if best[0] > 0:
         figure.add_scatter(
             x=[best[0]], y=[best[1]], mode="markers", name="best",

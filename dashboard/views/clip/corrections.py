@@ -9,8 +9,9 @@ import streamlit as st
 
 from dashboard.shared.tables import Key, Table, cached_table, groups
 from engine.analysis import bounds as best
+from engine.analysis.learned_drop import LearnedDrop, learned_drop
 from engine.analysis.recommendation import Comparison, compare_corrections
-from engine.analysis.shift import WorseLoss, learned_points, worse_loss
+from engine.analysis.shift import WorseLoss, worse_loss
 from engine.competition.records import scored_bounds
 from engine.runs.run import open_run
 
@@ -46,12 +47,15 @@ def shifted_loss(table: Table, points: float) -> ShiftedLoss | None:
     return _shifted_loss(table.key, points)
 
 
-def learned(table: Table) -> tuple[float | None, int]:
-    """Return the drop in points estimated from the scores so far, and their number."""
-    scores = scored_bounds(open_run(table.key[0]).folder / "submissions")
+def learned(table: Table) -> LearnedDrop | None:
+    """Return the drop in accuracy that the scores of submissions show so far."""
+    run = open_run(table.key[0])
+    scores = scored_bounds(run.folder / "submissions")
     if not scores or not (table.y_pred == table.predictions.y_true).any():
-        return None, 0
-    return learned_points(_worse(table.key, 0.0), scores), len(scores)
+        return None
+    y_true, p = table.predictions.y_true, table.predictions.probabilities
+    at = _worse(table.key, 0.0)
+    return learned_drop(y_true, p, at, scores, run.config.n.test, _positive(table))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing corrections…")

@@ -15,7 +15,6 @@ from dashboard.views.clip.bounds_track import bounds_track
 from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedLoss
 from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.clipping import touched, wrong_cost
-from engine.analysis.shift import learned_sentence
 from engine.runs.run import open_run
 
 
@@ -97,9 +96,10 @@ def _fields() -> None:
 
 def _shift(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
     """Ask for the assumed drop in test accuracy, and show its effect."""
-    learned, n = corrections.learned(valid)
-    most = max(MOST_POINTS, np.ceil(learned or 0))
-    points = bounds.points(min(STEP * round((learned or 0) / STEP), most))
+    learned = corrections.learned(valid)
+    suggested = learned.points if learned else 0.0
+    most = max(MOST_POINTS, np.ceil(suggested))
+    points = bounds.points(min(STEP * round(suggested / STEP), most))
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     left.slider(
         "Assumed drop in test accuracy (percentage points)", 0.0, float(most), step=STEP,
@@ -107,7 +107,7 @@ def _shift(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
         help=text.PUBLISHED,
     )  # fmt: skip
     if learned is not None:
-        left.caption(learned_sentence(learned, n))
+        left.caption(learned.sentence)
     shifted = corrections.shifted_loss(valid, points)
     if shifted:
         with right:

@@ -59,22 +59,13 @@ def histogram_note(score_name: str, images: str) -> str:
 
 
 def best_bounds(curve: ClipLossCurve) -> Markup:
-    """Return the best symmetric bound, its gain and their intervals."""
-    bound, after = curve.symmetric
+    """Return the bounds that are as good as the best within noise."""
     low, high = curve.band.interval
-    least, most = curve.band.gain_interval
     rows = curve.band.sampled_rows
-    drawn = f" (from a sample of {rows:,} images, which makes it wider)" if rows else ""
-    interval = (
-        f"95 % bootstrap interval{drawn}: best bound {short(low):g} to {short(high):g}, gain "
-        f"{least:.5f} to {most:.5f}."
-    )
-    if high == 0:
-        interval = f"In 95 % of the bootstrap samples{drawn} the result is the same."
     return rendered(
-        __file__, "best_bounds", bound=f"{short(bound):g}" if bound else "",
-        gain=f"{curve.before - after:.5f}", interval=interval,
-        undecided=high != 0 and least <= 0 <= most,
+        __file__, "best_bounds",
+        bound=f"{short(curve.symmetric[0]):g}" if curve.symmetric[0] else "",
+        low=f"{short(low):g}", high=f"{short(high):g}", sampled=f"{rows:,}" if rows else "",
     )  # fmt: skip
 
 

@@ -18,10 +18,10 @@ def verdict(found: Comparison) -> Markup:
             sentence = "No difference: both runs have the same log loss on these images."
     else:
         which = "This run is better" if found.better == 0 else "The other run is better"
-        least = min(abs(low), abs(high))
+        least, most = sorted((abs(low), abs(high)))
         sentence = (
-            f"{which}: its log loss is {abs(difference):.4f} lower (95 % confidence: at least "
-            f"{least:.4f})."
+            f"{which}: its log loss is {abs(difference):.4f} lower (95 % interval {least:.4f} to "
+            f"{most:.4f})."
         )
     return rendered(__file__, "verdict", sentence=sentence)
 
@@ -52,7 +52,7 @@ def four(found: Comparison) -> Markup:
 def significance(found: Comparison) -> Markup:
     """Return the McNemar test, the agreement of the predictions and the images left out."""
     n = len(found.fixed) + len(found.broken)
-    test = "exact binomial" if found.mcnemar_exact else "chi-square with continuity correction"
+    test = "mid-p" if found.mcnemar_exact else "chi-square"
     p = found.mcnemar_p
     sentence = "Both runs are correct on the same images. "
     if n:
