@@ -5,10 +5,10 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 # Readable on light and dark backgrounds.
-ACCENT, CALM, FAINT = "#d4654a", "#8d8880", "rgba(141,136,128,0.28)"
+ACCENT, GREY, FAINT = "#d4654a", "#8d8880", "rgba(141,136,128,0.28)"
 
 
-def calm(figure: go.Figure, height: int) -> go.Figure:
+def style_figure(figure: go.Figure, height: int) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},

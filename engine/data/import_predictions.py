@@ -19,7 +19,7 @@ from engine.errors import UserError, first_ten
 from engine.runs.csv_text import read_csv_text
 from engine.runs.files import sha256_of
 from engine.runs.prediction_table import read_predictions_table
-from engine.runs.predictions import UNKNOWN, save_predictions
+from engine.runs.predictions import UNKNOWN, Predictions, save_predictions
 from engine.runs.run import Run, create_run
 from engine.runs.run_config import ImageCounts, ImportedFrom, RunConfig, Scores
 
@@ -85,25 +85,49 @@ def import_run(
         )
     here = there.take(pa.array(rows, mask=~found))
     predictions = replace(predictions, paths=pc.coalesce(here, predictions.paths))
-    shown = predictions.paths.to_pylist()
     split = np.where(predictions.y_true == UNKNOWN, "test", "valid")
+    frame = _listed(predictions, split)
+    dataset = examine(Listing(listing.root, frame[found].reset_index(drop=True)), progress)
+    why = np.where(rows == AMBIGUOUS, f"fits several images in {images}", f"not found in {images}")
+    missing = frame[~found].assign(reason=why[~found])
+    quarantine = pd.concat([dataset.quarantine, missing[dataset.quarantine.columns]])
+
+    config = RunConfig(
+        "imported",
+        name=name,
+        data=str(images.absolute()),
+        root=str(listing.root),
+        source=ImportedFrom(str(file.absolute()), sha256_of(file)),
+        class_names=tuple(predictions.class_names),
+        n=ImageCounts(quarantined=len(quarantine)),
+    )
+    run = _saved(config, predictions, split)
+    run.save_tables(dataset.images, quarantine)
+    scores = run.config.scores
+    run.set_status("done", **asdict(scores) if scores else {})
+    ambiguous = int(np.count_nonzero(rows == AMBIGUOUS))
+    n_found = int(found.sum())
+    return Imported(run, n_found, len(rows) - n_found - ambiguous, ambiguous, table.renamed)
+
+
+def _listed(predictions: Predictions, split: np.ndarray) -> pd.DataFrame:
+    """Return the rows as a listing of images has them."""
     names = np.array([*predictions.class_names, None], dtype=object)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "id": predictions.ids.to_pylist(),
-            "path": shown,
+            "path": predictions.paths.to_pylist(),
             "split": split,
             "label": names[predictions.y_true],
             "group": None,
             "fold": None,
         }
     )
-    dataset = examine(Listing(listing.root, frame[found].reset_index(drop=True)), progress)
-    why = np.where(rows == AMBIGUOUS, f"fits several images in {images}", f"not found in {images}")
-    missing = frame[~found].assign(reason=why[~found])
-    quarantine = pd.concat([dataset.quarantine, missing[dataset.quarantine.columns]])
 
-    valid = predictions.take(split == "valid")
+
+def _saved(config: RunConfig, predictions: Predictions, split: np.ndarray) -> Run:
+    """Create the run with its counts, scores and predictions of both splits."""
+    valid, test = predictions.take(split == "valid"), predictions.take(split == "test")
     counts = np.bincount(valid.y_true, minlength=len(predictions.class_names))
     scores = None
     if len(valid):
@@ -112,27 +136,14 @@ def import_run(
             log_loss(valid.y_true, valid.probabilities),
         )
     run = create_run(
-        RunConfig(
-            "imported",
-            name=name,
-            data=str(images.absolute()),
-            root=str(listing.root),
-            source=ImportedFrom(str(file.absolute()), sha256_of(file)),
-            class_names=tuple(predictions.class_names),
-            n=ImageCounts(
-                valid=len(valid),
-                test=len(predictions) - len(valid),
-                quarantined=len(quarantine),
-            ),
+        replace(
+            config,
+            n=replace(config.n, valid=len(valid), test=len(test)),
             scores=scores,
             train_counts=dict(zip(predictions.class_names, map(int, counts), strict=True)),
         )
     )
-    run.save_tables(dataset.images, quarantine)
     save_predictions(run.predictions_path("valid"), valid)
-    if len(valid) < len(predictions):
-        save_predictions(run.predictions_path("test"), predictions.take(split == "test"))
-    run.set_status("done", **asdict(scores) if scores else {})
-    ambiguous = int(np.count_nonzero(rows == AMBIGUOUS))
-    n_found = int(found.sum())
-    return Imported(run, n_found, len(rows) - n_found - ambiguous, ambiguous, table.renamed)
+    if len(test):
+        save_predictions(run.predictions_path("test"), test)
+    return run

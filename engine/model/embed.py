@@ -13,7 +13,7 @@ import torch
 from engine.errors import UserError
 from engine.model.extractor import open_model
 from engine.model.features import Features
-from engine.runs.maps import making, map_path, save_map, told
+from engine.runs.maps import making, map_path, save_map, write_progress
 from engine.runs.run import Run
 
 COMPONENTS = 50  # number of principal components from which t-SNE starts
@@ -145,14 +145,14 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
         nonlocal said
         if time.monotonic() - said > _SAY_SECONDS:
             said = time.monotonic()
-            told(run, method, stage, done, total)
+            write_progress(run, method, stage, done, total)
         if progress:
             progress(stage, done, total)
 
     with making(run, method) as mine:
         if not mine:
             raise UserError(f"{path} is being made by another process.")
-        told(run, method, "", 0, 0)
+        write_progress(run, method, "", 0, 0)
         extractor, _ = open_model(run)
         features = extractor.features(run.data_root, run.images, report)
         seed = run.fit_options.seed

@@ -124,7 +124,7 @@ def making(run: Run, method: str) -> Iterator[bool]:
             raise
 
 
-def told(run: Run, method: str, stage: str, done: int, total: int) -> None:
+def write_progress(run: Run, method: str, stage: str, done: int, total: int) -> None:
     """Write the progress of a map to its status file."""
     write_json(_status(run, method), {"stage": stage, "done": done, "total": total})
 

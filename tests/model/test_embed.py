@@ -130,7 +130,7 @@ def test_where_a_map_stands(tmp_path):
     assert map_progress(run, "tsne").state == "none"
     with making(run, "tsne") as mine:
         assert mine
-        maps.told(run, "tsne", "tsne", 50, 750)
+        maps.write_progress(run, "tsne", "tsne", 50, 750)
         found = map_progress(run, "tsne")
         assert (found.state, found.stage, found.done, found.total) == ("running", "tsne", 50, 750)
         with making(run, "tsne") as again:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.shared.plot_style import ACCENT, CALM, FAINT, calm
+from dashboard.shared.plot_style import ACCENT, FAINT, GREY, style_figure
 from engine.analysis.bounds import BootstrapBand
 from engine.analysis.recommendation import Comparison
 
@@ -42,7 +42,7 @@ def clip_figure(
         figure, band.bounds, np.clip(band.lower, floor, top), "95 % bootstrap interval",
         {"width": 0}, skip=True, fill="tonexty", fillcolor=FAINT,
     )  # fmt: skip
-    line = {"color": CALM, "width": 1, "dash": "dot"}
+    line = {"color": GREY, "width": 1, "dash": "dot"}
     _add(figure, bounds[[0, -1]], np.full(2, before), "without clipping", line)
     kept = losses <= top
     _add(figure, bounds[kept], losses[kept], "log loss", {"color": ACCENT, "width": 2})
@@ -52,7 +52,7 @@ def clip_figure(
         _add(figure, bounds[kept], shifted[kept], "with the assumed drop", line)
     if band.interval[1] > 0:
         ends = np.clip(band.interval, bounds[0], bounds[-1])
-        line = {"color": CALM, "width": 5}
+        line = {"color": GREY, "width": 5}
         _add(figure, ends, np.full(2, floor + 0.02 * (top - floor)), "as good as the best", line)
     if best[0] > 0:
         figure.add_scatter(
@@ -71,7 +71,7 @@ def clip_figure(
         type="log", dtick=1, range=[left, float(np.log10(bounds[-1]))], tickformat="~g",
     )  # fmt: skip
     figure.update_yaxes(title_text=f"log loss, {images}", range=[floor, top], nticks=6)
-    return calm(figure, 330)
+    return style_figure(figure, 330)
 
 
 def corrections_figure(compared: Comparison) -> go.Figure:
@@ -79,9 +79,9 @@ def corrections_figure(compared: Comparison) -> go.Figure:
     scored = [one for one in compared.scored if one.name != "none"][::-1]
     difference = np.array([one.gain.difference for one in scored])
     low, high = np.array([one.gain.interval for one in scored]).T
-    colours = [ACCENT if one.name == compared.recommended else CALM for one in scored]
+    colours = [ACCENT if one.name == compared.recommended else GREY for one in scored]
     figure = go.Figure()
-    figure.add_vline(x=0, line={"color": CALM, "width": 1, "dash": "dot"})
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     for at, (one, colour) in enumerate(zip(scored, colours, strict=True)):
         figure.add_scatter(
             x=[difference[at]], y=[one.title], mode="markers",
@@ -94,7 +94,7 @@ def corrections_figure(compared: Comparison) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(title_text="log loss minus that without correction", nticks=5)
     figure.update_yaxes(showgrid=False)
-    return calm(figure, 56 + 34 * len(scored))
+    return style_figure(figure, 56 + 34 * len(scored))
 
 
 def _add(

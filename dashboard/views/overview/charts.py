@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.shared.plot_style import ACCENT, CALM, calm, plain
+from dashboard.shared.plot_style import ACCENT, GREY, plain, style_figure
 from engine.analysis.calibration import ProbabilityHistogram, ReliabilityCurve
 from engine.analysis.causes import CauseLoss
 
@@ -18,7 +18,7 @@ def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Fig
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16)
     centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     width = np.diff(histogram.edges)
-    parts = (("correct", histogram.correct, CALM), ("incorrect", histogram.incorrect, ACCENT))
+    parts = (("correct", histogram.correct, GREY), ("incorrect", histogram.incorrect, ACCENT))
     for row, (word, counts, colour) in enumerate(parts, start=1):
         bars = go.Bar(
             x=centres, y=counts, width=width * 0.86, marker_color=colour, name=word,
@@ -28,7 +28,7 @@ def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Fig
         few = {"dtick": 1} if counts.max(initial=0) <= 4 else {"nticks": 4}  # integer ticks only
         figure.update_yaxes(title_text=word, row=row, col=1, rangemode="tozero", **few)
     figure.update_xaxes(title_text=plain(score_name), row=2, col=1, range=[0, 1])
-    return calm(figure, 300)
+    return style_figure(figure, 300)
 
 
 def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> go.Figure:
@@ -41,7 +41,7 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
             fillcolor="rgba(128,128,128,0.18)", hoverinfo="skip",
         )  # fmt: skip
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": CALM, "dash": "dot", "width": 1},
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": GREY, "dash": "dot", "width": 1},
         hoverinfo="skip",
     )  # fmt: skip
     figure.add_scatter(
@@ -52,7 +52,7 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
     )  # fmt: skip
     figure.update_xaxes(title_text=plain(score_name), range=[-0.03, 1.03])
     figure.update_yaxes(title_text=plain(what), range=[-0.05, 1.05], nticks=6)
-    return calm(figure, 300)
+    return style_figure(figure, 300)
 
 
 def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
@@ -67,7 +67,7 @@ def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
     figure.update_yaxes(
         title_text="share of the log loss", tickformat=".0%", range=[0, 1.04], nticks=6
     )
-    return calm(figure, 300)
+    return style_figure(figure, 300)
 
 
 def causes_figure(causes: Sequence[CauseLoss]) -> go.Figure:
@@ -78,13 +78,13 @@ def causes_figure(causes: Sequence[CauseLoss]) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(
         x=means, y=names, mode="markers",
-        marker={"size": 10, "color": [ACCENT if each.cause else CALM for each in rows]},
+        marker={"size": 10, "color": [ACCENT if each.cause else GREY for each in rows]},
         error_x={
             "array": [each.high for each in rows] - means,
             "arrayminus": means - [each.low for each in rows],
-            "color": CALM, "thickness": 1.5, "width": 0,
+            "color": GREY, "thickness": 1.5, "width": 0,
         },
         hovertemplate="%{y}: %{x:.4f}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text="mean log loss", rangemode="tozero")
-    return calm(figure, 90 + 34 * len(rows))
+    return style_figure(figure, 90 + 34 * len(rows))

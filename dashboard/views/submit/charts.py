@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.shared.plot_style import ACCENT, CALM, calm, plain
+from dashboard.shared.plot_style import ACCENT, GREY, plain, style_figure
 from engine.analysis.calibration import ProbabilityHistogram
 
 
@@ -17,7 +17,7 @@ def submitted_figure(
     centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     figure = go.Figure()
     figure.add_bar(
-        x=centres, y=np.sqrt(counts), customdata=counts, marker_color=CALM,
+        x=centres, y=np.sqrt(counts), customdata=counts, marker_color=GREY,
         width=np.diff(histogram.edges) * 0.86,
         hovertemplate="%{x:.2f}: %{customdata:,} images<extra></extra>",
     )  # fmt: skip
@@ -30,7 +30,7 @@ def submitted_figure(
         range=[0, float(np.sqrt(top)) * 1.06],
     )  # fmt: skip
     figure.update_xaxes(title_text=plain(score_name) + ", as submitted", range=[0, 1])
-    return calm(figure, 240)
+    return style_figure(figure, 240)
 
 
 def _round_steps(top: int) -> list[int]:

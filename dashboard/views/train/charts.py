@@ -7,14 +7,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.shared.plot_style import ACCENT, CALM, calm
+from dashboard.shared.plot_style import ACCENT, GREY, style_figure
 
 
 def epochs_figure(epochs: Sequence[Mapping[str, Any]], what: str, word: str) -> go.Figure:
     """Draw the training and validation loss or accuracy (``what``) by epoch."""
     x = [line.get("epoch") for line in epochs]
     figure = go.Figure()
-    parts = (("train", what, CALM, "dot"), ("valid", f"valid_{what}", ACCENT, "solid"))
+    parts = (("train", what, GREY, "dot"), ("valid", f"valid_{what}", ACCENT, "solid"))
     for name, key, colour, dash in parts:
         y = [line.get(key) for line in epochs]
         figure.add_scatter(
@@ -25,7 +25,7 @@ def epochs_figure(epochs: Sequence[Mapping[str, Any]], what: str, word: str) -> 
     step = max(1, -(-len(x) // 12))
     figure.update_xaxes(title_text="epoch", dtick=step, range=[0.5, max(len(x), 2) + 0.5])
     figure.update_yaxes(title_text=word, nticks=6)
-    calm(figure, 240)
+    style_figure(figure, 240)
     figure.update_layout(
         showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.14}
     )
