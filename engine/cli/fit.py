@@ -84,12 +84,8 @@ def draw_run(value: dict[str, Any]) -> None:
             f"images/s; {value['seconds']['total']:.1f} s ({stages})",
             style="dim",
         )
-    if check := value.get("precision_check"):
-        out.print(
-            f"against float32, {check['images']:,} valid images: probabilities within "
-            f"{check['largest_probability_change']:.2g}, log loss {check['log_loss_change']:+.2g}",
-            style="dim",
-        )
+    if precision := value.get("precision"):
+        out.print(literal(precision), style="dim")
     for path, note in list(value.get("notes", {}).items())[:5]:
         out.print(literal(f"{path}: {note}"), style="yellow")
     for group in value.get("duplicates", [])[:5]:

@@ -32,6 +32,7 @@ def report(
     found = opened(run).report(n, seed, on.value if on else None)
     value = {"run": found.run.name, "on": found.split, **found.as_json()}
     value["network"] = found.run.config.network
+    value["precision"] = found.run.config.precision_sentence
     value["predicted"] = predicted_values(found.run)
     options = found.run.config.options
     value["class_weight"] = options.class_weight if options else "none"
@@ -48,6 +49,8 @@ def _draw(value: dict[str, Any]) -> None:
     images = images_said(value["n"], value["n_groups"])
     out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   {images}"))
     out.print(literal(value["network"]), style="dim")
+    if value["precision"]:
+        out.print(literal(value["precision"]), style="dim")
     for key, title in (("accuracy", "accuracy"), ("log_loss", "log loss")):
         low, high = value[f"{key}_interval"]
         out.print(f"{title:<18} [bold]{value[key]:.4f}[/]   95 % interval {low:.4f} to {high:.4f}")

@@ -48,6 +48,7 @@ class Page:
     slices : highest loss first, None if the images could not be measured
     thumbnails : JPEG bytes by path; an image without a thumbnail is shown as unreadable
     measured : number of images in the slices, None for all
+    precision : in which precision the run was computed and what that changed, '' if float32
     """
 
     run: str
@@ -58,6 +59,7 @@ class Page:
     slices: Sequence[Slice] | None
     thumbnails: Mapping[str, bytes]
     measured: int | None = None
+    precision: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def document(page: Page) -> str:
         run=page.run,
         title=page.title or page.run,
         facts=[(name, value) for name, value in page.facts.items() if value],
+        precision=page.precision,
         figures=figures(report),
         sections={part.name: section(report, part.name, page.thumbnails)
                   for part in report.categories},

@@ -64,6 +64,7 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
                 else {}
             ),
         },
+        precision=config.precision_sentence,
         report=report,
         clip=clip_report(
             predictions, lower, upper, n_test=config.n.test, positive=positive_index(run)

@@ -14,11 +14,12 @@ from engine.model.backbones import check_backbone
 from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import choose_device, make_deterministic
 from engine.model.embed import save_pca
+from engine.model.extractor import Extractor
 from engine.model.fit_heads import FitHeads, train_fit_heads, tuned_head
 from engine.model.fit_result import FitResult, image_counts, save_result
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.label_edit_effect import label_edit_effect
-from engine.model.precision import precision_check
+from engine.model.precision import exact_extractor, precision_before_pass, precision_check
 from engine.model.predict import predict_split
 from engine.model.preprocessing import preprocessing
 from engine.model.ranks import Ranks, joined
@@ -31,7 +32,7 @@ from engine.runs.opening import remove_file
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, run_lock
 from engine.runs.run import Run, create_run
-from engine.runs.run_config import RunConfig, Scores
+from engine.runs.run_config import PrecisionCheck, RunConfig, Scores
 
 
 def fit(
@@ -83,15 +84,23 @@ def fit(
         dataset, edits = found, None
         if options.verdicts:
             dataset, edits = ranks.on_rank_zero(lambda: apply_label_edits(found))
+        clock.lap("list")
+        frozen = Extractor(
+            options.backbone, weights, options.seed, steps, device, views=options.views
+        )
+        device, checked = ranks.on_rank_zero(
+            lambda: precision_before_pass(frozen, options, dataset, listing)
+        )
+        clock.lap("precision")
         config = planned(options, dataset, weights, steps, device)
         if edits:
             before = planned(options, found, weights, steps, device).inputs_key
             config = replace(config, without_verdicts=before, label_edits=edits)
-        clock.lap("list")
         run = _opened(run, config, ranks, stack)
         report = Reporter(run, progress, on_epoch, silent=not ranks.first)
-        setup = FitSetup(run, options, dataset, weights, steps, device, ranks, report, clock)
-        return _fit(setup)
+        return _fit(
+            FitSetup(run, options, dataset, weights, steps, device, ranks, report, clock, checked)
+        )
 
 
 def _inputs(
@@ -141,7 +150,7 @@ def _frozen_features(setup: FitSetup) -> FitFeatures:
     features = extractor.features(dataset.root, dataset.images, setup.report, setup.ranks)
     setup.clock.lap("features")
     dataset = check_usable(dataset.without(features.bad), setup.options.path)
-    return FitFeatures(dataset, extractor, features)
+    return FitFeatures(dataset, extractor, features, setup.checked)
 
 
 def _tuned_features(setup: FitSetup) -> FitFeatures:
@@ -151,24 +160,44 @@ def _tuned_features(setup: FitSetup) -> FitFeatures:
     path = setup.run.folder / "model.safetensors"
     tuned = setup.ranks.on_rank_zero(lambda: Weights(str(path), sha256_of(path), path))
     extractor = replace(setup.extractor, weights=tuned, body=path)
+    checked = None
+    if setup.options.precision == "auto":
+        extractor, checked = setup.ranks.on_rank_zero(
+            lambda: _tuned_precision(setup, dataset, extractor)
+        )
     scored = dataset.images[dataset.images["split"] != "train"]
     features = extractor.features(dataset.root, scored, setup.report, setup.ranks)
     setup.clock.lap("features")
-    return FitFeatures(dataset.without(features.bad), extractor, features)
+    return FitFeatures(dataset.without(features.bad), extractor, features, checked)
+
+
+def _tuned_precision(
+    setup: FitSetup, dataset: Dataset, extractor: Extractor
+) -> tuple[Extractor, PrecisionCheck | None]:
+    """Return the trained network in the precision for its pass, and what decided it."""
+    head = tuned_head(extractor).head
+    checked = precision_check(extractor, None, head, dataset, setup.report)
+    if checked is None or checked.within_noise:
+        return extractor, checked
+    exact = exact_extractor(extractor)
+    options = replace(setup.run.fit_options, precision=exact.device.precision)
+    setup.run.update_config(options=options)
+    return exact, checked
 
 
 def finish_fit(setup: FitSetup, made: FitFeatures, resumed: bool) -> FitResult:
     """Train the head unless the whole network was trained, predict, and write the run's files."""
-    run, clock, features = setup.run, setup.clock, made.features
+    run, clock, features, checked = setup.run, setup.clock, made.features, made.checked
     if made.extractor.body is None:
         made, heads = train_fit_heads(setup, made)
     else:
-        heads = tuned_head(made)
+        heads = tuned_head(made.extractor)
     passes, passed_in = features.forward_passes, clock.seconds["features"]
     setup.report("predict", 0, 1)
     valid, test = _save_predictions(setup, made, heads)
     clock.lap("predict")
     compared = precision_check(made.extractor, features, heads.head, made.dataset, setup.report)
+    compared = compared or checked
     clock.lap("precision")
     scores = _scores(valid)
     result = FitResult(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.model.checkpoint import save_tensors
-from engine.model.extractor import read_tensors
+from engine.model.extractor import Extractor, read_tensors
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.folds import CrossValidated, cross_validate
 from engine.model.grouping import grouped
@@ -49,10 +49,10 @@ def train_fit_heads(setup: FitSetup, made: FitFeatures) -> tuple[FitFeatures, Fi
     return made, FitHeads(head, final, sha256, crossed)
 
 
-def tuned_head(made: FitFeatures) -> FitHeads:
+def tuned_head(extractor: Extractor) -> FitHeads:
     """Read the head that was trained with the network."""
-    assert made.extractor.body
-    sha256 = made.extractor.weights.sha256
-    tensors = read_tensors(made.extractor.body, sha256)
+    assert extractor.body
+    sha256 = extractor.weights.sha256
+    tensors = read_tensors(extractor.body, sha256)
     head = Head(tensors["head.weight"], tensors["head.bias"])
     return FitHeads(head, head, sha256)

@@ -50,6 +50,7 @@ class FitResult:
             "resumed": self.resumed,
             "warnings": list(self.warnings),
             **({"test": asdict(self.test)} if self.test else {}),
+            "precision": config.precision_sentence,
             "precision_check": asdict(self.precision_check) if self.precision_check else None,
             **({"folds": asdict(self.folds)} if self.folds else {}),
             **(

@@ -14,6 +14,7 @@ from engine.model.weights import Weights
 from engine.runs.fit_options import FitOptions
 from engine.runs.progress import Clock, Reporter
 from engine.runs.run import Run
+from engine.runs.run_config import PrecisionCheck
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class FitSetup:
     weights : the initial ones
     device, ranks : where it computes, and in how many processes
     report, clock : report the progress, and measure the seconds by stage
+    checked : the comparison that decided the precision of the pass, None without one
     """
 
     run: Run
@@ -38,6 +40,7 @@ class FitSetup:
     ranks: Ranks
     report: Reporter
     clock: Clock
+    checked: PrecisionCheck | None = None
 
     @property
     def extractor(self) -> Extractor:
@@ -57,8 +60,10 @@ class FitFeatures:
     ----------
     dataset : without the images that cannot be decoded
     extractor : the network that made the features, frozen or fine-tuned
+    checked : the comparison that decided their precision, None without one
     """
 
     dataset: Dataset
     extractor: Extractor
     features: Features
+    checked: PrecisionCheck | None = None

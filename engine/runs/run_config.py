@@ -16,6 +16,7 @@ from engine.runs.fit_options import FIT_OPTIONS, FitOptions
 from engine.runs.typed_json import from_json, key_of, to_json
 
 FORMAT_VERSION = 1
+NOISE = 0.01  # share of the log loss by which a faster precision may change it in any case
 _UNDER_OTHER_KEYS = ("name", "weights", "valid")  # options of a fit
 
 
@@ -47,7 +48,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class PrecisionCheck:
-    """How far predictions lie from those of the same network in float32.
+    """How far predictions in a faster precision lie from those of the same network in float32.
 
     Attributes
     ----------
@@ -55,12 +56,48 @@ class PrecisionCheck:
     largest_probability_change : over images and classes
     log_loss_change : log loss minus that of float32, natural logarithm
     seconds : what the comparison took
+    precision : the faster one
+    log_loss, log_loss_float32 : of the compared images in both; None in runs of earlier versions
+    interval : paired 95 % interval of the change
     """
 
     images: int
     largest_probability_change: float
     log_loss_change: float
     seconds: float = 0.0
+    precision: str = ""
+    log_loss: float | None = None
+    log_loss_float32: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def within_noise(self) -> bool:
+        """Return whether the interval of the change holds 0, or the change is below 1 %."""
+        if self.interval is None or self.log_loss_float32 is None:
+            return True
+        low, high = self.interval
+        return low <= 0 <= high or abs(self.log_loss_change) < NOISE * self.log_loss_float32
+
+    def sentence(self, used: str) -> str:
+        """Return what the comparison found as one sentence; ``used`` is the run's precision."""
+        n, fast = f"{self.images:,} validation images", self.precision or used
+        if self.log_loss is None or self.log_loss_float32 is None:
+            return (
+                f"Computed in {used}. Compared with float32 on {n}, probabilities differ by at "
+                f"most {self.largest_probability_change:.2g} and the log loss by "
+                f"{self.log_loss_change:+.2g}."
+            )
+        if used != fast:
+            return (
+                f"Computed in {used}, because on {n} the log loss is {self.log_loss:.4f} in {fast} "
+                f"and {self.log_loss_float32:.4f} in float32."
+            )
+        beyond = "" if self.within_noise else ", a change beyond noise"
+        return (
+            f"Computed in {used}: on {n} the log loss is {self.log_loss:.4f}, and "
+            f"{self.log_loss_float32:.4f} in float32{beyond}; no probability differs by more than "
+            f"{self.largest_probability_change:.2g}."
+        )
 
 
 @dataclass(frozen=True)
@@ -195,6 +232,12 @@ class RunConfig:
         """Return the backbone, and the views of each image where there are several."""
         views = self.options.views if self.options else 1
         return self.backbone if views == 1 else f"{self.backbone}, {views} views"
+
+    @property
+    def precision_sentence(self) -> str:
+        """Return in which precision the run was computed and what that changed, '' if float32."""
+        check, options = self.precision_check, self.options
+        return check.sentence(options.precision) if check and options else ""
 
     def given(self) -> dict[str, Any]:
         """Return the fields that differ from an empty config's, by name."""

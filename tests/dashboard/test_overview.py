@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -127,13 +128,16 @@ def test_unfinished_runs_are_not_offered(make_run):
     assert [button.label for button in app.button] == ["Start the demo"]
 
 
-def test_what_fewer_bits_changed_stands_at_the_foot_of_the_page(make_run):
+def test_what_the_precision_changed_stands_below_the_figures(make_run):
     run = make_run(n=40)
     assert "float32" not in page_text(overview())
     options = replace(run.fit_options, precision="bfloat16")
-    run.update_config(options=options, precision_check=PrecisionCheck(256, 0.0123, -0.00045))
+    figures = {"log_loss": 0.1234, "log_loss_float32": 0.12385, "interval": (-0.002, 0.001)}
+    check = PrecisionCheck(256, 0.0123, -0.00045, precision="bfloat16", **figures)
+    run.update_config(options=options, precision_check=check)
     app = overview()
     assert not app.exception
-    said = app.caption[-1].value
-    assert said.startswith("Computed in bfloat16. Compared with float32 on 256 validation images,")
-    assert "at most 0.012 and" in said and "-0.00045." in said
+    assert unescape(app.caption[0].value) == (
+        "Computed in bfloat16: on 256 validation images the log loss is 0.1234, and 0.1239 in "
+        "float32; no probability differs by more than 0.012."
+    )

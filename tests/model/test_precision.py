@@ -12,10 +12,12 @@ import torch
 from sklearn.metrics import log_loss
 
 from engine.data.images import decode
+from engine.model import extractor as extractor_module
 from engine.model import precision as precision_module
 from engine.model.device import choose_device
 from engine.model.extractor import open_model
 from engine.model.fit import FitResult
+from engine.model.predict import predict
 from engine.runs.run import Run
 from tests.support.small_fits import home, small_fit
 from tests.support.tiny_images import kaggle
@@ -67,11 +69,10 @@ def test_it_is_what_the_network_says_in_float32(fitted, workspace):
 
 
 def test_it_is_recorded_and_counts_neither_as_passes_nor_as_their_seconds(fitted):
-    check = fitted.summary()["precision_check"]
-    assert check and check["seconds"] > 0
+    check = json.loads(json.dumps(fitted.summary()["precision_check"]))
+    assert check["seconds"] > 0
     for file in ("config.json", "environment.json"):
         assert json.loads((fitted.run.folder / file).read_text())["precision_check"] == check
-    assert fitted.summary()["precision_check"] == check
     scored = fitted.n.valid + fitted.n.test
     head = fitted.run.fit_options.train == "head"
     assert fitted.forward_passes == scored + (fitted.n.train if head else 0)
@@ -102,6 +103,69 @@ def test_only_so_many_images_are_compared_and_always_the_same(data, workspace, m
         kept = exact.kept_features(result.run.images)
     valid = result.run.images.query("split == 'valid'")["sha256"]
     assert set(kept.row_of) == set(sorted(valid)[:3])
+
+
+class _Negative(torch.nn.Module):
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return -values
+
+
+@pytest.fixture
+def faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor with bfloat16, and comparisons of few images."""
+    monkeypatch.setattr("engine.model.device._computes_bfloat16", lambda device: True)
+    monkeypatch.setattr(precision_module, "_SHARE", 2)
+    monkeypatch.setattr(precision_module, "_FEWEST", 2)
+
+
+@pytest.fixture
+def wrong(faster: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor whose bfloat16 gives other features."""
+    real = extractor_module.for_inference
+
+    def made(network: torch.nn.Module, dtype: torch.dtype, device: str) -> torch.nn.Module:
+        exact = real(network, dtype, device)
+        return exact if dtype == torch.float32 else torch.nn.Sequential(exact, _Negative())
+
+    monkeypatch.setattr(extractor_module, "for_inference", made)
+
+
+def test_auto_keeps_the_faster_precision_within_noise(faster, data, tmp_path):
+    with home(tmp_path):
+        result = small_fit(data, precision="auto")
+    check = result.precision_check
+    assert check and check.within_noise and check.precision == "bfloat16"
+    assert result.run.fit_options.precision == "bfloat16"
+    assert check.log_loss and check.log_loss_float32
+    assert check.log_loss - check.log_loss_float32 == pytest.approx(check.log_loss_change)
+    said = result.summary()["precision"]
+    assert said.startswith(f"Computed in bfloat16: on {check.images} validation images the log")
+    assert f"{check.log_loss:.4f}" in said and f"{check.log_loss_float32:.4f} in float32" in said
+
+
+@pytest.mark.parametrize("train", ["head", "all"])
+def test_auto_computes_in_float32_what_the_faster_precision_changes(wrong, tmp_path, train):
+    data = kaggle(tmp_path / "data", train=80, test=2)
+    with home(tmp_path / "workspace"):
+        result = small_fit(data, precision="auto", train=train, valid=80, epochs=2)
+        check = result.precision_check
+        assert check and not check.within_noise and check.precision == "bfloat16"
+        said = result.summary()["precision"]
+        assert said.startswith("Computed in float32, because on ")
+        assert f"{check.log_loss:.4f} in bfloat16 and {check.log_loss_float32:.4f} in float" in said
+        assert result.run.fit_options.precision == "float32"
+        environment = json.loads((result.run.folder / "environment.json").read_text())
+        assert environment["precision"] == "float32"
+        assert predict(result.run).forward_passes == 0
+        expected = by_hand(result.run)
+    assert expected["largest_probability_change"] < 2e-3
+
+
+def test_auto_computes_a_small_data_set_in_float32(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.model.device._computes_bfloat16", lambda device: True)
+    with home(tmp_path):
+        result = small_fit(data, precision="auto")
+    assert result.precision_check is None and result.run.fit_options.precision == "float32"
 
 
 def test_in_float32_there_is_nothing_to_compare(data, workspace):

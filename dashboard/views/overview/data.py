@@ -21,7 +21,6 @@ from engine.analysis.causes import CauseLoss, loss_by_cause
 from engine.analysis.intervals import turned_loss
 from engine.analysis.scores import Metrics, score
 from engine.runs.run import open_run
-from engine.runs.run_config import PrecisionCheck
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +71,9 @@ def loss_by_causes(table: Table) -> list[CauseLoss]:
     return _loss_by_causes(table.key, verdicts.stamp())
 
 
-def precision(name: str) -> tuple[str, PrecisionCheck] | None:
-    """Return a run's precision and its difference to float32, or None if unknown."""
-    config = open_run(name).config
-    check, options = config.precision_check, config.options
-    return (options.precision, check) if check and options else None
+def precision(name: str) -> str:
+    """Return in which precision a run was computed and what that changed, '' if float32."""
+    return open_run(name).config.precision_sentence
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -42,6 +42,8 @@ def show() -> None:
     split.switch(name, with_test=True)
     view = data.overview(table)
     figures(table, view, len(data.quarantine(name)))
+    if precision := data.precision(name):
+        st.caption(literal(precision))
     if change := text.label_edit_effect(name):
         st.markdown(change)
     highest_loss(table, view)
@@ -62,7 +64,6 @@ def show() -> None:
         reliability(table)
     causes(table)
     quarantine(name)
-    precision(name)
     prefetch_cells(table, view)
 
 
@@ -180,18 +181,6 @@ def quarantine(name: str) -> None:
     if len(found):
         with st.expander(f"{len(found):,} unreadable file{'s' * (len(found) > 1)}, with reasons"):
             st.dataframe(found, hide_index=True)
-
-
-def precision(name: str) -> None:
-    """Show the effect of computing in a lower precision than float32."""
-    if known := data.precision(name):
-        kind, check = known
-        st.caption(
-            f"Computed in {literal(kind)}. Compared with float32 on {check.images:,} validation "
-            f"images, probabilities differ by at most "
-            f"{check.largest_probability_change:.2g} and the log loss by "
-            f"{check.log_loss_change:+.2g}."
-        )
 
 
 def empty() -> None:
