@@ -10,11 +10,13 @@ import numpy as np
 from engine.analysis.joined import Joined
 from engine.analysis.metrics import EPSILON, loss_of, true_class_probability
 from engine.analysis.paired import paired_difference
+from engine.analysis.pools import LOG_ODDS, MEAN, Pool, log_odds_pool
 from engine.runs.predictions import Predictions
 
 FOLDS = 5
 _GAP = 1e-7
 _STEPS = 100
+_VALUES = 20_000_000  # probabilities from which the weights of log odds are found
 _FIRST = 50_000  # images of a first, faster optimisation that gives starting weights
 
 
@@ -24,23 +26,29 @@ class Blend:
 
     Attributes
     ----------
-    weights : float64 array of shape (n_runs,), not negative, sum 1
+    pool : the blend itself: of probabilities or of log odds, whichever is better
     singles : float64 array of shape (n_runs,), log loss of each run on the shared images
     best : index of the run with the lowest log loss
     in_sample : log loss of the blend on the images that its weights were chosen on
-    cross_validated : log loss with weights chosen on other images
-    gain : log loss of the best run minus ``cross_validated``, with 95 % interval; above 0 the
-        blend is better
-    folds : float64 array of shape (folds, n_runs), the weights chosen without each fold
+    baseline : log loss of single runs, each fold's the best on the other folds
+    cross_validated : log loss with kind and weights chosen on other images
+    kinds : kind of the pool to its log loss with weights chosen on other images
+    gain : ``baseline`` minus ``cross_validated``, with 95 % interval; above 0 the blend is better
     """
 
-    weights: np.ndarray
+    pool: Pool
     singles: np.ndarray
     best: int
     in_sample: float
+    baseline: float
     cross_validated: float
+    kinds: dict[str, float]
     gain: tuple[float, float, float]
-    folds: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Return the weights of the runs: not negative, sum 1."""
+        return self.pool.weights
 
     @property
     def pays(self) -> bool:
@@ -49,32 +57,72 @@ class Blend:
 
 
 def blend(joined: Joined, seed: int = 0) -> Blend:
-    """Choose weights for joined runs, and cross-validate the gain of the blend.
+    """Choose kind and weights for joined runs, and cross-validate the gain of the blend.
 
-    The best run is chosen on all images but the weights on four fifths at a time, so that the gain
-    is underestimated rather than overestimated.
+    All that is chosen is chosen within each fold: the weights, whether probabilities or log odds
+    are blended, and the single run that the blend is compared with.
     """
-    y = joined.tables[0].y_true
-    p = np.column_stack([true_class_probability(y, t.probabilities) for t in joined.tables])
-    weights = blend_weights(p, blend_weights(p[:: max(1, len(p) // _FIRST)]))
-    singles = loss_of(p).mean(axis=0)
-    best = int(singles.argmin())
-    fold_of = np.random.default_rng(seed).permutation(len(p)) % FOLDS
-    folds, losses = [], np.empty(len(p))
+    tables = joined.tables
+    n = len(tables[0])
+    fold_of = np.random.default_rng(seed).permutation(n) % FOLDS
+    pools = _pools(tables)
+    losses = {kind: np.empty(n) for kind in (*pools, "chosen", "single")}
     for fold in np.unique(fold_of):
         held_out = fold_of == fold
-        chosen = blend_weights(p[~held_out] if not held_out.all() else p, weights)
-        folds.append(chosen)
-        losses[held_out] = loss_of(p[held_out] @ chosen)
+        used = np.flatnonzero(~held_out if not held_out.all() else held_out)
+        rest = [table.take(used) for table in tables]
+        shown = [table.take(np.flatnonzero(held_out)) for table in tables]
+        found = _pools(rest, pools)
+        for kind, pool in found.items():
+            losses[kind][held_out] = _losses(pool, shown)
+        lowest = min(found, key=lambda kind: float(_losses(found[kind], rest).mean()))
+        losses["chosen"][held_out] = losses[lowest][held_out]
+        single = int(loss_of(_true(rest)).mean(axis=0).argmin())
+        losses["single"][held_out] = loss_of(_true(shown[single : single + 1])[:, 0])
+    singles = loss_of(_true(tables)).mean(axis=0)
+    kinds = {kind: float(losses[kind].mean()) for kind in pools}
+    pool = pools[min(kinds, key=lambda kind: kinds[kind])]
     return Blend(
-        weights=weights,
+        pool=pool,
         singles=singles,
-        best=best,
-        in_sample=float(loss_of(p @ weights).mean()),
-        cross_validated=float(losses.mean()),
-        gain=paired_difference(loss_of(p[:, best]), losses, seed),
-        folds=np.array(folds),
+        best=int(singles.argmin()),
+        in_sample=float(_losses(pool, tables).mean()),
+        baseline=float(losses["single"].mean()),
+        cross_validated=float(losses["chosen"].mean()),
+        kinds=kinds,
+        gain=paired_difference(losses["single"], losses["chosen"], seed),
     )
+
+
+def _pools(tables: Sequence[Predictions], start: dict[str, Pool] | None = None) -> dict[str, Pool]:
+    """Return the best pool of each kind, by kind; the prior is one row a run."""
+    p = np.vstack([_true(tables), np.eye(len(tables))])
+    first = start[MEAN].weights if start else blend_weights(p[:: max(1, len(p) // _FIRST)])
+    odds = start[LOG_ODDS] if start else None
+    some = _thinned(tables)
+    return {
+        MEAN: Pool(MEAN, blend_weights(p, first)),
+        LOG_ODDS: log_odds_pool(some, odds.weights / odds.temperature if odds else None),
+    }
+
+
+def _thinned(tables: Sequence[Predictions]) -> list[Predictions]:
+    """Return every k-th row, so that all tables together hold a limited number of values."""
+    size = len(tables) * tables[0].probabilities.size
+    step = -(-size // _VALUES)
+    rows = np.arange(0, len(tables[0]), step)
+    return [table.take(rows) for table in tables] if step > 1 else list(tables)
+
+
+def _true(tables: Sequence[Predictions]) -> np.ndarray:
+    """Return the probabilities of the true classes, (n, n_runs)."""
+    return np.column_stack([true_class_probability(t.y_true, t.probabilities) for t in tables])
+
+
+def _losses(pool: Pool, tables: Sequence[Predictions]) -> np.ndarray:
+    if pool.kind == MEAN:
+        return loss_of(_true(tables) @ pool.weights)
+    return loss_of(true_class_probability(tables[0].y_true, pool.probabilities(tables)))
 
 
 def blend_weights(p: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
@@ -110,16 +158,15 @@ def blend_weights(p: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     return np.asarray(weights)
 
 
-def blended(tables: Sequence[Predictions], weights: np.ndarray) -> Predictions:
-    """Return the weighted mean of the runs' probabilities, with the ids and paths of the first run.
+def blended(tables: Sequence[Predictions], pool: Pool) -> Predictions:
+    """Return the blend of the runs' probabilities, with the ids and paths of the first run.
 
     Parameters
     ----------
     tables : one table per run, with the same images in the same rows and the same classes
     """
     first = tables[0]
-    mean = sum(w * t.probabilities for w, t in zip(weights.tolist(), tables, strict=True))
-    p = np.asarray(mean) / np.asarray(mean).sum(axis=1, keepdims=True)
+    p = pool.probabilities(tables)
     return Predictions(first.ids, first.paths, first.y_true, p, first.class_names)
 
 

@@ -1,4 +1,4 @@
-"""`blend`: combine several runs into one run with weighted mean probabilities."""
+"""`blend`: combine several runs into one run."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ def _draw(value: dict[str, Any]) -> None:
         name = console.literal(member["run"])
         table.add_row(name, f"{member['weight']:.3f}", f"{member['log_loss']:.4f}")
     out.print(table)
+    kinds = "   ".join(f"{kind} {loss:.4f}" for kind, loss in value["log_loss_by_kind"].items())
+    at = f", temperature {value['temperature']:.2f}" if value["kind"] == "log odds" else ""
+    out.print(f"blended: {value['kind']}{at}   [dim]cross-validated log loss of {kinds}[/]")
     low, high = value["gain_interval"]
     verdict = "better" if value["pays"] else "worse" if high < 0 else "no clear difference"
     out.print(

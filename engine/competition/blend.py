@@ -1,4 +1,4 @@
-"""Blends several runs into one new run with weighted mean probabilities."""
+"""Blends several runs into one new run: their weighted mean, or their weighted log odds."""
 
 from __future__ import annotations
 
@@ -47,8 +47,12 @@ class PreparedBlend:
             "n": len(self.joined.tables[0]),
             "left_out": self.joined.left_out,
             "best": self.runs[found.best].name,
+            "kind": found.pool.kind,
+            "temperature": found.pool.temperature,
+            "log_loss_by_kind": found.kinds,
             "log_loss": found.in_sample,
             "cross_validated_log_loss": found.cross_validated,
+            "best_single_log_loss": found.baseline,
             "gain": found.gain[0],
             "gain_interval": list(found.gain[1:]),
             "pays": found.pays,
@@ -94,13 +98,13 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
     UserError
         If only some of the runs have test predictions, or their test images differ.
     """
-    runs, weights = prepared.runs, prepared.found.weights
+    runs, pool = prepared.runs, prepared.found.pool
     first = runs[0]
-    tables = {prepared.split: blended(prepared.joined.tables, weights)}
+    tables = {prepared.split: blended(prepared.joined.tables, pool)}
     if prepared.split == "folds":
-        tables["valid"] = blended(join([run.predictions("valid") for run in runs]).tables, weights)
+        tables["valid"] = blended(join([run.predictions("valid") for run in runs]).tables, pool)
     if test := _test_tables(runs):
-        tables["test"] = blended(test, weights)
+        tables["test"] = blended(test, pool)
     judged = tables["valid"]
     scores = Scores(
         accuracy(judged.y_true, judged.probabilities),

@@ -18,7 +18,7 @@ from engine.model.solver import Point, Rows, solve
 from engine.model.training_options import TrainingOptions, training_options
 from engine.runs.fit_options import FitOptions
 
-_TOLERANCE, _PASSES = 1e-7, 1000
+_TOLERANCE, _PASSES = 1e-6, 1000
 _WORTH_THREADS = 30_000_000  # multiplications in a pass from which several threads are faster
 
 OnEpoch = Callable[[dict[str, Any]], None]

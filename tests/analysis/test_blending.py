@@ -11,7 +11,10 @@ from scipy.optimize import minimize
 from engine.analysis.blending import blend, blend_weights, blended
 from engine.analysis.joined import join
 from engine.analysis.metrics import EPSILON, log_loss, loss_of
+from engine.analysis.pools import LOG_ODDS, MEAN, Pool, log_odds_pool
 from engine.runs.predictions import Predictions, make_predictions
+
+NAMES = ["a", "b", "c"]
 
 
 def runs(n: int, n_runs: int, seed: int = 0, n_classes: int = 2) -> list[Predictions]:
@@ -76,8 +79,8 @@ def test_copies_of_a_run_blend_to_the_run(copies):
     table = runs(200, 1)[0]
     found = blend(join([table] * copies))
     loss = log_loss(table.y_true, table.probabilities)
-    assert found.in_sample == pytest.approx(loss) and found.cross_validated == pytest.approx(loss)
-    assert found.gain == pytest.approx((0, 0, 0), abs=1e-12) and not found.pays
+    assert found.baseline == pytest.approx(loss) and found.kinds[MEAN] == pytest.approx(loss)
+    assert found.weights == pytest.approx(np.full(copies, 1 / copies), abs=1e-3)
 
 
 @settings(max_examples=20)
@@ -94,18 +97,51 @@ def test_runs_with_noise_of_their_own_are_better_together_and_the_gain_is_honest
     found = blend(join(tables))
     assert found.pays and found.gain[1] < found.gain[0] < found.gain[2]
     assert found.in_sample < found.cross_validated < found.singles[found.best]
-    assert found.gain[0] == pytest.approx(found.singles[found.best] - found.cross_validated)
+    assert found.gain[0] == pytest.approx(found.baseline - found.cross_validated)
+    assert found.baseline >= found.singles[found.best] - 1e-12  # chosen within each fold
     fresh = runs(2000, 3, seed=7 + 1)  # other images by the same law
     alone = log_loss(fresh[found.best].y_true, fresh[found.best].probabilities)
-    together = blended(fresh, found.weights)
+    together = blended(fresh, found.pool)
     gain = alone - log_loss(together.y_true, together.probabilities)
     assert gain == pytest.approx(found.gain[0], abs=0.03) and gain > 0
 
 
 def test_the_blend_is_the_weighted_mean_row_by_row():
     tables = runs(50, 2, n_classes=4)
-    found = blended(tables, np.array([0.25, 0.75]))
+    found = blended(tables, Pool(MEAN, np.array([0.25, 0.75])))
     expected = np.average([t.probabilities for t in tables], axis=0, weights=[0.25, 0.75])
     assert found.probabilities == pytest.approx(expected, abs=1e-12)
     assert found.probabilities.sum(axis=1) == pytest.approx(np.ones(50))
     assert found.ids.equals(tables[0].ids) and (found.y_true == tables[0].y_true).all()
+
+
+def test_log_odds_are_pooled_as_a_logistic_regression_of_them_does():
+    tables = runs(400, 3, seed=1)
+    odds = np.column_stack([np.log(t.probabilities[:, 1] / t.probabilities[:, 0]) for t in tables])
+    y = tables[0].y_true
+    pool = log_odds_pool(tables)
+
+    def loss(weights: np.ndarray) -> float:
+        away = weights - 1 / 3
+        return float(np.logaddexp(0, (1 - 2 * y) * (odds @ weights)).sum() + away @ away / 2)
+
+    found = minimize(loss, np.full(3, 1 / 3), method="Nelder-Mead", options={"xatol": 1e-7})
+    assert pool.weights / pool.temperature == pytest.approx(found.x, abs=1e-4)
+    assert pool.weights.sum() == pytest.approx(1) and pool.weights.min() >= 0
+    p = blended(tables, pool).probabilities[:, 1]
+    assert p == pytest.approx(1 / (1 + np.exp(-odds @ found.x)), abs=1e-4)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_independent_evidence_is_pooled_as_log_odds(n_classes):
+    rng = np.random.default_rng(0)
+    n = 1500
+    y, ids = rng.integers(0, n_classes, n), [str(i) for i in range(n)]
+    tables = []
+    for _ in range(2):  # each run sees evidence of its own: log odds add up
+        logits = rng.normal(size=(n, n_classes)) + 1.5 * np.eye(n_classes)[y] - 0.75
+        p = np.exp(1.5 * logits) / np.exp(1.5 * logits).sum(axis=1, keepdims=True)
+        tables.append(make_predictions(ids, ids, y, p, NAMES[:n_classes]))
+    found = blend(join(tables))
+    assert found.pool.kind == LOG_ODDS and found.kinds[LOG_ODDS] < found.kinds[MEAN]
+    assert found.pool.temperature == pytest.approx(0.5, abs=0.15)

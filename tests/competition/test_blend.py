@@ -76,10 +76,10 @@ def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_p
     assert len(list_runs()) == 3  # nothing is written yet
     run = keep_blend(prepared, "together")
     assert run.status.state == "done" and run.config.name == "together"
-    weights = prepared.found.weights
+    pool = prepared.found.pool
     for split in ("valid", "test"):
         tables = [each.predictions(split) for each in members]
-        expected = np.average([t.probabilities for t in tables], axis=0, weights=weights)
+        expected = pool.probabilities(tables)
         assert run.predictions(split).probabilities == pytest.approx(expected, abs=1e-12)
         assert run.predictions(split).ids.equals(tables[0].ids)
     found = report(run.predictions("valid"))
@@ -102,8 +102,11 @@ def test_what_the_summary_says(tmp_path):
     assert [each["run"] for each in value["members"]] == [run.name for run in members]
     assert sum(each["weight"] for each in value["members"]) == pytest.approx(1)
     assert value["gain"] == pytest.approx(
-        min(each["log_loss"] for each in value["members"]) - value["cross_validated_log_loss"]
+        value["best_single_log_loss"] - value["cross_validated_log_loss"]
     )
+    by_kind = value["log_loss_by_kind"]
+    assert set(by_kind) == {"probabilities", "log odds"}
+    assert by_kind[value["kind"]] == min(by_kind.values())
     assert value["split"] == "valid" and value["n"] == 200 and value["left_out"] == {}
     assert keep_blend(prepared).config.blend == value
 

@@ -79,6 +79,7 @@ def blended(prepared: PreparedBlend) -> Markup:
             __file__, "blended", sentence=sentence, conclusion="blending does not help."
         )
     weights = f"{found.weights[0]:.0%} of this run and {found.weights[1]:.0%} of the other"
+    weights += f", of their {found.pool.kind}"
     if found.pays:
         change = f"lowers the log loss of {best} by {gain:.4f}"
         conclusion = "The gain is significant."
