@@ -33,8 +33,9 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
         Those of `second-look fit`, with underscores: ``backbone`` (any torchvision classifier,
         "vgg16"), ``weights`` ("default", "none" or a file), ``train`` ("head" or "all"),
         ``epochs``, ``batch_size``, ``lr``, ``image_size`` (pixels), ``views`` (1, 2 or 4 of each
-        image, whose features are averaged), ``valid`` (images held out), ``folds`` (predict every
-        labelled image by a model that has not seen it), ``sample``, ``seed``, ``verdicts``,
+        image, whose features are averaged), ``class_weight`` ("none" or "balanced"), ``valid``
+        (images held out), ``folds`` (predict every labelled image by a model that has not seen
+        it), ``sample``, ``seed``, ``verdicts``,
         ``device``, ``precision`` and ``name``; and how the data are read: ``labels``
         (a label table), ``id_column``, ``label_column`` and ``group`` (its columns), and ``test``
         (a folder of test images).
@@ -119,7 +120,7 @@ def predict(
 
 
 def blend(runs: Sequence[Run | str], *, name: str | None = None) -> Run:
-    """Blend several runs into one new run with weighted mean probabilities.
+    """Blend several runs into one new run, by probabilities or by log odds.
 
     The weights are those with the lowest log loss on out-of-fold predictions where all runs have
     them, else on the validation images. ``run.config.blend`` tells them, and what the blend

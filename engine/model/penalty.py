@@ -15,8 +15,7 @@ STRENGTHS = tuple(10 ** (2 - step / 2) for step in range(15))  # times n, from s
 UNKNOWN = 0.03  # where no class has two images
 _FOLDS = 5
 _WORK = 2e10  # multiplications in a pass from which one fold is enough
-_RISES = 2
-_HALF = 0.5
+_HALF, _RISE = 0.5, 2.0  # nats, summed over the rows
 _TOLERANCE, _PASSES = 1e-4, 100
 
 
@@ -27,11 +26,11 @@ def choose_strength(
 
     The penalty of a head is ``strength * width / 2 * |W|^2`` beside the *sum* of the losses of its
     rows, so that a strength that suits four fifths of the rows suits all of them. Strengths are
-    tried from the strongest, which predicts the class shares, until the loss has risen twice; a
-    parabola through the best and its neighbours gives the loss between them. Of these, the
-    strongest is taken whose loss, summed over the rows, is half a nat above the lowest: a few rows
-    do not argue for a weaker one. Images of one group share a fold. A class with one group is in
-    all folds' heads and is not scored.
+    tried from the strongest, which predicts the class shares, until the loss has risen by two nats;
+    a parabola through the best and its neighbours gives the loss between them. Of these, the
+    strongest is taken whose loss, summed over the rows, is at most half a nat above the lowest:
+    a few rows do not argue for a weaker one. Images of one group share a fold. A class with one
+    group is in all folds' heads and is not scored.
 
     Parameters
     ----------
@@ -51,7 +50,7 @@ def choose_strength(
         point = solve(rows, penalty, variances, weight, tolerance=_TOLERANCE, passes=_PASSES)
         weight = point.weight
         losses.append(float(point.scored_loss.sum()) * n_rows)
-        if len(losses) - int(np.argmin(losses)) > _RISES or losses[-1] < _HALF:
+        if losses[-1] < _HALF or losses[-1] > min(losses) + _RISE:
             break
     return _between(losses)
 

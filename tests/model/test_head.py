@@ -101,6 +101,18 @@ def test_a_rare_class_costs_no_more_than_its_share(seed):
     assert log_loss(valid[1], head.probabilities(valid[0]).numpy()) <= 1.001 * shares
 
 
+def test_a_signal_in_small_variances_is_found():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 300)
+    x = rng.normal(size=(300, 64)) * 0.1
+    x[:, 0] = 10 * rng.normal(size=300)  # most of the variance, and nothing in it
+    x[:, 1] += 0.2 * y
+    features, labels = torch.from_numpy(x).float(), torch.from_numpy(y)
+    train, valid = (features[:200], labels[:200]), (features[200:], labels[200:])
+    head, lines = _train(train, valid, 2)
+    assert lines[-1]["valid_loss"] < 0.9 * lines[0]["valid_loss"]
+
+
 def test_balanced_classes_are_weighted_as_scikit_learn_does():
     (features, labels), valid = _problem(400, 24, 3, 0)
     rows = torch.cat([torch.nonzero(labels == k)[: 80 // (k + 1), 0] for k in range(3)])
