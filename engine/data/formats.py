@@ -6,6 +6,7 @@ READ = "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or JPEG 2000"
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP",
     ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000",
+    ".heic": "HEIF", ".heif": "HEIF",
 }  # fmt: skip
 
 _BEGINNINGS = (  # first bytes of the supported formats, with Pillow's names
@@ -79,13 +80,13 @@ def sniff(content: bytes) -> str:
 
 
 def _in_boxes(content: bytes) -> str:
-    """Distinguish AVIF from similar formats by the brands in the file's first box."""
+    """Distinguish AVIF and HEIC from similar formats by the brands in the file's first box."""
     length = min(int.from_bytes(content[:4], "big"), 1024)
     major, *others = (content[at : at + 4] for at in (8, *range(16, length, 4)))
     if major in _AVIF or (major in (b"mif1", b"msf1") and {*_AVIF} & {*others}):
         return "AVIF"
     if major in _HEIC or (major in (b"mif1", b"msf1") and {*_HEIC} & {*others}):
-        raise _not_read("HEIC")
+        return "HEIF"
     if major == b"crx ":
         raise _not_read("Canon raw (CR3)")
     raise Unreadable("not an image: its content is a video (MP4 or QuickTime)")

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from PIL import Image, UnidentifiedImageError
 
 from engine.data.formats import SUFFIXES, Unreadable, sniff
+from engine.data.heic import opened_heic
 from engine.data.png import essential
 from engine.data.profiles import coded_profile
 from engine.data.tiff import levels_of
@@ -150,13 +151,24 @@ def _avif(content: bytes, kind: str) -> Image.Image:
     image = _plain(content, kind)
     at = content.find(_CODED, 0, _BOXES)
     if at >= 0 and "icc_profile" not in image.info:
-        primaries, transfer = struct.unpack_from(">HH", content, at + len(_CODED))
-        # Browsers replace video and missing curves by sRGB here, unlike in a PNG.
-        transfer = _SRGB if transfer in _FILM else transfer
-        primaries = 1 if primaries == _UNSPECIFIED else primaries
-        if profile := coded_profile(primaries, transfer):
-            image.info["icc_profile"] = profile
+        _set_colours(image, *struct.unpack_from(">HH", content, at + len(_CODED)))
     return image
+
+
+def _heic(content: bytes, kind: str) -> Image.Image:
+    image, codes = opened_heic(content)
+    if codes:
+        _set_colours(image, *codes)
+    return image
+
+
+def _set_colours(image: Image.Image, primaries: int, transfer: int) -> None:
+    """Give an AVIF or HEIC image the profile that its codes name."""
+    # Browsers replace video and missing curves by sRGB here, unlike in a PNG.
+    transfer = _SRGB if transfer in _FILM else transfer
+    primaries = 1 if primaries == _UNSPECIFIED else primaries
+    if profile := coded_profile(primaries, transfer):
+        image.info["icc_profile"] = profile
 
 
 def _orientation_in(exif: bytes) -> int:
@@ -181,4 +193,4 @@ def _frames(image: Image.Image) -> int:
         return 1
 
 
-_OPENERS = {"PNG": _png, "TIFF": _tiff, "AVIF": _avif, "WEBP": _webp}
+_OPENERS = {"PNG": _png, "TIFF": _tiff, "AVIF": _avif, "WEBP": _webp, "HEIF": _heic}

@@ -82,8 +82,6 @@ def test_a_broken_exif_block_counts_as_upright_and_warns_nobody():
 
 
 NAMED = {
-    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC is not supported",
-    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC is not supported",
     b"\0\0\0\x14ftypqt  \0\0\0\0qt  ": "a video",
     b"\0\0\0\x18ftypcrx \0\0\0\1crx ": "Canon raw (CR3) is not supported",
     b"II*\0\x10\0\0\0CR\2\0": "Canon raw (CR2) is not supported",
@@ -106,6 +104,13 @@ def test_a_known_format_is_refused_by_its_name_and_says_what_to_do(content):
     with pytest.raises(Unreadable) as caught:
         upright_size(content)
     assert NAMED[content] in str(caught.value)
+
+
+@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic"])
+def test_without_its_package_heic_is_refused_by_the_extra(brands, monkeypatch):
+    monkeypatch.setattr("engine.data.heic._registered", lambda: False)
+    with pytest.raises(Unreadable, match=r"install second-look\[heic\]"):
+        upright_size(b"\0\0\0\x18ftyp" + brands)
 
 
 @pytest.mark.parametrize("brands", [b"avif\0\0\0\0mif1miaf", b"mif1\0\0\0\0avifmiaf"])
