@@ -95,7 +95,7 @@ def kept_together(images: pd.DataFrame, component: np.ndarray, seed: int) -> pd.
         rows = left[left["label"] == label].sort_values(["id", "path"])
         spare = min(count, max(0, int((images["label"][split == "train"] == label).sum()) - 1))
         rng = np.random.default_rng(seed)
-        chosen = rng.permutation(rows.index.to_numpy())[:spare]
+        chosen = rng.permutation(rows.index.to_numpy(copy=True))[:spare]
         split[images.index.isin(chosen)] = "valid"
     return images.assign(split=split)
 

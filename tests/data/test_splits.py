@@ -115,3 +115,16 @@ def test_what_near_copies_divide_is_moved_whole_and_made_up_for():
 )  # fmt: skip
 def test_splits_are_known_by_the_words_of_a_name(split, names):
     assert {name: split_of(name) for name in names.split()} == dict.fromkeys(names.split(), split)
+
+
+def test_a_class_that_is_one_torn_group_goes_to_train_whole():
+    images = pd.DataFrame(
+        {
+            "id": list("abcd"),
+            "path": list("abcd"),
+            "split": ["train", "valid", "train", "valid"],
+            "label": ["cat", "cat", "dog", "dog"],
+        }
+    )
+    whole = kept_together(images, np.array([0, 0, 1, 2]), 0)
+    assert whole["split"].tolist() == ["train", "train", "train", "valid"]
