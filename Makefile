@@ -34,6 +34,7 @@ bench: $(VENV)/.bench-ready ## measure everything and write BENCHMARKS.md
 
 soak: $(VENV)/.test-ready ## 20 people use the dashboard while a fit runs; 4,000 images decoded as Chromium does
 	$(PY) -m tests.faults.soak 20 120
+	$(PY) -m tests.faults.test_run_folders 3000
 	$(PY) -m tests.support.decoder_fuzz 4000 0
 
 clean: ## remove the caches of the tools

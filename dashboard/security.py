@@ -17,6 +17,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
+from dashboard.token import RefusedUploads, TokenGate, page_token
+
 
 def guards() -> list[Middleware]:
     """Return the middleware that checks every request, HTTP and websocket."""
@@ -25,6 +27,8 @@ def guards() -> list[Middleware]:
         Middleware(SecureHeaders, headers=headers()),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         Middleware(SameOrigin, allowed=config.get_option("server.corsAllowedOrigins") or []),
+        Middleware(TokenGate, token=page_token()),
+        Middleware(RefusedUploads),
     ]
 
 

@@ -17,10 +17,11 @@ from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
 from dashboard.selection.unknown import unknown_run
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_redraw, widget_key
-from dashboard.shared.escape import error_text
+from dashboard.shared.escape import error_text, literal
 from engine.errors import UserError
 
 # A Material icon here would be loaded from another host.
+_DAMAGED = 3  # runs that are named
 _PAGE, _ARRIVED = "shown_page", "just_arrived"
 _ICON = Path(__file__).with_name("icon.svg")
 _STYLES = Path(__file__).parent / "shared" / "styles.css"
@@ -56,6 +57,7 @@ def pick_run() -> bool:
     every = tables.summaries()
     runs = [run for run in every if run.state == "done"]
     names = [run.name for run in runs]
+    _note_damaged([run for run in every if run.reason])
     if unknown_run(names, {run.name: run.state for run in every}):
         return False
     selected = select_run(names)
@@ -75,6 +77,17 @@ def pick_run() -> bool:
     )
     moved_banner(selected)
     return True
+
+
+def _note_damaged(runs: list[tables.RunSummary]) -> None:
+    """Say which runs cannot be read, and why; all others are shown."""
+    lines = [literal(f"{run.name} is damaged: {run.reason}") for run in runs[:_DAMAGED]]
+    if len(runs) > _DAMAGED:
+        lines.append(
+            f"{len(runs) - _DAMAGED:,} more runs are damaged; `second-look runs` says why."
+        )
+    if lines:
+        st.caption("  \n".join(lines))
 
 
 def just_arrived() -> bool:

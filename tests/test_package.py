@@ -162,7 +162,9 @@ def test_the_dashboard_answers_from_an_empty_folder_and_ends_with_ctrl_c(served,
     assert refusal.value.code == 400
     context = chromium.new_context(color_scheme="light")
     page = context.new_page()
-    policy = page.goto(f"{url}/train").headers["content-security-policy"]
+    assert page.goto(f"{url.partition('?')[0]}train").status == 403  # without the token
+    page.goto(url)
+    policy = page.goto(f"{url.partition('?')[0]}train").headers["content-security-policy"]
     page.wait_for_selector(READY)
     heading = page.get_by_role("heading", name="Train")
     expect(heading).to_be_visible(timeout=15_000)

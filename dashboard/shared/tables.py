@@ -16,6 +16,7 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from engine.analysis import metrics
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
+from engine.runs.images_table import read_images
 from engine.runs.opening import is_file
 from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN, Predictions
@@ -38,6 +39,7 @@ class RunSummary:
     accuracy: float | None
     log_loss: float | None
     scored_on: str = ""
+    reason: str = ""  # why it is damaged
 
     @property
     def line(self) -> str:
@@ -178,8 +180,8 @@ def data_root(table: Table) -> Path:
 def _summary(run: Run) -> RunSummary:
     try:
         config = run.config
-    except UserError:
-        return RunSummary(run.name, "", "", "", "damaged", None, None)
+    except UserError as error:
+        return RunSummary(run.name, "", "", "", "damaged", None, None, reason=str(error))
     scored_on, scores = config.first_scores or ("", None)
     return RunSummary(
         run.name,
@@ -217,19 +219,12 @@ def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
     """Return the images of a split, and the position of each prediction's image (-1 for none)."""
     path = open_run(key[0]).folder / "images.parquet"
     columns = ["id", "sha256", "width", "height", "bytes", "label"]
-    try:
-        splits = ["train", "valid"] if key[1] in OUT_OF_FOLD else [key[1]]
-        with open_parquet(path) as file:
-            edited = ["given"] if "given" in pq.ParquetFile(file).schema_arrow.names else []
-            file.seek(0)
-            chosen = pc.field("split").isin(splits)
-            found = pq.read_table(file, columns=[*columns, *edited], filters=chosen)
-        if not edited:  # verdicts changed no label
-            found = found.append_column("given", found["label"])
-        found = found.sort_by("id") if len(splits) > 1 else found
-        images = found.combine_chunks()  # otherwise every take would combine the chunks again
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is missing or damaged.") from error
+    splits = ["train", "valid"] if key[1] in OUT_OF_FOLD else [key[1]]
+    found = read_images(path, columns, ["given"], splits)
+    if "given" not in found.column_names:  # verdicts changed no label
+        found = found.append_column("given", found["label"])
+    found = found.sort_by("id") if len(splits) > 1 else found
+    images = found.combine_chunks()  # otherwise every take would combine the chunks again
     ids, known = cached_table(key).predictions.ids, images["id"].combine_chunks()
     known = known.cast(pa.string())  # pandas writes large strings, which never compare equal
     images = images.drop_columns(["id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import UserError
+from engine.runs.page_token import ONCE, TOKEN, chosen_token
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 FIRST_PORT = 8501
@@ -38,8 +40,15 @@ def dashboard(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the dashboard in a browser.")
     ] = True,
+    token: Annotated[
+        bool,
+        typer.Option("--token/--no-token", help="Answer only with the token of the address."),
+    ] = True,
 ) -> None:
     """Serve the dashboard for the current folder's workspace until Ctrl+C is pressed.
+
+    The page wants the token of the address that is printed, so that other accounts of this
+    machine cannot open it. SECONDLOOK_TOKEN sets the token, or none.
 
     The settings come from .streamlit/config.toml; environment variables such as
     STREAMLIT_SERVER_ALLOWED_HOSTS take precedence.
@@ -51,14 +60,20 @@ def dashboard(
     # Without -P, a folder `engine` or `dashboard` in the current folder would be imported.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
     environment["STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE"] = "true"
+    environment[TOKEN] = chosen_token(environment.get(TOKEN) or secrets.token_urlsafe(24))
+    if not token:
+        environment[TOKEN] = ""
+    environment[ONCE] = secrets.token_urlsafe(24)
     server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
         if _wait_until_ready(server, host, port):
-            url = f"http://{host}:{port}"
-            print(f"Dashboard: {url} (press Ctrl+C to stop)", flush=True)
+            url, given = f"http://{host}:{port}", environment[TOKEN]
+            address = f"{url}/?token={given}" if given else url
+            print(f"Dashboard: {address} (press Ctrl+C to stop)", flush=True)
             if browser and _has_display():
-                webbrowser.open(url)
+                # Other accounts see the address among the processes: this token serves once.
+                webbrowser.open(f"{url}/?token={environment[ONCE]}" if given else url)
         code = server.wait()
     except KeyboardInterrupt:
         _stop(server)

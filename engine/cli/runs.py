@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,9 +10,8 @@ import typer
 from engine.cli.console import columns, console, literal, print_result
 from engine.cli.options import AsJson
 from engine.cli.predict import draw_predicted, predicted_values
-from engine.errors import UserError
 from engine.runs.caches import sweep
-from engine.runs.run import list_runs
+from engine.runs.run import Run, list_runs
 from engine.text import plain
 
 
@@ -29,25 +27,29 @@ def runs(
         return
     lines = []
     for run in list_runs():
-        try:
-            config = run.config
-        except UserError as error:
-            print(plain(error.on_command_line), file=sys.stderr)
-            continue
-        scores = config.scores
-        lines.append(
-            {
-                "run": run.name,
-                "name": config.name,
-                "created": config.created,
-                "backbone": config.backbone,
-                "status": run.status.state,
-                "accuracy": scores.accuracy if scores else None,
-                "log_loss": scores.log_loss if scores else None,
-                "predicted": predicted_values(run),
-            }
-        )
+        lines.append(_damaged(run, run.damage) if run.damage else _line(run))
     print_result(as_json, lines, _draw)
+
+
+def _line(run: Run) -> dict[str, Any]:
+    config, scores = run.config, run.config.scores
+    return {
+        "run": run.name,
+        "name": config.name,
+        "created": config.created,
+        "backbone": config.backbone,
+        "status": run.status.state,
+        "accuracy": scores.accuracy if scores else None,
+        "log_loss": scores.log_loss if scores else None,
+        "predicted": predicted_values(run),
+    }
+
+
+def _damaged(run: Run, reason: str) -> dict[str, Any]:
+    unknown = dict.fromkeys(("name", "created", "backbone", "accuracy", "log_loss"))
+    return {
+        "run": run.name, **unknown, "status": "damaged", "predicted": [], "reason": reason,
+    }  # fmt: skip
 
 
 def _draw(value: list[dict[str, Any]]) -> None:
@@ -64,6 +66,8 @@ def _draw(value: list[dict[str, Any]]) -> None:
         )  # fmt: skip
     out.print(table)
     for line in value:
+        if reason := line.get("reason"):
+            out.print(literal(f"{line['run']}: {plain(reason)}"), style="dim")
         if line["predicted"]:
             out.print(literal(line["run"]), style="dim")
             draw_predicted(out, line["predicted"])

@@ -17,6 +17,14 @@ from engine.errors import UserError
 from engine.runs.files import locked, read_json, write_atomic, write_json
 from engine.runs.opening import is_folder
 
+_NUMBER = (int, float, type(None))
+_TEXT = (str, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {
+    "created": _TEXT, "run": _TEXT, "lower": _NUMBER, "upper": _NUMBER, "rows": _NUMBER,
+    "kaggle": (dict, type(None)), "correction": (dict, type(None)),
+}  # fmt: skip
+_LONGEST = 1_000  # characters of a value that a page shows
+
 
 def write_submission(
     folder: Path, submission: Submission, *, run: str, now: datetime, out: Path | None = None
@@ -88,10 +96,22 @@ def list_submissions(folder: Path) -> list[dict[str, Any]]:
     records = []
     for stem in sorted(stems, key=natural_key(3), reverse=True):
         try:
-            records.append(read_json(folder / f"{stem}.json"))
+            record = read_json(folder / f"{stem}.json")
+            _check(record, folder / f"{stem}.json")
+            records.append({**record, "file": f"{stem}.csv"})
         except UserError as error:
             records.append({"file": f"{stem}.csv", "reason": str(error)})
     return records
+
+
+def _check(record: dict[str, Any], path: Path) -> None:
+    """Refuse a record whose values are not of the kinds that `write_submission` writes."""
+    for key, kinds in _KINDS.items():
+        if not isinstance(record.get(key), kinds):
+            raise UserError(f"{path} is damaged: {key} is of the wrong type.")
+    for key, value in (record.get("kaggle") or {}).items():
+        if isinstance(value, list | dict) or len(str(value)) > _LONGEST:
+            raise UserError(f"{path} is damaged: kaggle.{key} is no single value.")
 
 
 def applied(record: dict[str, Any]) -> str:

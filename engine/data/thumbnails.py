@@ -15,6 +15,7 @@ from engine.data.pixels import rgb, turned
 from engine.errors import UserError
 from engine.runs.caches import decoded_cache
 from engine.runs.files import write_atomic
+from engine.runs.images_table import is_checksum
 from engine.runs.opening import read_file
 
 SHORT_SIDE, LARGE_SIDE = 224, 900  # of a thumbnail, and of an image shown large
@@ -35,6 +36,8 @@ def thumbnail(path: Path, sha256: str) -> bytes:
     Unreadable
         When the image is gone or cannot be decoded.
     """
+    if not is_checksum(sha256):
+        raise Unreadable("its checksum is none")
     kept = decoded_cache("thumbnails") / sha256[:2] / f"{sha256}.jpg"
     with suppress(OSError):
         return read_file(kept)

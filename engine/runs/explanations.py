@@ -48,10 +48,14 @@ def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str,
         return None
     try:
         whole = found.pop("format_version") == FORMAT_VERSION
-        there = all(is_file(Path(each["file"])) for each in found["maps"])
+        there = all(_is_ours(run, Path(each["file"])) for each in found["maps"])
     except (KeyError, TypeError):
         return None
     return found if whole and there else None
+
+
+def _is_ours(run: Run, file: Path) -> bool:
+    return file.parent == explanations_folder(run) and is_file(file)
 
 
 def save_explanation(run: Run, found: dict[str, Any]) -> None:

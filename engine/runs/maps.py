@@ -20,6 +20,9 @@ from engine.runs.parquet_files import open_parquet
 from engine.runs.run import Run
 
 METHODS = ("pca", "tsne")
+_COLUMNS = pa.schema(
+    [("split", pa.string()), ("id", pa.string()), ("x", pa.float32()), ("y", pa.float32())]
+)
 _PATIENCE = 60.0  # seconds until a started process without a lock counts as lost
 
 
@@ -79,13 +82,14 @@ def load_map(run: Run, method: str) -> pa.Table:
     path = map_path(run, method)
     try:
         with open_parquet(path) as file:
-            table = pq.read_table(file, columns=["split", "id", "x", "y"]).combine_chunks()
-        points = [np.asarray(table[name].cast(pa.float32())) for name in ("x", "y")]
+            table = pq.read_table(file, columns=_COLUMNS.names).cast(_COLUMNS).combine_chunks()
+        table.validate(full=True)  # that texts are UTF-8
+        points = [np.asarray(table[name]) for name in ("x", "y")]
     except FileNotFoundError as error:
         raise UserError(
             f"{path} does not exist; `second-look embed {run.name}` makes it (method {method})."
         ) from error
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path} is damaged; delete it to make the map again.") from error
     if not all(np.isfinite(values).all() for values in points):
         raise UserError(f"{path} is damaged; delete it to make the map again.")

@@ -94,6 +94,8 @@ def open_handle(path: str | os.PathLike[str], flags: int) -> int:
     OSError
         As `open_regular`.
     """
+    if "\0" in os.fspath(path):
+        raise OSError(errno.EINVAL, "its name contains a null byte")
     own = own_parts(path)
     if own and not portable.on_windows():
         handle = _step(own[-1], flags | _NO_WAIT | _NO_LINK, _own_folder(own[:-1]))

@@ -30,10 +30,11 @@ from engine.runs.files import (
     write_json,
 )
 from engine.runs.fit_options import FitOptions
+from engine.runs.images_table import read_images
 from engine.runs.json_text import loads
 from engine.runs.opening import is_file, make_folder, read_file, remove_file
-from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import Predictions, load_predictions
+from engine.runs.roots import check_readable
 from engine.runs.run_config import RunConfig, read_config, update_config, write_config
 from engine.runs.run_status import RunStatus, status_of
 
@@ -102,12 +103,23 @@ class Run:
         Raises
         ------
         UserError
-            When the run has none: its fit did not list its images.
+            When the run has none, because its fit did not list its images, or it lies outside
+        ``$SECONDLOOK_ROOTS``.
         """
         root = self.config.root
         if root is None:
             raise UserError(f"run {self.name} has no images: its fit ended before it listed them.")
+        check_readable(Path(root))
         return Path(root)
+
+    @property
+    def damage(self) -> str | None:
+        """Return the reason why the run cannot be read, None if it can."""
+        try:
+            _ = self.config
+        except UserError as error:
+            return str(error)
+        return None
 
     @property
     def _config_path(self) -> Path:
@@ -204,7 +216,8 @@ class Run:
     @property
     def images(self) -> pd.DataFrame:
         """Return the images table, sorted by split and id."""
-        return _read_table(self.folder / "images.parquet")
+        found: pd.DataFrame = read_images(self.folder / "images.parquet").to_pandas()
+        return found
 
     @property
     def quarantine(self) -> pd.DataFrame:
@@ -261,7 +274,7 @@ class Run:
         held = is_locked(self.folder / ".lock")
         if held is not False:  # where it cannot be told, what the status says is believed
             return True
-        fresh = time.time() - status.updated < _QUEUE_PATIENCE
+        fresh = abs(time.time() - status.updated) < _QUEUE_PATIENCE
         return status.state == "queued" and fresh
 
 
@@ -300,7 +313,7 @@ def open_run(name: str) -> Run:
         If there is no such run, several match, or its config cannot be read.
     """
     if name == "latest":
-        runs = [run for run in list_runs() if run.status.state == "done"]
+        runs = [run for run in list_runs() if run.status.state == "done" and not run.damage]
         if not runs:
             raise UserError(
                 f"there is no finished run in {workspace()}; start with `second-look fit`."
@@ -357,11 +370,3 @@ def _read_quarantine(path: Path) -> pd.DataFrame:
     if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
         raise UserError(f"{path} is damaged: a column is missing.")
     return table
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        with open_parquet(path) as file:
-            return pd.read_parquet(file)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged.") from error

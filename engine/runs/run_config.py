@@ -261,6 +261,8 @@ def read_config(path: Path) -> RunConfig:
     values = _read_file(path)
     where = f"{path} is damaged: "
     config = from_json(RunConfig, {**values, "options": None}, where)
+    if config.positive is not None and config.positive not in config.class_names:
+        raise UserError(f"{where}positive is not one of class_names.")
     if "train" not in values:
         return config
     options = {option.name: values[option.name] for option in FIT_OPTIONS if option.name in values}

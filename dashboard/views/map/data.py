@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard.gallery.tiles import images_of
@@ -19,9 +18,8 @@ from dashboard.shared import tables as shared_tables
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
-from engine.errors import UserError
+from engine.runs.images_table import read_images
 from engine.runs.opening import is_file
-from engine.runs.parquet_files import open_parquet
 from engine.runs.run import open_run
 
 NONE = 0xFFFF  # no label or no prediction
@@ -134,11 +132,7 @@ def _rows_in(found: MapCoordinates, table: Table) -> tuple[np.ndarray, np.ndarra
 def _facts(name: str, found: MapCoordinates) -> pa.Table:
     """Return label, path and sha256 of each image of a map, in its order."""
     path = open_run(name).folder / "images.parquet"
-    try:
-        with open_parquet(path) as file:
-            images = pq.read_table(file, columns=["split", "id", "label", "path", "sha256"])
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{path} is missing or damaged.") from error
+    images = read_images(path, ["split", "id", "label", "path", "sha256"])
     images = images.combine_chunks()
     split = pc.index_in(images["split"], pa.array(SPLITS))
     known = np.full(len(found.ids), -1, dtype=np.int64)

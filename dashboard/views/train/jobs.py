@@ -18,13 +18,13 @@ _DISMISSED = "jobs_dismissed"
 
 def show() -> None:
     """Show the fits; while one is running, this fragment reruns every second."""
-    active = [run.name for run in jobs.running_jobs()]
+    active = [run.name for run in jobs.running_jobs() if not run.damage]
     refresh = 1.0 if active else None
     st.fragment(_panel, run_every=refresh)(active)
 
 
 def _panel(active: list[str]) -> None:
-    runs = list_runs()
+    runs = [run for run in list_runs() if not run.damage]
     now = [run for run in runs if jobs.progress_of(run).active]
     if [run.name for run in now] != active:
         st.rerun()  # the whole page, because the run picker changes too
