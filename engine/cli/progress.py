@@ -27,7 +27,6 @@ from engine.runs.progress import is_first
 _TITLES = {
     "draw": "Drawing",
     "list": "Reading the images",
-    "decode": "Checking the images",
     "features": "Extracting features",
     "tsne": "Computing the map",
     "train": "Training",

@@ -52,6 +52,16 @@ class Features:
         """Return the features of these images, float32 (n, width)."""
         return self.values[[self.row_of[name] for name in sha256]].float()
 
+    def of_first_view(self, sha256: Sequence[str]) -> torch.Tensor:
+        """Return the features of the centres of these images, float32 (n, width)."""
+        values = self.views[0] if self.views else self.values
+        return values[[self.row_of[name] for name in sha256]].float()
+
+    def rows(self, sha256: Sequence[str]) -> torch.Tensor:
+        """Return each view's features of these images, float32 (views * n, width), by view."""
+        at = [self.row_of[name] for name in sha256]
+        return torch.cat([view[at] for view in self.views or (self.values,)]).float()
+
 
 @dataclass(frozen=True)
 class ImageFiles:

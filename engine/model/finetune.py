@@ -17,10 +17,13 @@ from engine.errors import UserError
 from engine.model.augmentation import augmented, random_changes
 from engine.model.checkpoint import CHECKPOINT, named_state, resume, save_checkpoint, save_tensors
 from engine.model.device import Device
+from engine.model.head import Head
 from engine.model.ranks import Ranks
 from engine.model.sync_batch_norm import replicated
 from engine.model.training_images import TrainingImages
 from engine.model.training_options import TrainingOptions
+
+STATISTICS_FROM = 2000  # training images from which batch normalisation measures its statistics
 
 Progress = Callable[[str, int, int], None]
 
@@ -33,6 +36,7 @@ class _Training:
     ----------
     network : an extractor and a last layer
     replica : the module to call in training, which shares gradients with the other processes
+    frozen_statistics : whether batch normalisation keeps the statistics of the initial weights
     batch_size : at most the number of training images
     steps : batches in an epoch; the incomplete last one is left out
     """
@@ -44,6 +48,7 @@ class _Training:
     options: TrainingOptions
     batch_size: int
     steps: int
+    frozen_statistics: bool
     device: Device
     ranks: Ranks
 
@@ -53,16 +58,25 @@ class _Training:
         return torch.autocast(self.device.name, self.device.dtype, enabled=reduced)
 
 
-def with_new_head(extractor: nn.Module, width: int, n_classes: int, seed: int) -> nn.Module:
-    """Return the extractor of features (n, width) followed by a new last layer."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = nn.Linear(width, n_classes)
-    return nn.Sequential(extractor, head)
+@dataclass(frozen=True)
+class Start:
+    """A fitted last layer, and its log loss and accuracy on the training images."""
+
+    head: Head
+    loss: float
+    accuracy: float
+
+    def after(self, extractor: nn.Module) -> nn.Module:
+        """Return the extractor of features (n, width) followed by this last layer."""
+        n_classes, width = self.head.weight.shape
+        layer = nn.Linear(width, n_classes, device="meta").to_empty(device="cpu")
+        layer.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
+        return nn.Sequential(extractor, layer)
 
 
 def finetune(
-    network: nn.Module,
+    extractor: nn.Module,
+    start: Start,
     train: TrainingImages,
     valid: TrainingImages,
     options: TrainingOptions,
@@ -70,15 +84,18 @@ def finetune(
     folder: Path,
     progress: Progress,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Train a network with its last layer; write ``folder/model.safetensors``.
+    """Train an extractor and its last layer further; write ``folder/model.safetensors``.
+
+    Epoch 0 is the start, and the epoch with the lowest valid log loss is kept; so the network is
+    never worse on the validation images than the fitted last layer alone.
 
     Several processes divide each batch and train like a single one, except for dropout and
     stochastic depth, which each process draws for itself.
 
-    The epoch with the lowest valid log loss is kept. ``folder/checkpoint.safetensors`` holds the
-    state for the next epoch, so that a killed run resumes after its last complete epoch and gives
-    the same result as an uninterrupted one: random numbers depend only on the seed and the epoch.
-    The file stays after the last epoch; the caller removes it when the network has been used.
+    ``folder/checkpoint.safetensors`` holds the state for the next epoch, so that a killed run
+    resumes after its last complete epoch and gives the same result as an uninterrupted one: random
+    numbers depend only on the seed and the epoch. The file stays after the last epoch; the caller
+    removes it when the network has been used.
 
     Parameters
     ----------
@@ -95,14 +112,16 @@ def finetune(
     UserError
         If a batch has fewer images than there are processes.
     """
-    training = _begun(network, train, options)
+    training = _begun(start.after(extractor), train, options)
     checkpoint = folder / CHECKPOINT
     lines = resume(checkpoint, training.network, training.optimizer)
     if lines:  # the last one may not have been reported
         yield lines
-    for epoch in range(len(lines) + 1, options.epochs + 1):
+    for epoch in range(len(lines), options.epochs + 1):
         started = time.monotonic()
-        loss, accuracy = train_one_epoch(training, train, epoch, progress)
+        loss, accuracy = start.loss, start.accuracy
+        if epoch:
+            loss, accuracy = train_one_epoch(training, train, epoch, progress)
         valid_loss, valid_accuracy = evaluate(training, valid)
         lines.append(
             {
@@ -117,7 +136,8 @@ def finetune(
         if training.ranks.first:
             if valid_loss <= min(line["valid_loss"] for line in lines):
                 save_tensors(folder / "model.safetensors", named_state(training.network))
-            save_checkpoint(checkpoint, training.network, training.optimizer, lines)
+            if epoch:
+                save_checkpoint(checkpoint, training.network, training.optimizer, lines)
         yield lines
 
 
@@ -129,6 +149,7 @@ def _begun(network: nn.Module, train: TrainingImages, options: TrainingOptions) 
             f"is less than the {ranks.world} processes.", option="batch_size", value=batch_size
         )
     network = network.to(device.name).to(memory_format=torch.channels_last)
+    frozen_statistics = n < STATISTICS_FROM
     return _Training(
         network,
         replicated(network, device.name, ranks),
@@ -137,6 +158,7 @@ def _begun(network: nn.Module, train: TrainingImages, options: TrainingOptions) 
         options,
         batch_size,
         n // batch_size,
+        frozen_statistics,
         device,
         ranks,
     )
@@ -151,6 +173,10 @@ def train_one_epoch(
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
     torch.manual_seed(options.seed * 1_000_003 + epoch + (ranks.rank << 40))  # dropout
     training.network.train()
+    if training.frozen_statistics:
+        for module in training.network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
     order = torch.randperm(len(images), generator=generator)[: steps * size]
     loss_sum, hits = 0.0, 0.0
     for step, (rows, pixels, labels) in enumerate(images.batches(order, size)):

@@ -166,7 +166,12 @@ def _tuned_features(setup: FitSetup) -> FitFeatures:
             lambda: _tuned_precision(setup, dataset, extractor)
         )
     scored = dataset.images[dataset.images["split"] != "train"]
-    features = extractor.features(dataset.root, scored, setup.report, setup.ranks)
+    features = extractor.features(
+        dataset.root,
+        scored,
+        lambda _, done, total: setup.report("predict", done, total),
+        setup.ranks,
+    )
     setup.clock.lap("features")
     return FitFeatures(dataset.without(features.bad), extractor, features, checked)
 

@@ -34,13 +34,13 @@ class FitHeads:
 
 def train_fit_heads(setup: FitSetup, made: FitFeatures) -> tuple[FitFeatures, FitHeads]:
     """Train the head, and one more for each fold; write the one to keep."""
-    options, features_of = setup.options, made.features.of
+    options, features = setup.options, made.features
     whole = grouped(made.dataset, made.features, options.seed)
     made = replace(made, dataset=whole.dataset)
     head = final = train_run_head(setup, made, whole.component)
     crossed = None
     if options.folds:
-        crossed = cross_validate(made.dataset, features_of, options, head.l2, whole.component)
+        crossed = cross_validate(made.dataset, features, options, head.l2, whole.component)
         final = crossed.head
     path = setup.run.folder / "head.safetensors"
     save_tensors(path, {"weight": final.weight, "bias": final.bias})

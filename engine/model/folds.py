@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from engine.analysis.metrics import accuracy, log_loss
 from engine.analysis.near_duplicates import assign_folds
 from engine.data.dataset import Dataset
 from engine.errors import UserError
+from engine.model.features import Features
 from engine.model.head import Head, HeadOptions, train_heads
 from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, make_predictions
@@ -37,7 +38,7 @@ class CrossValidated:
 
 def cross_validate(
     dataset: Dataset,
-    features_of: Callable[[list[str]], torch.Tensor],
+    features: Features,
     options: FitOptions,
     l2: float,
     component: Mapping[str, int],
@@ -60,7 +61,7 @@ def cross_validate(
     images = dataset.images[dataset.images["split"] != "test"].sort_values("id")
     sha256, names = images["sha256"].tolist(), dataset.class_names
     y = np.searchsorted(names, images["label"].to_numpy(str))
-    features, labels = features_of(sha256), torch.from_numpy(y)
+    labels = torch.from_numpy(y)
     groups = np.unique(images["path"].map(component), return_inverse=True)[1]
     sizes = np.bincount(groups)
     if len(sizes) < options.folds:
@@ -78,9 +79,12 @@ def cross_validate(
     )
     everything = torch.ones(1, len(y))
     used = torch.cat([_training_weights(fold), everything])
-    n = len(dataset.of("train"))
-    *heads, final = train_heads(features, labels, len(names), used, HeadOptions.of(options), l2, n)
-    p = _held_out(heads, features, fold)
+    rows, views = features.rows(sha256), max(len(features.views), 1)
+    *heads, final = train_heads(
+        rows, labels.repeat(views), len(names), used.repeat(1, views), HeadOptions.of(options), l2,
+        n=len(dataset.of("train")) * views,
+    )  # fmt: skip
+    p = _held_out(heads, features.of(sha256), fold)
     summary = FoldsSummary(
         k=options.folds,
         n=len(y),

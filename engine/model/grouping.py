@@ -31,13 +31,14 @@ class Grouped:
 def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
     """Find near-identical labelled images and move what the seed's split has divided.
 
-    A split that the data give is left as it is; how much of it is divided is counted.
+    A split that the data give is left as it is; how much of it is divided is counted. The first
+    view decides, so that fits with more views have the same split and folds.
     """
     images = dataset.images
     learnt = (images["split"] != "test").to_numpy()
     labelled = images[learnt]
     sha256 = labelled["sha256"].tolist()
-    near = near_identical(features.of(sha256).numpy(), sha256)
+    near = near_identical(features.of_first_view(sha256).numpy(), sha256)
     component = components(labelled, also=near)
     known = dict(zip(labelled["path"], component.tolist(), strict=True))
     cut = torn(labelled["split"], component)

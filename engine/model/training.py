@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import torch
 from engine.data.dataset import Dataset
 from engine.errors import UserError
 from engine.model.backbones import load_network, split_network
-from engine.model.batches import decoded
-from engine.model.finetune import finetune, with_new_head
+from engine.model.finetune import Start, finetune
 from engine.model.fit_setup import FitFeatures, FitSetup
-from engine.model.head import Head, HeadOptions, train_head
+from engine.model.grouping import grouped
+from engine.model.head import Head, HeadOptions, OnEpoch, train_head
 from engine.model.resume import known_l2
 from engine.model.training_images import Images, TrainingImages
 from engine.model.training_options import training_options
@@ -28,40 +29,51 @@ def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, i
     ----------
     component : path to the number of the set that an image must stay with
     """
-    run, dataset = setup.run, made.dataset
-    pairs = []
-    for split in ("train", "valid"):
-        rows = dataset.of(split)
-        features = made.features.of(rows["sha256"].tolist())
-        pairs.append((features, _labels(rows, dataset.class_names)))
-    groups = np.unique(dataset.of("train")["path"].map(component), return_inverse=True)[1]
     lines: list[dict[str, Any]] = []
-    options = HeadOptions.of(setup.options)
 
     def after(line: dict[str, Any]) -> None:
         lines.append(line)
         setup.report.epoch(lines, setup.options.epochs or 0)
 
-    head = train_head(
-        pairs[0], pairs[1], len(dataset.class_names), options,
-        l2=known_l2(run), groups=groups, on_epoch=after,
-    )  # fmt: skip
-    run.write_epochs(lines)
-    run.update_config(l2=head.l2)
+    head = _trained(setup, made, component, HeadOptions.of(setup.options), after)
+    setup.run.write_epochs(lines)
+    setup.run.update_config(l2=head.l2)
     return head
+
+
+def _trained(
+    setup: FitSetup,
+    made: FitFeatures,
+    component: Mapping[str, int],
+    options: HeadOptions,
+    on_epoch: OnEpoch,
+) -> Head:
+    """Train the last layer on every view of the training images."""
+    train, valid = made.dataset.of("train"), made.dataset.of("valid")
+    rows = made.features.rows(train["sha256"].tolist())
+    views = len(rows) // len(train)
+    names = made.dataset.class_names
+    groups = np.unique(train["path"].map(component), return_inverse=True)[1]
+    return train_head(
+        (rows, _labels(train, names).repeat(views)),
+        (made.features.of(valid["sha256"].tolist()), _labels(valid, names)),
+        len(names), options,
+        l2=known_l2(setup.run), groups=np.tile(groups, views), on_epoch=on_epoch,
+    )  # fmt: skip
 
 
 def train_network(setup: FitSetup) -> Dataset:
     """Train the whole network on the labelled images, and write it and one line per epoch.
 
-    Several processes divide the checks and every batch.
+    It starts from the last layer fitted on the features of the frozen network. Several processes
+    divide the features and every batch.
 
     Returns
     -------
     The data set without the images that cannot be decoded.
     """
     options, ranks, report = setup.options, setup.ranks, setup.report
-    dataset = _decodable(setup)
+    dataset, start = _start(setup)
     parts = []
     for split in ("train", "valid"):
         rows = dataset.of(split)
@@ -69,10 +81,10 @@ def train_network(setup: FitSetup) -> Dataset:
         images = Images(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels)
         parts.append(TrainingImages(images, setup.steps, setup.device, ranks))
     network = load_network(options.backbone, setup.weights, options.seed, setup.steps.crop)
-    network = with_new_head(*split_network(network), len(dataset.class_names), options.seed)
+    extractor, _ = split_network(network)
     training = training_options(options)
     for lines in finetune(
-        network, parts[0], parts[1], training, folder=setup.run.folder, progress=report
+        extractor, start, parts[0], parts[1], training, folder=setup.run.folder, progress=report
     ):
         if ranks.first:
             setup.run.write_epochs(lines)
@@ -80,20 +92,22 @@ def train_network(setup: FitSetup) -> Dataset:
     return dataset
 
 
-def _decodable(setup: FitSetup) -> Dataset:
-    """Return the data set without the labelled images that cannot be decoded."""
-    dataset, ranks = setup.dataset, setup.ranks
+def _start(setup: FitSetup) -> tuple[Dataset, Start]:
+    """Fit the last layer on the features of the labelled images, and leave out the bad ones."""
+    dataset = setup.dataset
     labelled = dataset.images[dataset.images["split"] != "test"]
-    wanted = dict(zip(labelled["sha256"], labelled["path"], strict=True))
-    mine = dict(list(wanted.items())[ranks.share])
-    bad: dict[str, str] = {}
-    for done, (name, image) in enumerate(decoded(dataset.root, mine, setup.steps, 64), 1):
-        setup.report("decode", min(done * ranks.world, len(wanted)), len(wanted))
-        if isinstance(image, str):
-            bad |= dict.fromkeys(labelled.loc[labelled["sha256"] == name, "path"], image)
-    for others in ranks.gather(bad):
-        bad |= others
-    return check_usable(dataset.without(bad), setup.options.path)
+    features = setup.extractor.features(dataset.root, labelled, setup.report, setup.ranks)
+    dataset = check_usable(dataset.without(features.bad), setup.options.path)
+
+    def fitted() -> tuple[Dataset, Start]:
+        whole = grouped(dataset, features, setup.options.seed)
+        made = FitFeatures(whole.dataset, setup.extractor, features)
+        lines: list[dict[str, Any]] = []
+        options = HeadOptions.of(replace(setup.options, epochs=None))
+        head = _trained(setup, made, whole.component, options, lines.append)
+        return whole.dataset, Start(head, lines[-1]["loss"], lines[-1]["accuracy"])
+
+    return setup.ranks.on_rank_zero(fitted)
 
 
 def check_usable(dataset: Dataset, data: Path) -> Dataset:

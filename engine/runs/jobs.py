@@ -16,7 +16,7 @@ from engine.runs.run import Run, create_run, list_runs
 from engine.runs.run_config import RunConfig
 
 LOG = "fit.log"
-STAGES = ("draw", "list", "decode", "features", "train", "predict")
+STAGES = ("draw", "list", "features", "train", "predict")
 _BACKBONE = re.compile(r"[A-Za-z0-9_]{1,60}")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

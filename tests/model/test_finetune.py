@@ -25,7 +25,8 @@ from engine.model import finetune as finetune_module
 from engine.model import training_images as training_images_module
 from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import Device
-from engine.model.finetune import finetune, one_cycle, with_new_head
+from engine.model.finetune import Start, finetune, one_cycle
+from engine.model.head import Head
 from engine.model.preprocessing import Preprocessing
 from engine.model.training_images import Images, TrainingImages
 from engine.model.training_options import TrainingOptions
@@ -33,6 +34,7 @@ from tests.support.tiny_images import TWO, image_bytes, put
 
 STEPS = Preprocessing(27, 24, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DEVICE = Device("cpu", torch.float32, 16)
+START = Start(Head(torch.linspace(-0.3, 0.3, 16).reshape(2, 8), torch.zeros(2)), 0.75, 0.5)
 
 
 def _extractor() -> nn.Module:
@@ -70,9 +72,10 @@ def _tune(
     settings = replace(TrainingOptions(epochs=4, lr=0.01, batch_size=8, seed=0), **options)
     folder.mkdir(exist_ok=True)
     train, valid = (TrainingImages(split, STEPS, DEVICE) for split in splits)
-    network = with_new_head(_extractor(), 8, 2, settings.seed)
     seen: list[dict[str, Any]] = []
-    for lines in finetune(network, train, valid, settings, folder=folder, progress=progress):
+    for lines in finetune(
+        _extractor(), START, train, valid, settings, folder=folder, progress=progress
+    ):
         seen = list(lines)
     return seen
 
@@ -98,9 +101,9 @@ def unbroken(splits, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, li
 
 def test_the_loss_falls_on_an_easy_set(splits, tmp_path):
     lines = _tune(splits, tmp_path / "run", epochs=8, lr=0.03)
-    assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
+    assert lines[-1]["loss"] < 0.5 * lines[1]["loss"]
     assert lines[-1]["valid_accuracy"] == 1.0 and lines[-1]["valid_loss"] < 0.35
-    assert [line["epoch"] for line in lines] == list(range(1, 9))
+    assert [line["epoch"] for line in lines] == list(range(9))
 
 
 def test_the_lines_tell_what_the_kept_network_scores(splits, unbroken):
@@ -121,7 +124,9 @@ def test_the_lines_tell_what_the_kept_network_scores(splits, unbroken):
     assert best["valid_accuracy"] == np.mean(p.argmax(axis=1) == valid.labels.numpy())
 
 
-@pytest.mark.parametrize("losses", [[0.5, 0.2, 0.9, 0.3], [0.9, 0.8, 0.7, 0.6], [0.1, 0.2, 0.3, 9]])
+@pytest.mark.parametrize(
+    "losses", [[0.8, 0.5, 0.2, 0.9, 0.3], [1, 0.9, 0.8, 0.7, 0.6], [0.5, 0.1, 0.2, 0.3, 9]]
+)
 def test_the_epoch_with_the_least_valid_loss_is_kept(losses, splits, tmp_path, monkeypatch):
     told = iter(losses)
     monkeypatch.setattr(finetune_module, "evaluate", lambda *_: (next(told), 0.5))
@@ -136,11 +141,32 @@ def test_the_epoch_with_the_least_valid_loss_is_kept(losses, splits, tmp_path, m
     monkeypatch.setattr(finetune_module, "save_checkpoint", watched)
     _tune(splits, folder)
     kept = load_file(folder / "model.safetensors")
-    best = after[int(np.argmin(losses))]
+    best = after[int(np.argmin(losses)) - 1]
     parts = {"body.": "network.0.", "head.": "network.1."}
     assert all(torch.equal(t, best[parts[name[:5]] + name[5:]]) for name, t in kept.items())
     others = [state for state in after if state is not best]
     assert not any(torch.equal(kept["head.weight"], s["network.1.weight"]) for s in others)
+
+
+def test_a_start_that_no_epoch_improves_on_is_kept_as_it_is(splits, tmp_path, monkeypatch):
+    sent = iter([0.1, 0.2, 0.3, 0.4, 0.5])
+    monkeypatch.setattr(finetune_module, "evaluate", lambda *_: (next(sent), 0.5))
+    lines = _tune(splits, tmp_path / "run")
+    assert (lines[0]["epoch"], lines[0]["loss"], lines[0]["accuracy"]) == (0, 0.75, 0.5)
+    kept = load_file(tmp_path / "run" / "model.safetensors")
+    assert torch.equal(kept["head.weight"], START.head.weight)
+    initial = _extractor().state_dict()
+    assert all(torch.equal(t, initial[n[5:]]) for n, t in kept.items() if n.startswith("body."))
+
+
+@pytest.mark.parametrize(("least", "moves"), [(10_000, False), (0, True)])
+def test_batch_statistics_are_kept_on_small_sets(least, moves, splits, tmp_path, monkeypatch):
+    monkeypatch.setattr(finetune_module, "STATISTICS_FROM", least)
+    _tune(splits, tmp_path / "run", epochs=1)
+    after = load_file(tmp_path / "run" / CHECKPOINT)
+    initial = _extractor().state_dict()
+    assert moves != torch.equal(after["network.0.1.running_mean"], initial["1.running_mean"])
+    assert not torch.equal(after["network.0.1.weight"], initial["1.weight"])
 
 
 class Killed(BaseException):
@@ -181,7 +207,7 @@ def test_a_damaged_checkpoint_means_beginning_anew(splits, unbroken, tmp_path):
     for content in (b"", whole[:-9], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
         checkpoint.write_bytes(content)
         lines = _tune(splits, tmp_path / "run")
-        assert len(lines) == 4 and _same_end(tmp_path / "run", unbroken[0])
+        assert len(lines) == 5 and _same_end(tmp_path / "run", unbroken[0])
 
 
 def test_images_that_do_not_fit_in_memory_give_the_same_bits(
@@ -202,7 +228,7 @@ def test_another_seed_trains_another_network(splits, unbroken, tmp_path):
 
 def test_a_batch_larger_than_the_set_is_the_set(splits, tmp_path):
     lines = _tune(splits, tmp_path / "run", epochs=1, batch_size=1000)
-    assert len(lines) == 1 and 0 <= lines[0]["accuracy"] <= 1
+    assert len(lines) == 2 and 0 <= lines[1]["accuracy"] <= 1
 
 
 def test_what_it_writes_is_safetensors_alone(splits, tmp_path, monkeypatch):
@@ -219,7 +245,7 @@ def test_what_it_writes_is_safetensors_alone(splits, tmp_path, monkeypatch):
         with safe_open(tmp_path / "run" / name, "pt") as file:
             assert file.metadata()["format_version"] == "1"
     with safe_open(tmp_path / "run" / CHECKPOINT, "pt") as file:
-        assert len(json.loads(file.metadata()["epochs"])) == 2
+        assert len(json.loads(file.metadata()["epochs"])) == 3
 
 
 def test_an_image_that_changed_meanwhile_is_named(splits, tmp_path):

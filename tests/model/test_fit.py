@@ -108,7 +108,7 @@ def test_a_run_folder_holds_what_the_design_says(kind, request):
     assert (status["state"], status["pid"]) == ("done", os.getpid())
 
     lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [line["epoch"] for line in lines] == ([0] if kind == "all" else []) + [1, 2, 3]
     keys = {"loss", "accuracy", "valid_loss", "valid_accuracy", "seconds"}
     assert all(keys <= line.keys() for line in lines)
 
@@ -151,6 +151,15 @@ def test_the_lines_of_the_last_epoch_agree_with_the_predictions(of_head, of_all)
     assert of_head.run.epochs[-1]["valid_loss"] == pytest.approx(of_head.log_loss, rel=1e-6)
     best = min(line["valid_loss"] for line in of_all.run.epochs)
     assert best == pytest.approx(of_all.log_loss, rel=1e-2)  # features are kept in float16
+
+
+def test_a_whole_network_starts_from_the_fitted_head_and_is_never_worse(of_head, of_all):
+    first, *others = of_all.run.epochs
+    assert first["epoch"] == 0 and len(others) == 3
+    assert first["accuracy"] > 0.5 and first["loss"] < np.log(2)
+    assert of_all.log_loss <= first["valid_loss"] + 1e-3
+    same = [result.run.images.set_index("path")["split"].to_dict() for result in (of_head, of_all)]
+    assert same[0] == same[1]
 
 
 def test_bad_images_are_quarantined_with_their_reason_and_split(of_head):
@@ -281,7 +290,7 @@ def test_a_cancelled_fit_says_so_and_goes_on_when_started_again(
     asked: list[str] = []
 
     def cancel(stage: str, done: int, total: int) -> None:
-        if stage == "features":
+        if stage == {"head": "features", "all": "predict"}[train]:  # after the last epoch
             for run in list_runs():
                 asked.append(stage)
                 (run.folder / "cancel").touch()
@@ -434,6 +443,8 @@ def test_photographs_of_five_flowers_are_told_apart(real_data):
 def test_default_options_are_the_designs():
     options = small_options(Path("data"), lr=None, epochs=None).checked()
     assert FitOptions(Path("data")).backbone == "vgg16"
-    assert options.with_epochs(23_000).epochs == 30 and options.lr == 3e-3
+    assert options.with_epochs(23_000).epochs is None and options.lr is None  # solved, not trained
+    by_epochs = small_options(Path("data"), lr=3e-3, epochs=None).checked()
+    assert by_epochs.with_epochs(23_000).epochs == 30
     of_all = small_options(Path("data"), train="all", epochs=None).checked()
     assert of_all.with_epochs(23_000).epochs == 10

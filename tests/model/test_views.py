@@ -13,6 +13,7 @@ from engine.data.images import decode
 from engine.errors import UserError
 from engine.model.extractor import open_model
 from engine.model.features import Features
+from engine.model.head import train_head
 from engine.model.predict import predict
 from engine.model.preprocessing import Preprocessing
 from engine.model.views import averaged, views_of
@@ -97,6 +98,33 @@ def test_every_prediction_is_that_of_the_averaged_features(views, base, fits, he
     for n in (700 + views, 800 + views):
         put(tmp_path / "new" / f"{n}.jpg", image_bytes("dog", n))
     assert predict(run, tmp_path / "new").forward_passes == 2 * views
+
+
+def test_more_views_keep_the_split_and_the_folds(fits, here):
+    def split(n: int) -> dict[str, str]:
+        return fits[n].run.images.set_index("path")["split"].to_dict()
+
+    assert split(1) == split(2) == split(4)
+    assert fits[1].folds.groups == fits[2].folds.groups == fits[4].folds.groups
+
+
+def test_a_head_is_trained_on_every_view(base, fits, here, monkeypatch):
+    seen = []
+
+    def watched(train, *others, **options):
+        seen.append((train[0].clone(), train[1], options["groups"]))
+        return train_head(train, *others, **options)
+
+    monkeypatch.setattr("engine.model.training.train_head", watched)
+    run = small_fit(base / "data", views=2, seed=1).run
+    ((x, y, groups),) = seen
+    n = run.config.n.train
+    assert len(x) == len(y) == len(groups) == 2 * n
+    assert torch.equal(y[:n], y[n:]) and np.array_equal(groups[:n], groups[n:])
+    train = run.images.query("split == 'train'")["sha256"].tolist()
+    features = open_model(run)[0].kept_features(run.images)
+    assert torch.equal(x, features.rows(train)) and not torch.equal(x[:n], x[n:])
+    assert torch.allclose((x[:n] + x[n:]) / 2, features.of(train), atol=1e-3, rtol=1e-3)
 
 
 def test_views_change_the_predictions_and_are_recorded(fits, here):

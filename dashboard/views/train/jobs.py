@@ -50,9 +50,8 @@ def _running(run: Run) -> None:
                 "Cancel", key=f"cancel_{run.name}", on_click=jobs.cancel, args=(run,),
                 disabled=job.cancelling,
             )  # fmt: skip
-        request, options = run.config.request or {}, run.config.options
-        whole = (request.get("train") or (options and options.train)) == "all"
-        html.show_html(jobs_text.job_progress(job, whole, request.get("name") == "Demo"))
+        demo = (run.config.request or {}).get("name") == "Demo"
+        html.show_html(jobs_text.job_progress(job, demo))
         _curves(run)
 
 

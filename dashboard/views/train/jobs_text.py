@@ -13,7 +13,6 @@ from engine.runs.run_config import Scores
 STAGES = {
     "draw": "Drawing",
     "list": "Reading files",
-    "decode": "Checking images",
     "features": "Extracting features",
     "train": "Training",
     "predict": "Predicting",
@@ -26,10 +25,9 @@ def job_title(text: str) -> Markup:
     return rendered(__file__, "title", text=text)
 
 
-def job_progress(job: JobProgress, whole_network: bool, demo: bool) -> Markup:
+def job_progress(job: JobProgress, demo: bool) -> Markup:
     """Return the progress of a running fit: steps, images, speed and remaining time."""
-    steps = ["list", "decode", "train", "features", "predict"]
-    steps = steps if whole_network else ["list", "features", "train", "predict"]
+    steps = ["list", "features", "train", "predict"]
     steps = ["draw", *steps] if demo else steps
     at = steps.index(job.stage) if job.stage in steps else -1
     marked = [
