@@ -84,6 +84,8 @@ def draw_run(value: dict[str, Any]) -> None:
             f"images/s; {value['seconds']['total']:.1f} s ({stages})",
             style="dim",
         )
+    if note := value.get("weights_note"):
+        out.print(literal(note), style="yellow")
     if precision := value.get("precision"):
         out.print(literal(precision), style="dim")
     for path, note in list(value.get("notes", {}).items())[:5]:

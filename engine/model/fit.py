@@ -25,7 +25,7 @@ from engine.model.preprocessing import preprocessing
 from engine.model.ranks import Ranks, joined
 from engine.model.resume import interrupted, planned
 from engine.model.training import check_usable, train_network
-from engine.model.weights import Weights, find_weights
+from engine.model.weights import Weights, find_weights, wrapping
 from engine.runs.files import sha256_of
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
@@ -77,7 +77,7 @@ def fit(
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
         weights, found = _inputs(options, ranks, listing)
-        steps = preprocessing(options.backbone, options.image_size)
+        steps = preprocessing(options.backbone, options.image_size, options.weights)
         if on_data and ranks.first:
             on_data(found)
         options = options.with_epochs(len(found.of("train")))
@@ -219,6 +219,7 @@ def finish_fit(setup: FitSetup, made: FitFeatures, resumed: bool) -> FitResult:
         folds=heads.crossed.summary if heads.crossed else None,
         test=_scores(test) if test and test.labelled else None,
         warnings=made.dataset.warnings,
+        weights_note=wrapping(setup.weights),
     )
     save_result(result, made.dataset, made.extractor.device, heads.sha256)
     if setup.options.verdicts:

@@ -33,6 +33,7 @@ class FitResult:
     folds: FoldsSummary | None = None
     test: Scores | None = None  # where all test images are labelled
     warnings: tuple[str, ...] = ()
+    weights_note: str = ""  # what lay around the tensors in a weights file
 
     def summary(self) -> dict[str, Any]:
         """Return the result as plain values for the command line's JSON."""
@@ -49,6 +50,7 @@ class FitResult:
             "notes": config.notes,
             "resumed": self.resumed,
             "warnings": list(self.warnings),
+            "weights_note": self.weights_note,
             **({"test": asdict(self.test)} if self.test else {}),
             "precision": config.precision_sentence,
             "precision_check": asdict(self.precision_check) if self.precision_check else None,

@@ -59,10 +59,19 @@ class Preprocessing:
         return (pixels.flip(2) if self.mirrored else pixels).permute(0, 3, 1, 2)
 
 
-def preprocessing(name: str, image_size: int | None = None) -> Preprocessing:
-    """Return the published preprocessing, scaled to another crop if ``image_size`` is given."""
+def preprocessing(
+    name: str, image_size: int | None = None, weights: str = "default"
+) -> Preprocessing:
+    """Return the published preprocessing, scaled to another crop if ``image_size`` is given.
+
+    Parameters
+    ----------
+    weights : name of torchvision's weights whose preprocessing is meant; of others the default's
+    """
     known = published(name)
     assert known, f"{name} is no backbone"
+    if weights.startswith("IMAGENET"):
+        known = from_json(Preprocessing, _asked(name, weights), "")
     resize, crop = known.resize, known.crop
     if image_size is not None:
         if not 32 <= image_size <= 1024:
@@ -95,10 +104,11 @@ def backbone_names() -> list[str]:
     return sorted(torchvision.models.list_models(module=torchvision.models))
 
 
-def _asked(name: str) -> dict[str, Any]:
+def _asked(name: str, weights: str = "DEFAULT") -> dict[str, Any]:
     import torchvision
 
-    said = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    known = torchvision.models.get_model_weights(name)
+    said = getattr(known, weights if weights in known.__members__ else "DEFAULT").transforms()
     return {
         "resize": said.resize_size[0],
         "crop": said.crop_size[0],

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
+from collections import OrderedDict
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import torch
@@ -18,6 +20,9 @@ from engine.errors import UserError
 from engine.runs.files import sha256_of
 from engine.runs.opening import is_file, open_regular
 
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module")  # keys of training checkpoints
+_PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile and Lightning
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -25,7 +30,7 @@ class Weights:
 
     Attributes
     ----------
-    source : "none", "default" or the file's path
+    source : "none", "default", a name of torchvision's, or the file's path
     sha256 : checksum of the file; for "none" a name with the seed and the torch version
     path : the file, None for "none"
     """
@@ -36,7 +41,7 @@ class Weights:
 
 
 def find_weights(name: str, source: str, seed: int) -> Weights:
-    """Find the weights: "none", "default" (torchvision's, downloaded once), or a file.
+    """Find the weights: "none", "default" or a name (torchvision's, downloaded once), or a file.
 
     Raises
     ------
@@ -45,17 +50,31 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
     """
     if source == "none":
         return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
-    published = source == "default"
-    path = _published_file(name) if published else Path(source).absolute()
+    published = source == "default" or source in published_weights(name, source)
+    path = _published_file(name, source) if published else Path(source).absolute()
     if not is_file(path):
+        names = published_weights(name, "IMAGENET")
         raise UserError(
-            "does not exist; give a .safetensors or .pth file.", option="weights", value=source
+            f"does not exist; give a .safetensors or .pth file, or {', '.join(names)}.",
+            option="weights",
+            value=source,
         )
     return Weights(source if published else str(path), sha256_of(path, anywhere=published), path)
 
 
+def published_weights(name: str, source: str) -> list[str]:
+    """Return the names of torchvision's weights for a backbone; none if ``source`` is a file's."""
+    if not source.startswith("IMAGENET"):
+        return []
+    import torchvision
+
+    return list(torchvision.models.get_model_weights(name).__members__)
+
+
 def read_state(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
     """Read names and tensors from a .safetensors or .pth file; code in it is never executed.
+
+    The tensors of a training checkpoint are found in it, see :func:`unwrapped`.
 
     Raises
     ------
@@ -63,28 +82,46 @@ def read_state(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
         If the file is damaged, contains anything else, or has not the checksum that it had when
         it was found.
     """
-    try:
-        with open_regular(path, anywhere=bool(sha256)) as file:
-            if sha256 and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise UserError(f"{path} was changed after it was checked; start again.")
-            file.seek(0)
-            if path.suffix == ".safetensors":
-                state = load_file(portable.name_of_open(file.fileno(), path))
-            else:
-                state = torch.load(file, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
-    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged or not a weights file ({first_line(error)})."
-        ) from error
-    except Exception as error:  # UnpicklingError: it contains more than tensors
-        raise UserError(
-            f"{path} contains more than weights and was not executed ({first_line(error)})."
-        ) from error
+    state, _ = unwrapped(_content(path, sha256))
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise UserError(f"{path} must contain only a state dict: names and tensors.")
     return checked_finite(state, path)
+
+
+def unwrapped(content: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the tensors by name within a training checkpoint, and what was left out around them.
+
+    Training programs save a dictionary with the weights under one of a few names, and wrappers
+    of the network put a prefix before every name.
+    """
+    around: list[str] = []
+    while isinstance(content, dict):
+        key = next((key for key in _WRAPPERS if isinstance(content.get(key), dict)), None)
+        if key is None:
+            break
+        content = content[key]
+        around.append(f"'{key}'")
+    names = list(content) if isinstance(content, dict) else []
+    while names and all(isinstance(name, str) for name in names):
+        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in names)), None)
+        if prefix is None:
+            break
+        metadata = getattr(content, "_metadata", None)
+        content = OrderedDict((name[len(prefix) :], each) for name, each in content.items())
+        if metadata is not None:
+            inner = {key.removeprefix(prefix): each for key, each in metadata.items()}
+            setattr(content, "_metadata", inner)  # noqa: B010
+        names = list(content)
+        around.append(f"the prefix '{prefix}'")
+    return content, tuple(around)
+
+
+def wrapping(weights: Weights) -> str:
+    """Return a sentence on what lay around the tensors of a weights file, '' if nothing did."""
+    if weights.path is None or weights.source != str(weights.path):
+        return ""
+    _, around = unwrapped(_content(weights.path, weights.sha256))
+    return f"{weights.path}: the weights were read without {' and '.join(around)}." * bool(around)
 
 
 def checked_finite(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
@@ -114,10 +151,11 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
 
 
-def _published_file(name: str) -> Path:
+def _published_file(name: str, source: str) -> Path:
     import torchvision
 
-    published = torchvision.models.get_model_weights(name).DEFAULT
+    known = torchvision.models.get_model_weights(name)
+    published = known.DEFAULT if source == "default" else known[source]
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / Path(published.url).name
     if not path.is_file():
@@ -134,6 +172,27 @@ def _published_file(name: str) -> Path:
                 f"stands for {published.url}, which could not be downloaded ({error}); put the "
                 f"file into {folder}, or give the path of a .safetensors file, or none.",
                 option="weights",
-                value="default",
+                value=source,
             ) from error
     return path
+
+
+def _content(path: Path, sha256: str) -> Any:
+    try:
+        with open_regular(path, anywhere=bool(sha256)) as file:
+            if sha256 and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise UserError(f"{path} was changed after it was checked; start again.")
+            file.seek(0)
+            if path.suffix == ".safetensors":
+                return load_file(portable.name_of_open(file.fileno(), path))
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
+    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged or not a weights file ({first_line(error)})."
+        ) from error
+    except Exception as error:  # UnpicklingError: it contains more than tensors
+        raise UserError(
+            f"{path} contains more than weights and was not executed ({first_line(error)})."
+        ) from error

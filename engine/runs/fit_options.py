@@ -88,7 +88,8 @@ class FitOptions:
         str,
         FitOption(
             "Initial weights",
-            "default (torchvision's), none (random initialisation), or a weights file.",
+            "default (torchvision's), one of its names such as IMAGENET1K_V1, none (random "
+            "initialisation), or a weights file.",
         ),
     ] = "default"
     train: Annotated[

@@ -17,7 +17,8 @@ from torch import nn
 from engine.errors import UserError
 from engine.model.backbones import for_inference, last_layer, load_network, split_network
 from engine.model.extractor import read_tensors
-from engine.model.weights import Weights, find_weights, read_state
+from engine.model.preprocessing import preprocessing
+from engine.model.weights import Weights, find_weights, read_state, wrapping
 from engine.runs.files import sha256_of
 
 NAME = "squeezenet1_1"
@@ -174,7 +175,7 @@ def test_a_file_with_a_flipped_bit_in_its_header_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [[torch.zeros(2)], {"state_dict": {"a": torch.zeros(2)}}, {"epoch": 3}, torch.ones(2)],
+    [[torch.zeros(2)], {"optimizer": {"a": torch.zeros(2)}}, {"epoch": 3}, torch.ones(2)],
 )
 def test_what_is_no_plain_state_dict_is_refused(content, tmp_path):
     path = tmp_path / "nested.pth"
@@ -220,6 +221,38 @@ def test_the_published_file_in_torch_home_is_used(tmp_path, monkeypatch):
     assert (weights.source, weights.path) == ("default", path)
     loaded = load_network(NAME, weights, 0, 224).state_dict()
     assert all(torch.equal(loaded[key], state[key]) for key in state)
+
+
+def test_published_weights_are_found_by_name_with_their_preprocessing(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+
+    def download(url: str, **_: object) -> None:
+        asked.append(url)
+        _save(tmp_path / "hub" / "checkpoints" / Path(url).name, {"x": torch.zeros(1)})
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    name = "IMAGENET1K_SWAG_E2E_V1"
+    assert find_weights("vit_b_16", name, 0).source == name
+    assert asked == [torchvision.models.ViT_B_16_Weights[name].url]
+    assert preprocessing("vit_b_16", None, name).crop == 384
+    assert preprocessing("vit_b_16").crop == 224
+    with pytest.raises(UserError, match=r"weights='IMAGENET1K_V9' .* IMAGENET1K_V1, IMAGENET1K_V2"):
+        find_weights("resnet50", "IMAGENET1K_V9", 0)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_training_checkpoint_is_read_and_that_is_said(suffix, tmp_path):
+    state = _state()
+    prefixed = OrderedDict((f"module.{key}", tensor) for key, tensor in state.items())
+    whole = prefixed if suffix == ".safetensors" else {"epoch": 3, "state_dict": prefixed}
+    path = _save(tmp_path / f"checkpoint{suffix}", whole)
+    loaded = _load(path).state_dict()
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
+    said = wrapping(find_weights(NAME, str(path), 0))
+    assert said.startswith(str(path)) and said.endswith("the prefix 'module.'.")
+    assert ("'state_dict' and" in said) == (suffix == ".pth")
+    assert wrapping(find_weights(NAME, str(_save(tmp_path / f"plain{suffix}", state)), 0)) == ""
 
 
 def test_the_name_of_untrained_weights_fixes_seed_and_torch_version():
