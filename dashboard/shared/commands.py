@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs import jobs, maps, triage
@@ -22,6 +23,8 @@ def start_fit(options: FitOptions) -> Run:
         If the backbone's name is invalid or the process cannot be started.
     """
     options = replace(options, data=options.path.expanduser().absolute())
+    if options.weights not in ("default", "none"):  # the fit runs in another folder
+        options = replace(options, weights=str(Path(options.weights).expanduser().absolute()))
     run = jobs.queue_fit(options)
     jobs.start_job(run, ["fit", *options.arguments(), "--into", run.name, "--json"])
     return run

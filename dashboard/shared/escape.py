@@ -10,6 +10,10 @@ from engine.runs.fit_options import FIT_OPTIONS
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~^$:<>&=\"'/@])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
+# What Streamlit turns into a link even when escaped; a character without width divides it.
+_ADDRESS = re.compile(r"https?:(?=//)|www(?=\.)|(?<=[\w.+-])@(?=[-\w]+\.[-\w])", re.IGNORECASE)
+_NO_BREAK = "\u2060"
+
 
 def one_line(text: str) -> str:
     """Replace line breaks and other control characters, which could hide or reorder text."""
@@ -18,7 +22,8 @@ def one_line(text: str) -> str:
 
 def literal(text: str) -> str:
     """Return Markdown that shows ``text`` as it is: no link, no image, no tag, no directive."""
-    return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};", one_line(text))
+    apart = _ADDRESS.sub(lambda match: f"{match[0]}{_NO_BREAK}", one_line(text))
+    return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};", apart)
 
 
 def error_text(error: UserError) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.data.decode_turns import read_turn
 from engine.data.formats import Unreadable
 from engine.data.thumbnails import LARGE_SIDE, make_thumbnail, thumbnail
 from engine.errors import UserError
@@ -73,7 +74,8 @@ def _make_small(image: ImageFile) -> str:
 
 def _make_large(image: ImageFile) -> str:
     try:
-        jpeg = make_thumbnail(read_file(image.path), LARGE_SIDE)
+        with read_turn(image.path):
+            jpeg = make_thumbnail(read_file(image.path), LARGE_SIDE)
     except (Unreadable, OSError):
         return ""
     return _keep(_large, _KEPT_LARGE, image, jpeg)

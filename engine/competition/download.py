@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import zipfile
@@ -20,6 +21,9 @@ from engine.runs.files import locked
 
 _LIST_SECONDS, _STALLED_SECONDS = 60.0, 120.0
 _MARKER = ".kaggle-partial"  # suffix of the client's marker beside an incomplete file
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def _arrived_file(folder: Path, file: str, size: int) -> Path | None:
             with source.open(members[0]) as packed, open(folder / "unpacked", "xb") as out:
                 shutil.copyfileobj(packed, out, 2**20)
         return folder / "unpacked"
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except _DAMAGED:
         return None
 
 
@@ -220,7 +224,7 @@ def _is_whole(path: Path, size: int) -> bool:
     try:
         with zipfile.ZipFile(path) as source:
             return source.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except _DAMAGED:
         return False
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import lzma
 import os
 import shutil
 import stat
@@ -13,11 +15,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, BinaryIO
 
 from engine import portable
 from engine.errors import UserError
-from engine.runs.files import locked, sha256_of, workspace
+from engine.runs.files import locked, workspace
+from engine.runs.opening import is_folder, open_regular
 
 MAX_BYTES = 500 * 2**30
 MAX_RATIO = 100
@@ -42,22 +45,29 @@ def unpack(archive: Path) -> Path:
         When the archive is damaged, holds a link or a device, a name that leaves its folder, two
         names that are one file, or far more bytes than its own size explains.
     """
-    folder = workspace() / "cache" / "archives" / sha256_of(archive)[:16]
-    if folder.is_dir():
-        return folder
-    with locked(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            _unpack_to(archive, folder)
-    return folder
+    try:
+        with open_regular(archive) as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+            folder = workspace() / "cache" / "archives" / checksum[:16]
+            if is_folder(folder):
+                return folder
+            with locked(folder.with_suffix(".lock")):
+                if not is_folder(folder):
+                    _unpack_to(archive, file, folder)
+            return folder
+    except OSError as error:
+        raise UserError(f"{archive} could not be read ({error.strerror}).") from error
 
 
-def _unpack_to(archive: Path, folder: Path) -> None:
+def _unpack_to(archive: Path, file: BinaryIO, folder: Path) -> None:
     temporary = folder.parent / f".{folder.name}.part"
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
         temporary.mkdir()
         with ExitStack() as stack:
-            members = _checked(archive, _members(archive, stack))
+            members = _checked(
+                archive, os.fstat(file.fileno()).st_size, _members(archive, file, stack)
+            )
             budget = sum(member.size for member in members)
             for member in members:
                 budget -= _extract(member, temporary / member.name, budget, archive)
@@ -66,6 +76,7 @@ def _unpack_to(archive: Path, folder: Path) -> None:
         zipfile.BadZipFile,
         tarfile.TarError,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         ValueError,
         RuntimeError,
@@ -77,23 +88,24 @@ def _unpack_to(archive: Path, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _members(archive: Path, stack: ExitStack) -> list[_Member]:
+def _members(archive: Path, file: BinaryIO, stack: ExitStack) -> list[_Member]:
     """Return all but the folders in an archive, which stays open as long as the stack."""
     if archive.suffix.lower() == ".tar":
-        tar = stack.enter_context(tarfile.open(archive, "r:"))
+        file.seek(0)
+        tar = stack.enter_context(tarfile.open(fileobj=file, mode="r:"))
 
         def content(info: tarfile.TarInfo) -> IO[bytes]:
-            file = tar.extractfile(info)
-            if file is None:
+            packed = tar.extractfile(info)
+            if packed is None:
                 raise tarfile.ReadError(f"{info.name!r} has no content")
-            return file
+            return packed
 
         return [
             _Member(info.name.removeprefix("./"), info.size, info.isfile(), partial(content, info))
             for info in tar.getmembers()
             if not info.isdir()
         ]
-    packed = stack.enter_context(zipfile.ZipFile(archive))
+    packed = stack.enter_context(zipfile.ZipFile(file))
     return [
         _Member(
             info.filename,
@@ -106,7 +118,7 @@ def _members(archive: Path, stack: ExitStack) -> list[_Member]:
     ]
 
 
-def _checked(archive: Path, members: list[_Member]) -> list[_Member]:
+def _checked(archive: Path, size: int, members: list[_Member]) -> list[_Member]:
     seen: set[str] = set()
     for member in members:
         name = member.name
@@ -124,7 +136,7 @@ def _checked(archive: Path, members: list[_Member]) -> list[_Member]:
             raise UserError(f"{archive} was not unpacked: {name!r} occurs twice.")
         seen.add(name.casefold())
     total = sum(member.size for member in members)
-    if total > min(MAX_BYTES, MAX_RATIO * max(archive.stat().st_size, 2**20)):
+    if total > min(MAX_BYTES, MAX_RATIO * max(size, 2**20)):
         raise UserError(f"{archive} was not unpacked: it would grow to {total:,} bytes.")
     return members
 

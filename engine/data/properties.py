@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
+from engine.data.decode_turns import decode_turn, read_turn
 from engine.data.formats import Unreadable
 from engine.data.headers import opened, reason_of
 from engine.data.pixels import is_plain, rgb
@@ -159,10 +160,11 @@ def measure(content: bytes) -> tuple[float, float, float]:
         with opened(content) as image:
             if is_plain(image):
                 image.draft("L", (SIDE, SIDE))  # decode at the smallest sufficient size
-            grey = image if is_plain(image) and image.mode == "L" else rgb(image).convert("L")
-            scale = min(1.0, SIDE / min(grey.size))
-            width, height = (min(4 * SIDE, max(1, round(side * scale))) for side in grey.size)
-            small = ImageOps.fit(grey, (width, height), Image.Resampling.BILINEAR)
+            with decode_turn(image.width * image.height):
+                grey = image if is_plain(image) and image.mode == "L" else rgb(image).convert("L")
+                scale = min(1.0, SIDE / min(grey.size))
+                width, height = (min(4 * SIDE, max(1, round(side * scale))) for side in grey.size)
+                small = ImageOps.fit(grey, (width, height), Image.Resampling.BILINEAR)
             levels = np.asarray(small, dtype=np.float32) / np.float32(255)  # (height, width)
     except Unreadable:
         raise
@@ -181,10 +183,11 @@ def _sharpness(levels: np.ndarray) -> float:
 
 def _measured(root: Path, path: str, sha256: str) -> tuple[str, float, float, float] | None:
     try:
-        content = read_file(root / path)
-        if hashlib.sha256(content).hexdigest() != sha256:  # changed since the run
-            return None
-        return sha256, *measure(content)
+        with read_turn(root / path):
+            content = read_file(root / path)
+            if hashlib.sha256(content).hexdigest() != sha256:  # changed since the run
+                return None
+            return sha256, *measure(content)
     except (OSError, ValueError, Unreadable):
         return None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from engine.data.decode_turns import decode_turn, read_turn
 from engine.data.formats import Unreadable
 from engine.data.headers import opened, orientation, reason_of
 from engine.data.pixels import rgb, turned
@@ -41,11 +42,12 @@ def thumbnail(path: Path, sha256: str) -> bytes:
     kept = decoded_cache("thumbnails") / sha256[:2] / f"{sha256}.jpg"
     with suppress(OSError):
         return read_file(kept)
-    try:
-        content = read_file(path)
-    except OSError as error:
-        raise Unreadable(f"cannot be read ({error.strerror})") from error
-    small = make_thumbnail(content, SHORT_SIDE)
+    with read_turn(path):
+        try:
+            content = read_file(path)
+        except OSError as error:
+            raise Unreadable(f"cannot be read ({error.strerror})") from error
+        small = make_thumbnail(content, SHORT_SIDE)
     if hashlib.sha256(content).hexdigest() == sha256:  # else it was changed since
         with suppress(UserError):  # a full disk costs time, not the image
             write_atomic(kept, small)
@@ -64,9 +66,10 @@ def make_thumbnail(content: bytes, short_side: int) -> bytes:
         with opened(content) as image:
             turn = orientation(image)
             image.draft("RGB", (short_side, short_side))  # decode no finer than needed
-            upright = turned(rgb(image), turn)
-            shown = thumbnail_size(upright.size, short_side)
-            small = ImageOps.fit(upright, shown, Image.Resampling.BILINEAR)
+            with decode_turn(image.width * image.height):
+                upright = turned(rgb(image), turn)
+                shown = thumbnail_size(upright.size, short_side)
+                small = ImageOps.fit(upright, shown, Image.Resampling.BILINEAR)
             out = io.BytesIO()
             small.save(out, "JPEG", quality=82)
             return out.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,10 @@ def test_a_folder_without_the_images_is_refused(make_run, tmp_path):
     app.text_input(key=f"relocate_{run.name}").set_value(str(tmp_path / "nowhere")).run()
     app.button(key="relocate").click().run()
     assert "is no folder" in app.error[0].value and app.warning
+
+
+@pytest.mark.parametrize("text", ["http://a.b", "HTTPS://a.b", "www.a.b", "me@a.b", "x http://a"])
+def test_no_text_of_a_stranger_becomes_a_link(text):
+    shown = unescape(literal(text))
+    assert not re.search(r"(?i)https?://|www\.|[\w.+-]+@[\w-]", shown)
+    assert shown.replace("\u2060", "") == text

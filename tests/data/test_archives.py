@@ -17,6 +17,7 @@ import pytest
 from engine.data import archives
 from engine.data.archives import unpack
 from engine.errors import UserError
+from tests.support.tiny_images import image_bytes
 
 
 @pytest.fixture
@@ -252,3 +253,16 @@ def test_what_a_killed_process_left_is_no_obstacle(tmp_path, kept, workspace):
     (stale / "2.jpg").write_bytes(b"half")
     assert contents(unpack(archive)) == {"1.jpg": b"x"}
     assert kept() == [folder.name]
+
+
+def test_a_damaged_lzma_member_is_refused_with_the_reason(tmp_path, workspace):
+    archive = tmp_path / "data.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("train/cat.0.jpg", image_bytes("cat") * 20)
+    content = bytearray(archive.read_bytes())
+    at = content.index(b"cat.0.jpg") + 40
+    content[at : at + 60] = bytes(60)
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged and was not unpacked"):
+        unpack(archive)
+    assert not list(workspace.rglob("*.jpg"))

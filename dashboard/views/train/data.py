@@ -120,11 +120,11 @@ def recent_folders() -> list[str]:
 
 
 def _changed(data: Path) -> int:
-    """Return the newest time of the folder and two levels of subfolders, in nanoseconds."""
+    """Return a number of the times of the folder and two levels of subfolders, which all count."""
     try:
         below = [path for path in data.glob("*") if path.is_dir()] if data.is_dir() else []
         below += [path for folder in list(below) for path in folder.glob("*/")][:2000]
-        return max(path.stat().st_mtime_ns for path in (data, *below))
+        return hash(tuple((str(path), path.stat().st_mtime_ns) for path in (data, *below)))
     except (OSError, ValueError):  # a name may contain a null byte
         return 0
 

@@ -1,0 +1,34 @@
+"""Large images are decoded one at a time: together they would take the memory of everybody."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LARGE = 16_000_000  # pixels that a decoder holds at once, about 100 MB with its copies
+_BYTES_OF_PIXEL = 4
+_turn = threading.RLock()
+
+
+@contextmanager
+def decode_turn(pixels: int) -> Iterator[None]:
+    """Wait, with an image of so many pixels, until no other large one is being decoded."""
+    if pixels <= _LARGE:
+        yield
+        return
+    with _turn:
+        yield
+
+
+@contextmanager
+def read_turn(path: Path) -> Iterator[None]:
+    """Wait in the same way before a large file is read."""
+    try:
+        size = os.stat(path).st_size
+    except (OSError, ValueError):
+        size = 0
+    with decode_turn(size // _BYTES_OF_PIXEL):
+        yield
