@@ -23,9 +23,17 @@ def compare(run: RunName, other: OtherName, as_json: AsJson = False) -> None:
     Differences are RUN minus OTHER, with 95 % intervals that also count an error not seen yet.
     Fixed images are classified correctly only by RUN, broken images only by OTHER.
     """
+    from engine.analysis.reuse import reuse_sentence, runs_on_same_images
     from engine.library.review import compare as compare_runs
+    from engine.runs.run import open_run
 
-    found = compare_runs(run, other).as_json()
+    compared = compare_runs(run, other)
+    n_runs = runs_on_same_images(open_run(run))
+    found = {
+        **compared.as_json(),
+        "runs_on_same_images": n_runs,
+        "reuse": reuse_sentence(n_runs, *compared.losses),
+    }
     print(json.dumps(found, allow_nan=False)) if as_json else _draw(found)
 
 
@@ -57,3 +65,5 @@ def _draw(value: dict[str, Any]) -> None:
             more = "" if len(ids) <= _SHOWN else f" and {len(ids) - _SHOWN:,} more"
             out.print(console.literal(f"{word}: {', '.join(ids[:_SHOWN])}{more}"), style="dim")
     out.print(Text(plain(value["verdict"]), style="bold"))
+    if value["reuse"]:
+        out.print(value["reuse"])

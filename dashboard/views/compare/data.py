@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.shared import tables
 from dashboard.shared.tables import Key, Table, cached_table
+from engine.analysis import reuse
 from engine.analysis.compare import Comparison, compare
 from engine.analysis.joined import places_in
 from engine.competition.blend import PreparedBlend, prepare_blend
@@ -50,6 +51,11 @@ def compared(name: str, other: str) -> Compared:
 def labelled(name: str) -> Table:
     """Return a run's predictions for all labelled images, out of fold if available."""
     return tables.table(name, open_run(name).labelled_split)
+
+
+def runs_on_same_images(name: str) -> int:
+    """Return the number of finished runs with the same images and labels."""
+    return reuse.runs_on_same_images(open_run(name))
 
 
 def comparable(name: str, among: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from dashboard.shared.paging import page_count, page_of
 from dashboard.shell import show_user_errors
 from dashboard.views.compare import address, data, text
 from dashboard.views.compare.data import Compared
+from engine.analysis.reuse import reuse_sentence
 from engine.competition.blend import keep_blend
 
 PER_PAGE = 24
@@ -69,6 +70,8 @@ def figures(compared: Compared) -> None:
         head = ("", "This run", "Other run", "Difference", "95 % interval")
         html.show_html(html.table(head, text.figures(found)))
         html.show_html(text.significance(found))
+        if reuse := reuse_sentence(data.runs_on_same_images(compared.table.key[0]), *found.losses):
+            st.caption(reuse)
     with right:
         html.show_html(text.four(found))
 

@@ -29,6 +29,19 @@ def label_edit_effect(name: str) -> str:
     )
 
 
+_ACCURACY = (
+    "Share of images whose most likely class is the true one, with Clopper and Pearson's interval."
+)
+_LOG_LOSS = (
+    "Mean of -log of the true class's probability; the interval counts one error that has not been "
+    "seen."
+)
+_CALIBRATION = (
+    "Mean distance between confidence and accuracy in 15 bins; a calibrated model is above 0 by "
+    "chance."
+)
+
+
 def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
     """Return the metrics of the run in one row."""
     wrong = int(view.matrix.sum() - np.trace(view.matrix))
@@ -42,14 +55,15 @@ def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
     if view.n_groups < len(table):
         of += f" in {view.n_groups:,} groups"
     cells = [
-        ("Accuracy", f"{scores.accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}"),
-        ("Log loss", f"{scores.log_loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}"),
-        ("Incorrect", f"{wrong:,}", of),
+        ("Accuracy", f"{scores.accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}", _ACCURACY),
+        ("Log loss", f"{scores.log_loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}", _LOG_LOSS),
+        ("Incorrect", f"{wrong:,}", of, "Images whose most likely class is not the true one."),
         (
             "Calibration error",
             f"{scores.calibration_error:.2%}",
             f"if calibrated {expected.mean:.2%}, 95% below {expected.percentile_95:.2%}",
+            _CALIBRATION,
         ),
-        ("Unreadable files", f"{n_quarantined:,}", "images that cannot be read"),
+        ("Unreadable files", f"{n_quarantined:,}", "images that cannot be read", ""),
     ]
     return rendered(__file__, "measures", cells=cells)
