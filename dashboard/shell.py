@@ -108,7 +108,7 @@ def _run_picked() -> None:
 
 @st.cache_resource
 def _settle() -> bool:
-    """Exclude objects of the first run from garbage collection, once per process."""
+    """Exclude objects of the first script run from garbage collection, once per process."""
     gc.collect()
     gc.freeze()
     return True

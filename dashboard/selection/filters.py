@@ -114,14 +114,14 @@ FILTERS = (
         keep=lambda table, name: table.predictions.y_true == _class(table, name),
         sentence=lambda _, name: f"true {name}",
         widget=_CLASS,
-        invalid="no class of this run is called so",
+        invalid="this run has no class of this name",
     ),
     Filter(
         PREDICTED, _parse_class,
         keep=lambda table, name: table.y_pred == _class(table, name),
         sentence=lambda _, name: f"predicted {name}",
         widget=_CLASS,
-        invalid="no class of this run is called so",
+        invalid="this run has no class of this name",
     ),
     Filter(
         SCORE, _parse_range, keep=_in_range, sentence=_range_text,

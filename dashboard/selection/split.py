@@ -33,7 +33,7 @@ def splits_of(name: str, with_test: bool) -> list[str]:
 
 
 def selected_split(splits: list[str]) -> str:
-    """Return the selected one of some splits, and set the switch to it.
+    """Return the selected split, and set the switch to it.
 
     The first is the default; the address or this session may select another.
     """

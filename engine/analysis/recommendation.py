@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def images(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return labels, probabilities and groups of the images looked at."""
+        """Return labels, probabilities and groups of the images that were used."""
         return self._y, self._p, self._groups
 
     @property

@@ -53,14 +53,14 @@ class Slice:
     trait, bin : the property and the bin, see :class:`Cut`
     true : the class of the images, None for all classes
     low, high : smallest and largest value in the bin; None if it has a name
-    name : of the bin, '' if it has ends
+    name : name of the bin, '' if it has ``low`` and ``high``
     n, errors : number of images and of incorrect images
     error_rate, error_interval : share of incorrect images, with 95 % interval
     log_loss, log_loss_interval : mean, with 95 % interval
     rest : log loss of the other images (of that class)
     excess : decrease of the log loss of all images if the slice had the log loss of the rest
-    p : probability that as many images drawn at random (of that class) have so high a log loss
-    p_adjusted : p adjusted by Benjamini and Hochberg for all slices
+    p : probability that as many random images (of that class) have at least this log loss
+    p_adjusted : p after the Benjamini-Hochberg adjustment for all slices
     """
 
     trait: str
@@ -99,7 +99,7 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """Labels, losses and errors, arrays of shape (n,), and what an unseen error costs."""
+    """Labels, losses and errors, arrays of shape (n,), and the loss assumed for an unseen error."""
 
     y: np.ndarray
     losses: np.ndarray

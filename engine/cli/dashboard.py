@@ -103,8 +103,8 @@ def settings() -> dict[str, Any]:
 def streamlit_environment(values: dict[str, Any]) -> dict[str, str]:
     """Return settings as the environment variables that Streamlit reads.
 
-    Streamlit would look for the file in the current folder, so the settings would depend on that
-    folder.
+    Streamlit looks for its settings file in the current folder, so without this the settings
+    would depend on that folder.
     """
     return {
         "STREAMLIT_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", "_".join(keys)).upper(): _text(

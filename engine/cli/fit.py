@@ -40,7 +40,7 @@ def fit(
 
 
 def run_fit(options: FitOptions, run: Run | None, as_json: bool) -> None:
-    """Fit, with what will be read printed first and progress on stderr; print the result."""
+    """Print what will be read, fit with progress on stderr, and print the result."""
     from engine.model.fit import fit as fit_run
 
     with watching() as watcher:

@@ -152,8 +152,8 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
     if len(having) < len(runs):
         lacking = [run.name for run in runs if run not in having]
         raise UserError(
-            f"{first_ten(lacking)} has no test predictions, but {having[0].name} has; make them "
-            "with `second-look predict`, or leave that run out."
+            f"test predictions are missing for {first_ten(lacking)}, but not for {having[0].name}; "
+            "make them with `second-look predict`, or blend without those runs."
         )
     tables = [run.predictions("test") for run in runs]
     first, contents = tables[0], _contents(runs[0])

@@ -21,7 +21,7 @@ from engine.runs.run import Run
 def find_sample(run: Run, predictions: Predictions | None = None) -> Path | None:
     """Return the competition's sample file near the run's images, if there is one.
 
-    Of several, the one with the most rows that have a prediction.
+    If there are several, it is the one with the most rows that have a prediction.
     """
     config = run.config
     kept = (config.origin or {}).get("samples", [])

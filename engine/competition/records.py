@@ -125,9 +125,9 @@ def applied(record: dict[str, Any]) -> str:
 
 
 def scored_bounds(folder: Path) -> list[tuple[float, float, float]]:
-    """Return (lower, upper, score) of every submission that Kaggle has scored, newest first.
+    """Return (lower, upper, score) of the clipped submissions scored by Kaggle, newest first.
 
-    Only of those that were clipped and not corrected in another way.
+    Submissions with any other correction are left out.
     """
     found = []
     for record in list_submissions(folder):

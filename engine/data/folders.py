@@ -97,7 +97,7 @@ def _beside_classes(
 
 
 def _one_valid(tree: Tree, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Make a labelled test folder the valid one where another test folder has no labels."""
+    """Use a labelled test folder as the valid split if another test folder has no labels."""
     if any(part.split == "valid" for part in parts):
         return parts
     tests = [part for part in parts if part.split == "test"]
@@ -114,7 +114,7 @@ def _classes_above_splits(tree: Tree, folder: str, inside: list[str]) -> FolderP
     if strange:
         raise UserError(
             f"{tree.shown(folder)} holds the folders {first_ten([leaf(n) for n in inside])}, each "
-            "with splits of its own; give the one that is to be read."
+            "with its own splits; give the one to read."
         )
     classes = [set(map(leaf, tree.below[deep])) for name in inside for deep in tree.below[name]]
     if any(one and len(one) > 1 for one in classes):

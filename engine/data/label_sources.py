@@ -21,7 +21,7 @@ _MOST_TABLES = 40  # of a folder are read; the others lie deeper
 
 @dataclass(frozen=True)
 class FolderLabels:
-    """What folders or file names say of each image: a label or None, object (n,)."""
+    """Labels of the images from their folders or file names, None without one, object (n,)."""
 
     source: str
     label: np.ndarray

@@ -72,7 +72,7 @@ class JoinedTable:
 
     @property
     def groups(self) -> list[str]:
-        """Return columns that images may have to stay together by."""
+        """Return columns whose equal values may mark images that must stay in one split."""
         return group_columns(self.table, self.others)
 
     def labels(self, n: int) -> np.ndarray:

@@ -107,7 +107,7 @@ def all_images(folder: Path) -> Listing:
     """
     folder = folder.absolute()
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; give the one that holds the images.")
+        raise UserError(f"{folder} is not a folder; give the one that holds the images.")
     found = survey(folder)
     names, paths = found.images()
     origin = Origin(LabelSource("none"), ignored=found.ignored)
@@ -177,7 +177,7 @@ def _with_test(listing: Listing, source: DataSource) -> Listing:
     folder = _existing(source.test)
     if not folder.is_dir():
         raise UserError(
-            "is no folder; give the folder of the test images.", option="test", value=folder
+            "is not a folder; give the folder of the test images.", option="test", value=folder
         )
     there = find_images(folder, ("",))
     before = folder.as_posix()

@@ -81,7 +81,7 @@ def relocate(run: Run, folder: Path, progress: Progress | None = None) -> Reloca
     """
     folder = Path(os.path.abspath(folder))
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; name the folder that holds the images.")
+        raise UserError(f"{folder} is not a folder; name the folder that holds the images.")
     check_readable(folder)
     old, images = run.data_root, run.images
     root = max(_candidates(run, folder), key=lambda each: _count(each, images, _PROBED))

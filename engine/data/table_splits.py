@@ -119,7 +119,7 @@ def table_groups(
             else "there is no table"
         )
         raise UserError(
-            f"is no column that tells of the images: {has}.", option="group", value=column
+            f"is not a column that describes the images: {has}.", option="group", value=column
         )
     none = np.full(n, None, dtype=object)
     for table in tables.joined:

@@ -38,7 +38,7 @@ class Table:
         for header in self.header:
             if header == name or plain(header) == plain(name):
                 return header
-        raise UserError(f"{option} {name} is no column of {self.file}; it has {self.shown}.")
+        raise UserError(f"{option} {name} is not a column of {self.file}; it has {self.shown}.")
 
     @property
     def shown(self) -> str:

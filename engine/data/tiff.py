@@ -29,7 +29,7 @@ class Tiff:
 
 
 def levels_of(content: bytes) -> Tiff:
-    """Return the format from the first directory; Pillow reports a damaged one."""
+    """Return the format from the first TIFF directory; Pillow reports a damaged one later."""
     try:
         return _read(content)
     except struct.error:

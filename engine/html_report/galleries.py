@@ -46,7 +46,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Section:
-    """A category; ``by_class`` tells whether it has a group a class."""
+    """A category; ``by_class`` is True if it has one group per class."""
 
     title: str
     by_class: bool

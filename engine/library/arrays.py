@@ -48,7 +48,7 @@ def checked_probabilities(probabilities: Any, n_classes: int | None = None) -> n
     Raises
     ------
     UserError
-        When they are no probabilities, or not of ``n_classes`` classes.
+        If the values are not probabilities, or not of ``n_classes`` classes.
     """
     p = as_array("probabilities", probabilities)
     if p.ndim == 1 and n_classes in (None, 2) and p.dtype.kind in "bfiu":

@@ -131,7 +131,7 @@ def blend(runs: Sequence[Run | str], *, name: str | None = None) -> Run:
     runs : sequence of Run or str
         Two or more runs of the same images, or their names.
     name : str, optional
-        A name for people to know it by.
+        A display name for the new run.
 
     Returns
     -------

@@ -159,7 +159,7 @@ class Recommendation:
         Raises
         ------
         UserError
-            When they are no probabilities of these classes.
+            If the values are not probabilities of these classes.
         """
         fitted: FittedCorrection = self._compared.chosen
         corrected = fitted.apply(checked_probabilities(probabilities, self.n_classes))

@@ -53,7 +53,7 @@ class Basis:
         return x
 
     def unrotated(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weights and bias for the features themselves that give the same scores.
+        """Return the weights and bias that give the same scores from the original features.
 
         Parameters
         ----------

@@ -62,7 +62,7 @@ class FitResult:
 
 
 def image_counts(dataset: Dataset) -> ImageCounts:
-    """Return how many images of a data set are in which split, or quarantined."""
+    """Return the number of images of a data set in each split and in quarantine."""
     splits = dataset.images["split"].value_counts()
     train, valid, test = (int(splits.get(split, 0)) for split in ("train", "valid", "test"))
     return ImageCounts(train, valid, test, len(dataset.quarantine))

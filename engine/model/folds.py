@@ -45,11 +45,11 @@ def cross_validate(
 ) -> CrossValidated:
     """Predict every labelled image by a head trained without it and its near-duplicates.
 
-    Folds that the data give are kept where there are as many as were asked for.
+    Folds given in the data are used if their number is ``options.folds``.
 
     Parameters
     ----------
-    component : path to the number of the set that an image must stay with
+    component : for each path, the number of the group of images that share its fold
 
     Raises
     ------

@@ -29,13 +29,13 @@ def choose_strength(
     tried from the strongest, which predicts the class shares, until the loss has risen by two nats;
     a parabola through the best and its neighbours gives the loss between them. Of these, the
     strongest is taken whose loss, summed over the rows, is at most half a nat above the lowest:
-    a few rows do not argue for a weaker one. Images of one group share a fold. A class with one
-    group is in all folds' heads and is not scored.
+    a few rows are not enough to prefer a weaker one. Images of one group share a fold. A class
+    with one group is in the training rows of every fold and is not scored.
 
     Parameters
     ----------
     rows : rows with the weights of one head, (1, n)
-    groups : int array of shape (n,), images that must not be divided
+    groups : int array of shape (n,); images of one group stay in one fold
     """
     fold = _folds(rows.labels.cpu().numpy(), groups, seed)
     if fold is None:

@@ -37,7 +37,7 @@ class Table:
         return name in self._row and bool(self._there[self._row[name]])
 
     def add(self, names: Sequence[str], values: torch.Tensor) -> None:
-        """Store the features (m, width) of those of these images that are wanted."""
+        """Store those of the features (m, width) that belong to wanted images."""
         if not len(self._values):
             self._values = torch.empty(len(self._names), values.shape[1], dtype=torch.float16)
         wanted = [at for at, name in enumerate(names) if name in self._row]

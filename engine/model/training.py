@@ -27,7 +27,7 @@ def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, i
 
     Parameters
     ----------
-    component : path to the number of the set that an image must stay with
+    component : for each path, the number of the group of images that stay on its side
     """
     lines: list[dict[str, Any]] = []
 

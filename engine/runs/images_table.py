@@ -70,7 +70,7 @@ def _check_types(table: pa.Table, path: Path) -> None:
             if not kind(found) and not pa.types.is_null(found):
                 raise UserError(f"{path} is damaged: its column {name} holds {found}.")
     if "sha256" in table.column_names and not _are_checksums(table["sha256"]):
-        raise UserError(f"{path} is damaged: its column sha256 holds what is no checksum.")
+        raise UserError(f"{path} is damaged: its column sha256 has a value that is not a checksum.")
 
 
 def _is_text(kind: pa.DataType) -> bool:

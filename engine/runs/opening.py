@@ -135,7 +135,7 @@ def opened_folder(path: Path) -> Iterator[int | None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, as far as they are missing; errors as `opened_folder`."""
+    """Make a folder and its missing parent folders; errors as for `opened_folder`."""
     with opened_folder(path):
         pass
 
@@ -146,7 +146,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder, which in the workspace no link leads to."""
+    """Return whether the path is a folder; in the workspace, none that a link leads to."""
     return _is(path, stat.S_ISDIR)
 
 

@@ -106,8 +106,8 @@ def chosen_table(run: Run, name: str | None = None) -> str:
             return "test"
         if len(made) > 1:
             raise UserError(
-                f"run {run.name} has no test images of its own, and `predict` made "
-                f"{first_ten(names)}; name one of them as predictions."
+                f"run {run.name} has no test images of its own, and `predict` made the tables "
+                f"{first_ten(names)}; choose one with --predictions."
             )
         return names[0]
     if name in ("test", *names):

@@ -179,7 +179,7 @@ class Run:
 
     @property
     def kept_bounds(self) -> tuple[float, float] | None:
-        """Return the clip bounds that were set for this run, None where none were."""
+        """Return the clip bounds that were set for this run, or None if none were set."""
         try:
             kept = read_json(self.folder / "bounds.json")
             return float(kept["lower"]), float(kept["upper"])

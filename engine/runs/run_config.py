@@ -79,7 +79,7 @@ class PrecisionCheck:
         return low <= 0 <= high or abs(self.log_loss_change) < NOISE * self.log_loss_float32
 
     def sentence(self, used: str) -> str:
-        """Return what the comparison found as one sentence; ``used`` is the run's precision."""
+        """Return the result of the comparison in one sentence; ``used`` is the run's precision."""
         n, fast = f"{self.images:,} validation images", self.precision or used
         if self.log_loss is None or self.log_loss_float32 is None:
             return (

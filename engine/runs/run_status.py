@@ -35,12 +35,12 @@ class RunStatus:
 
 
 def status_of(values: Mapping[str, Any]) -> RunStatus:
-    """Return the status that a file holds; what makes no sense in it counts as not said.
+    """Return the status from a file's values; defaults replace values that are invalid.
 
     Raises
     ------
     ValueError
-        When its state is none.
+        If the state is missing or unknown.
     """
     if values.get("state") not in STATES:
         raise ValueError("no state")

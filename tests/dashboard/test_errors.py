@@ -174,8 +174,8 @@ def test_who_comes_back_finds_the_filter_as_it_was_left(make_run):
     ("parameter", "value", "said"),
     [
         ("show", "foo", "choose from all, random-correct"),
-        ("true", "zebra", "no class of this run is called so"),
-        ("predicted", "zebra", "no class of this run is called so"),
+        ("true", "zebra", "this run has no class of this name"),
+        ("predicted", "zebra", "this run has no class of this name"),
         ("p", "9-3", "a range such as 0.2-0.8"),
         ("map", "nonsense", "no area of the map"),
         ("picture", "nope", "no image here has that id"),
@@ -222,7 +222,7 @@ def test_a_folder_without_the_images_is_refused(make_run, tmp_path):
     app = errors()
     app.text_input(key=f"relocate_{run.name}").set_value(str(tmp_path / "nowhere")).run()
     app.button(key="relocate").click().run()
-    assert "is no folder" in app.error[0].value and app.warning
+    assert "is not a folder" in app.error[0].value and app.warning
 
 
 @pytest.mark.parametrize("text", ["http://a.b", "HTTPS://a.b", "www.a.b", "me@a.b", "x http://a"])

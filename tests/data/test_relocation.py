@@ -59,7 +59,7 @@ def test_other_images_are_refused_and_the_run_stays(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no image of run .* 'train/image"):
         relocate(run, tmp_path / "empty")
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         relocate(run, tmp_path / "nowhere")
     for path in (copy / "train").iterdir():
         path.unlink()

@@ -46,7 +46,7 @@ def complaint() -> str:
 
 
 def moved() -> None:
-    """Store the bounds of the track, in the run once it is released (callback)."""
+    """Store the bounds of the track; write them to the run on release of the handle (callback)."""
     lower, upper, final = component_value(TRACK, "move")
     _change(float(lower), float(upper), bool(final))
 

@@ -79,7 +79,7 @@ def touched_table(rows: Sequence[tuple[str, int, int, int]], lower: float, upper
 
 
 def confident_error_table(one: float, n: int, images: str, loss: float) -> Markup:
-    """Tabulate the increase of the mean log loss over ``n`` images by confident errors."""
+    """Tabulate how much confident errors increase the mean log loss over ``n`` images."""
     rows = [
         (title, f"+{k * one:.5f}", f"{k * one / loss if loss else 0:.1%}")
         for k, title in ((1, "One image"), (10, "The first ten"))

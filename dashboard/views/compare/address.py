@@ -21,7 +21,7 @@ def other(names: Sequence[str]) -> str:
     asked = st.query_params.get(_WITH)
     chosen = asked if asked and asked in names else names[0]
     if asked and asked != chosen:
-        unknown_value(_WITH, asked, "no other finished run is called so")
+        unknown_value(_WITH, asked, "no other finished run has this name")
     elif not asked:
         st.query_params[_WITH] = chosen
     set_widget(OTHER, chosen)

@@ -72,8 +72,7 @@ def _verdict(submission: Submission) -> str:
     failed = sum(check.passed is False for check in submission.checks)
     if failed:
         return f"{failed} of {len(submission.checks)} checks failed"
-    passed = "All checks passed"
-    return f"{passed}; one check needs confirmation" if submission.flagged else passed
+    return "No check failed; one needs confirmation" if submission.flagged else "All checks passed"
 
 
 def _pick_table(run: Run) -> str | None:
@@ -85,7 +84,7 @@ def _pick_table(run: Run) -> str | None:
         return next(iter(lines), None)
     chosen: str = st.selectbox(
         "Predictions", list(lines), format_func=lambda name: one_line(lines[name]),
-        key=f"submit_table_{run.name}", help="The run's test images, or what `predict` made.",
+        key=f"submit_table_{run.name}", help="The run's test images, or a table made by `predict`.",
     )  # fmt: skip
     return chosen
 
