@@ -38,6 +38,7 @@ from engine.model.ranks import ALONE, Ranks
 from engine.model.views import averaged, views_of
 from engine.model.weights import Weights, checked_finite, find_weights
 from engine.runs.caches import decoded_cache
+from engine.runs.fit_options import FitOptions
 from engine.runs.opening import open_regular
 from engine.runs.run import Run
 from engine.runs.typed_json import from_json
@@ -63,6 +64,13 @@ class Extractor:
     device: Device
     body: Path | None = None
     views: int = 1
+
+    @classmethod
+    def of(
+        cls, options: FitOptions, weights: Weights, steps: Preprocessing, device: Device
+    ) -> Extractor:
+        """Return the frozen network that the options of a fit name."""
+        return cls(options.backbone, weights, options.seed, steps, device, views=options.views)
 
     def features(
         self,

@@ -119,26 +119,36 @@ def finetune(
         yield lines
     for epoch in range(len(lines), options.epochs + 1):
         started = time.monotonic()
-        loss, accuracy = start.loss, start.accuracy
+        trained = start.loss, start.accuracy
         if epoch:
-            loss, accuracy = train_one_epoch(training, train, epoch, progress)
+            trained = train_one_epoch(training, train, epoch, progress)
         valid_loss, valid_accuracy = evaluate(training, valid)
-        lines.append(
-            {
-                "epoch": epoch,
-                "loss": loss,
-                "accuracy": accuracy,
-                "valid_loss": valid_loss,
-                "valid_accuracy": valid_accuracy,
-                "seconds": time.monotonic() - started,
-            }
-        )
+        scores = (*trained, valid_loss, valid_accuracy)
+        lines.append(_line(epoch, *scores, seconds=time.monotonic() - started))
         if training.ranks.first:
             if valid_loss <= min(line["valid_loss"] for line in lines):
                 save_tensors(folder / "model.safetensors", named_state(training.network))
             if epoch:
                 save_checkpoint(checkpoint, training.network, training.optimizer, lines)
         yield lines
+
+
+def _line(
+    epoch: int,
+    loss: float,
+    accuracy: float,
+    valid_loss: float,
+    valid_accuracy: float,
+    seconds: float,
+) -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "loss": loss,
+        "accuracy": accuracy,
+        "valid_loss": valid_loss,
+        "valid_accuracy": valid_accuracy,
+        "seconds": seconds,
+    }
 
 
 def _begun(network: nn.Module, train: TrainingImages, options: TrainingOptions) -> _Training:

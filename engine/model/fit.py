@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
 from engine.analysis.metrics import accuracy, log_loss
-from engine.data.dataset import Dataset, duplicates, load_dataset
-from engine.data.label_edits import apply_label_edits
-from engine.data.layouts import DataSource, find_images
+from engine.data.dataset import Dataset, duplicates
 from engine.model.backbones import check_backbone
 from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import choose_device, make_deterministic
 from engine.model.embed import save_pca
 from engine.model.extractor import Extractor
 from engine.model.fit_heads import FitHeads, train_fit_heads, tuned_head
+from engine.model.fit_inputs import OnData, read_inputs, with_verdicts
 from engine.model.fit_result import FitResult, image_counts, save_result
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.label_edit_effect import label_edit_effect
@@ -25,7 +23,7 @@ from engine.model.preprocessing import preprocessing
 from engine.model.ranks import Ranks, joined
 from engine.model.resume import interrupted, planned
 from engine.model.training import check_usable, train_network
-from engine.model.weights import Weights, find_weights, wrapping
+from engine.model.weights import Weights, wrapping
 from engine.runs.files import sha256_of
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
@@ -41,7 +39,7 @@ def fit(
     run: Run | None = None,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
-    on_data: Callable[[Dataset], None] | None = None,
+    on_data: OnData | None = None,
 ) -> FitResult:
     """Fine-tune a classifier on a data set and predict its valid and test images.
 
@@ -76,18 +74,12 @@ def fit(
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
-        weights, found = _inputs(options, ranks, listing)
+        weights, found = read_inputs(options, ranks, listing, on_data)
         steps = preprocessing(options.backbone, options.image_size, options.weights)
-        if on_data and ranks.first:
-            on_data(found)
         options = options.with_epochs(len(found.of("train")))
-        dataset, edits = found, None
-        if options.verdicts:
-            dataset, edits = ranks.on_rank_zero(lambda: apply_label_edits(found))
+        dataset, edits = with_verdicts(options, found, ranks)
         clock.lap("list")
-        frozen = Extractor(
-            options.backbone, weights, options.seed, steps, device, views=options.views
-        )
+        frozen = Extractor.of(options, weights, steps, device)
         device, checked = ranks.on_rank_zero(
             lambda: precision_before_pass(frozen, options, dataset, listing)
         )
@@ -101,28 +93,6 @@ def fit(
         return _fit(
             FitSetup(run, options, dataset, weights, steps, device, ranks, report, clock, checked)
         )
-
-
-def _inputs(
-    options: FitOptions, ranks: Ranks, progress: Progress | None
-) -> tuple[Weights, Dataset]:
-    """Find the initial weights, and list the images; the data are refused before a download."""
-    source = DataSource.chosen(options)
-    listed = ranks.on_rank_zero(lambda: find_images(source))
-    weights = ranks.on_rank_zero(
-        lambda: find_weights(options.backbone, options.weights, options.seed)
-    )
-    dataset = ranks.on_rank_zero(
-        lambda: load_dataset(
-            source,
-            valid=options.valid,
-            sample=options.sample,
-            seed=options.seed,
-            listing=listed,
-            progress=progress,
-        )
-    )
-    return weights, dataset
 
 
 def _opened(run: Run | None, config: RunConfig, ranks: Ranks, stack: ExitStack) -> Run:

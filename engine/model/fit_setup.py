@@ -45,11 +45,7 @@ class FitSetup:
     @property
     def extractor(self) -> Extractor:
         """Return the frozen network with the initial weights."""
-        options = self.options
-        return Extractor(
-            options.backbone, self.weights, options.seed, self.steps, self.device,
-            views=options.views,
-        )  # fmt: skip
+        return Extractor.of(self.options, self.weights, self.steps, self.device)
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,16 @@ def test_the_choices_become_the_options_of_fit(
     assert app.text_input(key="train_data").value == ""  # the fit is what matters now
 
 
+def test_views_are_an_option_of_the_page(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = started(monkeypatch)
+    app = opened(kaggle(tmp_path / "pets"))
+    app.selectbox(key="train_views").set_value(2).run()
+    app.button(key="train_start").click().run()
+    assert not app.exception and calls[0].changed() == {"views": 2}
+
+
 def test_a_refusal_to_start_is_one_sentence(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -250,7 +250,7 @@ def test_what_is_no_data_is_refused_before_any_weights_are_fetched(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("engine.model.fit.find_weights", lambda *given: asked.append(given))
+    monkeypatch.setattr("engine.model.fit_inputs.find_weights", lambda *given: asked.append(given))
     (tmp_path / "README.md").write_text("# Not an image\n")
     assert "neither a folder, a CSV nor a zip" in engine("fit", tmp_path / "README.md").refusal
     assert asked == []

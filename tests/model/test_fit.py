@@ -19,8 +19,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from threadpoolctl import threadpool_limits
 
 from engine.errors import UserError
-from engine.model import fit as fit_module
-from engine.model import training
+from engine.model import fit_inputs, training
 from engine.model.extractor import open_model
 from engine.model.fit import FitOptions, FitResult, fit
 from engine.runs.run import Cancelled, Run, list_runs
@@ -271,7 +270,7 @@ def test_impossible_choices_are_refused_before_a_run_is_made(changes, said, tmp_
 
 
 def test_missing_images_are_said_before_any_weights_are_fetched(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_module, "find_weights", lambda *_: pytest.fail("weights were fetched"))
+    monkeypatch.setattr(fit_inputs, "find_weights", lambda *_: pytest.fail("weights were fetched"))
     with pytest.raises(UserError, match=f"{tmp_path}/nowhere does not exist"):
         fit(FitOptions(tmp_path / "nowhere"))
 
