@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.errors import UserError
+    from engine.library.exporting import export
     from engine.library.fitting import (
         blend,
         draw_demo,
@@ -41,6 +42,7 @@ __all__ = [
     "blend",
     "compare",
     "draw_demo",
+    "export",
     "fit",
     "import_run",
     "list_runs",
@@ -58,6 +60,7 @@ __all__ = [
 
 _MODULES = {
     "engine.errors": ("UserError",),
+    "engine.library.exporting": ("export",),
     "engine.library.fitting": (
         "blend", "draw_demo", "fit", "import_run", "load_dataset", "predict",
     ),

@@ -17,6 +17,7 @@ from engine.cli.download import download
 from engine.cli.embed import embed
 from engine.cli.exit_codes import exit_code, leave
 from engine.cli.explain import explain
+from engine.cli.export import export
 from engine.cli.fit import fit
 from engine.cli.import_predictions import import_predictions
 from engine.cli.inspect import inspect
@@ -60,7 +61,7 @@ def _common(
 
 
 for command in (
-    demo, download, inspect, fit, predict, report, clip, triage, verdict, verdicts, explain,
+    demo, download, inspect, fit, predict, report, clip, triage, verdict, verdicts, explain, export,
     slices, compare, blend, embed, submit, runs, relocate, dashboard,
 ):  # fmt: skip
     app.command()(command)

@@ -52,16 +52,9 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
     import torchvision
 
     state = read_state(weights.path, weights.sha256) if weights.path else None
-    arguments: dict[str, Any] = {}
-    if name in (
-        "googlenet",
-        "inception_v3",
-    ):  # torchvision uses these settings for the published weights
-        arguments = {"init_weights": state is None, "aux_logits": False, "transform_input": True}
-    if name.startswith("vit_"):
-        arguments = {"image_size": crop}
-    if name.startswith("maxvit_"):
-        arguments = {"input_size": (crop, crop)}
+    arguments = constructor_arguments(name, crop)
+    if "init_weights" in arguments:
+        arguments["init_weights"] = state is None
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
@@ -79,6 +72,17 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
         except (AssertionError, RuntimeError) as error:
             raise _unsuited(name, crop, error) from error
     return network
+
+
+def constructor_arguments(name: str, crop: int) -> dict[str, Any]:
+    """Return the arguments by which torchvision builds a network for crops of this side."""
+    if name.startswith("vit_"):
+        return {"image_size": crop}
+    if name.startswith("maxvit_"):
+        return {"input_size": (crop, crop)}
+    if name in ("googlenet", "inception_v3"):  # torchvision's settings for the published weights
+        return {"init_weights": False, "aux_logits": False, "transform_input": True}
+    return {}
 
 
 def load_state(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:

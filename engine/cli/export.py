@@ -1,0 +1,40 @@
+"""`export`: write a run's model for use elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli import console
+from engine.cli.options import AsJson, RunName
+
+
+def export(
+    run: RunName,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The .safetensors file; by default the run's name."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's model as a state dict of torchvision, with a description and a model card.
+
+    The network is built from it and compared with the run's model on validation images first.
+    """
+    from engine.library.exporting import export as export_run
+
+    made = export_run(run, out)
+    if as_json:
+        print(json.dumps(made.as_json()))
+        return
+    out_ = console.console()
+    for file in (made.file, made.description, made.card):
+        out_.print(console.literal(str(file)), soft_wrap=True)
+    out_.print(
+        f"probabilities of {made.checked} images differ from the run's by at most "
+        f"{made.largest_difference:.1g}",
+        style="dim",
+    )

@@ -1,0 +1,103 @@
+"""The model card of an exported model, in Markdown."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from engine.runs.run import Run
+
+_LOAD = """```python
+import json, torch, torchvision
+from safetensors.torch import load_file
+
+about = json.load(open("model.json"))
+network = torchvision.models.get_model(about["backbone"], **about["model_arguments"]).eval()
+network.load_state_dict(load_file("model.safetensors"))
+probabilities = torch.softmax(network(images), dim=1)  # columns in the order of class_names
+```"""
+_TITLES = {"valid": "validation", "out_of_fold": "all labelled, out of fold", "test": "test"}
+
+
+def model_card(run: Run, described: dict[str, Any]) -> str:
+    """Return the card: what the model is, how to load it, its scores and what they do not say.
+
+    Parameters
+    ----------
+    described : the description that is written beside the tensors
+    """
+    config = run.config
+    trained = "the whole network" if described["trained"] == "all" else "the last layer"
+    lines = [
+        f"# {literal_markdown(config.name or run.name)}",
+        "",
+        f"An image classifier of {len(run.class_names):,} classes: torchvision's "
+        f"{described['backbone']}, {trained} trained on {config.n.train:,} images by run "
+        f"{run.name}, {config.created}.",
+        "",
+        "## Load it",
+        "",
+        _LOAD,
+        "",
+        *_preprocessing(described),
+        "",
+        "## Scores",
+        "",
+        *_scores(run, described),
+        "",
+        "## Classes",
+        "",
+    ]
+    for index, name in enumerate(run.class_names):
+        count = config.train_counts.get(name, 0)
+        lines.append(f"{index}. {literal_markdown(name)} ({count:,} training images)")
+    return "\n".join(lines) + "\n"
+
+
+def literal_markdown(text: str) -> str:
+    """Return a text as literal Markdown: on one line, with its special characters escaped."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~&])", r"\\\1", " ".join(text.split()))
+
+
+def _preprocessing(described: dict[str, Any]) -> list[str]:
+    steps = described["preprocessing"]
+    lines = [
+        f"Images are resized to {steps['resize']} pixels on the short side "
+        f"({steps['interpolation']}), cropped to the centre {steps['crop']} × {steps['crop']}, "
+        f"scaled to [0, 1] and normalised by mean {list(steps['mean'])} and standard deviation "
+        f"{list(steps['std'])}."
+    ]
+    if described["views"] > 1:
+        lines.append(
+            f"The run averaged the features of {described['views']} views of each image; one view "
+            "gives slightly other probabilities than the run's."
+        )
+    if described["score_shift"]:
+        lines.append(
+            f"A constant, {described['score_shift']:g}, is added to all scores, because this "
+            "network cuts them at zero; it changes no probability."
+        )
+    return lines
+
+
+def _scores(run: Run, described: dict[str, Any]) -> list[str]:
+    counts = {"valid": run.config.n.valid, "test": run.config.n.test}
+    lines = ["| images | n | accuracy | log loss |", "| --- | ---: | ---: | ---: |"]
+    for key, title in _TITLES.items():
+        if scores := described["scores"][key]:
+            n = scores.get("n", counts.get(key, 0))
+            lines.append(
+                f"| {title} | {n:,} | {scores['accuracy']:.4f} | {scores['log_loss']:.4f} |"
+            )
+    lines += [
+        "",
+        "Log loss by the natural logarithm. Images of another kind or origin than these may be "
+        "classified worse, which the scores do not show.",
+    ]
+    if described["class_weight"] == "balanced":
+        lines.append("Classes were weighted alike, so probabilities are not frequencies.")
+    if clip := described["clip"]:
+        lines.append(
+            f"The run's submissions are clipped to {clip['lower']:g} to {clip['upper']:g}."
+        )
+    return lines
