@@ -42,6 +42,7 @@ class Inspection:
     ----------
     n : number of images by split, and of those quarantined
     classes : class to its number of images by split
+    valid_given : whether the data say which images are valid, so that no seed decides
     test_folder : where the test images lie, None where there are none
     test_labelled : whether every test image has a label
     """
@@ -53,6 +54,7 @@ class Inspection:
     classes: dict[str, dict[str, int]]
     labels: LabelSource
     split: str
+    valid_given: bool
     group: GroupSource | None
     test_folder: str | None
     test_labelled: bool
@@ -86,7 +88,8 @@ class Inspection:
         )
         lines = [("labels", f"{labels.source}{named}")]
         held_out = "valid is held out of train by the seed"
-        lines.append(("split", held_out if self.split == "none" else self.split))
+        parts = [] if self.split == "none" else [self.split]
+        lines.append(("split", "; ".join(parts if self.valid_given else [*parts, held_out])))
         if self.n["test"]:
             labelled = "labelled" if self.test_labelled else "not labelled"
             lines.append(("test", f"{self.test_folder or 'rows without label'}, {labelled}"))
@@ -118,6 +121,7 @@ def inspection(dataset: Dataset, data: Path) -> Inspection:
         },
         labels=origin.labels,
         split=origin.split,
+        valid_given=dataset.split_given,
         group=origin.group,
         test_folder=", ".join(origin.test_folders) or None,
         test_labelled=bool(len(test)) and bool(test["label"].notna().all()),

@@ -36,8 +36,8 @@ def page() -> None:
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
-        class_counts(preview)
         what_was_found(preview)
+        class_counts(preview)
         unusual_files(preview)
     with right:
         sample_grid(preview)
