@@ -27,10 +27,11 @@ from engine.model.weights import Weights, wrapping
 from engine.runs.files import sha256_of
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
+from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, run_lock
 from engine.runs.run import Run, create_run
-from engine.runs.run_config import PrecisionCheck, RunConfig, Scores
+from engine.runs.run_config import RunConfig, Scores
 
 
 def fit(

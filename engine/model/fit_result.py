@@ -12,8 +12,9 @@ import torch
 from engine.data.dataset import Dataset
 from engine.model.device import Device
 from engine.runs.files import write_json
+from engine.runs.precision_check import PrecisionCheck
 from engine.runs.run import Run
-from engine.runs.run_config import FoldsSummary, ImageCounts, PrecisionCheck, Scores
+from engine.runs.run_config import FoldsSummary, ImageCounts, Scores
 
 
 @dataclass(frozen=True)

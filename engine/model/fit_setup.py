@@ -12,9 +12,9 @@ from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import Ranks
 from engine.model.weights import Weights
 from engine.runs.fit_options import FitOptions
+from engine.runs.precision_check import PrecisionCheck
 from engine.runs.progress import Clock, Reporter
 from engine.runs.run import Run
-from engine.runs.run_config import PrecisionCheck
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from engine.model.features import Features
 from engine.model.head import Head, HeadOptions, train_head
 from engine.model.predict import predict_split
 from engine.runs.fit_options import FitOptions
+from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import Predictions
 from engine.runs.progress import Progress
-from engine.runs.run_config import PrecisionCheck
 
 IMAGES = 256  # at most, to train a head on and to compare
-_SHARE = 16  # at most one of so many images
+_SHARE = 16  # one of 16 images at most, for each of the two sets
 _FEWEST = 32  # fewer images cost less in float32 than the comparison does
 
 

@@ -13,8 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.analysis.metrics import confusion_matrix
+from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import save_predictions
-from engine.runs.run_config import FoldsSummary, PrecisionCheck
+from engine.runs.run_config import FoldsSummary
 from tests.support.pages import at_page
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"

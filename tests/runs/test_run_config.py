@@ -12,6 +12,7 @@ import pytest
 from engine.errors import UserError
 from engine.runs.files import read_json, write_json
 from engine.runs.fit_options import FitOptions
+from engine.runs.precision_check import PrecisionCheck
 from engine.runs.run import Run
 from engine.runs.run_config import (
     FoldsSummary,
@@ -19,7 +20,6 @@ from engine.runs.run_config import (
     ImportedFrom,
     LabelEditEffect,
     LabelEdits,
-    PrecisionCheck,
     RunConfig,
     Scores,
     WeightsSource,
