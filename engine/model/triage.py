@@ -43,8 +43,9 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
         features = extractor.features(run.data_root, images, progress)
         images = images[images["sha256"].isin(features.row_of.keys())].reset_index(drop=True)
         values = features.of(images["sha256"].tolist())
-        groups = near_identical(values.numpy(), images["sha256"].tolist())
-        twice = repeated(images, groups, values.numpy(), SIMILARITY)
+        first = features.of_first_view(images["sha256"].tolist()).numpy()
+        groups = near_identical(first, images["sha256"].tolist())
+        twice = repeated(images, groups, first, SIMILARITY)
 
         labelled = images["label"].notna().to_numpy() & (images["split"] != "test").to_numpy()
         if labelled.sum() < _FEWEST:
