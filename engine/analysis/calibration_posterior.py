@@ -1,8 +1,8 @@
-"""What labelled images say of the probabilities of others: a posterior over how far they are off.
+"""Posterior of the miscalibration of probabilities, given labelled images.
 
-The model: the log probabilities are multiplied by a sharpness, of two classes the log odds are
-shifted, and a share of the labels follows no probability at all (a lapse). Each of the three is
-exactly nothing with a prior probability, so that few images leave the probabilities as they are.
+The model has three parts: the log probabilities are multiplied by a sharpness; for two classes the
+log odds are shifted; and a share of the labels does not depend on the probabilities (a lapse). Each
+part is absent with a prior probability, so that few images change little.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ SHIFT = np.array(
 LOG_LAPSE = np.log(np.geomspace(1e-5, 0.1, 9))
 _NO_SHARPENING, _NO_SHIFT, _NO_LAPSE = 0.5, 0.8, 0.6  # prior probabilities
 _SHARPNESS_SCALE, _SHIFT_SCALE = 0.4, 1.0
-_NEGLIGIBLE = 1e-9  # posterior weight of a node that is looked at no closer
+_NEGLIGIBLE = 1e-9  # posterior weight of a node that is left out
 _REFINEMENTS = 3
 _SINGLE, _BLOCKS = 40, 60
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Images, or blocks of images that are nearly the same.
+    """Images, or blocks of images with nearly the same probabilities.
 
     Attributes
     ----------
-    weight : float64 array of shape (m,), how many independent images a row stands for
+    weight : float64 array of shape (m,), number of independent images in a row
     logs : float64 array of shape (m, n_classes), log probabilities
     labels : int array of shape (m,)
     """
@@ -53,7 +53,7 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class CalibrationPosterior:
-    """What the images say.
+    """The posterior mean of the true probabilities.
 
     Attributes
     ----------
@@ -76,13 +76,13 @@ def logs_of(probabilities: np.ndarray) -> np.ndarray:
 
 
 def make_rows(y_true: np.ndarray, probabilities: np.ndarray, independent: int) -> Rows:
-    """Return the images as rows; of two classes, blocks of each label by their log odds.
+    """Return the images as rows; for two classes, as blocks of each label with close log odds.
 
-    The least and the most confident images are rows of their own, the others share some hundred.
+    The least and the most confident images are single rows; the others share some hundred blocks.
 
     Parameters
     ----------
-    independent : images, or groups where images of one are alike
+    independent : number of independent images or groups
     """
     n, k = probabilities.shape
     each = independent / n

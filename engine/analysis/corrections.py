@@ -1,7 +1,7 @@
-"""Corrections of probabilities: fitted to labelled predictions, and applied to others.
+"""Fits corrections of probabilities to labelled predictions.
 
-Clip, temperature and Platt are chosen for the least loss that the posterior of the labelled images
-expects, so that errors count that have not been seen yet; see `calibration_posterior`.
+Clip, temperature and Platt have the lowest loss that the posterior of the labelled images expects,
+which includes errors that have not been seen yet; see `calibration_posterior`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SAFE = 1e-6
 
 @dataclass(frozen=True)
 class Expected:
-    """A correction and the log loss that the labelled images let expect of it."""
+    """A correction and its expected log loss on other images."""
 
     fitted: FittedCorrection
     log_loss: float
@@ -53,14 +53,14 @@ def fit_corrections(
     *,
     independent: int | None = None,
 ) -> dict[str, Expected]:
-    """Return none, clip, temperature and, of two classes, Platt, each at its best.
+    """Return none, clip, temperature and, for two classes, Platt, each with its best parameters.
 
     Parameters
     ----------
     y_true : int array of shape (n,)
     probabilities : float64 array of shape (n, n_classes)
     positive : which of two columns is the positive class, None for the second
-    independent : groups of like images, where there are any; n by default
+    independent : number of independent images or groups; n by default
     """
     rows = make_rows(y_true, probabilities, independent or len(y_true))
     posterior = calibration_posterior(rows)
@@ -98,10 +98,10 @@ def fit_corrections(
 def fit_isotonic(
     y_true: np.ndarray, probabilities: np.ndarray, positive: int | None = None
 ) -> FittedCorrection:
-    """Fit the rising curve that is nearest to the labels of two classes.
+    """Fit the increasing curve that is nearest to the labels of two classes.
 
-    Its ends are held ``1 / (n + 2)`` away from 0 and 1: n images cannot tell that a share is
-    nothing, and one error there would cost without end.
+    It stays ``1 / (n + 2)`` away from 0 and 1: n images cannot show that a share is exactly 0,
+    and one error there would have an unlimited loss.
 
     References
     ----------
@@ -133,7 +133,7 @@ Point = tuple[float, float, float]  # log of the sharpness, shift, log odds at t
 def _lowest(
     posterior: CalibrationPosterior, loss: Loss, start: Point, axes: list[np.ndarray]
 ) -> Point:
-    """Return where the expected loss is lowest, or the start: the best of a grid, then finer."""
+    """Return the point of lowest expected loss: of a grid, then of finer grids around it."""
     best, lowest = start, _at(posterior, loss, *start)
     for _ in range(_ZOOMS):
         mesh = [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")]

@@ -1,4 +1,4 @@
-"""What a correction gains on images that it was not fitted to, and how sure that is."""
+"""The gain of a correction on images that it was not fitted to, with its interval."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Gain:
     Attributes
     ----------
     difference : mean over the images
-    interval : 95 %, what fitting to other images would change included
+    interval : 95 %, including the noise of fitting
     """
 
     difference: float
@@ -35,7 +35,7 @@ class Gain:
 def cross_validated_losses(
     y: np.ndarray, p: np.ndarray, refit: Refit, groups: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Return what each image costs under corrections fitted to the other four fifths, (n,) each.
+    """Return the loss of each image with corrections fitted to the other four fifths, (n,) each.
 
     The parts are the same in any order of the images and with any names of the groups. A group is
     never divided.
@@ -77,12 +77,11 @@ def cross_validated_gain(
     differences: np.ndarray,
     groups: np.ndarray | None = None,
 ) -> Gain:
-    """Return the mean difference with an interval that holds what fitting again would change.
+    """Return the mean difference with an interval that includes the noise of fitting.
 
     The variance of the mean is multiplied by 1 + 5/4 (Nadeau and Bengio's corrected resampled
-    t-test), as four fifths of the images are shared by any two fits. On the side to
-    which an error that has not been seen would move it, the interval reaches as far as it would
-    with one such image more.
+    t-test), because any two fits share images. The interval also contains that of the images and
+    one unseen error more.
 
     Parameters
     ----------
@@ -99,7 +98,7 @@ def cross_validated_gain(
 def fixed_difference(
     y: np.ndarray, p: np.ndarray, fitted: FittedCorrection, groups: np.ndarray | None = None
 ) -> Gain:
-    """Return what a correction that was not fitted, such as given bounds, does to the log loss."""
+    """Return the effect of a correction that was not fitted, such as given bounds."""
     after = per_sample_log_loss(y, fitted.apply(p))
     return _gain(y, p, fitted, after - per_sample_log_loss(y, p), groups, 1.0)
 

@@ -1,4 +1,4 @@
-"""95 % intervals that also count the errors which few images have not shown yet."""
+"""95 % intervals that also count errors that have not been seen yet."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _TAIL = 0.025
 
 
 def proportion_interval(hits: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion, never empty and never covering less than 95 %.
+    """Return the 95 % interval of a proportion, which always covers at least 95 %.
 
-    Where both outcomes are more frequent than 1,000, Wilson's interval takes over, which covers
-    0.95 there. Among rarer ones it may cover 0.84, and the shorter mid-p interval 0.92.
+    Above 1,000 of the rarer outcome, Wilson's interval is used, which covers 0.95 there. For rarer
+    outcomes Wilson's may cover only 0.84, and the mid-p interval 0.92.
 
     Parameters
     ----------
-    hits : of ``n``
-    n : trials, 1 or more; of grouped images see :func:`effective_counts`
+    hits : number of successes among ``n``
+    n : number of trials, 1 or more; for grouped images see :func:`effective_counts`
 
     Raises
     ------
@@ -53,10 +53,10 @@ def proportion_interval(hits: int, n: int) -> tuple[float, float]:
 
 
 def effective_counts(hits: np.ndarray, groups: np.ndarray | None) -> tuple[int, int]:
-    """Return as how many independent trials grouped images count, as (hits, trials).
+    """Return the number of independent trials that grouped images are worth, as (hits, trials).
 
-    The variance of the share between groups says how much the images of a group are alike; where
-    it says nothing, as when all are hits, a group counts as one trial.
+    It is estimated from the variance of the share between groups. Where that is 0, as when all
+    images are hits, a group counts as one trial.
 
     Parameters
     ----------
@@ -100,10 +100,10 @@ def images_said(n: int, n_groups: int) -> str:
 
 
 def group_values(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return one value a group, whose mean is the mean of all and whose spread is its error's.
+    """Return one value for each group, for the standard error of the mean of grouped values.
 
-    Of groups of one size it is the mean of each. Of others, the group's sum beyond what so many
-    mean values would be (the ratio estimator of cluster sampling).
+    Their mean is the mean of all values. For groups of equal size they are the group means; for
+    other groups, those of the ratio estimator of cluster sampling.
 
     Parameters
     ----------
@@ -121,10 +121,10 @@ def group_values(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def turned_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return what an error costs that has not been seen: a correct image with another label.
+    """Return the loss of an error that has not been seen: a correct image with another label.
 
-    The mean over all correct images, the label being the class held second likeliest. Where no
-    image is correct, the largest loss that there is.
+    The mean over all correct images, with the second most likely class as label. Without a
+    correct image, the largest loss.
     """
     labels = checked_labels(y_true, probabilities.shape[1])
     correct = likeliest(probabilities) == labels
@@ -144,9 +144,9 @@ def loss_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of a mean log loss.
 
-    Its upper end is that of the images and one more, an error that costs ``turned``: a model that
-    errs once in 700 images shows no error in most sets of 370, and no way of drawing those again
-    would find one. Its lower end is that of a mean that cannot be negative, on a logarithmic scale.
+    The upper end is that of the images and one more, an error with the loss ``turned``: a model
+    that errs once in 700 images shows no error in most samples of 370, and no resampling of those
+    finds one. The lower end is that of the logarithm of the mean, because the mean is not negative.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def upper_end(mean: float, squares: float, n: int, turned: float) -> float:
 
 
 def _chance_where(k: int, n: int, probability: float) -> float:
-    """Return the chance of one trial at which at most k of n come up with this probability."""
+    """Return the success probability for which at most k of n succeed with ``probability``."""
     j = np.arange(1, k + 1)
     log_ways = np.concatenate([[0.0], np.cumsum(np.log((n - j + 1) / j))])
     came_up = np.arange(k + 1)

@@ -1,4 +1,4 @@
-"""Which correction to apply: the one with the least expected loss, and what it gains."""
+"""Recommends the correction with the lowest expected loss, and reports its gain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.analysis.metrics import checked_labels, log_loss, per_sample_log_los
 
 FEWEST, FEW = 10, 200  # independent images: needed, and below which the prior decides
 NEGLIGIBLE = 0.003  # of the log loss without correction
-_FEW_IMAGES = 500.0  # over the square of the images: the gain that few of them must promise
+_FEW_IMAGES = 1200.0  # over the square of the images: the gain that few of them must promise
 _SHIFT_FROM = 100  # images from which on Platt scaling may be recommended
 _MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
 _CURVE_FROM, _CURVE_GAIN = 1000, 0.01  # images, and share of the log loss, for isotonic regression
@@ -25,7 +25,7 @@ _CURVE_FROM, _CURVE_GAIN = 1000, 0.01  # images, and share of the log loss, for 
 
 @dataclass(frozen=True)
 class Scored:
-    """A correction, and what it scores on images that it was not fitted to.
+    """A correction and its score on images that it was not fitted to.
 
     Attributes
     ----------
@@ -62,13 +62,13 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The correction to apply; all of them are scored when they are asked for.
+    """The recommended correction; the cross-validated scores are computed when first used.
 
     Attributes
     ----------
-    n : images looked at
-    independent : groups of them, or n
-    fitted : each correction at its best, by name
+    n : number of images used
+    independent : number of independent images or groups
+    fitted : each correction with its best parameters, by name
     recommended : name of the one to apply
     sampled : whether ``n`` is a sample of a larger table
     """
@@ -129,7 +129,7 @@ class Comparison:
 
     @property
     def clear(self) -> bool:
-        """Tell whether the gain is beyond noise, that of fitting again included."""
+        """Tell whether the gain is beyond noise, including that of fitting."""
         return self.choice.gain.interval[1] < 0
 
     @property
@@ -190,7 +190,7 @@ def compare_corrections(
 
     The expectation is over a posterior of how far the probabilities are off (see
     `calibration_posterior`), so that few images change little and errors that have not been
-    seen count. None is recommended where nothing gains 0.3 % of the log loss (20 % with 50
+    seen count. None is recommended where nothing gains 0.3 % of the log loss (48 % with 50
     images, as the fit is then least sure), else the simplest that comes within 0.3 % of the
     best. Platt scaling needs 100 images. From 1,000 on, isotonic regression takes its place where
     cross-validation shows, beyond noise, that it scores lower. Of more than 60,000 images, or
@@ -228,7 +228,7 @@ def compare_corrections(
 
 
 def refitting(positive: int | None) -> Callable[..., dict[str, FittedCorrection]]:
-    """Return how all corrections are fitted again to a part of the images."""
+    """Return a function that fits all corrections to a part of the images."""
 
     def fit(y: np.ndarray, p: np.ndarray, independent: int) -> dict[str, FittedCorrection]:
         found = fit_corrections(y, p, positive, independent=independent)
@@ -257,7 +257,7 @@ def named(fitted: FittedCorrection) -> str:
 
 
 def _least(expected: dict[str, float], independent: int) -> str:
-    """Return the simplest correction that is as good as the best but for a negligible rest."""
+    """Return the simplest correction that is as good as the best within a negligible amount."""
     if independent < _SHIFT_FROM:
         expected = {name: loss for name, loss in expected.items() if name != "platt"}
     least, raw = min(expected.values()), expected["none"]
@@ -268,12 +268,12 @@ def _least(expected: dict[str, float], independent: int) -> str:
 
 
 def required_gain(independent: int) -> float:
-    """Return the share of the log loss that a correction must promise, else none is applied."""
+    """Return the share of the log loss that a correction must gain to be recommended."""
     return NEGLIGIBLE + _FEW_IMAGES / independent**2
 
 
 def _taken(n: int, n_classes: int) -> np.ndarray:
-    """Return which of n images to look at, ascending: all, or a sample of a large table."""
+    """Return the rows to use, ascending: all, or a sample of a large table."""
     size = min(n, _MOST if n_classes == 2 else max(_MANY_CLASS_VALUES // n_classes, 500))
     if size == n:
         return np.arange(n)

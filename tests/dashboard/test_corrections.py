@@ -88,7 +88,7 @@ def test_the_slider_begins_where_the_scores_of_submissions_say(make_run):
     write_json(run.folder / "submissions" / "20260301T120000Z.json", record)
     app = opened("clip", run)
     assert app.slider(key="clip_shift").value == pytest.approx(0.5)
-    assert any("0.5 points worse" in caption.value for caption in app.caption)
+    assert any("a drop in accuracy of 0.5 points" in caption.value for caption in app.caption)
 
 
 def test_the_recommendation_and_its_table_are_those_of_the_analysis(make_run):
