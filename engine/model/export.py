@@ -73,6 +73,11 @@ def export(run: Run, out: Path | None = None) -> Exported:
                 f"would overwrite {each}; choose another.", option="out", value=str(file)
             )
     extractor, head = open_model(run, choose_device("cpu", "float32"))
+    if extractor.backbone.startswith("mnasnet"):
+        raise UserError(
+            f"run {run.name} cannot be exported: torchvision's MNASNet loads only tensors with its "
+            "version number, which safetensors do not hold; fit another backbone."
+        )
     images = _images(run, extractor)
     network, shift = _assembled(extractor, head, images)
     difference = _difference(network, extractor, head, images)

@@ -78,3 +78,9 @@ def test_the_command_prints_the_files(data, tmp_path, engine):
     assert all(Path(made[key]).is_file() for key in ("file", "description", "card"))
     with home(tmp_path / "elsewhere"):
         assert "no finished run" in engine("export", "latest").refusal
+
+
+def test_a_network_that_wants_more_than_tensors_is_refused(data, tmp_path):
+    run = small_fit(data, backbone="mnasnet0_5").run
+    with pytest.raises(UserError, match="MNASNet loads only tensors with its version number"):
+        export(run, tmp_path / "model.safetensors")
