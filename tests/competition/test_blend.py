@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,17 @@ def member(
         if folds and split == "valid":
             save_predictions(run.predictions_path("folds"), table)
         rows += [
-            (name, f"{name}.jpg", split, None, 10, 10, 9, f"{contents}{name}") for name in names
+            (
+                name,
+                f"{name}.jpg",
+                split,
+                None,
+                10,
+                10,
+                9,
+                sha256(f"{contents}{name}".encode()).hexdigest(),
+            )
+            for name in names
         ]
     columns = ["id", "path", "split", "label", "width", "height", "bytes", "sha256"]
     aside = pd.DataFrame(
@@ -147,7 +158,7 @@ def test_what_does_not_go_together_is_refused(tmp_path):
     with pytest.raises(UserError, match="not the same for ids '0', '1'"):
         keep_blend(prepare_blend([first, changed]))
     without = member(tmp_path, 1, 4, test=[])
-    with pytest.raises(UserError, match=f"'{without.name}' has no test predictions"):
+    with pytest.raises(UserError, match=f"test predictions are missing for '{without.name}'"):
         keep_blend(prepare_blend([first, without]))
     assert not [run for run in list_runs() if run.config.backbone == "blend"]
 

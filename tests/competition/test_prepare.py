@@ -105,7 +105,7 @@ def test_a_run_without_test_predictions_is_refused(tmp_path):
 
 def test_impossible_bounds_and_a_missing_sample_are_refused(tmp_path):
     run = _run(tmp_path / "data")
-    with pytest.raises(UserError, match="lower="):
+    with pytest.raises(UserError, match="lower bound 0.9"):
         prepare_submission(run, clipped(0.9, 0.1))
     with pytest.raises(UserError, match="nowhere.csv"):
         prepare_submission(run, clipped(0.0, 1.0), tmp_path / "nowhere.csv")
