@@ -122,6 +122,8 @@ def test_preprocessing_has_the_published_values(name):
         "interpolation": published.interpolation.value,
         "mean": tuple(published.mean),
         "std": tuple(published.std),
+        "mirrored": False,
+        "whole": False,
     }
 
 
