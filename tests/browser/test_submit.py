@@ -73,9 +73,8 @@ def test_from_the_bounds_to_the_file(serve, open_context, tmp_path):
     assert run.bounds == (0.025, 0.975)
     page.mouse.up()
     until(lambda: run.bounds != (0.025, 0.975), 10)
-    end = float(thumb.inner_text())
-    until(lambda: run.bounds[0] == end, 10)
-    assert end > 0.05 and run.bounds[0] == pytest.approx(1 - run.bounds[1])
+    until(lambda: run.bounds[0] == float(thumb.inner_text()), 10)
+    assert run.bounds[0] > 0.05 and run.bounds[0] == pytest.approx(1 - run.bounds[1])
 
     # By keyboard, and by number.
     dragged = loss(page)
