@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.selection.run import RUN, run_name
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_change, set_widget, widget_key
+from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from engine.runs.run import open_run
 
@@ -37,10 +38,17 @@ def selected_split(splits: list[str]) -> str:
 
     The first is the default; the address or this session may select another.
     """
+    asked = st.query_params.get(_SPLIT)
+    if asked and asked not in _TITLES:
+        st.warning(
+            f"{_SPLIT}={literal(asked[:100])} in the address is not used: choose from "
+            f"{', '.join(_TITLES)}.",
+            icon=":material/link_off:",
+        )
     if len(splits) == 1:
         _write(splits[0], splits[0])
         return splits[0]
-    selected: str = st.query_params.get(_SPLIT) or st.session_state.get(_SELECTED, splits[0])
+    selected: str = asked or st.session_state.get(_SELECTED, splits[0])
     if selected not in splits:
         selected = splits[0]
     st.session_state[_SELECTED] = selected

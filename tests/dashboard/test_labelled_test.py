@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from engine.runs.predictions import UNKNOWN, save_predictions
 from engine.runs.run import Run
-from tests.support.pages import html, opened
+from tests.support.pages import APP, html, opened
 
 
 @pytest.fixture
@@ -42,6 +43,15 @@ def test_clip_is_about_validation_images_even_then(scored):
     app.switch_page("views/clip/page.py").run()
     assert not app.exception and "on" not in app.query_params
     assert "split_picker" not in [control.key for control in app.segmented_control]
+
+
+def test_an_unknown_split_in_the_address_is_said(make_run):
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["run"], app.query_params["on"] = make_run(n=60).name, "zebra"
+    app.run()
+    (said,) = [each.value for each in app.warning if "zebra" in each.value]
+    assert "valid, folds, test" in said
+    assert not app.exception and "on" not in app.query_params
 
 
 @pytest.mark.parametrize("labelled", [0, 19])
