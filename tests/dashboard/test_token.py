@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
@@ -45,7 +46,8 @@ class Browser:
             "type": kind, "method": method, "path": unquote(path), "query_string": query.encode(),
             "headers": [(b"cookie", self.cookie.encode())] if self.cookie else [],
         }  # fmt: skip
-        asyncio.run(self.app(scope, None, send))
+        with ThreadPoolExecutor(1) as thread:  # Playwright's loop runs in this one
+            thread.submit(lambda: asyncio.run(self.app(scope, None, send))).result()
         answer = {key.decode(): value.decode() for key, value in sent[0].get("headers", [])}
         if "set-cookie" in answer:
             self.cookie = SimpleCookie(answer["set-cookie"]).output(attrs=[], header="").strip()
