@@ -17,15 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.errors import UserError
+    from engine.library.data import draw_demo, import_run, load_dataset
     from engine.library.exporting import export
-    from engine.library.fitting import (
-        blend,
-        draw_demo,
-        fit,
-        import_run,
-        load_dataset,
-        predict,
-    )
+    from engine.library.fitting import blend, fit, predict
     from engine.library.relocation import relocate
     from engine.library.review import compare, slices, triage
     from engine.library.run import Run, list_runs, open_run
@@ -60,10 +54,9 @@ __all__ = [
 
 _MODULES = {
     "engine.errors": ("UserError",),
+    "engine.library.data": ("draw_demo", "import_run", "load_dataset"),
     "engine.library.exporting": ("export",),
-    "engine.library.fitting": (
-        "blend", "draw_demo", "fit", "import_run", "load_dataset", "predict",
-    ),
+    "engine.library.fitting": ("blend", "fit", "predict"),
     "engine.library.relocation": ("relocate",),
     "engine.library.review": ("compare", "slices", "triage"),
     "engine.library.run": ("Run", "list_runs", "open_run"),

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.runs.fit_options import FIT_OPTIONS, FitOption
+from engine.runs.fit_option import FitOption
+from engine.runs.fit_options import FIT_OPTIONS
 
 
 class Labelled(StrEnum):

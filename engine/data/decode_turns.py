@@ -15,7 +15,7 @@ _turn = threading.RLock()
 
 @contextmanager
 def decode_turn(pixels: int) -> Iterator[None]:
-    """Wait, with an image of so many pixels, until no other large one is being decoded."""
+    """Wait until no other large image is being decoded; an image of few pixels need not wait."""
     if pixels <= _LARGE:
         yield
         return

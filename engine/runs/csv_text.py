@@ -23,8 +23,8 @@ def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list
     """Read a table as its header and its columns, all text.
 
     The separator is the one of comma, semicolon and tab that the header has most of. UTF-8 with
-    or without BOM, and UTF-16 with one. With ``first``, only so many columns are kept; the header
-    is whole.
+    or without BOM, and UTF-16 with one. With ``first``, only the first columns are kept, as many as
+    it says; the header is whole.
 
     Raises
     ------

@@ -62,7 +62,7 @@ def open_regular(
 def read_file(
     path: str | os.PathLike[str], most: int = GIGABYTE, *, anywhere: bool = False
 ) -> bytes:
-    """Return the content of a regular file of at most so many bytes.
+    """Return the content of a regular file of at most ``most`` bytes.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def read_file(
     """
     with open_regular(path, most, anywhere=anywhere) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(size + 1)  # so much is allocated at once
+        content = file.read(size + 1)  # allocated at once
         if len(content) > size:
             content += file.read(most + 1 - len(content))
     if len(content) > most:

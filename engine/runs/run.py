@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -34,6 +32,7 @@ from engine.runs.images_table import read_images
 from engine.runs.json_text import loads
 from engine.runs.opening import is_file, make_folder, read_file, remove_file
 from engine.runs.predictions import Predictions, load_predictions
+from engine.runs.quarantine_table import as_csv, read_quarantine
 from engine.runs.roots import check_readable
 from engine.runs.run_config import RunConfig, read_config, update_config, write_config
 from engine.runs.run_status import RunStatus, status_of
@@ -43,7 +42,7 @@ DEFAULT_BOUNDS = (0.025, 0.975)  # for two classes, from the reference case
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _GROUP_ROWS = 100_000
 _SECOND = len("20260301T123007Z")  # with which a run's name begins
-_MOST_TEXT = 2**28  # bytes of a quarantine or a log
+_MOST_TEXT = 2**28  # bytes of a log
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
 
@@ -104,7 +103,7 @@ class Run:
         ------
         UserError
             When the run has none, because its fit did not list its images, or it lies outside
-        ``$SECONDLOOK_ROOTS``.
+            ``$SECONDLOOK_ROOTS``.
         """
         root = self.config.root
         if root is None:
@@ -159,10 +158,8 @@ class Run:
         # Reading the status holds the lock for a moment, so wait for that.
         with locked(self.folder / ".lock", wait=2) as mine:
             if mine:
-                for pattern in (
-                    ".*.safetensors.*.tmp",
-                    ".tmp??????",
-                ):  # ours, and those of safetensors
+                # ours, and those of safetensors
+                for pattern in (".*.safetensors.*.tmp", ".tmp??????"):
                     for left in self.folder.glob(pattern):
                         remove_file(left)
             yield mine
@@ -222,7 +219,7 @@ class Run:
     @property
     def quarantine(self) -> pd.DataFrame:
         """Return the quarantine: path, reason, id, split, label; all text."""
-        return _read_quarantine(self.folder / "quarantine.csv")
+        return read_quarantine(self.folder / "quarantine.csv")
 
     def save_tables(self, images: pd.DataFrame, quarantine: pd.DataFrame) -> None:
         """Write the images table and the quarantine."""
@@ -232,18 +229,18 @@ class Run:
             images.to_parquet(
                 temporary, index=False, compression="zstd", row_group_size=_GROUP_ROWS
             )
-        write_atomic(self.folder / "quarantine.csv", _as_csv(quarantine))
+        write_atomic(self.folder / "quarantine.csv", as_csv(quarantine))
 
     def save_quarantine_of(self, name: str, quarantine: pd.DataFrame) -> None:
         """Write which images of a table of predictions could not be read."""
-        write_atomic(self._quarantine_path(name), _as_csv(quarantine))
+        write_atomic(self._quarantine_path(name), as_csv(quarantine))
 
     def quarantine_of(self, name: str) -> pd.DataFrame:
         """Return which images of a table of predictions could not be read, as `quarantine`."""
         if name == "test" or not is_file(self._quarantine_path(name)):
             table = self.quarantine
             return table[table["split"] == "test"] if name == "test" else table.iloc[:0]
-        return _read_quarantine(self._quarantine_path(name))
+        return read_quarantine(self._quarantine_path(name))
 
     def _quarantine_path(self, name: str) -> Path:
         return self.folder / "predictions" / f"{name}-quarantine.csv"
@@ -303,9 +300,8 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
 def open_run(name: str) -> Run:
     """Find a run by its name, by a unique beginning of it, or by ``latest``.
 
-    ``latest`` is the run that was started last of those that are done.
-
-    The name is never used as a path.
+    ``latest`` is the run that was started last of those that are done. The name is never used as
+    a path.
 
     Raises
     ------
@@ -348,25 +344,3 @@ def _started_ns(run: Run) -> int:
         return run.config.started_ns
     except UserError:
         return 0
-
-
-def _as_csv(quarantine: pd.DataFrame) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)  # its own line ends, or it leaves those in names unquoted
-    writer.writerow(quarantine.columns)
-    writer.writerows(
-        ["" if pd.isna(value) else value for value in row]
-        for row in quarantine.itertuples(index=False, name=None)
-    )
-    return text.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _read_quarantine(path: Path) -> pd.DataFrame:
-    try:
-        content = io.BytesIO(read_file(path, _MOST_TEXT))
-        table = pd.read_csv(content, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged.") from error
-    if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
-        raise UserError(f"{path} is damaged: a column is missing.")
-    return table

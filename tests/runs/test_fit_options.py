@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from engine.cli import main
 from engine.errors import UserError
-from engine.runs.fit_options import FIT_OPTIONS, FitOption, FitOptions
+from engine.runs.fit_option import FitOption
+from engine.runs.fit_options import FIT_OPTIONS, FitOptions
 
 
 def example(option: FitOption) -> Any:

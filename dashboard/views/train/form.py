@@ -8,7 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.views.train.data import DatasetPreview
-from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS, FitOption
+from engine.runs.fit_option import FitOption
+from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS
 
 BACKBONES = {
     "vgg16": "large, the default",
