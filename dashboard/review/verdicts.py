@@ -15,7 +15,7 @@ from dashboard.review.reviewer import reviewer
 from dashboard.review.suspects import reasons
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.stamps import Stamp, stamp_of
-from dashboard.shared.tables import Table
+from dashboard.shared.tables import Key, Table, cached_table
 from dashboard.shell import show_user_errors
 from engine.errors import UserError
 from engine.runs.parquet_files import open_parquet
@@ -56,12 +56,7 @@ def verdict_texts(table: Table, chosen: np.ndarray) -> list[str]:
 
 def reviewed_rows(table: Table) -> np.ndarray:
     """Return the rows that have a verdict, ascending."""
-    verdicts = standing()
-    sums = tables.facts(table, np.arange(len(table)))["sha256"]
-    known = pa.array([sha256 for sha256, _ in verdicts.standing], pa.string())
-    rows = np.flatnonzero(np.asarray(pc.is_in(sums, value_set=known), dtype=bool))
-    found = [verdict is not None for verdict in _of_rows(verdicts, table, rows)]
-    return rows.compress(found)
+    return _reviewed_rows(table.key, stamp())
 
 
 def count(name: str) -> int:
@@ -147,6 +142,19 @@ def _text(verdict: Verdict | None) -> str:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _standing(stamp: Stamp) -> Verdicts:
     return load_verdicts()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _reviewed_rows(key: Key, stamp: Stamp) -> np.ndarray:
+    verdicts, table = standing(), cached_table(key)
+    if not verdicts:
+        return np.empty(0, dtype=np.int64)
+    sums = tables.facts(table, np.arange(len(table)))["sha256"]
+    known = pa.array([sha256 for sha256, _ in verdicts.standing], pa.string())
+    rows = np.flatnonzero(np.asarray(pc.is_in(sums, value_set=known), dtype=bool))
+    found = rows.compress([each is not None for each in _of_rows(verdicts, table, rows)])
+    found.setflags(write=False)
+    return found
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

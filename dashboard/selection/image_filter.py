@@ -12,6 +12,7 @@ from typing import NoReturn
 import streamlit as st
 
 from dashboard.selection.filters import BY_PARAMETER, FILTERS
+from dashboard.selection.orders import BY_NAME
 from dashboard.selection.split import standing_parameters
 from dashboard.shared.browser_sync import note_change
 from engine.analysis.categories import CATEGORIES
@@ -19,6 +20,9 @@ from engine.analysis.categories import CATEGORIES
 ALL = "all"
 SUSPECTS, REVIEWED = REVIEWS = ("suspects", "verdicts")
 SHOWN = (ALL, *CATEGORIES, *REVIEWS)
+OF_LABELS = tuple(name for name in CATEGORIES if name != "most-uncertain")  # need labels
+OPENING = "most-incorrect"  # shown where the address names nothing
+SORT = "sort"
 IMAGE_NAMES = ("picture", "image")  # in the address; the first is written, as in existing links
 _LAST = "last_filter"
 
@@ -32,6 +36,7 @@ class ImageFilter:
     show : one of the five categories, ``ALL`` for every image by descending loss, or one of
         ``REVIEWS`` for suspected labels or reviewed images
     where : values of the filters by parameter, see `filters.FILTERS`; "" is omitted
+    sort : name of an order, see `orders.ORDERS`, "" for that of ``show``
     seed : of the shuffle
     page : from 1
     image : id of the enlarged image, or None
@@ -39,6 +44,7 @@ class ImageFilter:
 
     show: str = ALL
     where: Mapping[str, str] = field(default_factory=dict)
+    sort: str = ""
     seed: int = 0
     page: int = 1
     image: str | None = None
@@ -58,8 +64,9 @@ class ImageFilter:
     def parameters(self) -> dict[str, str]:
         """Return the parameters of the address; defaults are omitted."""
         pairs = {
-            "show": "" if self.show == ALL else self.show,
+            "show": "" if self.show == _implied(self.where, self.image) else self.show,
             **self.where,
+            SORT: self.sort,
             "seed": str(self.seed) if self.seed else "",
             "page": str(self.page) if self.page > 1 else "",
             IMAGE_NAMES[0]: self.image or "",
@@ -70,16 +77,18 @@ class ImageFilter:
 def read_filter(class_names: Sequence[str]) -> ImageFilter:
     """Return the filter from the address; see `unknown.unknown_filters` for what is invalid."""
     asked = st.query_params
-    show = asked.get("show")
+    show, sort = asked.get("show"), asked.get(SORT, "")
+    image = next((asked[name] for name in IMAGE_NAMES if asked.get(name)), None)
+    where = {
+        each.parameter: each.parse(asked.get(each.parameter, ""), class_names) for each in FILTERS
+    }
     return ImageFilter(
-        show=show if show in SHOWN else ALL,
-        where={
-            each.parameter: each.parse(asked.get(each.parameter, ""), class_names)
-            for each in FILTERS
-        },
+        show=show if show in SHOWN else _implied(where, image),
+        where=where,
+        sort=sort if sort in BY_NAME else "",
         seed=_number("seed", 0),
         page=max(_number("page", 1), 1),
-        image=next((asked[name] for name in IMAGE_NAMES if asked.get(name)), None),
+        image=image,
     )
 
 
@@ -111,6 +120,11 @@ def open_errors(new: ImageFilter) -> NoReturn:
     keep_filter(new)
     parameters = {**standing_parameters(), **new.parameters()}
     st.switch_page("views/errors/page.py", query_params=parameters)
+
+
+def _implied(where: Mapping[str, str], image: str | None) -> str:
+    """Return what an address without a category shows: the errors, unless it names something."""
+    return ALL if image or any(where.values()) else OPENING
 
 
 def _number(name: str, default: int) -> int:

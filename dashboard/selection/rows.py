@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
 from dashboard.selection.filters import BY_PARAMETER
 from dashboard.selection.image_filter import ALL, ImageFilter
+from dashboard.selection.orders import BY_NAME, ordered
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.categories import category_rows
+from engine.runs.predictions import UNKNOWN
+
+Where = tuple[tuple[str, str], ...]  # filters by parameter
 
 
 def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     """Return the rows that a filter keeps, in the order to show them, int64, read-only."""
     where = tuple(image_filter.where.items())
     seed = image_filter.seed if image_filter.show.startswith("random") else 0
-    stamps = tuple(BY_PARAMETER[name].stamp() for name, _ in where)
-    return _rows(table.key, image_filter.show, seed, where, stamps)
+    chosen = _rows(table.key, image_filter.show, seed, where, _stamps(where))
+    sort = image_filter.sort
+    if not sort:
+        return chosen
+    stamps = (*_stamps(where), BY_NAME[sort].stamp(table))
+    return _sorted(table.key, image_filter.show, sort, where, stamps, chosen)
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many images a filter keeps: all, correct and incorrect ones."""
+
+    images: int
+    correct: int
+    incorrect: int
+
+
+def count(table: Table, image_filter: ImageFilter) -> Count:
+    """Return how many images the filters keep, of any category."""
+    where = tuple(image_filter.where.items())
+    return _count(table.key, where, _stamps(where))
+
+
+def _stamps(where: Where) -> tuple[Hashable, ...]:
+    return tuple(BY_PARAMETER[name].stamp() for name, _ in where)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -34,13 +62,36 @@ def _category(key: Key, show: str, seed: int) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _rows(
-    key: Key, show: str, seed: int, where: tuple[tuple[str, str], ...], stamps: tuple[Hashable, ...]
-) -> np.ndarray:
-    table, order = cached_table(key), _category(key, show, seed)
-    keep = np.ones(len(table), dtype=bool)
-    for name, value in where:
-        keep &= BY_PARAMETER[name].keep(table, value)
+def _rows(key: Key, show: str, seed: int, where: Where, stamps: tuple[Hashable, ...]) -> np.ndarray:
+    order, keep = _category(key, show, seed), _kept(key, where, stamps)
     chosen = order if keep.all() else order[keep[order]]
     chosen.setflags(write=False)
     return chosen
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _sorted(
+    key: Key, show: str, sort: str, where: Where, stamps: tuple[Hashable, ...], _rows: np.ndarray
+) -> np.ndarray:
+    found = ordered(cached_table(key), _rows, sort)
+    found.setflags(write=False)
+    return found
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _kept(key: Key, where: Where, stamps: tuple[Hashable, ...]) -> np.ndarray:
+    table = cached_table(key)
+    keep = np.ones(len(table), dtype=bool)
+    for name, value in where:
+        keep &= BY_PARAMETER[name].keep(table, value)
+    keep.setflags(write=False)
+    return keep
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _count(key: Key, where: Where, stamps: tuple[Hashable, ...]) -> Count:
+    table, keep = cached_table(key), _kept(key, where, stamps)
+    y_true = table.predictions.y_true[keep]
+    known = y_true != UNKNOWN
+    correct = int(np.count_nonzero(known & (y_true == table.y_pred[keep])))
+    return Count(len(y_true), correct, int(np.count_nonzero(known)) - correct)

@@ -71,17 +71,31 @@ def within(table: Table, text: str) -> np.ndarray:
     return inside
 
 
+def measured(table: Table, name: str) -> np.ndarray:
+    """Return a measured property of each image, nan where it is unknown, float64 (n,).
+
+    Parameters
+    ----------
+    name : brightness, contrast or sharpness
+
+    Raises
+    ------
+    UserError
+        If the images are not measured yet.
+    """
+    _refuse_unmeasured(table.key)
+    found = np.full(len(table), np.nan)
+    found[properties.sample_rows(len(table))] = _measures(table.key, stamp())[name]
+    return found
+
+
 def stamp() -> Stamps:
     """Return a value that changes with new measurements and verdicts."""
     return stamp_of(properties.properties_path()), stamp_of(verdicts_path())
 
 
 def _bin(key: Key, text: str) -> tuple[Cut, int]:
-    if waiting := _measured(key):
-        raise UserError(
-            f"the images are being measured, {waiting.done:,} of {waiting.total:,}; try again in "
-            "a moment."
-        )
+    _refuse_unmeasured(key)
     trait, _, name = text.partition(":")
     for cut in _cuts(key, stamp()):
         if cut.trait == trait:
@@ -90,6 +104,14 @@ def _bin(key: Key, text: str) -> tuple[Cut, int]:
             if name.isdigit() and int(name) < len(cut.low):
                 return cut, int(name)
     raise UserError(f"this run has no slice {text!r}; clear the filter.")
+
+
+def _refuse_unmeasured(key: Key) -> None:
+    if waiting := _measured(key):
+        raise UserError(
+            f"the images are being measured, {waiting.done:,} of {waiting.total:,}; try again in "
+            "a moment."
+        )
 
 
 def _measured(key: Key) -> Measuring | None:
@@ -131,8 +153,13 @@ def _child(key: Key) -> Popen[bytes]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
+def _measures(key: Key, now: Stamps) -> pd.DataFrame:
+    return properties.with_measures(_facts(key))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _cuts(key: Key, now: Stamps) -> list[Cut]:
-    return cuts(properties.with_measures(_facts(key)))
+    return cuts(_measures(key, now))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.selection.filters import EVERY_SCORE, FILTERS
-from dashboard.selection.image_filter import IMAGE_NAMES, SHOWN, forget_filter
+from dashboard.selection.image_filter import IMAGE_NAMES, SHOWN, SORT, forget_filter
+from dashboard.selection.orders import orders_of
 from dashboard.selection.run import RUN
 from dashboard.shared.browser_sync import note_change
 from dashboard.shared.escape import literal
+from dashboard.shared.tables import Table
 
 
 def unknown_run(names: Sequence[str], states: dict[str, str]) -> bool:
@@ -34,11 +36,15 @@ def unknown_run(names: Sequence[str], states: dict[str, str]) -> bool:
     return True
 
 
-def unknown_filters(class_names: Sequence[str]) -> None:
+def unknown_filters(table: Table) -> None:
     """Say which filters in the address this run does not have; they are not applied."""
+    class_names = table.predictions.class_names
     show = st.query_params.get("show", "")
     if show and show not in SHOWN:
         unknown_value("show", show, f"choose from {', '.join(SHOWN)}")
+    sort = st.query_params.get(SORT, "")
+    if sort not in orders_of(table):
+        unknown_value(SORT, sort, f"choose from {', '.join(orders_of(table)[1:])}")
     for each in FILTERS:
         value = st.query_params.get(each.parameter, "")
         if value and value != EVERY_SCORE and not each.parse(value, class_names):

@@ -20,6 +20,7 @@ from tests.benchmarks.made_runs import drawn, made_run
 from tests.benchmarks.report import load, machine, spread, table
 from tests.benchmarks.sessions import click_alone, click_together, recorded
 from tests.support.browser import ARGUMENTS, CHROMIUM, READY, Server
+from tests.support.browser import category as category_button
 
 TITLE = "Dashboard"
 SMALL, LARGE, TEST, IMAGES = 25_000, 1_000_000, 12_500, 300
@@ -142,7 +143,7 @@ def _clicks(page: Page, url: str, category: int = 200) -> list[Row]:
         _opens(page, f"{url}/overview", "overview")
         page.wait_for_timeout(PAUSE)
         cells.append(_gallery(page, page.locator(".st-key-matrix .cell").nth(turn % 4).click))
-    _opens(page, f"{url}/errors", "errors")
+    _opens(page, f"{url}/errors?show=all", "errors")
     page.wait_for_timeout(PAUSE)
     for _ in range(REPEAT):
         turns.append(_gallery(page, page.get_by_role("button", name="Next page →").click))
@@ -150,7 +151,7 @@ def _clicks(page: Page, url: str, category: int = 200) -> list[Row]:
     _opens(page, f"{url}/errors", "errors")
     page.wait_for_timeout(PAUSE)
     for turn in range(REPEAT + 1):
-        button = page.get_by_text(CATEGORIES[turn % len(CATEGORIES)], exact=True)
+        button = category_button(page, CATEGORIES[turn % len(CATEGORIES)])
         switches.append(_gallery(page, button.click))
         page.wait_for_timeout(PAUSE)
     return [

@@ -13,7 +13,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.browser import READY
+from tests.support.browser import READY, category
 
 _NAMES = ("Most uncertain", "Random incorrect", "Random correct", "All")
 _BETWEEN = 2.0  # seconds between two clicks of one session
@@ -33,13 +33,13 @@ def recorded(browser: Browser, url: str) -> Recorded:
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     page, sent = context.new_page(), []
     page.on("websocket", lambda ws: ws.on("framesent", lambda payload: sent.append(payload)))
-    page.goto(f"{url}/errors")
+    page.goto(f"{url}/errors?show=all")
     page.wait_for_selector(".st-key-gallery .tile")
     page.wait_for_selector(READY)
     page.wait_for_timeout(500)
     at = len(sent)
     for name in _NAMES:
-        page.get_by_text(name, exact=True).click()
+        category(page, name).click()
         page.wait_for_timeout(700)
         page.get_by_role("button", name="Next page →").click()
         page.wait_for_timeout(700)

@@ -19,7 +19,7 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     page = open_context().new_page()
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))
-    page.goto(f"{server.url}/errors")
+    page.goto(f"{server.url}/errors?show=all")
     settled(page)
     page.locator(".st-key-gallery .tile").first.click()
     dialog = page.locator(".st-key-image dialog")

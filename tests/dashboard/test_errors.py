@@ -14,12 +14,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
-from dashboard.selection import rows
+from dashboard.selection import orders, rows
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.escape import literal
 from dashboard.views.errors import export
 from engine.analysis.categories import CATEGORIES, category_rows
+from engine.data.properties import measure
 from tests.support.pages import errors, sentence
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -59,8 +60,64 @@ def test_the_filter_is_the_address(make_run):
     named = np.array(["00000" in name for name in p.ids.to_pylist()])
     assert sentence(app).startswith(f"**{(want & named).sum()}** of 300")
     app.button(key="clear").click().run()
-    assert parameters(app) == {}
+    assert parameters(app) == {"show": "all"}
     assert sentence(app).startswith("**300** of 300")
+
+
+def test_without_an_address_the_page_opens_on_the_errors(make_run):
+    run = make_run(n=200)
+    p = run.predictions()
+    wrong = int((p.y_true != p.y_pred).sum())
+    app = errors()
+    assert sentence(app) == f"**{wrong}** of 200 images: most confident first"
+    assert parameters(app) == {}
+    labels = app.segmented_control(key="filter_show").options
+    assert labels[:6] == [
+        "All 200", f"Random correct {200 - wrong}", f"Random incorrect {wrong}",
+        f"Most confident correct {200 - wrong}", f"Most confident incorrect {wrong}",
+        "Most uncertain 200",
+    ]  # fmt: skip
+    assert labels[6:] == ["Suspects", "Reviewed 0"]  # the suspects were never searched for
+    app = errors(true="cat")  # a link that names something and no category means all of it
+    cats = int((p.y_true == 0).sum())
+    assert sentence(app).startswith(f"**{cats}** of 200 images")
+    assert app.segmented_control(key="filter_show").options[0] == f"All {cats}"
+
+
+def test_orders(make_run):
+    run = make_run(n=80, classes=3)
+    table = tables.table(run.name)
+    p = run.predictions()
+    top = np.sort(p.probabilities, axis=1)
+    image = tables.facts(table, np.arange(80))
+    grey = {}
+    for path in set(image["path"].to_pylist()):
+        grey[path] = measure((run.data_root / path).read_bytes())[0]
+    oracle = {
+        "loss": np.log(p.probabilities[np.arange(80), p.y_true]),
+        "confidence": -top[:, -1],
+        "margin": top[:, -1] - top[:, -2],
+        "id": np.arange(80),
+        "size": np.zeros(80),
+        "brightness": -np.array([grey[path] for path in image["path"].to_pylist()]),
+    }
+    wrong = np.flatnonzero(p.y_true != p.y_pred)
+    for name, keys in oracle.items():
+        shown = rows.rows(table, ImageFilter(show="most-incorrect", sort=name))
+        assert shown.tolist() == wrong[np.argsort(keys[wrong], kind="stable")].tolist(), name
+    assert set(orders.BY_NAME) - set(orders.orders_of(table)) == {"p", "p-up"}  # no positive class
+
+
+def test_the_order_is_in_the_address(make_run):
+    make_run(n=60)
+    app = errors()
+    app.selectbox(key="filter_sort").set_value("brightness-up").run()
+    assert not app.exception
+    assert parameters(app) == {"sort": "brightness-up"}
+    assert sentence(app).endswith("images: darkest first")
+    app = errors(show="random-correct", sort="id")
+    assert sentence(app).endswith("images: by id")
+    assert "Shuffle again" not in [button.label for button in app.button]
 
 
 def test_shuffling_again_is_another_order_of_the_same_images(make_run):
@@ -178,6 +235,7 @@ def test_who_comes_back_finds_the_filter_as_it_was_left(make_run):
         ("predicted", "zebra", "this run has no class of this name"),
         ("p", "9-3", "a range such as 0.2-0.8"),
         ("map", "nonsense", "no area of the map"),
+        ("sort", "weight", "choose from loss, loss-up"),
         ("picture", "nope", "no image here has that id"),
         ("image", "nope", "no image here has that id"),
     ],

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.runs.predictions import UNKNOWN, save_predictions
 from engine.runs.run import Run
-from tests.support.pages import APP, html, opened
+from tests.support.pages import APP, html, opened, sentence
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_overview_and_errors_offer_a_labelled_test_set(scored):
     app.switch_page("views/errors/page.py").run()
     assert not app.exception
     assert app.query_params["on"] == "test"
-    assert "**20** of 20 images" in "".join(element.value for element in app.markdown)
+    assert sentence(app) == "**1** of 20 images: most confident first"
 
 
 def test_clip_is_about_validation_images_even_then(scored):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from engine.runs.run import open_run
 from tests.support.paths import ROOT
@@ -120,6 +120,11 @@ def assert_shown(page: Page, want: list[str]) -> None:
         expect(tiles.first).to_have_attribute("data-id", want[0])
     settled(page)
     assert shown(page) == want
+
+
+def category(page: Page, name: str) -> Locator:
+    """Return the button of a category on the Errors page, whose label ends with a count."""
+    return page.get_by_text(re.compile(rf"^{re.escape(name)}( [\d,]+)?$"))
 
 
 def focused(page: Page) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,31 +10,41 @@ import streamlit as st
 from dashboard.selection.filters import FILTERS
 from dashboard.selection.image_filter import (
     ALL,
+    OF_LABELS,
+    OPENING,
     ImageFilter,
     keep_filter,
     last_filter,
     read_filter,
     write_filter,
 )
+from dashboard.selection.orders import has_labels, orders_of
 from dashboard.shared.browser_sync import component_value, note_redraw, set_widget, widget_key
+from dashboard.shared.tables import Table
 from dashboard.shell import just_arrived
 
-SHOW, PAGE = "filter_show", "filter_page"
+SHOW, SORT, PAGE = "filter_show", "filter_sort", "filter_page"
 
 
-def current_filter(class_names: Sequence[str]) -> ImageFilter:
+def current_filter(table: Table) -> ImageFilter:
     """Read the filter from the address and set the widgets to it.
 
     Without an address, the session's last filter is used.
     """
+    class_names = table.predictions.class_names
     current = read_filter(class_names)
-    if just_arrived() and current == ImageFilter() and (left := last_filter()):
+    if just_arrived() and current == ImageFilter(OPENING) and (left := last_filter()):
         if left.fits(class_names):
             current = replace(left, image=None)
         write_filter(current)
+    if current.show in OF_LABELS and not has_labels(table):
+        current = replace(current, show=ALL)
+    if current.sort not in orders_of(table):
+        current = replace(current, sort="")
     keep_filter(current)
     note_redraw()
     set_widget(SHOW, current.show)
+    set_widget(SORT, current.sort)
     for each in FILTERS:
         if each.widget:
             set_widget(each.key, each.widget.shows(current.where.get(each.parameter, "")))
@@ -56,7 +65,11 @@ def filter_changed() -> None:
             key = widget_key(each.key)
             where[each.parameter] = each.widget.says(st.session_state[key])
             st.session_state[key] = each.widget.shows(where[each.parameter])
-    _change(show=st.session_state[widget_key(SHOW)] or ALL, where=where)
+    _change(
+        show=st.session_state[widget_key(SHOW)] or ALL,
+        sort=st.session_state[widget_key(SORT)] or "",
+        where=where,
+    )
 
 
 def filter_cleared() -> None:
@@ -98,4 +111,4 @@ def _change(**values: Any) -> None:
 
 
 def _last() -> ImageFilter:
-    return last_filter() or ImageFilter()
+    return last_filter() or ImageFilter(OPENING)

@@ -14,11 +14,21 @@ from dashboard.review import verdicts
 from dashboard.review.suspects import NEVER, triage_stamp, triage_table
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
-from dashboard.selection.image_filter import ALL, REVIEWED, REVIEWS, SUSPECTS, ImageFilter
+from dashboard.selection.image_filter import (
+    ALL,
+    OF_LABELS,
+    REVIEWED,
+    REVIEWS,
+    SHOWN,
+    SUSPECTS,
+    ImageFilter,
+)
+from dashboard.selection.orders import has_labels, ordered
 from dashboard.shared import tables
 from dashboard.shared.paging import PER_PAGE, page_count, page_of
 from dashboard.shared.stamps import Stamp
 from dashboard.shared.tables import Key, Table, cached_table
+from engine.errors import UserError
 from engine.runs.run import OUT_OF_FOLD, open_run
 from engine.runs.triage import reviewed_split
 
@@ -59,6 +69,34 @@ def table_of(name: str, show: str) -> Table:
     return tables.table(name, reviewed_split(open_run(name)))
 
 
+def counts(name: str, table: Table, image_filter: ImageFilter) -> dict[str, int | None]:
+    """Return how many images each category has under the filters, None where that is unknown.
+
+    Parameters
+    ----------
+    name : of the run
+    table : the selected labelled images; suspects and verdicts are those of all labelled images
+    """
+    kept = selection_rows.count(table, image_filter)
+    found: dict[str, int | None] = dict.fromkeys(SHOWN, kept.images)
+    found |= {each: kept.correct for each in OF_LABELS if each.endswith("-correct")}
+    found |= {each: kept.incorrect for each in OF_LABELS if each.endswith("-incorrect")}
+    if not has_labels(table):
+        found = {each: n for each, n in found.items() if each not in OF_LABELS}
+    for each in REVIEWS:
+        found[each] = _review_count(name, replace(image_filter, show=each, sort="", image=None))
+    return found
+
+
+def _review_count(name: str, image_filter: ImageFilter) -> int | None:
+    if image_filter.show == SUSPECTS and triage_stamp(name) == NEVER:
+        return None
+    try:
+        return len(rows(table_of(name, image_filter.show), image_filter))
+    except UserError:  # the slices of these images are not measured yet
+        return None
+
+
 def gallery_of(table: Table, image_filter: ImageFilter) -> Gallery:
     """Return the images that pass a filter; the page contains the enlarged image, if any."""
     order = rows(table, image_filter)
@@ -76,7 +114,7 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     if show not in REVIEWS:
         return selection_rows.rows(table, image_filter)
     passing = np.zeros(len(table), dtype=bool)
-    passing[selection_rows.rows(table, replace(image_filter, show=ALL))] = True
+    passing[selection_rows.rows(table, replace(image_filter, show=ALL, sort=""))] = True
     if show == SUSPECTS:
         order = _suspects(table.key, triage_stamp(table.key[0]))
     else:
@@ -85,7 +123,8 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
         shown = tables.row_of(table, image_filter.image)
         if shown is not None:
             order = np.union1d(order, [shown])
-    return np.asarray(order[passing[order]], dtype=np.int64)
+    found = np.asarray(order[passing[order]], dtype=np.int64)
+    return ordered(table, found, image_filter.sort)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -13,7 +13,8 @@ from dashboard.review.suspects import NEVER, triage_stamp
 from dashboard.review.verdicts import keep_verdicts
 from dashboard.selection import split
 from dashboard.selection.filters import BY_PARAMETER, ID, PREDICTED, SCORE, TRUE
-from dashboard.selection.image_filter import ALL, REVIEWS, SUSPECTS, ImageFilter
+from dashboard.selection.image_filter import REVIEWS, SUSPECTS, ImageFilter
+from dashboard.selection.orders import orders_of
 from dashboard.selection.run import run_name
 from dashboard.selection.unknown import unknown_filters, unknown_image
 from dashboard.shared import browser_sync, tables, thumbnails
@@ -26,8 +27,7 @@ from dashboard.views.errors.data import Gallery
 from dashboard.views.errors.explanation import explanation
 from dashboard.views.errors.explanation_data import answer
 from dashboard.views.errors.prefetch import prefetch
-from dashboard.views.errors.text import NAMES, not_searched, sentence
-from engine.analysis.categories import CATEGORIES
+from dashboard.views.errors.text import NAMES, category, not_searched, order_name, sentence
 
 PREFETCH, EXPLANATION = "prefetch", "explanation"
 
@@ -43,14 +43,14 @@ def page() -> None:
     if name is None:
         st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
         return
-    unknown_filters(split.labelled(name, with_test=True).predictions.class_names)
-    image_filter = address.current_filter(
-        split.labelled(name, with_test=True).predictions.class_names
-    )
+    selected = split.labelled(name, with_test=True)
+    unknown_filters(selected)
+    image_filter = address.current_filter(selected)
     table = data.table_of(name, image_filter.show)
     if image_filter.show not in REVIEWS:
         split.switch(name, with_test=True)
-    filters(table)
+    categories(data.counts(name, selected, image_filter))
+    filters(table, image_filter.show)
     shown = data.gallery_of(table, image_filter)
     if image_filter.image and shown.at is None:
         unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
@@ -80,16 +80,21 @@ def page() -> None:
     next_page(shown)
 
 
-def filters(table: Table) -> None:
+def categories(counts: dict[str, int | None]) -> None:
+    """Draw the switch between the categories, each with the number of its images."""
+    st.segmented_control(
+        "Images", list(counts), required=True, key=widget_key(address.SHOW),
+        format_func=lambda show: category(show, counts[show]), on_change=address.filter_changed,
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def filters(table: Table, show: str) -> None:
     """Draw the filter widgets, which are already set to the filter."""
     names, changed = table.predictions.class_names, address.filter_changed
     keys = {name: widget_key(BY_PARAMETER[name].key) for name in (TRUE, PREDICTED, SCORE, ID)}
-    st.segmented_control(
-        "Images", (ALL, *CATEGORIES, *REVIEWS), required=True, format_func=NAMES.__getitem__,
-        key=widget_key(address.SHOW), on_change=changed, label_visibility="collapsed",
-    )  # fmt: skip
     with st.container(key="filters"):
-        true, predicted, score, text = st.columns([3, 3, 4, 3], gap="medium")
+        true, predicted, score, text, sort = st.columns([3, 3, 4, 3, 3], gap="medium")
     for column, name, label in (
         (true, TRUE, "True class"), (predicted, PREDICTED, "Predicted class"),
     ):  # fmt: skip
@@ -98,6 +103,10 @@ def filters(table: Table) -> None:
         )
     score.slider(literal(table.score_name), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed)
     text.text_input("Id contains", key=keys[ID], on_change=changed, placeholder="Any id")
+    sort.selectbox(
+        "Order", orders_of(table), key=widget_key(address.SORT), on_change=changed,
+        format_func=lambda name: order_name(table, show, name),
+    )  # fmt: skip
 
 
 def bar(shown: Gallery, image_filter: ImageFilter) -> None:
@@ -107,7 +116,7 @@ def bar(shown: Gallery, image_filter: ImageFilter) -> None:
         searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
         text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
         st.markdown(text, width="stretch")
-        if image_filter.show.startswith("random"):
+        if image_filter.show.startswith("random") and not image_filter.sort:
             st.button("Shuffle again", icon=":material/shuffle:", on_click=address.shuffled)
         if image_filter.where:
             st.button(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.selection.filters import BY_PARAMETER
 from dashboard.selection.image_filter import ALL, REVIEWED, SUSPECTS, ImageFilter
+from dashboard.selection.orders import title_of
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 
@@ -35,8 +36,22 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
         literal(BY_PARAMETER[name].sentence(table, value))
         for name, value in image_filter.where.items()
     ]
-    description = ", ".join([*parts, ORDERS[image_filter.show]])
+    order = ORDERS[image_filter.show]
+    if image_filter.sort:
+        title = title_of(table, image_filter.sort)
+        order = literal(title[0].lower() + title[1:])
+    description = ", ".join([*parts, order])
     return f"**{n:,}** of {len(table):,} images: {description}"
+
+
+def order_name(table: Table, show: str, sort: str) -> str:
+    """Return the name of an order, with '' that of the category, as plain text."""
+    return title_of(table, sort) if sort else f"Default ({ORDERS[show]})"
+
+
+def category(show: str, count: int | None) -> str:
+    """Return the name of a category with the number of its images, if it is known."""
+    return NAMES[show] if count is None else f"{NAMES[show]} {count:,}"
 
 
 def not_searched(table: Table) -> str:
