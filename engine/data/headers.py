@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 import warnings
-from pathlib import PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
 from engine.data.formats import SUFFIXES, Unreadable, sniff
 from engine.data.heic import opened_heic
+from engine.data.jpeg import ordinary_header
 from engine.data.png import essential
 from engine.data.profiles import coded_profile
 from engine.data.tiff import levels_of
@@ -48,7 +49,7 @@ def note_of(content: bytes, name: str) -> str:
         with opened(content) as image:
             if _frames(image) > 1:
                 notes.append("only its first frame is used")
-    expected = SUFFIXES.get(PurePosixPath(name).suffix.lower(), kind)
+    expected = SUFFIXES.get(os.path.splitext(name)[1].lower(), kind)
     if expected != kind:
         notes.append(f"its content is {kind}, not {expected} as its name suggests")
     return "; ".join(notes)
@@ -62,10 +63,14 @@ def upright_size(content: bytes) -> tuple[int, int]:
     Unreadable
         If the content is not an image, its header is damaged, or it exceeds 100 megapixels.
     """
-    with opened(content) as image:
-        width, height = image.size
-        turned = orientation(image) in (5, 6, 7, 8)
-    return (height, width) if turned else (width, height)
+    if (header := ordinary_header(content)) is not None:
+        width, height, exif = header
+        _check_pixels(width, height)
+        turn = _orientation_of(exif)
+    else:
+        with opened(content) as image:
+            (width, height), turn = image.size, orientation(image)
+    return (height, width) if turn in (5, 6, 7, 8) else (width, height)
 
 
 def opened(content: bytes) -> Image.Image:
@@ -90,9 +95,7 @@ def opened(content: bytes) -> Image.Image:
         raise
     except Exception as error:  # Pillow's plug-ins raise many kinds of errors on damaged headers
         raise Unreadable(reason_of(error)) from error
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise Unreadable(f"above 100 megapixels ({width:,} × {height:,})")
+    _check_pixels(*image.size)
     return image
 
 
@@ -101,10 +104,7 @@ def orientation(image: Image.Image) -> int:
     exif = image.info.get("exif")
     if image.format not in _TURNED or not isinstance(exif, bytes):
         return 1
-    try:
-        return _orientation_in(exif.removeprefix(b"Exif\0\0"))
-    except struct.error:  # a damaged block does not affect the pixels
-        return 1
+    return _orientation_of(exif)
 
 
 def reason_of(error: Exception) -> str:
@@ -169,6 +169,18 @@ def _set_colours(image: Image.Image, primaries: int, transfer: int) -> None:
     primaries = 1 if primaries == _UNSPECIFIED else primaries
     if profile := coded_profile(primaries, transfer):
         image.info["icc_profile"] = profile
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise Unreadable(f"above 100 megapixels ({width:,} × {height:,})")
+
+
+def _orientation_of(exif: bytes) -> int:
+    try:
+        return _orientation_in(exif.removeprefix(b"Exif\0\0"))
+    except struct.error:  # a damaged block does not affect the pixels
+        return 1
 
 
 def _orientation_in(exif: bytes) -> int:

@@ -10,6 +10,7 @@ import torch
 
 from engine.data.formats import Unreadable
 from engine.data.headers import opened, orientation, reason_of
+from engine.data.jpeg import scan_position
 from engine.data.pixels import JPEGS, is_plain, rgb
 
 # torchvision's operator, called without its Python wrapper, which warns at every call (0.29).
@@ -18,7 +19,7 @@ _RGB = 3
 _LARGE = 25_000_000  # pixels; larger images are decoded one at a time: 100 million need 600 MB
 _one_large = Lock()
 
-_SCAN, _END = b"\xff\xda", b"\xff\xd9"  # JPEG markers
+_END = b"\xff\xd9"  # a JPEG's last marker
 
 # By orientation: whether to transpose, and which dimensions to flip afterwards.
 _TURNS: dict[int, tuple[bool, list[int]]] = {
@@ -65,7 +66,7 @@ def decode(content: bytes) -> torch.Tensor:
 
 def _check_end(content: bytes) -> None:
     # The end marker cannot occur inside a scan, and a truncated file ends in a scan.
-    if content.rfind(_END, _scan(content)) < 0:  # from the end, where it usually is
+    if content.rfind(_END, scan_position(content)) < 0:  # from the end, where it usually is
         raise Unreadable("the JPEG is cut short: its end marker is missing")
 
 
@@ -75,22 +76,6 @@ def _decode_jpeg(content: bytes) -> torch.Tensor:
     buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     pixels: torch.Tensor = torch.ops.image.decode_jpeg(buffer, _RGB, False)
     return pixels
-
-
-def _scan(content: bytes) -> int:
-    """Return the position of a JPEG's scan by walking through its segments.
-
-    A plain search could find its marker in an EXIF thumbnail or an appended video.
-    """
-    at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        marker = content[at : at + 2]
-        if marker == _SCAN:
-            return at
-        # Skip one byte of padding, or the length of a segment.
-        padding = content[at + 1] == 0xFF
-        at += 1 if padding else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    return max(0, content.rfind(_SCAN))  # stray bytes between segments, which decoders accept
 
 
 def _turned(pixels: torch.Tensor, orientation: int) -> torch.Tensor:

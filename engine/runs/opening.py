@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine import portable
-from engine.runs.roots import OUTSIDE, is_readable, own_parts, workspace
+from engine.runs.roots import OUTSIDE, is_open_readable, own_parts, workspace
 
 GIGABYTE = 2**30
 _TAIL_BYTES = 64_000
@@ -45,18 +45,8 @@ def open_regular(
         If it cannot be opened, is a pipe, a device or a folder, is larger, is a link within the
         workspace, or lies outside.
     """
-    handle = open_handle(path, os.O_RDONLY)
-    try:
-        size = os.fstat(handle).st_size
-        if most is not None and size > most:
-            raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than {most:,}")
-        outside = not anywhere and not own_parts(path)
-        if outside and not is_readable(portable.path_of(handle, path)):
-            raise OSError(errno.EACCES, f"it {OUTSIDE}")
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
+    handle, _ = _open_to_read(path, most, anywhere)
+    return os.fdopen(handle, "rb")
 
 
 def read_file(
@@ -69,11 +59,13 @@ def read_file(
     OSError
         As `open_regular`, also if the file grows while it is read.
     """
-    with open_regular(path, most, anywhere=anywhere) as file:
-        size = os.fstat(file.fileno()).st_size
-        content = file.read(size + 1)  # allocated at once
-        if len(content) > size:
-            content += file.read(most + 1 - len(content))
+    handle, size = _open_to_read(path, most, anywhere)
+    try:
+        content = os.read(handle, size + 1)  # most files, in one piece
+        if len(content) != size:
+            content += _rest(handle, most + 1 - len(content))
+    finally:
+        os.close(handle)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
     return content
@@ -94,21 +86,7 @@ def open_handle(path: str | os.PathLike[str], flags: int) -> int:
     OSError
         As `open_regular`.
     """
-    if "\0" in os.fspath(path):
-        raise OSError(errno.EINVAL, "its name contains a null byte")
-    own = own_parts(path)
-    if own and not portable.on_windows():
-        handle = _step(own[-1], flags | _NO_WAIT | _NO_LINK, _own_folder(own[:-1]))
-    else:
-        _refuse_links(own)
-        handle = os.open(path, flags | _NO_WAIT, 0o666)
-    mode = os.fstat(handle).st_mode
-    if stat.S_ISREG(mode):
-        return handle
-    os.close(handle)
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError(errno.EINVAL, "it is not a regular file")
+    return _opened(path, own_parts(path), flags)[0]
 
 
 @contextmanager
@@ -160,6 +138,47 @@ def remove_file(path: Path) -> None:
         else:
             _refuse_links(own[:-1])
             path.unlink()
+
+
+def _open_to_read(
+    path: str | os.PathLike[str], most: int | None, anywhere: bool
+) -> tuple[int, int]:
+    """Return a descriptor and the size of a regular file that may be read."""
+    own = own_parts(path)
+    handle, size = _opened(path, own, os.O_RDONLY)
+    try:
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than {most:,}")
+        if not anywhere and not own and not is_open_readable(handle, path):
+            raise OSError(errno.EACCES, f"it {OUTSIDE}")
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle, size
+
+
+def _rest(handle: int, most: int) -> bytes:
+    """Return what is left of an open file, and no more than ``most`` bytes."""
+    with os.fdopen(handle, "rb", closefd=False) as file:
+        return file.read(most)
+
+
+def _opened(path: str | os.PathLike[str], own: list[str], flags: int) -> tuple[int, int]:
+    """Return a descriptor and the size of a regular file; ``own`` is what `own_parts` gives."""
+    if "\0" in os.fspath(path):
+        raise OSError(errno.EINVAL, "its name contains a null byte")
+    if own and not portable.on_windows():
+        handle = _step(own[-1], flags | _NO_WAIT | _NO_LINK, _own_folder(own[:-1]))
+    else:
+        _refuse_links(own)
+        handle = os.open(path, flags | _NO_WAIT, 0o666)
+    status = os.fstat(handle)
+    if stat.S_ISREG(status.st_mode):
+        return handle, status.st_size
+    os.close(handle)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _is(path: Path, kind: object) -> bool:
@@ -226,8 +245,6 @@ def _is_link(part: str, folder: int) -> bool:
 
 def _refuse_links(parts: list[str]) -> None:
     """Refuse a link at any step; only Windows, which cannot open step by step, relies on it."""
-    path = workspace()
-    for part in parts:
-        path /= part
-        if portable.is_link(path):
+    for number in range(len(parts)):
+        if portable.is_link(workspace().joinpath(*parts[: number + 1])):
             raise OSError(errno.ELOOP, _LINK)

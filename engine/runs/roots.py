@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from engine import portable
 from engine.errors import UserError
 
 ROOTS = "SECONDLOOK_ROOTS"
@@ -20,11 +21,11 @@ def workspace() -> Path:
 
 def own_parts(path: str | os.PathLike[str]) -> list[str]:
     """Return the parts of a path below the workspace, [] unless it is the product's own file."""
-    home = os.path.abspath(os.environ.get("SECONDLOOK_HOME") or "workspace")
+    home = os.path.join(os.path.abspath(os.environ.get("SECONDLOOK_HOME") or "workspace"), "")
     whole = os.path.abspath(path)
-    if not whole.startswith(f"{home.rstrip(os.sep)}{os.sep}"):
+    if not whole.startswith(home):
         return []
-    parts = whole[len(home) :].strip(os.sep).split(os.sep)
+    parts = whole[len(home) :].split(os.sep)
     return parts if parts[0] in _OWN else []
 
 
@@ -35,6 +36,11 @@ def is_readable(real: str) -> bool:
     folders = [Path(each).expanduser() for each in listed.split(os.pathsep) if each]
     roots = [os.path.realpath(folder) for folder in (*folders, workspace())]
     return any(os.path.commonpath([real, root]) == root for root in roots)
+
+
+def is_open_readable(handle: int, path: str | os.PathLike[str]) -> bool:
+    """Return whether an open file lies, links resolved, in a folder that may be read."""
+    return not os.environ.get(ROOTS) or is_readable(portable.path_of(handle, path))
 
 
 def check_readable(path: Path, within: Iterable[Path] = ()) -> None:

@@ -26,7 +26,7 @@ def main(cases: int, seed: int) -> dict[str, float]:
     """Try so many; return how many were accepted and refused, and the slowest in seconds."""
     torch.set_num_threads(1)
     rng = random.Random(seed)
-    sources = _sources()
+    sources = jpeg_sources()
     decode(sources[0])  # the first one waits for an import
     accepted, slowest = 0, 0.0
     for case in range(cases):
@@ -55,7 +55,7 @@ def _accepted(content: bytes) -> bool:
     return True
 
 
-def _sources() -> list[bytes]:
+def jpeg_sources() -> list[bytes]:
     """Save one small scene as JPEGs of all kinds."""
     x, y = np.meshgrid(np.linspace(0, 255, 96), np.linspace(0, 255, 64))
     noise = np.random.default_rng(0).integers(0, 256, x.shape)
