@@ -115,10 +115,10 @@ def forget_filter() -> None:
     st.session_state.pop(_LAST, None)
 
 
-def open_errors(new: ImageFilter) -> NoReturn:
-    """Open the Errors page with a filter."""
+def open_errors(new: ImageFilter, *, test: bool = False) -> NoReturn:
+    """Open the Errors page with a filter, of test images if ``test``."""
     keep_filter(new)
-    parameters = {**standing_parameters(), **new.parameters()}
+    parameters = {**standing_parameters(test=test), **new.parameters()}
     st.switch_page("views/errors/page.py", query_params=parameters)
 
 

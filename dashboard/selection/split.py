@@ -1,4 +1,4 @@
-"""The selected labelled images: validation, all of them out of fold, or labelled test images."""
+"""The selected images: validation, all labelled ones out of fold, or test images."""
 
 from __future__ import annotations
 
@@ -18,19 +18,29 @@ _TITLES = {
     "folds": "All labelled (cross-validated)",
     "test": "Labelled test images",
 }
+_UNLABELLED_TEST = "Test images"
 _ORDER = list(_TITLES)
+NO_TEST, LABELLED_TEST, ANY_TEST = "none", "labelled", "any"  # test images to offer
 
 
-def labelled(name: str, *, with_test: bool = False) -> Table:
-    """Return the selected labelled predictions; those of test images only ``with_test``."""
-    return tables.table(name, selected_split(splits_of(name, with_test)))
+def selected_table(name: str, test: str = NO_TEST) -> Table:
+    """Return the selected predictions; see `splits_of`."""
+    return tables.table(name, selected_split(splits_of(name, test)))
 
 
-def splits_of(name: str, with_test: bool) -> list[str]:
-    """Return the splits of a run that can be selected, the default first."""
+def splits_of(name: str, test: str) -> list[str]:
+    """Return the splits of a run that can be selected, the default first.
+
+    Parameters
+    ----------
+    test : whether test images are among them: ``NO_TEST``, ``LABELLED_TEST`` or ``ANY_TEST``
+    """
     largest = open_run(name).labelled_split
     found = [largest] if largest == "valid" else [largest, "valid"]
-    return [*found, "test"] if with_test and tables.test_is_labelled(name) else found
+    offered = test == ANY_TEST and tables.test_table(name) is not None
+    if offered or (test == LABELLED_TEST and tables.test_is_labelled(name)):
+        found.append("test")
+    return found
 
 
 def selected_split(splits: list[str]) -> str:
@@ -57,25 +67,28 @@ def selected_split(splits: list[str]) -> str:
     return selected
 
 
-def switch(name: str, *, with_test: bool = False) -> None:
-    """Show a switch between the splits of a run if there are several."""
-    splits = splits_of(name, with_test)
+def switch(name: str, test: str = NO_TEST) -> None:
+    """Show a switch between the splits of a run if there are several; see `splits_of`."""
+    splits = splits_of(name, test)
     if len(splits) == 1:
         return
+    names = dict(_TITLES)
+    if not tables.test_is_labelled(name):
+        names["test"] = _UNLABELLED_TEST
     titles = {
-        split: f"{_TITLES[split]} ({len(tables.table(name, split)):,})"
+        split: f"{names[split]} ({len(tables.table(name, split)):,})"
         for split in sorted(splits, key=_ORDER.index)
     }
     st.segmented_control(
-        "Labelled images", list(titles), format_func=titles.__getitem__, required=True,
+        "Split", list(titles), format_func=titles.__getitem__, required=True,
         key=widget_key(_WIDGET), on_change=_switched, args=(splits[0],),
         label_visibility="collapsed",
     )  # fmt: skip
 
 
-def standing_parameters() -> dict[str, str]:
+def standing_parameters(*, test: bool = False) -> dict[str, str]:
     """Return the parameters of every address: the run, and the split unless it is the default."""
-    selected = st.query_params.get(_SPLIT)
+    selected = "test" if test else st.query_params.get(_SPLIT)
     return {RUN: run_name() or "", **({_SPLIT: selected} if selected else {})}
 
 

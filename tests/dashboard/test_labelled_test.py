@@ -55,10 +55,24 @@ def test_an_unknown_split_in_the_address_is_said(make_run):
 
 
 @pytest.mark.parametrize("labelled", [0, 19])
-def test_without_all_labels_there_is_nothing_to_switch_to(make_run, labelled):
+def test_without_all_labels_test_images_are_only_browsed(make_run, labelled):
     run = make_run(n=60, n_test=20)
     test = run.predictions("test")
     y = np.where(np.arange(20) < labelled, test.y_pred, UNKNOWN)
     save_predictions(run.predictions_path("test"), replace(test, y_true=y))
-    app = opened("errors", run)
+    app = opened("overview", run)
     assert "split_picker" not in [control.key for control in app.segmented_control]
+    app = opened("errors", run)
+    switch = app.segmented_control(key="split_picker")
+    assert switch.options == ["Validation (60)", "Test images (20)"]
+    switch.set_value("test").run()
+    assert not app.exception
+    (shown,) = [each.options for each in app.segmented_control if each.label == "Images"]
+    if labelled:
+        assert len(shown) == 8 and sentence(app).startswith("**0** of 20 images")
+        return
+    assert shown == ["All 20", "Most uncertain 20", "Suspects", "Reviewed 0"]
+    assert sentence(app) == "**20** of 20 images: in order of id"
+    app.selectbox(key="filter_sort").set_value("p").run()
+    assert app.query_params["sort"] == "p" and "show" not in str(app.error)
+    assert sentence(app) == "**20** of 20 images: highest P&#40;dog&#41; first"

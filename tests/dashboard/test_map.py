@@ -18,6 +18,7 @@ from dashboard.shared import commands, tables
 from dashboard.views.map import data as map_data
 from engine.runs import maps
 from engine.runs.maps import save_map
+from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
 from tests.support.pages import assert_harmless, opened
 from tests.support.polygons import turns
@@ -178,6 +179,26 @@ def test_nonsense_from_a_browser_is_no_area(sent):
 
 def test_corners_outside_are_drawn_in():
     assert lasso_of("pca", [[-5, 9.6], [9000, 2], [1, 1]]).corners == ((0, 10), (GRID, 2), (1, 1))
+
+
+def test_a_click_opens_any_image(make_run, no_process):
+    run = mapped(make_run(n=40, n_test=10))
+    kept = run.predictions().take(np.arange(1, 40))  # the first image has no prediction
+    save_predictions(run.predictions_path("valid"), kept)
+    drawn = map_data.points(run.name, "pca")
+    ids = drawn.coordinates.ids.to_pylist()
+    app = opened("map", run)
+    app.session_state["map_point"] = ids.index("0000000")
+    app.run()
+    assert not app.exception and not app.toast
+    alone = map_data.large_of(run.name, drawn, ids.index("0000000"))
+    assert alone["src"].startswith("data:image/") and alone["title"].startswith("Valid image, labe")
+    for id, split in (("0000007", None), ("3", "test")):
+        app = opened("map", run)
+        app.session_state["map_point"] = ids.index(id)
+        app.run()
+        assert not app.exception
+        assert app.query_params["picture"] == id and app.query_params.get("on") == split
 
 
 def test_of_very_many_images_a_sample_is_drawn_and_the_page_says_so(

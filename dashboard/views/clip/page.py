@@ -24,7 +24,7 @@ def page() -> None:
     if name is None:
         html.no_run("choose clip bounds")
         return
-    valid = selection_split.labelled(name)
+    valid = selection_split.selected_table(name)
     if not valid.predictions.labelled:
         st.info("The validation images of this run have no labels, so there is no log loss.")
         return

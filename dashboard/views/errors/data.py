@@ -65,7 +65,7 @@ class Gallery:
 def table_of(name: str, show: str) -> Table:
     """Return the predictions to show; for reviews those of all labelled images if available."""
     if show not in REVIEWS:
-        return split.labelled(name, with_test=True)
+        return split.selected_table(name, split.ANY_TEST)
     return tables.table(name, reviewed_split(open_run(name)))
 
 

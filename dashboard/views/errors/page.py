@@ -43,12 +43,12 @@ def page() -> None:
     if name is None:
         st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
         return
-    selected = split.labelled(name, with_test=True)
+    selected = split.selected_table(name, split.ANY_TEST)
     unknown_filters(selected)
     image_filter = address.current_filter(selected)
     table = data.table_of(name, image_filter.show)
     if image_filter.show not in REVIEWS:
-        split.switch(name, with_test=True)
+        split.switch(name, split.ANY_TEST)
     categories(data.counts(name, selected, image_filter))
     filters(table, image_filter.show)
     shown = data.gallery_of(table, image_filter)

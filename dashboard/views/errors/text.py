@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.selection.filters import BY_PARAMETER
 from dashboard.selection.image_filter import ALL, REVIEWED, SUSPECTS, ImageFilter
-from dashboard.selection.orders import title_of
+from dashboard.selection.orders import has_labels, title_of
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 
@@ -36,7 +36,7 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
         literal(BY_PARAMETER[name].sentence(table, value))
         for name, value in image_filter.where.items()
     ]
-    order = ORDERS[image_filter.show]
+    order = default_order(table, image_filter.show)
     if image_filter.sort:
         title = title_of(table, image_filter.sort)
         order = literal(title[0].lower() + title[1:])
@@ -46,7 +46,12 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
 
 def order_name(table: Table, show: str, sort: str) -> str:
     """Return the name of an order, with '' that of the category, as plain text."""
-    return title_of(table, sort) if sort else f"Default ({ORDERS[show]})"
+    return title_of(table, sort) if sort else f"Default ({default_order(table, show)})"
+
+
+def default_order(table: Table, show: str) -> str:
+    """Return the order of a category as text; images without labels have no loss."""
+    return ORDERS[show if show != ALL or has_labels(table) else REVIEWED]
 
 
 def category(show: str, count: int | None) -> str:

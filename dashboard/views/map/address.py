@@ -14,7 +14,7 @@ from engine.runs import maps
 from engine.runs.run import Run
 
 METHOD = "map_method"
-_BY, _AREA, _POINT = "by", "map", "map_point"
+_BY, _AREA, _POINT, _IMAGE = "by", "map", "map_point", "map_image_row"
 
 
 def method() -> str:
@@ -66,6 +66,23 @@ def point_clicked() -> None:
 def clicked() -> Any:
     """Return the row of the clicked point, once, or None."""
     return st.session_state.pop(_POINT, None)
+
+
+def set_image(tag: str, row: int) -> None:
+    """Enlarge the image of a point of the map with this tag."""
+    st.session_state[_IMAGE] = tag, row
+
+
+def image(tag: str) -> int | None:
+    """Return the row of the enlarged image of the map with this tag, or None."""
+    shown, row = st.session_state.get(_IMAGE, (None, None))
+    return row if shown == tag else None
+
+
+def image_closed() -> None:
+    """Close the viewer (callback)."""
+    st.session_state.pop(_IMAGE, None)
+    note_change()
 
 
 def clear() -> None:

@@ -14,6 +14,7 @@ import streamlit as st
 from dashboard.gallery.tiles import images_of
 from dashboard.selection.lasso import GRID
 from dashboard.selection.map_coordinates import SPLITS, MapCoordinates, map_coordinates
+from dashboard.shared import browser_sync, thumbnails
 from dashboard.shared import tables as shared_tables
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
@@ -69,6 +70,31 @@ def points(name: str, method: str) -> Points:
     split = run.labelled_split
     tables = [shared_tables.table(name, each).key for each in (split, "test") if _there(name, each)]
     return _points(map_coordinates(name, method).key, tuple(tables))
+
+
+def large_of(name: str, points: Points, row: int) -> dict[str, Any]:
+    """Return the viewer's data for an image of which the run has no prediction."""
+    file, label = points.image(name, row), int(points.label[row])
+    fact = points.facts.slice(row, 1).to_pylist()[0]
+    split = SPLITS[points.coordinates.split[row]]
+    labelled = "" if label == NONE else f", labelled {open_run(name).class_names[label]}"
+    reason = "The model has seen it; fit --folds K predicts it out of fold."
+    return {
+        "id": points.coordinates.ids[row].as_py(),
+        "src": thumbnails.large(file) if file else "",
+        "where": "",
+        "outcome": "unlabelled",
+        "title": f"{split.capitalize()} image{labelled}",
+        "path": fact["path"] or "",
+        "size": "",
+        "loss": f"No prediction. {reason if split == 'train' else ''}",
+        "bars": [],
+        "review": None,
+        "lastMessage": browser_sync.last_message(),
+        "explainable": False,
+        "before": None,
+        "after": None,
+    }
 
 
 def first_page(table: Table, rows: np.ndarray) -> list[ImageFile]:

@@ -9,11 +9,13 @@ import streamlit as st
 
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import tiles_of
+from dashboard.gallery.viewer import viewer
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import split
 from dashboard.selection.filters import AREA
 from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.lasso import Lasso
+from dashboard.selection.map_coordinates import SPLITS
 from dashboard.selection.run import run_name
 from dashboard.shared import browser_sync, commands, tables, thumbnails
 from dashboard.shared.escape import literal
@@ -129,25 +131,26 @@ def chosen(name: str, method: str) -> None:
     """Show the highest-loss images of the selected area, with a link to all of them."""
     with show_user_errors():
         browser_sync.note_redraw()
-        table = split.labelled(name)
+        table = split.selected_table(name)
         row = address.clicked()
         points = data.points(name, method)
         if address.is_row(row, len(points.label)):
-            open_point(table, points, int(row))
+            open_point(name, table, points, int(row))
         if image := browser_sync.component_value("map_first", "open"):
             open_errors(ImageFilter(image=image, where={AREA: address.area()}))
         area = address.lasso(method)
         if area is None:
             st.caption(HELP)
         else:
-            area_images(table, area)
+            area_images(name, table, area)
         corners = [list(corner) for corner in area.corners] if area else []
         area_drawn = partial(address.area_drawn, method)
         event_bridge("lasso", {"corners": corners}, key="lasso", asked=area_drawn)
         event_bridge("point", {}, key="point", asked=address.point_clicked)
+        one_image(name, points)
 
 
-def area_images(table: Table, area: Lasso) -> None:
+def area_images(name: str, table: Table, area: Lasso) -> None:
     """Show the number of images in an area and the first of them."""
     in_area = ImageFilter(where={AREA: area.text})
     rows = selection_rows.rows(table, in_area)
@@ -158,6 +161,13 @@ def area_images(table: Table, area: Lasso) -> None:
             disabled=not len(rows),
         ):  # fmt: skip
             open_errors(in_area)
+        test = tables.test_table(name)
+        if (
+            test is not None
+            and (count := len(selection_rows.rows(test, in_area)))
+            and st.button(f"{count:,} test image{'s' * (count > 1)}", key="map_test")
+        ):
+            open_errors(in_area, test=True)
         st.button("Clear", on_click=address.clear, key="map_clear", type="tertiary")
     if len(rows):
         gallery(tiles_of(table, rows[:FIRST]), key="map_first", opened=lambda: None)
@@ -173,14 +183,25 @@ def area_text(table: Table, rows: np.ndarray) -> str:
     return f"{message}, **{wrong:,}** of them incorrect. Highest loss first:"
 
 
-def open_point(table: Table, points: Points, row: int) -> None:
-    """Open an image on the Errors page, or show why it is not there."""
+def open_point(name: str, table: Table, points: Points, row: int) -> None:
+    """Open an image on the Errors page, or here if the run has no prediction of it."""
     id = points.coordinates.ids[row].as_py()
-    at = tables.row_of(table, id)
-    if at is None or np.isnan(points.loss[row]):
-        st.toast(literal(f"{id} has no label or no prediction, so Errors does not list it."))
-        return
-    open_errors(ImageFilter(image=id))
+    if SPLITS[points.coordinates.split[row]] == "test":
+        test = tables.test_table(name)
+        if test is not None and tables.row_of(test, id) is not None:
+            open_errors(ImageFilter(image=id), test=True)
+    elif tables.row_of(table, id) is not None:
+        open_errors(ImageFilter(image=id))
+    address.set_image(points.packed["tag"], row)
+
+
+def one_image(name: str, points: Points) -> None:
+    """Show an image without a prediction large."""
+    row = address.image(points.packed["tag"])
+    viewer(
+        None if row is None else data.large_of(name, points, row),
+        key="map_image", changed=address.image_closed, judged=lambda: None,
+    )  # fmt: skip
 
 
 show()

@@ -29,7 +29,7 @@ def show() -> None:
     if name is None:
         empty()
         return
-    table = split.labelled(name, with_test=True)
+    table = split.selected_table(name, split.LABELLED_TEST)
     open_chosen(table)
     if not len(table):
         st.info("This run has no validation images to score.", icon=":material/info:")
@@ -39,7 +39,7 @@ def show() -> None:
         st.info("The images of this run have no labels; see the predictions on the Errors page.")
         quarantine(name)
         return
-    split.switch(name, with_test=True)
+    split.switch(name, split.LABELLED_TEST)
     view = data.overview(table)
     figures(table, view, len(data.quarantine(name)))
     if precision := data.precision(name):
