@@ -6,10 +6,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import streamlit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -17,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
+from dashboard.document import OwnDocument, page_document
 from dashboard.token import RefusedUploads, TokenGate, page_token
 
 
@@ -29,6 +28,7 @@ def guards() -> list[Middleware]:
         Middleware(SameOrigin, allowed=config.get_option("server.corsAllowedOrigins") or []),
         Middleware(TokenGate, token=page_token()),
         Middleware(RefusedUploads),
+        Middleware(OwnDocument),
     ]
 
 
@@ -96,8 +96,7 @@ def headers() -> dict[str, str]:
 
 
 def _inline_scripts() -> str:
-    """Return the checksums of the scripts in Streamlit's page; no other inline script may run."""
-    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
-    scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
-    digests = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts)
-    return " ".join(f"'sha256-{digest}'" for digest in digests)
+    """Return the checksums of the scripts in the document; no other inline script may run."""
+    scripts = re.findall(r"<script>(.*?)</script>", page_document(), re.DOTALL)
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)

@@ -24,12 +24,10 @@ from engine.errors import UserError
 _DAMAGED = 3  # runs that are named
 _PAGE, _ARRIVED = "shown_page", "just_arrived"
 _ICON = Path(__file__).with_name("icon.svg")
-_STYLES = Path(__file__).parent / "shared" / "styles.css"
 
 
 def show(pages: Sequence[Page]) -> None:
     st.set_page_config(page_title="Second Look", page_icon=str(_ICON), layout="wide")
-    st.html(_STYLES)
     page = st.navigation(list(pages), position="top")
     _note_page(page.title)
     with show_user_errors():

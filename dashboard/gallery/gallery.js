@@ -25,14 +25,11 @@ function tileOf(tile, decoded) {
   button.dataset.id = tile.id;
   button.tabIndex = -1;
   button.title = tile.id;
-  const labels = tile.outcome === "unlabelled" ? `predicted ${tile.predicted}`
-    : `true ${tile.true}, predicted ${tile.predicted}, loss ${tile.loss}`;
-  button.setAttribute("aria-label", `${tile.id}: ${WORDS[tile.outcome]}, ${labels}, ${tile.pName} ${tile.p}${tile.verdict ? `, verdict: ${tile.verdict}` : ""}`);
   const frame = element("div", "frame");
   if (tile.src) {
     const image = decoded ?? element("img");
     const tall = () => image.classList.toggle("tall", image.naturalHeight > image.naturalWidth);
-    image.alt = "";
+    image.alt = tile.id;
     image.decoding = "sync";
     image.onload = tall;
     if (decoded) tall();
@@ -79,6 +76,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const hadFocus = parentElement.activeElement;
     const focusedId = hadFocus?.dataset.id;
     grid.shown = next;
+    markDrawn(parentElement);
     grid.replaceChildren(...next.tiles.map((tile, i) => tileOf(tile, images[i])));
     if (grid.children.length) grid.children[0].tabIndex = 0;
     if (grid.wanted !== undefined) focusOn(grid.wanted);

@@ -20,6 +20,11 @@ function imageOf(src) { // a data URI made by the server
   return made;
 }
 
+// Tell the style sheet that the component needs no more room than it takes.
+function markDrawn(parentElement) {
+  parentElement.host.dataset.drawn = "";
+}
+
 // Name a group of buttons for screen readers.
 function nameGroup(box, label) {
   box.setAttribute("role", "group");

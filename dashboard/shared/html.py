@@ -41,9 +41,15 @@ def rendered(file: str, macro: str, **values: Any) -> Markup:
     return Markup(str(made).strip())
 
 
-def show_html(html: Markup, width: Literal["stretch", "content"] = "stretch") -> None:
-    """Show what `rendered` made."""
-    st.html(html, width=width)
+def show_html(
+    html: Markup, width: Literal["stretch", "content"] = "stretch", key: str | None = None
+) -> None:
+    """Show what `rendered` made; the style sheet reserves room for it under its ``key``."""
+    if key is None:
+        st.html(html, width=width)
+        return
+    with st.container(key=key):
+        st.html(html, width=width)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool = False) -> Markup:

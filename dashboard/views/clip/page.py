@@ -46,7 +46,7 @@ def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
     n_test = len(shown)
     one = wrong_cost(lower, upper, n_test, curve.loss.n_classes)
 
-    html.show_html(text.before_after(curve.before, loss, valid.images))
+    html.show_html(text.before_after(curve.before, loss, valid.images), key="clip_loss")
     bounds_track(
         lower,
         upper,

@@ -64,7 +64,7 @@ def show() -> None:
 def figures(compared: Compared) -> None:
     """Show the metrics of both runs and the table of agreement."""
     found = compared.found
-    html.show_html(text.verdict(found))
+    html.show_html(text.verdict(found), key="verdict")
     left, right = st.columns([3, 2], gap="large")
     with left:
         head = ("", "This run", "Other run", "Difference", "95 % interval")
@@ -73,7 +73,7 @@ def figures(compared: Compared) -> None:
         if reuse := reuse_sentence(data.runs_on_same_images(compared.table.key[0]), *found.losses):
             st.caption(reuse)
     with right:
-        html.show_html(text.four(found))
+        html.show_html(text.four(found), key="four")
 
 
 @st.fragment

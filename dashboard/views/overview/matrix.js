@@ -18,9 +18,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const count = (t, p) => counts.get(t * size + p) ?? 0;
   const share = (t, p) => (data.totals[t] ? count(t, p) / data.totals[t] : 0);
   const describe = (t, p) => `true ${data.names[t]}, predicted ${data.names[p]}: `
-    + `${number(count(t, p))} of ${number(data.totals[t])} (${percent(share(t, p))})`;
+    + `${number(count(t, p))} (${percent(share(t, p))}) of ${number(data.totals[t])}`;
   if (size <= TABLE_UP_TO) table();
   else canvas();
+  markDrawn(parentElement);
 
   function table() {
     const grid = element("div", size <= 3 ? "grid roomy" : "grid");
@@ -62,7 +63,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const button = buttonOf(undefined, () => { if (n) root.open(t, p); }, "cell");
     button.tabIndex = -1;
     button.setAttribute("aria-label", describe(t, p));
-    button.append(element("span", "n", number(n)), element("span", "share", percent(share(t, p))));
+    button.append(element("span", "n", number(n)), " ", element("span", "share", percent(share(t, p))));
     // Off-diagonal cells are shaded strongly, so that 1 % is visible; the diagonal is not.
     const depth = t === p ? 0.34 * share(t, p) : n ? 0.16 + 0.84 * Math.sqrt(share(t, p)) : 0;
     button.style.setProperty("--tint", t === p ? "var(--st-text-color)" : "var(--st-primary-color)");

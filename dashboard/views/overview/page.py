@@ -96,7 +96,7 @@ def in_cell(table: Table, true: int, predicted: int) -> ImageFilter:
 
 def figures(table: Table, view: Overview, n_quarantined: int) -> None:
     """Show the metrics of the run in one row."""
-    html.show_html(text.measures(table, view, n_quarantined))
+    html.show_html(text.measures(table, view, n_quarantined), key="measures")
 
 
 def confusion(table: Table, view: Overview) -> None:

@@ -34,6 +34,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   head.append(element("span", "name", ""), element("span", "n", "images"),
     element("span", "errors", "incorrect"), element("span", "loss", "log loss"), scale);
   root.replaceChildren(head, ...data.rows.map(rowOf));
+  markDrawn(parentElement);
   nameGroup(root, "Slices, weakest first; arrow keys move, Enter opens the images");
   root.onkeydown = (event) => {
     const rows = [...root.querySelectorAll(".row")];

@@ -48,7 +48,7 @@ def page() -> None:
         submission = _accepted(run, submission)
     with checks:
         st.subheader(_verdict(submission), anchor=False)
-        html.show_html(checks_list(submission.checks))
+        html.show_html(checks_list(submission.checks), key="checks")
     with action:
         ready = _submit_button(run, submission)
         kaggle.send_form(run, submission, ready)

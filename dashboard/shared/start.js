@@ -1,0 +1,32 @@
+// Runs before Streamlit's own scripts.
+(() => {
+  // Without this, Streamlit would look for its server below the address of each page, too.
+  const pages = /\/(?:PAGES)?\/?$/;
+  window.__streamlit = { BACKEND_BASE_URL: location.origin + location.pathname.replace(pages, "/") };
+
+  // Streamlit adds an entry to the browser's history for every change of the address. Going back
+  // is for pages and filters; turning a page or stepping to the next image replaces the entry.
+  const STEPS = ["page", "picture", "image", "seed"];
+  const DEFAULTS = ["run", "with", "on"]; // added to the address when they are missing
+  const push = history.pushState.bind(history);
+  history.pushState = (state, title, address) => {
+    const [old, next] = [new URL(location.href), new URL(address ?? "", location.href)];
+    for (const name of DEFAULTS) if (!old.searchParams.has(name)) next.searchParams.delete(name);
+    for (const each of [old, next]) {
+      for (const name of STEPS) each.searchParams.delete(name);
+      each.searchParams.sort();
+    }
+    if (old.href === next.href) history.replaceState(state, title, address);
+    else push(state, title, address);
+  };
+
+  // To the first image, or where there is none to the page's content.
+  document.querySelector(".sl-skip").onclick = (event) => {
+    event.preventDefault();
+    const tile = [...document.querySelectorAll(".stMain *")].map((each) => each.shadowRoot)
+      .find((root) => root?.querySelector(".tile"))?.querySelector(".tile[tabindex='0']");
+    const main = tile ?? document.querySelector(".stMainBlockContainer");
+    if (main !== tile) main.tabIndex = -1;
+    main.focus();
+  };
+})();

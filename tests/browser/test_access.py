@@ -1,0 +1,111 @@
+"""Every page in both themes: axe finds no serious violation, and nothing moves while it loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, Page
+
+from dashboard.app import PAGES
+from tests.support.browser import Server, settled
+from tests.support.synthetic_runs import synthetic_run
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+OPTIONS = {
+    "resultTypes": ["violations"],
+    "rules": {"label-content-name-mismatch": {"enabled": True}},
+}
+MOST_SHIFT = 0.1  # what Google calls good
+SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+      for (const each of list.getEntries()) if (!each.hadRecentInput) shifts.push(each.value);
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+PAPER = 'getComputedStyle(document.querySelector(".stApp")).backgroundColor'
+CHART_CONTRAST = """() => {
+    const light = (colour) => {
+      const [r, g, b] = colour.match(/[\\d.]+/g).map((v) => v / 255)
+        .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    const paper = light(PAPER);
+    return [...document.querySelectorAll(".stPlotlyChart svg text")].map((text) => {
+      const ink = light(getComputedStyle(text).fill);
+      return Math.max(ink, paper) / Math.min(ink, paper);
+    });
+}""".replace("PAPER", PAPER)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve two runs that can be compared."""
+    home = tmp_path_factory.mktemp("access")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SECONDLOOK_HOME", str(home / "workspace"))
+        synthetic_run(home, n=200, n_test=20, quarantined=1)
+        synthetic_run(home, n=200, n_test=20, wrong=0.3, age=timedelta(days=1))
+        server = Server(home)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    context.set_default_timeout(15_000)
+    context.add_init_script(SHIFTS)
+    yield context.new_page()
+    context.close()
+
+
+def in_both_themes(page: Page) -> list[Any]:
+    """Return the violations in the light theme, and those that the dark one adds."""
+    page.evaluate(f"{AXE};0")
+    light = violations(page, OPTIONS)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"() => {PAPER} === 'rgb(23, 22, 20)'")
+    dark = violations(page, {"runOnly": ["color-contrast"]})
+    page.emulate_media(color_scheme="light")
+    return light + dark
+
+
+def violations(page: Page, options: dict[str, Any]) -> list[Any]:
+    """Return rule, selectors and reason of each serious or critical violation."""
+    contrasts = page.evaluate(CHART_CONTRAST)  # axe does not look at the text of drawings
+    assert all(contrast >= 4.5 for contrast in contrasts), contrasts
+    found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+    return [
+        (each["id"], [(node["target"], node["failureSummary"]) for node in each["nodes"][:3]])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_accessible_and_stands_still(page: Page, address: str, name: str):
+    page.goto(f"{address}/{name}")
+    settled(page)
+    shifts = page.evaluate("shifts")
+    assert sum(shifts) <= MOST_SHIFT, shifts
+    assert in_both_themes(page) == []
+
+
+def test_the_large_view_is_accessible_and_the_content_is_one_tab_away(page: Page, address: str):
+    page.goto(f"{address}/errors")
+    page.locator(".st-key-gallery .tile").first.wait_for()
+    settled(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.locator(".st-key-gallery .tile").first.evaluate(
+        "(tile) => tile.getRootNode().activeElement === tile"
+    )
+    page.keyboard.press("Enter")
+    page.locator(".st-key-image dialog[open]").wait_for()
+    settled(page)
+    assert in_both_themes(page) == []
