@@ -11,6 +11,7 @@ from engine.runs import jobs, maps, triage
 from engine.runs.background import start_command
 from engine.runs.files import workspace
 from engine.runs.fit_options import FitOptions
+from engine.runs.network_names import names_a_file
 from engine.runs.run import Run
 
 
@@ -23,8 +24,11 @@ def start_fit(options: FitOptions) -> Run:
         If the backbone's name is invalid or the process cannot be started.
     """
     options = replace(options, data=options.path.expanduser().absolute())
-    if options.weights not in ("default", "none"):  # the fit runs in another folder
-        options = replace(options, weights=str(Path(options.weights).expanduser().absolute()))
+    weights = [  # the fit runs in another folder
+        str(Path(each).expanduser().absolute()) if names_a_file(each) else each
+        for each in options.weights
+    ]
+    options = replace(options, weights=tuple(weights))
     run = jobs.queue_fit(options)
     jobs.start_job(run, ["fit", *options.arguments(), "--into", run.name, "--json"])
     return run

@@ -94,6 +94,26 @@ def blend(joined: Joined, seed: int = 0) -> Blend:
     )
 
 
+def cross_pooled(tables: Sequence[Predictions], seed: int = 0) -> np.ndarray:
+    """Return each image's pooled log odds, with weights chosen on other images.
+
+    Returns
+    -------
+    float64 array of shape (n, n_classes), probabilities
+    """
+    n = len(tables[0])
+    fold_of = np.random.default_rng(seed).permutation(n) % min(FOLDS, n)
+    pooled = np.empty_like(tables[0].probabilities)
+    for fold in np.unique(fold_of):
+        held_out = fold_of == fold
+        used = np.flatnonzero(~held_out if not held_out.all() else held_out)
+        pool = log_odds_pool(_thinned([table.take(used) for table in tables]))
+        pooled[held_out] = pool.probabilities(
+            [table.take(np.flatnonzero(held_out)) for table in tables]
+        )
+    return pooled
+
+
 def _pools(tables: Sequence[Predictions], start: dict[str, Pool] | None = None) -> dict[str, Pool]:
     """Return the best pool of each kind, by kind; the prior is one row a run."""
     p = np.vstack([_true(tables), np.eye(len(tables))])

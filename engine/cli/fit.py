@@ -18,6 +18,7 @@ from engine.data.dataset import Dataset
 from engine.runs.fit_options import FitOptions
 from engine.runs.progress import is_first
 from engine.runs.run import Run, open_run
+from engine.runs.run_config import BackbonesCompared
 
 
 @fit_options
@@ -75,6 +76,8 @@ def draw_run(value: dict[str, Any]) -> None:
             f"out of fold, all {folds['n']:,} in {folds['k']} folds: accuracy "
             f"[bold]{folds['accuracy']:.4f}[/]   log loss [bold]{folds['log_loss']:.4f}[/]"
         )
+    if backbones := value.get("backbones"):
+        out.print(literal(BackbonesCompared(**backbones).sentence))
     if corrections := value.get("corrections"):
         _draw_corrected(out, corrections, value.get("change"))
     if "seconds" in value:

@@ -82,12 +82,15 @@ def _parameter(option: FitOption) -> inspect.Parameter:
     if option.choices and kind is str:  # Typer reads choices from an enumeration
         enumeration: Any = StrEnum
         kind = enumeration(option.name, [(each, each) for each in option.choices])
-    if option.default is None:
+    default = [option.default] if option.repeated else option.default
+    if option.repeated:
+        kind = list[kind]
+    elif option.default is None:
         kind = kind | None
     return inspect.Parameter(
         option.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=option.default,
+        default=default,
         annotation=Annotated[kind, typer.Option(option.flag, help=option.help, metavar=metavar)],
     )
 

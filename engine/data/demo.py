@@ -61,8 +61,8 @@ def demo_options(folder: Path) -> FitOptions:
     """Return the fit options that suit the drawings: a small network from random weights."""
     return FitOptions(
         folder,
-        backbone="resnet18",
-        weights="none",
+        backbone=("resnet18",),
+        weights=("none",),
         train="all",
         image_size=80,
         epochs=16,

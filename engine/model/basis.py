@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 _ENOUGH = 4  # rows per feature that the directions are computed from
+_FEW = 2  # features per row from which the rows' singular vectors are found faster
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +35,15 @@ class Basis:
         x = features - centre
         scale = (torch.linalg.vector_norm(x) / x.numel() ** 0.5).clamp_min(1e-12)
         rows = x[:: max(1, n // (_ENOUGH * width))]
-        gram = (rows.T @ rows / (len(rows) * scale.square())).to(
-            torch.float64 if n <= width else torch.float32
-        )
-        variances, directions = torch.linalg.eigh(gram)
         rank = max(1, min(n - 1, width))
+        if _FEW * n <= width:  # then the width by width matrix would take far longer
+            _, lengths, right = torch.linalg.svd(rows.double() / scale, full_matrices=False)
+            variances, directions = (lengths.square() / n).flip(0), right.T.flip(1)
+        else:
+            gram = (rows.T @ rows / (len(rows) * scale.square())).to(
+                torch.float64 if n <= width else torch.float32
+            )
+            variances, directions = torch.linalg.eigh(gram)
         variances = torch.cat([variances[-rank:].clamp_min(0), variances.new_ones(1)])
         return cls(centre, scale, directions[:, -rank:].float(), variances.float())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,14 +34,16 @@ from engine.model.features import (
     kept_features,
 )
 from engine.model.head import Head
-from engine.model.preprocessing import Preprocessing
+from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.ranks import ALONE, Ranks
+from engine.model.side_by_side import side_by_side
 from engine.model.views import averaged, views_of
 from engine.model.weights import Weights, checked_finite, find_weights
 from engine.runs.caches import decoded_cache
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import open_regular
 from engine.runs.run import Run
+from engine.runs.run_config import NetworkUsed
 from engine.runs.typed_json import from_json
 
 
@@ -55,6 +58,8 @@ class Extractor:
     device : its device and precision
     body : fine-tuned tensors that replace the backbone's if the whole network was trained
     views : the number of views of an image whose features are averaged
+    beside : further networks, whose features stand beside those of this one
+    scales : the factor of each network's features where there are several; () to find them
     """
 
     backbone: str
@@ -64,13 +69,29 @@ class Extractor:
     device: Device
     body: Path | None = None
     views: int = 1
+    beside: tuple[Extractor, ...] = ()
+    scales: tuple[float, ...] = ()
 
     @classmethod
-    def of(
-        cls, options: FitOptions, weights: Weights, steps: Preprocessing, device: Device
-    ) -> Extractor:
-        """Return the frozen network that the options of a fit name."""
-        return cls(options.backbone, weights, options.seed, steps, device, views=options.views)
+    def of(cls, options: FitOptions, weights: Sequence[Weights], device: Device) -> Extractor:
+        """Return the frozen networks that the options of a fit name."""
+        first, *others = (
+            cls(
+                name, each, options.seed, preprocessing(name, options.image_size, source), device,
+                views=options.views,
+            )
+            for (name, source), each in zip(options.networks, weights, strict=True)
+        )  # fmt: skip
+        return replace(first, beside=tuple(others))
+
+    @property
+    def every(self) -> tuple[Extractor, ...]:
+        """Return the extractor of each network by itself."""
+        return replace(self, beside=(), scales=()), *self.beside
+
+    def on(self, device: Device) -> Extractor:
+        """Return the same networks on another device, or in another precision."""
+        return replace(self, device=device, beside=tuple(each.on(device) for each in self.beside))
 
     def features(
         self,
@@ -79,7 +100,21 @@ class Extractor:
         progress: Progress | None = None,
         ranks: Ranks = ALONE,
     ) -> Features:
-        """Return the features of the images in an images table, each view cached by itself."""
+        """Return the features of the images in an images table.
+
+        Those of each network and each view are cached by themselves.
+        """
+        if self.beside:
+            n = len(self.every)
+
+            def of(index: int, each: Extractor) -> Features:
+                def report(stage: str, done: int, total: int) -> None:
+                    if progress:
+                        progress(stage, index * total + done, n * total)
+
+                return each.features(root, images, report, ranks)
+
+            return side_by_side([of(*each) for each in enumerate(self.every)], self.scales)
         files = ImageFiles(root, images["path"].tolist(), images["sha256"].tolist())
         build = cache(self._build)  # once for all views
 
@@ -95,6 +130,8 @@ class Extractor:
 
     def kept_features(self, images: pd.DataFrame) -> Features:
         """Return the cached features of those images that have some."""
+        if self.beside:
+            return side_by_side([each.kept_features(images) for each in self.every], self.scales)
         views = views_of(self.steps, self.views)
         return averaged([kept_features(self._folder(steps), images["sha256"]) for steps in views])
 
@@ -103,7 +140,19 @@ class Extractor:
         return decoded_cache("features") / key
 
     def network(self) -> nn.Module:
-        """Build the network without its last layer, unmodified and in float32."""
+        """Build the network without its last layer, unmodified and in float32.
+
+        Raises
+        ------
+        UserError
+            If there are several networks.
+        """
+        if self.beside:
+            names = " and ".join(each.backbone for each in self.every)
+            raise UserError(
+                f"this needs one network, and the run has {names} side by side; fit one of them "
+                "alone."
+            )
         if self.body is None:
             network, _ = split_network(self._whole(self.weights))
         else:
@@ -146,29 +195,45 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     if config.head_sha256 is None:
         what = "a blend" if config.blend else "imported, or its fit did not finish"
         raise UserError(f"run {run.name} has no model: it is {what}.")
-    check_backbone(config.backbone)
-    options, initial, described = run.fit_options, config.weights, config.preprocessing
-    if initial is None or described is None:
-        raise UserError(f"run {run.name} is damaged: its weights or preprocessing are not named.")
+    options = run.fit_options
     device = device or choose_device(precision=options.precision)
-    steps = from_json(Preprocessing, described, f"run {run.name} is damaged: preprocessing.")
+    if not config.networks:
+        raise UserError(f"run {run.name} is damaged: its weights or preprocessing are not named.")
     if options.train == "all":
         path = run.folder / "model.safetensors"
         tensors = read_tensors(path, config.head_sha256)
         weights = Weights(str(path), config.head_sha256, path)
+        steps = _steps(run, config.networks[0])
         extractor = Extractor(config.backbone, weights, options.seed, steps, device, body=path)
         return extractor, Head(tensors["head.weight"], tensors["head.bias"])
-    weights = find_weights(config.backbone, initial.source, options.seed)
-    if weights.sha256 != initial.sha256:
+    first, *others = (
+        Extractor(
+            each.name, _weights(run, each), options.seed, _steps(run, each), device,
+            views=options.views,
+        )
+        for each in config.networks
+    )  # fmt: skip
+    tensors = read_tensors(run.folder / "head.safetensors", config.head_sha256)
+    scales = tuple(tensors["scales"].tolist()) if others else ()
+    extractor = replace(first, beside=tuple(others), scales=scales)
+    return extractor, Head(tensors["weight"], tensors["bias"])
+
+
+def _steps(run: Run, network: NetworkUsed) -> Preprocessing:
+    check_backbone(network.name)
+    where = f"run {run.name} is damaged: preprocessing."
+    return from_json(Preprocessing, network.preprocessing, where)
+
+
+def _weights(run: Run, network: NetworkUsed) -> Weights:
+    """Return the weights that a network of a run was made with."""
+    weights = find_weights(network.name, network.weights.source, run.fit_options.seed)
+    if weights.sha256 != network.weights.sha256:
         raise UserError(
             f"run {run.name} was made with weights that differ from {weights.source} "
-            f"(sha256 {initial.sha256[:12]}…); restore that file."
+            f"(sha256 {network.weights.sha256[:12]}…); restore that file."
         )
-    tensors = read_tensors(run.folder / "head.safetensors", config.head_sha256)
-    extractor = Extractor(
-        config.backbone, weights, options.seed, steps, device, views=options.views
-    )
-    return extractor, Head(tensors["weight"], tensors["bias"])
+    return weights
 
 
 def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:

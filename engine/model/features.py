@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -40,6 +41,7 @@ class Features:
     bad : reasons of the images that could not be decoded, by path
     forward_passes : number of views that passed through the network in this call
     views : one tensor like ``values`` for each view, where there are several
+    widths, scales : of the block of each network, and its factor, where there are several
     """
 
     values: torch.Tensor
@@ -47,14 +49,29 @@ class Features:
     bad: dict[str, str] = field(default_factory=dict)
     forward_passes: int = 0
     views: tuple[torch.Tensor, ...] = ()
+    widths: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+
+    @property
+    def columns(self) -> list[slice]:
+        """Return the columns of each network."""
+        widths = self.widths or (self.values.shape[1],)
+        return [
+            slice(end - width, end) for width, end in zip(widths, accumulate(widths), strict=True)
+        ]
+
+    def block(self, columns: slice) -> Features:
+        """Return the features of one network, without a copy."""
+        views = tuple(view[:, columns] for view in self.views)
+        return Features(self.values[:, columns], self.row_of, views=views)
 
     def of(self, sha256: Sequence[str]) -> torch.Tensor:
         """Return the features of these images, float32 (n, width)."""
         return self.values[[self.row_of[name] for name in sha256]].float()
 
     def of_first_view(self, sha256: Sequence[str]) -> torch.Tensor:
-        """Return the features of the centres of these images, float32 (n, width)."""
-        values = self.views[0] if self.views else self.values
+        """Return the first network's features of the centres of these images, float32."""
+        values = (self.views[0] if self.views else self.values)[:, self.columns[0]]
         return values[[self.row_of[name] for name in sha256]].float()
 
     def rows(self, sha256: Sequence[str]) -> torch.Tensor:

@@ -19,7 +19,6 @@ from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.label_edit_effect import label_edit_effect
 from engine.model.precision import exact_extractor, precision_before_pass, precision_check
 from engine.model.predict import predict_split
-from engine.model.preprocessing import preprocessing
 from engine.model.ranks import Ranks, joined
 from engine.model.resume import interrupted, planned
 from engine.model.training import check_usable, train_network
@@ -71,29 +70,28 @@ def fit(
             stack.enter_context(run_lock(run))
             listing = Reporter(run, progress)
         options = options.checked()
-        check_backbone(options.backbone)
+        for name in options.backbone:
+            check_backbone(name)
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
         weights, found = read_inputs(options, ranks, listing, on_data)
-        steps = preprocessing(options.backbone, options.image_size, options.weights)
         options = options.with_epochs(len(found.of("train")))
         dataset, edits = with_verdicts(options, found, ranks)
         clock.lap("list")
-        frozen = Extractor.of(options, weights, steps, device)
+        frozen = Extractor.of(options, weights, device)
         device, checked = ranks.on_rank_zero(
             lambda: precision_before_pass(frozen, options, dataset, listing)
         )
         clock.lap("precision")
-        config = planned(options, dataset, weights, steps, device)
+        frozen = frozen.on(device)
+        config = planned(options, dataset, frozen)
         if edits:
-            before = planned(options, found, weights, steps, device).inputs_key
+            before = planned(options, found, frozen).inputs_key
             config = replace(config, without_verdicts=before, label_edits=edits)
         run = _opened(run, config, ranks, stack)
         report = Reporter(run, progress, on_epoch, silent=not ranks.first)
-        return _fit(
-            FitSetup(run, options, dataset, weights, steps, device, ranks, report, clock, checked)
-        )
+        return _fit(FitSetup(run, options, dataset, frozen, ranks, report, clock, checked))
 
 
 def _opened(run: Run | None, config: RunConfig, ranks: Ranks, stack: ExitStack) -> Run:
@@ -121,6 +119,7 @@ def _frozen_features(setup: FitSetup) -> FitFeatures:
     features = extractor.features(dataset.root, dataset.images, setup.report, setup.ranks)
     setup.clock.lap("features")
     dataset = check_usable(dataset.without(features.bad), setup.options.path)
+    extractor = replace(extractor, scales=features.scales)
     return FitFeatures(dataset, extractor, features, setup.checked)
 
 
@@ -190,7 +189,9 @@ def finish_fit(setup: FitSetup, made: FitFeatures, resumed: bool) -> FitResult:
         folds=heads.crossed.summary if heads.crossed else None,
         test=_scores(test) if test and test.labelled else None,
         warnings=made.dataset.warnings,
-        weights_note=wrapping(setup.weights),
+        weights_note=" ".join(
+            filter(None, (wrapping(each.weights) for each in setup.extractor.every))
+        ),
     )
     save_result(result, made.dataset, made.extractor.device, heads.sha256)
     if setup.options.verdicts:

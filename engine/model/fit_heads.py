@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
+
 from engine.model.checkpoint import save_tensors
 from engine.model.extractor import Extractor, read_tensors
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.folds import CrossValidated, cross_validate
 from engine.model.grouping import grouped
 from engine.model.head import Head
+from engine.model.joined_heads import JoinedHeads, best_joined
 from engine.model.training import train_run_head
 from engine.runs.files import sha256_of
 
@@ -37,13 +40,20 @@ def train_fit_heads(setup: FitSetup, made: FitFeatures) -> tuple[FitFeatures, Fi
     options, features = setup.options, made.features
     whole = grouped(made.dataset, made.features, options.seed)
     made = replace(made, dataset=whole.dataset)
-    head = final = train_run_head(setup, made, whole.component)
+    head = train_run_head(setup, made, whole.component)
     crossed = None
     if options.folds:
         crossed = cross_validate(made.dataset, features, options, head.l2, whole.component)
-        final = crossed.head
+    joined = JoinedHeads(head, crossed)
+    if features.widths:
+        joined = best_joined(setup, made, whole.component, joined)
+    head, crossed = joined.head, joined.crossed
+    final = crossed.head if crossed else head
     path = setup.run.folder / "head.safetensors"
-    save_tensors(path, {"weight": final.weight, "bias": final.bias})
+    tensors = {"weight": final.weight, "bias": final.bias}
+    if features.scales:
+        tensors["scales"] = torch.tensor(features.scales, dtype=torch.float64)
+    save_tensors(path, tensors)
     sha256 = sha256_of(path)
     setup.clock.lap("fit")
     return made, FitHeads(head, final, sha256, crossed)

@@ -21,12 +21,12 @@ def read_inputs(
     ranks: Ranks,
     progress: Progress | None = None,
     on_data: OnData | None = None,
-) -> tuple[Weights, Dataset]:
-    """Find the initial weights, and list the images; the data are refused before a download."""
+) -> tuple[list[Weights], Dataset]:
+    """Find each backbone's weights, and list the images; data are refused before a download."""
     source = DataSource.chosen(options)
     listed = ranks.on_rank_zero(lambda: find_images(source))
     weights = ranks.on_rank_zero(
-        lambda: find_weights(options.backbone, options.weights, options.seed)
+        lambda: [find_weights(name, each, options.seed) for name, each in options.networks]
     )
     dataset = ranks.on_rank_zero(
         lambda: load_dataset(

@@ -52,6 +52,7 @@ class FitResult:
             "resumed": self.resumed,
             "warnings": list(self.warnings),
             "weights_note": self.weights_note,
+            **({"backbones": asdict(config.compared)} if config.compared else {}),
             **({"test": asdict(self.test)} if self.test else {}),
             "precision": config.precision_sentence,
             "precision_check": asdict(self.precision_check) if self.precision_check else None,

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.data.dataset import Dataset
-from engine.model.device import Device
 from engine.model.extractor import Extractor
 from engine.model.features import Features
-from engine.model.preprocessing import Preprocessing
 from engine.model.ranks import Ranks
-from engine.model.weights import Weights
 from engine.runs.fit_options import FitOptions
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.progress import Clock, Reporter
@@ -25,8 +22,8 @@ class FitSetup:
     ----------
     options : checked, with their defaults filled in
     dataset : with the labels to train on
-    weights : the initial ones
-    device, ranks : where it computes, and in how many processes
+    extractor : the frozen networks with their initial weights
+    ranks : the processes that it computes in
     report, clock : report the progress, and measure the seconds by stage
     checked : the comparison that decided the precision of the pass, None without one
     """
@@ -34,18 +31,11 @@ class FitSetup:
     run: Run
     options: FitOptions
     dataset: Dataset
-    weights: Weights
-    steps: Preprocessing
-    device: Device
+    extractor: Extractor
     ranks: Ranks
     report: Reporter
     clock: Clock
     checked: PrecisionCheck | None = None
-
-    @property
-    def extractor(self) -> Extractor:
-        """Return the frozen network with the initial weights."""
-        return Extractor.of(self.options, self.weights, self.steps, self.device)
 
 
 @dataclass(frozen=True)

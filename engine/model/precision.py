@@ -46,8 +46,8 @@ def precision_before_pass(
         return exact.device, None
     started = time.monotonic()
     chosen = pd.concat([_chosen(dataset, "train", k), _chosen(dataset, "valid", k)])
-    fast = extractor.features(dataset.root, chosen, progress)
     slow = exact.features(dataset.root, chosen, progress)
+    fast = replace(extractor, scales=slow.scales).features(dataset.root, chosen, progress)
     there = replace(dataset, images=chosen).without({**fast.bad, **slow.bad})
     train, valid = there.of("train"), there.of("valid")
     if train["label"].nunique() < 2 or valid.empty:
@@ -97,7 +97,7 @@ def precision_check(
 
 def exact_extractor(extractor: Extractor) -> Extractor:
     """Return the same network in float32."""
-    return replace(extractor, device=replace(extractor.device, dtype=torch.float32))
+    return extractor.on(replace(extractor.device, dtype=torch.float32))
 
 
 def _chosen(dataset: Dataset, split: str, most: int) -> pd.DataFrame:

@@ -9,25 +9,29 @@ from typing import Any
 
 from engine.data.dataset import Dataset
 from engine.errors import UserError
-from engine.model.device import Device
-from engine.model.preprocessing import Preprocessing
-from engine.model.weights import Weights
+from engine.model.extractor import Extractor
 from engine.runs.caches import DECODING_RULES
 from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run, list_runs
-from engine.runs.run_config import RunConfig, WeightsSource
+from engine.runs.run_config import NetworkUsed, RunConfig, WeightsSource
 
 HEAD_RULES = 2  # how a head is trained and its penalty chosen; other rules give other heads
 
 
-def planned(
-    options: FitOptions, dataset: Dataset, weights: Weights, steps: Preprocessing, device: Device
-) -> RunConfig:
+def planned(options: FitOptions, dataset: Dataset, extractor: Extractor) -> RunConfig:
     """Return every choice needed to repeat the fit; ``key`` is the same for the same fit."""
-    source = WeightsSource(weights.source, weights.sha256)
+    device = extractor.device
+    first, *beside = (
+        NetworkUsed(
+            each.backbone,
+            WeightsSource(each.weights.source, each.weights.sha256),
+            each.steps.described(),
+        )
+        for each in extractor.every
+    )
     inputs = {
-        "weights": asdict(source),
-        "preprocessing": steps.described(),
+        "weights": asdict(first.weights),
+        "preprocessing": first.preprocessing,
         "device": device.name,
         "precision": device.precision,
         "decoding_rules": DECODING_RULES,
@@ -36,19 +40,22 @@ def planned(
         "fingerprint": dataset.fingerprint,
         "class_names": list(dataset.class_names),
     }
+    if beside:
+        inputs["beside"] = [asdict(each) for each in beside]
     views = {"views": options.views} if options.views > 1 else {}
     return RunConfig(
-        options.backbone,
+        options.network,
         name=options.name,
         data=str(options.path.absolute()),
         root=str(dataset.root),
         class_names=dataset.class_names,
         options=replace(options, device=device.name, precision=device.precision),
-        weights=source,
-        preprocessing=steps.described(),
+        weights=first.weights,
+        preprocessing=first.preprocessing,
+        beside=tuple(beside),
         fingerprint=dataset.fingerprint,
         key=_hash({**options.key_values(), **inputs}),
-        inputs_key=_hash({"backbone": options.backbone, "seed": options.seed, **views, **inputs}),
+        inputs_key=_hash({"backbone": options.network, "seed": options.seed, **views, **inputs}),
     )
 
 

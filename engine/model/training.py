@@ -35,20 +35,22 @@ def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, i
         lines.append(line)
         setup.report.epoch(lines, setup.options.epochs or 0)
 
-    head = _trained(setup, made, component, HeadOptions.of(setup.options), after)
+    options, l2 = HeadOptions.of(setup.options), known_l2(setup.run)
+    head = train_one_head(made, component, options, after, l2=l2)
     setup.run.write_epochs(lines)
     setup.run.update_config(l2=head.l2)
     return head
 
 
-def _trained(
-    setup: FitSetup,
+def train_one_head(
     made: FitFeatures,
     component: Mapping[str, int],
     options: HeadOptions,
-    on_epoch: OnEpoch,
+    on_epoch: OnEpoch = lambda _: None,
+    *,
+    l2: float | None = None,
 ) -> Head:
-    """Train the last layer on every view of the training images."""
+    """Train a last layer on every view of the training images; see :func:`train_head`."""
     train, valid = made.dataset.of("train"), made.dataset.of("valid")
     rows = made.features.rows(train["sha256"].tolist())
     views = len(rows) // len(train)
@@ -58,7 +60,7 @@ def _trained(
         (rows, _labels(train, names).repeat(views)),
         (made.features.of(valid["sha256"].tolist()), _labels(valid, names)),
         len(names), options,
-        l2=known_l2(setup.run), groups=np.tile(groups, views), on_epoch=on_epoch,
+        l2=l2, groups=np.tile(groups, views), on_epoch=on_epoch,
     )  # fmt: skip
 
 
@@ -73,14 +75,15 @@ def train_network(setup: FitSetup) -> Dataset:
     The data set without the images that cannot be decoded.
     """
     options, ranks, report = setup.options, setup.ranks, setup.report
+    frozen = setup.extractor
     dataset, start = _start(setup)
     parts = []
     for split in ("train", "valid"):
         rows = dataset.of(split)
         labels = _labels(rows, dataset.class_names)
         images = Images(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels)
-        parts.append(TrainingImages(images, setup.steps, setup.device, ranks))
-    network = load_network(options.backbone, setup.weights, options.seed, setup.steps.crop)
+        parts.append(TrainingImages(images, frozen.steps, frozen.device, ranks))
+    network = load_network(frozen.backbone, frozen.weights, options.seed, frozen.steps.crop)
     extractor, _ = split_network(network)
     training = training_options(options)
     for lines in finetune(
@@ -104,7 +107,7 @@ def _start(setup: FitSetup) -> tuple[Dataset, Start]:
         made = FitFeatures(whole.dataset, setup.extractor, features)
         lines: list[dict[str, Any]] = []
         options = HeadOptions.of(replace(setup.options, epochs=None))
-        head = _trained(setup, made, whole.component, options, lines.append)
+        head = train_one_head(made, whole.component, options, lines.append, l2=known_l2(setup.run))
         return whole.dataset, Start(head, lines[-1]["loss"], lines[-1]["accuracy"])
 
     return setup.ranks.on_rank_zero(fitted)

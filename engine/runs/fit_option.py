@@ -21,6 +21,7 @@ class FitOption:
     in_key : whether fits that differ in it are different fits, so that one cannot resume another
     about_data : whether it decides how the data are read (``inspect`` takes these options too)
     on_page : whether the Train page offers it
+    repeated : whether it may be given several times; its value is then a tuple
     name, kind, default : as in :class:`FitOptions`; kind is str, int, float, bool or Path
     """
 
@@ -32,6 +33,7 @@ class FitOption:
     in_key: bool = True
     about_data: bool = False
     on_page: bool = True
+    repeated: bool = False
     name: str = ""
     kind: type = str
     default: Any = None

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from engine.errors import UserError
 from engine.runs.fit_option import FitOption
+from engine.runs.network_names import backbone_names, check_networks, plain, weights_names
 
 HEAD_EPOCHS, HEAD_STEPS, HEAD_LR = 30, 600, 3e-3  # at least so many epochs and steps
 ALL_EPOCHS, ALL_LR, ALL_LR_FROM_NOTHING = 10, 1e-4, 3e-3
@@ -23,22 +24,32 @@ ALL_EPOCHS, ALL_LR, ALL_LR_FROM_NOTHING = 10, 1e-4, 3e-3
 class FitOptions:
     """The options of a fit; None means the default that suits the others.
 
+    One text stands for a tuple of one, and names of backbones may be joined by "+".
+
     Examples
     --------
     >>> FitOptions("photos", backbone="resnet18", sample=True).arguments()
     ['photos', '--backbone=resnet18', '--sample']
+    >>> FitOptions("photos", backbone=["resnet18", "vgg16"]).networks
+    (('resnet18', 'default'), ('vgg16', 'default'))
     """
 
     data: str | PathLike[str]
-    backbone: Annotated[str, FitOption("Network", "Any torchvision classifier.")] = "vgg16"
+    backbone: Annotated[
+        tuple[str, ...],
+        FitOption(
+            "Network",
+            "Any torchvision classifier; give it again for features of several side by side.",
+        ),
+    ] = ("vgg16",)
     weights: Annotated[
-        str,
+        tuple[str, ...],
         FitOption(
             "Initial weights",
             "default (torchvision's), one of its names such as IMAGENET1K_V1, none (random "
-            "initialisation), or a weights file.",
+            "initialisation), or a weights file; for several backbones once each, in their order.",
         ),
-    ] = "default"
+    ] = ("default",)
     train: Annotated[
         str,
         FitOption(
@@ -190,6 +201,11 @@ class FitOptions:
     ] = None
     name: Annotated[str | None, FitOption("Name", "Display name of the run.", in_key=False)] = None
 
+    def __post_init__(self) -> None:
+        """Make tuples of texts and lists."""
+        object.__setattr__(self, "backbone", backbone_names(self.backbone))
+        object.__setattr__(self, "weights", weights_names(self.weights))
+
     @classmethod
     def chosen(cls, data: str | PathLike[str], values: Mapping[str, Any]) -> FitOptions:
         """Return options from a form's values, where None and '' mean the default.
@@ -206,9 +222,25 @@ class FitOptions:
         """Return where the data are."""
         return Path(self.data)
 
+    @property
+    def network(self) -> str:
+        """Return the names of the backbones, joined by "+"."""
+        return "+".join(self.backbone)
+
+    @property
+    def networks(self) -> tuple[tuple[str, str], ...]:
+        """Return each backbone with its initial weights, which may be the same for all."""
+        weights = self.weights * (len(self.backbone) if len(self.weights) == 1 else 1)
+        return tuple(zip(self.backbone, weights, strict=True))
+
+    def plain(self) -> dict[str, Any]:
+        """Return all options by name, where a tuple of one is its text and others are lists."""
+        values = {option.name: getattr(self, option.name) for option in FIT_OPTIONS}
+        return {name: plain(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
     def changed(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
-        values = {option.name: getattr(self, option.name) for option in FIT_OPTIONS}
+        values = self.plain()
         return {o.name: values[o.name] for o in FIT_OPTIONS if values[o.name] != o.default}
 
     def arguments(self) -> list[str]:
@@ -216,15 +248,17 @@ class FitOptions:
         # `--name=-x`, not `--name -x`: a value may begin with a dash.
         changed = self.changed()
         flags = [
-            option.flag + ("" if option.kind is bool else f"={changed[option.name]}")
+            option.flag + ("" if option.kind is bool else f"={value}")
             for option in FIT_OPTIONS
             if option.name in changed
+            for value in (getattr(self, option.name) if option.repeated else [changed[option.name]])
         ]
         return [str(self.data), *flags]
 
     def key_values(self) -> dict[str, Any]:
         """Return the options by which an interrupted fit is recognised, by name."""
-        return {o.name: getattr(self, o.name) for o in FIT_OPTIONS if o.in_key}
+        values = self.plain()
+        return {o.name: values[o.name] for o in FIT_OPTIONS if o.in_key}
 
     def checked(self) -> FitOptions:
         """Return the options with the learning rate filled in.
@@ -234,8 +268,9 @@ class FitOptions:
         UserError
             When a value is impossible; the option is named.
         """
-        for option in FIT_OPTIONS:
-            option.check(getattr(self, option.name))
+        for name, value in self.plain().items():
+            _BY_NAME[name].check(value)
+        check_networks(self.backbone, self.weights, self.train)
         for name, default in (("folds", None), ("views", 1), ("class_weight", "none")):
             value = getattr(self, name)
             if self.train == "all" and value != default:
@@ -246,7 +281,7 @@ class FitOptions:
                 )
         lr = self.lr
         if self.train == "all":
-            lr = lr or (ALL_LR_FROM_NOTHING if self.weights == "none" else ALL_LR)
+            lr = lr or (ALL_LR_FROM_NOTHING if self.weights == ("none",) else ALL_LR)
         elif self.epochs:
             lr = lr or HEAD_LR
         labels, test = _absolute(self.labels), _absolute(self.test)
@@ -279,8 +314,11 @@ def _table() -> tuple[FitOption, ...]:
             continue
         annotated, row = get_args(hints[field.name])
         kind = next((each for each in get_args(annotated) if each is not type(None)), annotated)
-        rows.append(replace(row, name=field.name, kind=kind, default=field.default))
+        repeated = get_origin(annotated) is tuple
+        default = field.default[0] if repeated else field.default
+        rows.append(replace(row, name=field.name, kind=kind, default=default, repeated=repeated))
     return tuple(rows)
 
 
 FIT_OPTIONS = _table()
+_BY_NAME = {option.name: option for option in FIT_OPTIONS}

@@ -17,7 +17,7 @@ from engine.runs.run_config import RunConfig
 
 LOG = "fit.log"
 STAGES = ("draw", "list", "features", "train", "predict")
-_BACKBONE = re.compile(r"[A-Za-z0-9_]{1,60}")
+_BACKBONE = re.compile(r"[A-Za-z0-9_]{1,60}(?:\+[A-Za-z0-9_]{1,60})*")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -59,7 +59,7 @@ def queue_fit(options: FitOptions) -> Run:
     UserError
         When the backbone's name is no name, or the workspace cannot be written.
     """
-    backbone = str(options.backbone)
+    backbone = options.network
     if not _BACKBONE.fullmatch(backbone):
         raise UserError(
             "is no model's name; vgg16 is the default.", option="backbone", value=backbone

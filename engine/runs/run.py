@@ -40,6 +40,7 @@ from engine.runs.run_status import RunStatus, status_of
 OUT_OF_FOLD = ("folds", "triage")  # predictions of all labelled images, train and valid
 DEFAULT_BOUNDS = (0.025, 0.975)  # for two classes, from the reference case
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_NO_NAME, _MOST_NAME = re.compile(r"[^A-Za-z0-9._-]+"), 80  # of backbones in a run's name
 _GROUP_ROWS = 100_000
 _SECOND = len("20260301T123007Z")  # with which a run's name begins
 _MOST_TEXT = 2**28  # bytes of a log
@@ -285,7 +286,8 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
     """
     started = time.time_ns()
     now = now or datetime.fromtimestamp(started / 1e9, UTC)
-    name = f"{now:%Y%m%dT%H%M%SZ}-{config.backbone}-{secrets.token_hex(3)}"
+    network = _NO_NAME.sub("-", config.backbone)[:_MOST_NAME]
+    name = f"{now:%Y%m%dT%H%M%SZ}-{network}-{secrets.token_hex(3)}"
     run = Run(workspace() / "runs" / name)
     try:
         make_folder(run.folder)

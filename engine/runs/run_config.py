@@ -29,6 +29,40 @@ class WeightsSource:
 
 
 @dataclass(frozen=True)
+class NetworkUsed:
+    """A frozen network of a fit: its name, initial weights and preprocessing."""
+
+    name: str
+    weights: WeightsSource
+    preprocessing: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BackbonesCompared:
+    """The ways to join several backbones, by their log loss on images that no head has seen.
+
+    Attributes
+    ----------
+    kept : the way with the lowest log loss: "side by side", "blend", or one backbone's name
+    log_loss : of each way, by the natural logarithm
+    weights : of each backbone's log odds in the blend
+    n : images: all labelled ones where the fit has folds, else the training images
+    """
+
+    kept: str
+    log_loss: dict[str, float]
+    weights: dict[str, float]
+    n: int
+
+    @property
+    def sentence(self) -> str:
+        """Return the log loss of each way, the lowest first."""
+        ways = sorted(self.log_loss.items(), key=lambda way: way[1])
+        said = ", ".join(f"{name} {loss:.4f}" for name, loss in ways)
+        return f"Log loss out of fold, {self.n:,} images: {said}; kept: {self.kept}."
+
+
+@dataclass(frozen=True)
 class ImageCounts:
     """How many images of a run are in which split, or quarantined."""
 
@@ -115,7 +149,9 @@ class RunConfig:
     positive : the positive class where it is not the second of two
     request : the options that a fit in the background was asked for
     options : of the fit, as they were used; None for imported and blended runs
-    preprocessing : as ``engine.model.preprocessing`` reads it
+    weights, preprocessing : of the first network
+    beside : further networks, whose features stand beside the first one's
+    compared : how the features of several networks were joined
     fingerprint : of the images and their labels
     key, inputs_key : the same for the same fit; for the same features, labels and seed
     without_verdicts : the ``inputs_key`` of the same fit without verdicts
@@ -140,6 +176,8 @@ class RunConfig:
     options: FitOptions | None = None
     weights: WeightsSource | None = None
     preprocessing: dict[str, Any] | None = None
+    beside: tuple[NetworkUsed, ...] = ()
+    compared: BackbonesCompared | None = None
     fingerprint: str | None = None
     key: str | None = None
     inputs_key: str | None = None
@@ -172,6 +210,14 @@ class RunConfig:
         if folds := self.out_of_fold:
             return "cross-validated", Scores(folds.accuracy, folds.log_loss)
         return ("validation", self.scores) if self.scores else None
+
+    @property
+    def networks(self) -> tuple[NetworkUsed, ...]:
+        """Return the networks of a fit; none where they are not named."""
+        if self.weights is None or self.preprocessing is None:
+            return ()
+        first, *_ = self.backbone.split("+")
+        return NetworkUsed(first, self.weights, self.preprocessing), *self.beside
 
     @property
     def network(self) -> str:
@@ -215,7 +261,8 @@ def read_config(path: Path) -> RunConfig:
     options |= {
         "data": config.data or "",
         "name": config.name,
-        "weights": config.weights.source if config.weights else "default",
+        "backbone": config.backbone.split("+"),
+        "weights": [each.weights.source for each in config.networks] or ["default"],
         "valid": values.get("held_out"),
     }
     return replace(config, options=from_json(FitOptions, options, where))
@@ -263,9 +310,5 @@ def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
     options: FitOptions | None = given.get("options")
     if options is None:
         return values
-    flat = {
-        option.name: getattr(options, option.name)
-        for option in FIT_OPTIONS
-        if option.name not in _UNDER_OTHER_KEYS
-    }
+    flat = {name: value for name, value in options.plain().items() if name not in _UNDER_OTHER_KEYS}
     return {**flat, "held_out": options.valid, **values}

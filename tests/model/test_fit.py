@@ -443,7 +443,7 @@ def test_photographs_of_five_flowers_are_told_apart(real_data):
 
 def test_default_options_are_the_designs():
     options = small_options(Path("data"), lr=None, epochs=None).checked()
-    assert FitOptions(Path("data")).backbone == "vgg16"
+    assert FitOptions(Path("data")).backbone == ("vgg16",)
     assert options.with_epochs(23_000).epochs is None and options.lr is None  # solved, not trained
     by_epochs = small_options(Path("data"), lr=3e-3, epochs=None).checked()
     assert by_epochs.with_epochs(23_000).epochs == 30

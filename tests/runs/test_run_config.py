@@ -15,11 +15,13 @@ from engine.runs.fit_options import FitOptions
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.run import Run
 from engine.runs.run_config import (
+    BackbonesCompared,
     FoldsSummary,
     ImageCounts,
     ImportedFrom,
     LabelEditEffect,
     LabelEdits,
+    NetworkUsed,
     RunConfig,
     Scores,
     WeightsSource,
@@ -29,7 +31,7 @@ from engine.runs.run_config import (
 
 EFFECT = LabelEditEffect("other", "valid", 9, 1, 0.5, 0.4, 0.1, (0.05, 0.15))
 FULL = RunConfig(
-    "resnet18",
+    "resnet18+vgg16",
     created="2026-03-01T12:30:07Z",
     name="first",
     data="/photos",
@@ -38,11 +40,14 @@ FULL = RunConfig(
     positive="cat",
     request={"sample": True},
     options=FitOptions(
-        "/photos", backbone="resnet18", epochs=3, lr=0.5, valid=9, folds=4, verdicts=True,
-        weights="none", name="first",
+        "/photos", backbone=["resnet18", "vgg16"], epochs=3, lr=0.5, valid=9, folds=4,
+        verdicts=True,
+        weights=["none", "a.pth"], name="first",
     ),
     weights=WeightsSource("none", "0" * 64),
     preprocessing={"resize": 256, "mean": [0.5, 0.5, 0.5]},
+    beside=(NetworkUsed("vgg16", WeightsSource("a.pth", "5" * 64), {"resize": 232}),),
+    compared=BackbonesCompared("blend", {"blend": 0.25}, {"resnet18": 0.5}, 9),
     fingerprint="1" * 64,
     key="2" * 64,
     inputs_key="3" * 64,

@@ -44,7 +44,8 @@ def fit_choices(preview: DatasetPreview) -> dict[str, Any]:
     backbone = first.selectbox(
         "Network", list(BACKBONES), key="train_backbone", accept_new_options=True,
         format_func=lambda name: f"{name}: {BACKBONES[name]}" if name in BACKBONES else name,
-        help="Any classification model of torchvision; type its name if it is not listed.",
+        help="Any classification model of torchvision; type its name if it is not listed. "
+        "Several joined by +, such as resnet18+densenet121, are fitted side by side.",
     )  # fmt: skip
     weights = second.selectbox(
         "Initial weights", ["default", "none"], key="train_weights", accept_new_options=True,

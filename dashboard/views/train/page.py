@@ -16,6 +16,7 @@ from dashboard.views.train import jobs as train_jobs
 from dashboard.views.train.data import DatasetPreview
 from engine.errors import UserError
 from engine.runs.fit_options import FitOptions
+from engine.runs.network_names import names_a_file
 from engine.runs.roots import check_readable
 
 SAMPLES = 24
@@ -164,8 +165,8 @@ def unusual_files(preview: DatasetPreview) -> None:
 def start(options: FitOptions) -> None:
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train_start"):
         try:
-            if options.weights not in form.WEIGHTS:
-                check_readable(Path(os.path.expanduser(options.weights)).absolute())
+            for weights in filter(names_a_file, options.weights):
+                check_readable(Path(os.path.expanduser(weights)).absolute())
             commands.start_fit(options)
         except UserError as error:
             st.error(error_text(error), icon=":material/error:")

@@ -1,0 +1,61 @@
+"""The networks that a fit names: its backbones, and the initial weights of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike, fspath
+
+from engine.errors import UserError
+
+
+def backbone_names(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the names of backbones, given as a list or as one text joined by "+"."""
+    return tuple(given.split("+") if isinstance(given, str) else given)
+
+
+def weights_names(given: str | PathLike[str] | Iterable[str]) -> tuple[str, ...]:
+    """Return the initial weights, given as a list or as one; one name for all stands once."""
+    if isinstance(given, str | PathLike):
+        return (fspath(given),)
+    weights = tuple(fspath(each) for each in given)
+    same = len(set(weights)) == 1 and not names_a_file(weights[0])
+    return weights[:1] if same else weights
+
+
+def names_a_file(weights: str) -> bool:
+    """Tell whether initial weights are those of a file, and no name for others."""
+    return weights not in ("default", "none") and not weights.startswith("IMAGENET")
+
+
+def plain(values: tuple[str, ...]) -> str | list[str]:
+    """Return one text as it is, and several as a list."""
+    return values[0] if len(values) == 1 else list(values)
+
+
+def check_networks(backbone: tuple[str, ...], weights: tuple[str, ...], train: str) -> None:
+    """Refuse backbones and weights that do not suit each other.
+
+    Raises
+    ------
+    UserError
+        If they do not; the option is named.
+    """
+    n, network = len(backbone), "+".join(backbone)
+    if len(weights) != n and (len(weights) > 1 or names_a_file(weights[0])):
+        raise UserError(
+            f"is needed once for each of the {n} backbones, in their order."
+            if n > 1
+            else "is needed once, or --backbone as often.",
+            option="weights",
+            value=", ".join(weights),
+        )
+    if train == "all" and n > 1:
+        raise UserError(
+            "names several networks, and only one can be trained whole; name one, or let train "
+            "be head.",
+            option="backbone",
+            value=network,
+        )
+    each = weights * n if len(weights) == 1 else weights
+    if len(set(zip(backbone, each, strict=True))) < n:
+        raise UserError("names one twice; leave it out.", option="backbone", value=network)
