@@ -59,6 +59,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     : JSON.stringify(grid.shown) === JSON.stringify(data));
   if (!same) {
     grid.classList.toggle("strip", data.strip);
+    grid.classList.toggle("plain", !data.marks);
     nameGroup(grid, "Images; arrow keys move, Enter opens");
     show(data);
   }
@@ -100,7 +101,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
         show({ page: data.following, tiles: known.tiles }, known.images);
       }
       setTriggerValue("turn", step);
-      if (step) grid.getRootNode().host?.scrollIntoView({ block: "nearest" });
+      const host = parentElement.host;
+      if (step && host.getBoundingClientRect().top < 0) host.scrollIntoView({ block: "start" });
     }
   }
 
@@ -132,11 +134,30 @@ export default function ({ data, parentElement, setTriggerValue }) {
     event.preventDefault();
   };
 
+  const resize = () => {
+    const size = data.strip ? null : tileSize();
+    grid.classList.toggle("sized", size !== null);
+    grid.style.setProperty("--tile", size === null ? "" : `${size}px`);
+  };
+  const wheel = (event) => {
+    if (!event.ctrlKey || data.strip) return;
+    event.preventDefault(); // the browser would enlarge the whole page
+    const notches = Math.min(Math.max(event.deltaY / 100, -3), 3);
+    setTileSize((tileSize() ?? usualTileSize()) / 1.1 ** notches);
+  };
+  resize();
+  window.addEventListener(TILE, resize);
+  grid.addEventListener("wheel", wheel, { passive: false });
+
   // The viewer reports the image shown last; return the focus to it.
   const closed = (event) => {
     if (!focusOn(event.detail)) grid.wanted = event.detail;
     else grid.wanted = undefined;
   };
   window.addEventListener("second-look-viewer-closed", closed);
-  return () => window.removeEventListener("second-look-viewer-closed", closed);
+  return () => {
+    window.removeEventListener("second-look-viewer-closed", closed);
+    window.removeEventListener(TILE, resize);
+    grid.removeEventListener("wheel", wheel);
+  };
 }

@@ -20,6 +20,7 @@ def gallery(
     page: str = "",
     following: str = "",
     strip: bool = False,
+    marks: bool = True,
 ) -> None:
     """Show a grid of images with their labels, predictions and figures.
 
@@ -32,10 +33,11 @@ def gallery(
     turns : labels of the buttons for the previous and next page, '' without such a page
     page, following : names of this page and the next one, used by the prefetch
     strip : whether to show only one row
+    marks : whether each tile says if it is correct; superfluous where all are errors
     """
     _gallery(
         key=key,
-        data={"tiles": list(tiles), "turns": list(turns), "strip": strip}
+        data={"tiles": list(tiles), "turns": list(turns), "strip": strip, "marks": marks}
         | {"page": page, "following": following},
         on_open_change=opened,
         on_turn_change=turned or (lambda: None),

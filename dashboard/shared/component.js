@@ -32,6 +32,19 @@ function nameGroup(box, label) {
   return box;
 }
 
+// The size of the gallery's tiles in pixels, which the browser keeps; null for the usual one.
+const TILE = "second-look-tile-size";
+function tileSize() {
+  return Number(localStorage.getItem(TILE)) || null;
+}
+function usualTileSize() {
+  return Math.min(Math.max(136, 0.06 * window.innerWidth), 220);
+}
+function setTileSize(pixels) {
+  localStorage.setItem(TILE, String(Math.min(Math.max(Math.round(pixels), 88), 448)));
+  window.dispatchEvent(new Event(TILE));
+}
+
 // Move the focus within a group that the Tab key enters once.
 function moveFocus(all, to) {
   for (const other of all) other.tabIndex = other === to ? 0 : -1;

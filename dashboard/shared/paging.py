@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 PER_PAGE = 48
+PAGER_WIDTH = 250  # pixels; with less, the switch shows only the current page
 
 
 def page_count(n: int, per_page: int = PER_PAGE) -> int:

@@ -4,6 +4,13 @@
   const pages = /\/(?:PAGES)?\/?$/;
   window.__streamlit = { BACKEND_BASE_URL: location.origin + location.pathname.replace(pages, "/") };
 
+  // The style sheet makes some pages wider than others.
+  const notePage = () => {
+    document.documentElement.dataset.page = location.pathname.split("/").at(-1);
+  };
+  notePage();
+  window.addEventListener("popstate", notePage);
+
   // Streamlit adds an entry to the browser's history for every change of the address. Going back
   // is for pages and filters; turning a page or stepping to the next image replaces the entry.
   const STEPS = ["page", "picture", "image", "seed"];
@@ -18,6 +25,7 @@
     }
     if (old.href === next.href) history.replaceState(state, title, address);
     else push(state, title, address);
+    notePage();
   };
 
   // To the first image, or where there is none to the page's content.

@@ -84,8 +84,8 @@ class Table:
     @property
     def images(self) -> str:
         """Return the number of images and their kind as text."""
-        kind = self.key[1] if self.key[1] in ("valid", "test") else "labelled"
-        return f"{len(self):,} {kind} images"
+        kind = {"valid": "validation", "test": "test"}.get(self.key[1], "labelled")
+        return f"{len(self):,} {kind} image{'s' * (len(self) != 1)}"
 
     @property
     def score_name(self) -> str:
@@ -93,6 +93,13 @@ class Table:
         if self.positive is None:
             return "Top probability"
         return f"P({self.predictions.class_names[self.positive]})"
+
+    @property
+    def score_title(self) -> str:
+        """Return the name of the score in words."""
+        if self.positive is None:
+            return self.score_name
+        return f"Probability of {self.predictions.class_names[self.positive]}"
 
     @property
     def score_event(self) -> str:

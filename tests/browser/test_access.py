@@ -9,7 +9,7 @@ from typing import Any
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from dashboard.app import PAGES
 from tests.support.browser import Server, settled
@@ -109,3 +109,26 @@ def test_the_large_view_is_accessible_and_the_content_is_one_tab_away(page: Page
     page.locator(".st-key-image dialog[open]").wait_for()
     settled(page)
     assert in_both_themes(page) == []
+
+
+def test_images_come_first_and_keep_the_size_that_is_chosen(page: Page, address: str):
+    page.goto(f"{address}/errors?show=all")
+    grid = page.locator(".st-key-gallery .grid")
+    first = grid.locator(".frame").first
+    first.wait_for()
+    settled(page)
+    usual = first.bounding_box()
+    assert usual and usual["y"] <= 230
+    first.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    expect(page.locator(".st-key-tile_size input")).to_have_value("184")
+    larger = first.bounding_box()
+    assert larger and larger["width"] > usual["width"]
+    page.locator(".st-key-gallery .turns button").click()
+    page.wait_for_url("**page=2**")
+    settled(page)
+    turned = first.bounding_box()
+    assert turned and turned["y"] > 0 and turned["width"] == larger["width"]
+    page.evaluate("localStorage.clear()")

@@ -35,7 +35,7 @@ def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
     page.wait_for_url("**/errors?*")
     settled(page)
     want = expected(costliest(0, 1))
-    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want):,} of 900 images")
+    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want):,} of 900 validation images")
     assert_shown(page, want[:PER_PAGE])
 
     page.locator(".st-key-gallery .tile").nth(3).click()
@@ -148,7 +148,7 @@ def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):
     page.goto(f"{server.url}/errors?id=nothing-has-this-id")
     settled(page)
     expect(page.get_by_text("No image passes this filter")).to_be_visible()
-    expect(page.locator(".st-key-bar")).to_contain_text("0 of 60 images")
+    expect(page.locator(".st-key-bar")).to_contain_text("0 of 60 validation images")
     page.get_by_role("button", name="Clear filter").click()
     expect(page.locator(".st-key-gallery .tile")).to_have_count(PER_PAGE)
     assert parse_qs(urlparse(page.url).query).keys() == {"run"}

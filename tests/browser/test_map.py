@@ -73,11 +73,11 @@ def test_from_lasso_to_those_images_in_errors(serve, open_context):
     page.get_by_role("button", name="Show in Errors").click()
     page.wait_for_url("**/errors?*")
     settled(page)
-    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 images")
+    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 validation images")
     assert set(shown(page)) <= want and len(shown(page)) == min(len(want), PER_PAGE)
     page.reload()
     settled(page)
-    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 images")
+    expect(page.locator(".st-key-bar")).to_contain_text(f"{len(want)} of 300 validation images")
     assert broken == []
 
 

@@ -132,7 +132,7 @@ def test_nothing_there(home: Path) -> None:
 
 def test_without_test_images(make_run) -> None:
     app = opened(make_run(n_test=0))
-    assert not app.exception and "valid images" in html(app)
+    assert not app.exception and "validation images" in html(app)
 
 
 def test_hostile_names_are_text(make_run) -> None:

@@ -39,7 +39,7 @@ def test_every_category_counts_its_images(make_run):
         app = errors(show=category)
         assert not app.exception
         count = len(category_rows(category, predictions.y_true, predictions.probabilities))
-        assert sentence(app).startswith(f"**{count}** of 200 images")
+        assert sentence(app).startswith(f"**{count}** of 200 validation images")
         assert parameters(app) == {"show": category}
 
 
@@ -50,7 +50,9 @@ def test_the_filter_is_the_address(make_run):
     want = (p.y_true == 0) & (table.y_pred == 1) & (table.score >= 0.6) & (table.score <= 0.95)
     address = {"true": "cat", "predicted": "dog", "p": "0.6-0.95"}
     app = errors(**address)
-    assert sentence(app).startswith(f"**{want.sum()}** of 300 images: true cat, predicted dog")
+    assert sentence(app).startswith(
+        f"**{want.sum()}** of 300 validation images: true cat, predicted dog"
+    )
     assert app.selectbox(key="filter_true").value == "cat"
     assert app.slider[0].value == (0.6, 0.95)
 
@@ -69,7 +71,7 @@ def test_without_an_address_the_page_opens_on_the_errors(make_run):
     p = run.predictions()
     wrong = int((p.y_true != p.y_pred).sum())
     app = errors()
-    assert sentence(app) == f"**{wrong}** of 200 images: most confident first"
+    assert sentence(app) == f"**{wrong}** of 200 validation images: most confident first"
     assert parameters(app) == {}
     labels = app.segmented_control(key="filter_show").options
     assert labels[:6] == [
@@ -80,7 +82,7 @@ def test_without_an_address_the_page_opens_on_the_errors(make_run):
     assert labels[6:] == ["Suspects", "Reviewed 0"]  # the suspects were never searched for
     app = errors(true="cat")  # a link that names something and no category means all of it
     cats = int((p.y_true == 0).sum())
-    assert sentence(app).startswith(f"**{cats}** of 200 images")
+    assert sentence(app).startswith(f"**{cats}** of 200 validation images")
     assert app.segmented_control(key="filter_show").options[0] == f"All {cats}"
 
 

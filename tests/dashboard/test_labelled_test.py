@@ -34,7 +34,7 @@ def test_overview_and_errors_offer_a_labelled_test_set(scored):
     app.switch_page("views/errors/page.py").run()
     assert not app.exception
     assert app.query_params["on"] == "test"
-    assert sentence(app) == "**1** of 20 images: most confident first"
+    assert sentence(app) == "**1** of 20 test images: most confident first"
 
 
 def test_clip_is_about_validation_images_even_then(scored):
@@ -69,10 +69,10 @@ def test_without_all_labels_test_images_are_only_browsed(make_run, labelled):
     assert not app.exception
     (shown,) = [each.options for each in app.segmented_control if each.label == "Images"]
     if labelled:
-        assert len(shown) == 8 and sentence(app).startswith("**0** of 20 images")
+        assert len(shown) == 8 and sentence(app).startswith("**0** of 20 test images")
         return
     assert shown == ["All 20", "Most uncertain 20", "Suspects", "Reviewed 0"]
-    assert sentence(app) == "**20** of 20 images: in order of id"
+    assert sentence(app) == "**20** of 20 test images: in order of id"
     app.selectbox(key="filter_sort").set_value("p").run()
     assert app.query_params["sort"] == "p" and "show" not in str(app.error)
-    assert sentence(app) == "**20** of 20 images: highest P&#40;dog&#41; first"
+    assert sentence(app) == "**20** of 20 test images: highest P&#40;dog&#41; first"

@@ -70,9 +70,9 @@ def test_a_slice_is_a_filter_of_errors_with_an_address(make_run):
         app.query_params[name] = value
     at_page(app, "errors").run()
     assert not app.exception
-    assert f"**{one.n}** of 200 images" in app.markdown[0].value
+    assert f"**{one.n}** of 200 validation images" in app.markdown[0].value
     next(b for b in app.button if b.label == "Clear filter").click().run()
-    assert "**200** of 200 images" in app.markdown[0].value
+    assert "**200** of 200 validation images" in app.markdown[0].value
 
 
 @pytest.mark.parametrize("text", ["brightness:99", "colour:0"])
@@ -92,7 +92,7 @@ def test_what_is_no_slice_is_passed_over(make_run, text):
     app.query_params["run"], app.query_params["slice"] = run.name, text
     at_page(app, "errors").run()
     assert not app.exception and not app.error
-    assert "** of 30 images" in app.markdown[0].value
+    assert "** of 30 validation images" in app.markdown[0].value
 
 
 def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):

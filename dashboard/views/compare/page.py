@@ -16,7 +16,7 @@ from dashboard.selection.run import RUN, run_name
 from dashboard.selection.unknown import unknown_image
 from dashboard.shared import html, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
-from dashboard.shared.paging import page_count, page_of
+from dashboard.shared.paging import PAGER_WIDTH, page_count, page_of
 from dashboard.shell import show_user_errors
 from dashboard.views.compare import address, data, text
 from dashboard.views.compare.data import Compared
@@ -100,7 +100,10 @@ def one_gallery(compared: Compared, part: str) -> None:
         st.caption(about, width="stretch")
         if pages > 1:
             key = widget_key(address.PAGE)
-            st.pagination(pages, key=key, on_change=address.page_changed, max_visible_pages=5)
+            st.pagination(
+                pages, key=key, on_change=address.page_changed, max_visible_pages=5,
+                width=PAGER_WIDTH,
+            )  # fmt: skip
     chosen = page_of(order, number, PER_PAGE)
     gallery(
         tiles(compared, chosen),

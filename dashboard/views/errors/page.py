@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard.gallery.gallery import gallery
+from dashboard.gallery.tile_size import tile_size
 from dashboard.gallery.tiles import images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.suspects import NEVER, triage_stamp
@@ -20,6 +21,7 @@ from dashboard.selection.unknown import unknown_filters, unknown_image
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.escape import literal
+from dashboard.shared.paging import PAGER_WIDTH
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from dashboard.views.errors import address, data, export, review
@@ -47,10 +49,7 @@ def page() -> None:
     unknown_filters(selected)
     image_filter = address.current_filter(selected)
     table = data.table_of(name, image_filter.show)
-    if image_filter.show not in REVIEWS:
-        split.switch(name, split.ANY_TEST)
     categories(data.counts(name, selected, image_filter))
-    filters(table, image_filter.show)
     shown = data.gallery_of(table, image_filter)
     if image_filter.image and shown.at is None:
         unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
@@ -64,6 +63,7 @@ def page() -> None:
         turns=("← Previous page" if number > 1 else "", "Next page →" if number < pages else ""),
         page=shown.tag(number),
         following=shown.tag(number + 1),
+        marks=not all_incorrect(shown),
     )
     viewer(
         None if shown.at is None else large_of(table, shown.order, shown.at),
@@ -72,7 +72,7 @@ def page() -> None:
     )  # fmt: skip
     explain(table)
     with above:
-        bar(shown, image_filter)
+        bar(name, shown, image_filter)
         review.tools(name, image_filter.show)
         if not len(shown.order) and not review.empty(name, image_filter.show):
             empty(image_filter)
@@ -89,30 +89,37 @@ def categories(counts: dict[str, int | None]) -> None:
     )  # fmt: skip
 
 
-def filters(table: Table, show: str) -> None:
+def filters(name: str, table: Table, show: str) -> None:
     """Draw the filter widgets, which are already set to the filter."""
     names, changed = table.predictions.class_names, address.filter_changed
     keys = {name: widget_key(BY_PARAMETER[name].key) for name in (TRUE, PREDICTED, SCORE, ID)}
-    with st.container(key="filters"):
-        true, predicted, score, text, sort = st.columns([3, 3, 4, 3, 3], gap="medium")
-    for column, name, label in (
-        (true, TRUE, "True class"), (predicted, PREDICTED, "Predicted class"),
-    ):  # fmt: skip
-        column.selectbox(
-            label, names, index=None, key=keys[name], on_change=changed, placeholder="Any class"
-        )
-    score.slider(literal(table.score_name), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed)
-    text.text_input("Id contains", key=keys[ID], on_change=changed, placeholder="Any id")
-    sort.selectbox(
+    if show not in REVIEWS:
+        split.switch(name, split.ANY_TEST)
+    for parameter, label in ((TRUE, "True class"), (PREDICTED, "Predicted class")):
+        st.selectbox(
+            label, names, index=None, key=keys[parameter], on_change=changed,
+            placeholder="Any class",
+        )  # fmt: skip
+    st.slider(literal(table.score_title), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed)
+    st.text_input("Id contains", key=keys[ID], on_change=changed, placeholder="Any id")
+    st.selectbox(
         "Order", orders_of(table), key=widget_key(address.SORT), on_change=changed,
         format_func=lambda name: order_name(table, show, name),
     )  # fmt: skip
 
 
-def bar(shown: Gallery, image_filter: ImageFilter) -> None:
+def all_incorrect(shown: Gallery) -> bool:
+    """Return whether every image that passes the filter is an error."""
+    y_true = shown.table.predictions.y_true[shown.order]
+    return bool(((y_true >= 0) & (y_true != shown.table.y_pred[shown.order])).all())
+
+
+def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
     """Show the number of images and their description, with the available actions."""
     table, order = shown.table, shown.order
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        with st.popover("Filter and sort", icon=":material/tune:", key="filters"):
+            filters(name, table, image_filter.show)
         searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
         text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
         st.markdown(text, width="stretch")
@@ -123,13 +130,17 @@ def bar(shown: Gallery, image_filter: ImageFilter) -> None:
                 "Clear filter", icon=":material/filter_alt_off:", key="clear",
                 on_click=address.filter_cleared,
             )  # fmt: skip
+        tile_size("tile_size")
         st.download_button(
             "CSV", partial(export.csv_of, table, order), f"{table.key[0]}-{image_filter.show}.csv",
             "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
             help="The filtered images, in this order",
         )  # fmt: skip
         key = address.set_page(shown.number)
-        st.pagination(shown.pages, key=key, on_change=address.page_changed, max_visible_pages=5)
+        st.pagination(
+            shown.pages, key=key, on_change=address.page_changed, max_visible_pages=5,
+            width=PAGER_WIDTH,
+        )  # fmt: skip
 
 
 def empty(image_filter: ImageFilter) -> None:

@@ -41,7 +41,7 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
         title = title_of(table, image_filter.sort)
         order = literal(title[0].lower() + title[1:])
     description = ", ".join([*parts, order])
-    return f"**{n:,}** of {len(table):,} images: {description}"
+    return f"**{n:,}** of {table.images}: {description}"
 
 
 def order_name(table: Table, show: str, sort: str) -> str:
