@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from threading import Lock
 
@@ -11,7 +12,7 @@ import torch
 from engine.data.formats import Unreadable
 from engine.data.headers import opened, orientation, reason_of
 from engine.data.jpeg import scan_position
-from engine.data.pixels import JPEGS, is_plain, rgb
+from engine.data.pixels import JPEGS, is_plain, reduce_jpeg, rgb
 
 # torchvision's operator, called without its Python wrapper, which warns at every call (0.29).
 # torchvision's PNG decoder is not used: one changed byte can abort the process (0.29.2).
@@ -33,11 +34,17 @@ _TURNS: dict[int, tuple[bool, list[int]]] = {
 }
 
 
-def decode(content: bytes) -> torch.Tensor:
+def decode(content: bytes, short: int | None = None) -> torch.Tensor:
     """Decode an image to an upright RGB tensor, uint8 of shape (3, height, width).
 
     The result is what a browser shows on white, see :func:`engine.data.pixels.rgb`. A JPEG in sRGB
     is decoded by torchvision, which is faster, all other images by Pillow.
+
+    Parameters
+    ----------
+    short
+        Decode a JPEG at 1/2, 1/4 or 1/8 of its size where that divides its sides and the short one
+        keeps so many pixels; libjpeg then computes and stores only what the smaller image needs.
 
     Raises
     ------
@@ -45,13 +52,15 @@ def decode(content: bytes) -> torch.Tensor:
         If the image cannot be decoded; only decoding finds all kinds of damage.
     """
     with opened(content) as image, ExitStack() as stack:
-        (width, height), turn = image.size, orientation(image)
-        if width * height > _LARGE:
+        turn = orientation(image)
+        if math.prod(image.size) > _LARGE:
             stack.enter_context(_one_large)
         try:
+            reduced = False
             if image.format in JPEGS:
                 _check_end(content)
-            if is_plain(image):
+                reduced = short is not None and reduce_jpeg(image, short)
+            if is_plain(image) and not reduced:
                 pixels = _decode_jpeg(content)
             else:
                 pixels = torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1)
@@ -59,6 +68,7 @@ def decode(content: bytes) -> torch.Tensor:
             raise
         except Exception as error:  # decoders raise many kinds of errors on damaged pixels
             raise Unreadable(reason_of(error)) from error
+        width, height = image.size
         if tuple(pixels.shape) != (3, height, width):
             raise Unreadable("its pixels do not match the size in its header")
         return _turned(pixels, turn)

@@ -19,6 +19,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_MEGAPIXEL = 1_000_000
 _WITH_ALPHA = {
     "La": "LA",
     "RGBa": "RGBA",
@@ -72,6 +73,22 @@ def is_plain(image: Image.Image) -> bool:
     if image.format not in JPEGS or image.mode not in ("L", "RGB"):
         return False
     return not changes_colours(image.info.get("icc_profile"), image.mode)
+
+
+def reduce_jpeg(image: Image.Image, short: int) -> bool:
+    """Let a JPEG be decoded at 1/8, 1/4 or 1/2 of its size; return whether it will be.
+
+    Its short side keeps at least ``short`` pixels. Only a scale that divides both sides is used, so
+    that each pixel stands for as many, and the image is not shifted. Below a megapixel nothing is
+    reduced.
+    """
+    if image.width * image.height < _MEGAPIXEL:
+        return False
+    for scale in (8, 4, 2):
+        if all(side % scale == 0 and side // scale >= short for side in image.size):
+            image.draft(None, (image.width // scale, image.height // scale))
+            return True
+    return False
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:

@@ -137,7 +137,7 @@ def _prepared(
         if hashlib.sha256(content).hexdigest() != name:
             return "changed on disk since it was listed"
         go.wait()
-        return steps.resized(decode(content))
+        return steps.resized(decode(content, steps.decoded_short))
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     except Unreadable as error:

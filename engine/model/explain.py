@@ -130,7 +130,7 @@ class Explainer:
             content = read_file(file)
             if hashlib.sha256(content).hexdigest() != image.sha256:
                 raise UserError(f"{file} has changed since the run read it.")
-            return decode(content)
+            return decode(content, self._extractor.steps.decoded_short)
         except OSError as error:
             raise UserError(
                 f"{file} cannot be read ({error.strerror}); if the images were moved, name their "

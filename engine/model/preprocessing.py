@@ -41,6 +41,14 @@ class Preprocessing:
         """Return the values that were published with the weights, by name."""
         return {key: value for key, value in asdict(self).items() if key not in _OF_A_VIEW}
 
+    @property
+    def decoded_short(self) -> int:
+        """Return the short side in pixels that a large JPEG must keep when it is decoded smaller.
+
+        Twice the side after resizing, so that the antialiased resize still decides.
+        """
+        return 2 * max(self.resize, self.crop)
+
     def resized(self, pixels: torch.Tensor) -> torch.Tensor:
         """Resize and crop an image, uint8 (3, H, W) to uint8 (3, crop, crop), not mirrored."""
         if self.whole:

@@ -17,8 +17,10 @@ from PIL import Image, ImageOps
 from engine.data.formats import Unreadable
 from engine.data.headers import upright_size
 from engine.data.images import decode
+from engine.model.resize import square
 from tests.support import tiny_images as tiny
 from tests.support.image_files import png, saved, scene
+from tests.support.profiles import ADOBE
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -362,3 +364,39 @@ def test_real_images_of_unusual_kinds(real_data):
         expected = np.rint(np.asarray(image).astype(float) / 257)
     assert np.array_equal(pixels(sixteen)[..., 0], expected)
     assert "cut short" in reason((real_data / "odd" / "truncated_half.jpg").read_bytes())
+
+
+def photograph(width: int, height: int, **options: object) -> bytes:
+    """Return a smooth scene with an edge as JPEG."""
+    x, y = np.meshgrid(np.linspace(0, 9, width), np.linspace(0, 7, height))
+    scene = np.stack([np.sin(x) * 120 + 128, np.cos(y) * 120 + 128, (x > y) * 200], axis=-1)
+    out = io.BytesIO()
+    Image.fromarray(scene.astype(np.uint8)).save(out, "JPEG", quality=90, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "width, height, kept",
+    [
+        (4096, 4096, 512), (2048, 1600, 800), (1600, 1040, 520), (1606, 1040, 520),
+        (1601, 1040, 1040), (1600, 1022, 1022), (500, 375, 375),
+    ],
+)  # fmt: skip
+def test_a_large_jpeg_is_decoded_at_a_scale_that_divides_it(width, height, kept):
+    content = photograph(width, height)
+    whole, reduced = decode(content), decode(content, 512)
+    assert min(reduced.shape[1:]) == kept
+    if kept == height:
+        assert torch.equal(whole, reduced)
+    ours, theirs = (square(pixels, 256, 224, "bilinear").float() for pixels in (reduced, whole))
+    assert (ours - theirs).abs().mean() < 0.5  # of 255 levels; a shift by half a pixel gives more
+
+
+def test_a_reduced_jpeg_is_upright_in_srgb_and_refused_when_damaged():
+    content = photograph(2048, 1536, exif=exif(6), icc_profile=ADOBE)
+    whole, reduced = decode(content), decode(content, 512)
+    assert reduced.shape == (3, 1024, 768) and whole.shape == (3, 2048, 1536)
+    averaged = torch.nn.functional.avg_pool2d(whole.float(), 2)
+    assert (averaged - reduced).abs().mean() < 1
+    with pytest.raises(Unreadable, match="cut short"):
+        decode(content[: len(content) // 2], 512)

@@ -59,9 +59,9 @@ def test_on_a_cpu_nothing_is_decoded_while_the_network_works(root, wanted, monke
     at_work = threading.Event()
     during: list[bool] = []
 
-    def watched(content: bytes) -> torch.Tensor:
+    def watched(content: bytes, short: int) -> torch.Tensor:
         during.append(at_work.is_set())
-        return decode(content)
+        return decode(content, short)
 
     monkeypatch.setattr("engine.model.batches.decode", watched)
     for _ in batches(root, wanted, STEPS, 2, CPU, {}):
