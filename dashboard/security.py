@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from dashboard.document import OwnDocument, page_document
+from dashboard.originals import Originals
 from dashboard.token import RefusedUploads, TokenGate, page_token
 
 
@@ -28,6 +29,7 @@ def guards() -> list[Middleware]:
         Middleware(SameOrigin, allowed=config.get_option("server.corsAllowedOrigins") or []),
         Middleware(TokenGate, token=page_token()),
         Middleware(RefusedUploads),
+        Middleware(Originals),
         Middleware(OwnDocument),
     ]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from dashboard.review.verdicts import review_of, verdict_texts
 from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared.original_address import original_address
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.runs.predictions import UNKNOWN
@@ -37,7 +38,7 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
 def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
     """Return the viewer's data for the image at position ``at`` of ``order``."""
     row = int(order[at])
-    words, names = _words(table, row), table.predictions.class_names
+    words = _words(table, row)
     fact = tables.facts(table, order[at : at + 1]).to_pylist()[0]
     path, file = table.predictions.paths[row].as_py(), images_of(table, order[at : at + 1])[0]
     source = thumbnails.large(file)
@@ -54,8 +55,11 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
         "title": titles[words["outcome"]],
         "path": path if source else _where(table, file, row),
         "size": _size(fact),
+        "pixels": [fact["width"], fact["height"]] if fact["width"] else None,
+        "original": original_address(table.key, table.predictions.ids[row].as_py()),
         "loss": f"Log loss of this image: {words['loss']}" if words["loss"] else "",
-        "bars": _bars(table, row, names),
+        "bars": bars(table, row),
+        "other": None,
         "review": review_of(table, row),
         "lastMessage": browser_sync.last_message(),
         "before": _id(table, order, at - 1),
@@ -109,7 +113,9 @@ def _words(table: Table, row: int) -> dict[str, str]:
     }
 
 
-def _bars(table: Table, row: int, names: tuple[str, ...]) -> list[dict[str, Any]]:
+def bars(table: Table, row: int) -> list[dict[str, Any]]:
+    """Return the probabilities of the likeliest classes and of the true one."""
+    names = table.predictions.class_names
     p, y_true = table.predictions.probabilities[row], int(table.predictions.y_true[row])
     shown = np.argsort(-p, kind="stable")[:_BARS].tolist()
     if y_true != UNKNOWN and y_true not in shown:

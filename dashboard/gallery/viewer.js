@@ -69,6 +69,18 @@ function review(dialog, data, send) {
   }
 }
 
+// Show the original file, which has more pixels, if the browser can.
+function sharpen(dialog) {
+  const { id } = dialog.image ?? {};
+  if (id === undefined || dialog.sharp === id) return;
+  dialog.sharp = id;
+  const full = new Image();
+  full.onload = () => {
+    if (dialog.image?.id === id) dialog.querySelector(".stage img").src = full.src;
+  };
+  full.src = dialog.querySelector(".original").href;
+}
+
 export default function ({ data, parentElement, setTriggerValue, setStateValue }) {
   const dialog = parentElement.querySelector("dialog");
   const find = (selector) => dialog.querySelector(selector);
@@ -82,6 +94,15 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     window.dispatchEvent(new CustomEvent("second-look-viewer-closed", { detail: last }));
   };
   dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
+  const stage = find(".stage");
+  dialog.zoom ??= zoomable(stage, (to) => dialog.go(to));
+  dialog.go = go;
+  const whole = find(".whole");
+  stage.onzoom = (scale) => {
+    whole.setAttribute("aria-pressed", String(scale > 1));
+    if (scale > 1) sharpen(dialog);
+  };
+  whole.onclick = () => dialog.zoom.whole();
   find(".close").onclick = () => dialog.close();
   find(".before").onclick = () => go("before");
   find(".after").onclick = () => go("after");
@@ -94,6 +115,9 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
       act();
     }
     if (event.key.toLowerCase() === "w") dialog.toggleExplanation?.();
+    if (event.key.toLowerCase() === "z") dialog.zoom.whole();
+    if (event.key === "+" || event.key === "=") dialog.zoom.zoom(1.5);
+    if (event.key === "-") dialog.zoom.zoom(1 / 1.5);
     const to = { ArrowLeft: "before", ArrowRight: "after", Home: "first", End: "last" }[event.key];
     if (!to) return;
     event.preventDefault();
@@ -129,6 +153,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   }
   // Ignore an image that was requested just before the dialog was closed.
   if (dialog.leaving !== undefined) return;
+  if (dialog.image?.id !== data.id) dialog.zoom.sized(data.pixels);
   dialog.image = data;
   dialog.wanted = undefined;
   find(".explain").hidden = data.explainable === false;
@@ -139,12 +164,19 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   find(".path").textContent = data.path;
   find(".size").textContent = data.size;
   find(".loss").textContent = data.loss;
+  const original = find(".original");
+  original.hidden = !data.src;
+  original.href = new URL(data.original, window.__streamlit?.BACKEND_BASE_URL ?? location.origin);
   find(".stage").classList.toggle("none", !data.src);
   const image = find("img");
   image.alt = data.title;
-  if (data.src) image.src = data.src;
-  else image.removeAttribute("src");
-  find(".bars").replaceChildren(...data.bars.map(barOf));
+  if (data.src && dialog.drawn !== data.id) image.src = data.src;
+  else if (!data.src) image.removeAttribute("src");
+  dialog.drawn = data.id;
+  if (dialog.sharp !== data.id) dialog.sharp = undefined;
+  const others = data.other ? [element("h3", "", data.other.name), ...data.other.bars.map(barOf)] : [];
+  const own = data.other ? [element("h3", "", data.other.own)] : [];
+  find(".bars").replaceChildren(...own, ...data.bars.map(barOf), ...others);
   review(dialog, data, say);
   find(".body").classList.toggle("incorrect-image", data.outcome === "incorrect");
   find(".before").disabled = data.before === null;

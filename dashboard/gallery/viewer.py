@@ -10,10 +10,12 @@ from engine.runs.verdicts import BOTH, CAUSES, FINE, HARD, NEITHER, WRONG
 
 _HTML = """<dialog aria-labelledby="name"><header><span class="where"></span>
 <button class="explain" type="button">Explain <kbd>W</kbd></button>
+<button class="whole" type="button" aria-pressed="false">1:1 <kbd>Z</kbd></button>
 <button class="close" type="button">Close <kbd>Esc</kbd></button></header>
 <div class="body"><div class="stage"><img alt=""><img class="heat" alt=""><span class="unreadable">
 cannot be read</span></div>
 <aside><div class="outcome"></div><h2 id="name"></h2><p class="path"></p><p class="size"></p>
+<p><a class="original" target="_blank" rel="noopener">Original file</a></p>
 <div class="bars"></div><p class="loss"></p>
 <section class="review" hidden></section>
 <section class="explanation" hidden></section></aside></div>
@@ -26,7 +28,9 @@ VERDICT_KEYS = (  # key, verdict, title of its button
     ("h", HARD, "Ambiguous"),
     ("f", FINE, "Label is correct"),
 )
-_viewer = registered(__file__, _HTML, VERDICTS=VERDICT_KEYS, WRONG=WRONG, CAUSES=CAUSES)
+_viewer = registered(
+    __file__, _HTML, also="zoom.js", VERDICTS=VERDICT_KEYS, WRONG=WRONG, CAUSES=CAUSES
+)
 
 
 def viewer(
@@ -40,11 +44,16 @@ def viewer(
 
     Parameters
     ----------
-    data : id, src, where, outcome, title, path, size, loss, bars (a list of name, p, role), and
-        the ids before and after, None at an end; None shows nothing. review, None for an image
-        without a label: others (classes), the current verdict, label, cause, line (reviewer and
-        time), each '' without a verdict, and reason (why the label is suspected). lastMessage, the
-        number of the last message received. explainable, False if there are no explanations
+    data : None for nothing, or these keys:
+        id, src, where, outcome, title, path, size, loss : text
+        pixels : width and height; original, the address of the file
+        bars : a list of name, p, role; other, None or names and bars of this and another run
+        before, after, first, last : ids, None at an end
+        review : None for an image without a label, or others (classes), the current verdict,
+        label, cause and line (reviewer and time), each '' without a verdict, and reason (why the
+        label is suspected)
+        lastMessage : number of the last message received
+        explainable : False if there are no explanations
     key : name of the widget; ``changed`` reads the id to show there under ``open``, '' for none
     judged : callback that reads the verdicts there under ``messages``, at least all that were not
         received yet, oldest first: n, an increasing number, id, and verdict, label, cause or undo.

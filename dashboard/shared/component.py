@@ -14,19 +14,25 @@ import streamlit as st
 _HELPERS = Path(__file__).with_suffix(".js").read_text("utf-8")
 
 
-def registered(file: str, html: str, **constants: Any) -> Any:
+def registered(file: str, html: str, *, also: str = "", **constants: Any) -> Any:
     """Return the component of the module ``file``, from the .js and .css of the same name.
 
     Parameters
     ----------
+    also : name of a second script in the same folder, which comes first
     constants : values that the script can use under these names
     """
     path = Path(file)
     css = path.with_suffix(".css")
     given = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in constants.items())
+    parts = [
+        _HELPERS,
+        given,
+        *(path.with_name(name).read_text("utf-8") for name in (also,) if name),
+    ]
     return st.components.v2.component(
         f"second_look_{path.stem}",
         html=html,
         css=css.read_text("utf-8") if css.is_file() else ":host { display: block; }",
-        js=_HELPERS + given + path.with_suffix(".js").read_text("utf-8"),
+        js="".join([*parts, path.with_suffix(".js").read_text("utf-8")]),
     )

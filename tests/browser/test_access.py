@@ -106,9 +106,21 @@ def test_the_large_view_is_accessible_and_the_content_is_one_tab_away(page: Page
         "(tile) => tile.getRootNode().activeElement === tile"
     )
     page.keyboard.press("Enter")
-    page.locator(".st-key-image dialog[open]").wait_for()
+    dialog = page.locator(".st-key-image dialog[open]")
+    dialog.wait_for()
     settled(page)
     assert in_both_themes(page) == []
+    stage = dialog.locator(".stage.zoomed")
+    page.keyboard.press("z")
+    original = dialog.get_by_role("link", name="Original file").evaluate("(link) => link.href")
+    expect(stage.locator("img").first).to_have_attribute("src", original)
+    page.keyboard.press("z")
+    expect(stage).to_have_count(0)
+    dialog.locator(".stage").hover()
+    page.mouse.wheel(0, -400)
+    expect(stage).to_have_count(1)
+    page.keyboard.press("ArrowRight")
+    expect(stage).to_have_count(0)
 
 
 def test_images_come_first_and_keep_the_size_that_is_chosen(page: Page, address: str):

@@ -53,10 +53,10 @@ def test_the_figures_are_those_of_the_comparison(pair):
     said = words(app)
     for value in (*found.log_loss, abs(found.log_loss_difference[0])):
         assert f"{value:.4f}" in said
-    assert "The other run is better" in said
+    assert "second is better" in said
     for rows, word in (
-        (found.both_right, "Both correct"), (found.fixed, "Fixed: only this run is correct"),
-        (found.broken, "Broken: only the other run is correct"),
+        (found.both_right, "Both correct"), (found.fixed, "Fixed: only first is correct"),
+        (found.broken, "Broken: only second is correct"),
         (found.both_wrong, "Both incorrect"),
     ):  # fmt: skip
         assert f"{len(rows)} {word}" in said
@@ -102,7 +102,7 @@ def test_the_blend_is_shown_before_it_is_kept_and_then_opened(pair):
     app = opened(first, **{"with": second.name})
     found = prepare_blend([first, second]).found
     said = words(app)
-    assert f"{found.cross_validated:.4f}" in said and f"{found.weights[0]:.0%} of this run" in said
+    assert f"{found.cross_validated:.4f}" in said and f"{found.weights[0]:.0%} of first" in said
     assert len(list_runs()) == 2
     app.text_input(key="blend_name").set_value("<b>both</b>")
     next(b for b in app.button if b.label == "Blend these two").click().run()

@@ -24,7 +24,7 @@ class Compared:
 
     Attributes
     ----------
-    table : predictions of the run
+    table, other : predictions of the run, and of the other run
     found : the comparison
     parts : rows of ``table`` for fixed, broken, both-wrong and both-right, in the order to show
     losses : float64 array of shape (n,), loss of each row in the other run, nan if the other run
@@ -32,6 +32,7 @@ class Compared:
     """
 
     table: Table
+    other: Table
     found: Comparison
     parts: dict[str, np.ndarray]
     losses: np.ndarray
@@ -101,7 +102,7 @@ def _compared(key: Key, other: Key) -> Compared:
     losses[rows] = found.losses[1]
     for array in (losses, *parts.values()):
         array.setflags(write=False)
-    return Compared(table, found, parts, losses)
+    return Compared(table, cached_table(other), found, parts, losses)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

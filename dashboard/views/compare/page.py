@@ -9,17 +9,19 @@ import numpy as np
 import streamlit as st
 
 from dashboard.gallery.gallery import gallery
-from dashboard.gallery.tiles import images_of, large_of, tiles_of
+from dashboard.gallery.tiles import bars, images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.verdicts import keep_verdicts
 from dashboard.selection.run import RUN, run_name
 from dashboard.selection.unknown import unknown_image
 from dashboard.shared import html, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
+from dashboard.shared.escape import literal
 from dashboard.shared.paging import PAGER_WIDTH, page_count, page_of
 from dashboard.shell import show_user_errors
 from dashboard.views.compare import address, data, text
 from dashboard.views.compare.data import Compared
+from dashboard.views.compare.text import Names
 from engine.analysis.reuse import reuse_sentence
 from engine.competition.blend import keep_blend
 
@@ -30,9 +32,9 @@ NAMES = {
     "both-wrong": "Both incorrect",
     "both-right": "Both correct",
 }
-ABOUT = {
-    "fixed": "Correct in this run only, by descending loss in the other run.",
-    "broken": "Correct in the other run only, by descending loss in this run.",
+ABOUT = {  # own and other are the names of the runs
+    "fixed": "Correct in {own} only, by descending loss in {other}.",
+    "broken": "Correct in {other} only, by descending loss in {own}.",
     "both-wrong": "Incorrect in both runs, by descending loss.",
     "both-right": "Correct in both runs, by descending loss.",
 }
@@ -55,29 +57,29 @@ def show() -> None:
         "Compared with", others, key=widget_key(address.OTHER), on_change=address.other_changed,
         format_func=lambda each: runs[each].line,
     )  # fmt: skip
-    compared = data.compared(name, other)
-    figures(compared)
-    galleries(compared)
-    blending(name, other)
+    compared, names = data.compared(name, other), text.names_of(runs[name], runs[other])
+    figures(compared, names)
+    galleries(compared, names)
+    blending(name, other, names)
 
 
-def figures(compared: Compared) -> None:
+def figures(compared: Compared, names: Names) -> None:
     """Show the metrics of both runs and the table of agreement."""
     found = compared.found
-    html.show_html(text.verdict(found), key="verdict")
+    html.show_html(text.verdict(found, names), key="verdict")
     left, right = st.columns([3, 2], gap="large")
     with left:
-        head = ("", "This run", "Other run", "Difference", "95 % interval")
+        head = ("", *names, "Difference", "95 % interval")
         html.show_html(html.table(head, text.figures(found)))
-        html.show_html(text.significance(found))
+        html.show_html(text.significance(found, names))
         if reuse := reuse_sentence(data.runs_on_same_images(compared.table.key[0]), *found.losses):
             st.caption(reuse)
     with right:
-        html.show_html(text.four(found), key="four")
+        html.show_html(text.four(found, names), key="four")
 
 
 @st.fragment
-def galleries(compared: Compared) -> None:
+def galleries(compared: Compared, names: Names) -> None:
     """Draw one of the galleries; turning its pages reruns only this fragment."""
     with show_user_errors():
         counts = {name: len(rows) for name, rows in compared.parts.items()}
@@ -87,17 +89,18 @@ def galleries(compared: Compared) -> None:
             on_change=address.part_changed, label_visibility="collapsed",
             format_func=lambda each: f"{NAMES[each]} {counts[each]:,}",
         )  # fmt: skip
-        one_gallery(compared, part)
+        one_gallery(compared, part, names)
 
 
-def one_gallery(compared: Compared, part: str) -> None:
+def one_gallery(compared: Compared, part: str, names: Names) -> None:
     order = compared.parts[part]
     pages = page_count(len(order), PER_PAGE)
     at = place_of(compared, order)
     number = address.page(pages, None if at is None else at // PER_PAGE + 1)
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
-        about = f"{ABOUT[part]} Loss: other run → this run." if len(order) else "There are none."
-        st.caption(about, width="stretch")
+        about = ABOUT[part].format(own=names[0], other=names[1])
+        about = f"{about} Loss: {names[1]} → {names[0]}." if len(order) else "There are none."
+        st.caption(literal(about), width="stretch")
         if pages > 1:
             key = widget_key(address.PAGE)
             st.pagination(
@@ -112,7 +115,7 @@ def one_gallery(compared: Compared, part: str) -> None:
         turned=partial(address.page_turned, "compared", pages),
         turns=("← Previous page" if number > 1 else "", "Next page →" if number < pages else ""),
     )
-    large = None if at is None else large_at(compared, order, at)
+    large = None if at is None else large_at(compared, order, at, names)
     viewer(
         large, key="compared_large", changed=partial(address.image_opened, "compared_large"),
         judged=partial(keep_verdicts, compared.table, "compared_large"),
@@ -139,19 +142,22 @@ def place_of(compared: Compared, order: np.ndarray) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def large_at(compared: Compared, order: np.ndarray, at: int) -> dict[str, Any]:
+def large_at(compared: Compared, order: np.ndarray, at: int, names: Names) -> dict[str, Any]:
     """Return the viewer's data for the image at a position of the order."""
     large = large_of(compared.table, order, at)
     large["explainable"] = False  # explanations are shown on the Errors page only
-    large["loss"] += f"; in the other run {compared.losses[order[at]]:.3f}"
+    large["loss"] += f"; in {names[1]} {compared.losses[order[at]]:.3f}"
+    row = tables.row_of(compared.other, large["id"])
+    if row is not None:
+        large["other"] = {"own": names[0], "name": names[1], "bars": bars(compared.other, row)}
     return large
 
 
-def blending(name: str, other: str) -> None:
+def blending(name: str, other: str, names: Names) -> None:
     """Show the gain of a blend of the two runs, with a button that saves it."""
     st.subheader("Blend these two", anchor=False)
     prepared = data.blend(name, other)
-    html.show_html(text.blended(prepared))
+    html.show_html(text.blended(prepared, names))
     with st.container(horizontal=True, vertical_alignment="bottom", key="blend"):
         title = st.text_input(
             "Name of the blend",

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from dashboard.shared.escape import one_line
 from dashboard.shared.html import rendered
+from dashboard.shared.tables import RunSummary
 from engine.analysis.compare import Comparison
 from engine.competition.blend import PreparedBlend
 
+Names = tuple[str, str]  # of the run and of the other one
+_LONGEST = 40
 
-def verdict(found: Comparison) -> Markup:
+
+def names_of(own: RunSummary, other: RunSummary) -> Names:
+    """Return two names that tell the runs apart."""
+    titles = [one_line(run.title) or run.name for run in (own, other)]
+    short = [title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…" for title in titles]
+    return (own.name, other.name) if short[0] == short[1] else (short[0], short[1])
+
+
+def verdict(found: Comparison, names: Names) -> Markup:
     """Return a sentence on which of the two runs is better."""
     difference, low, high = found.log_loss_difference
     if found.better is None:
@@ -17,7 +29,7 @@ def verdict(found: Comparison) -> Markup:
         if difference == 0:
             sentence = "No difference: both runs have the same log loss on these images."
     else:
-        which = "This run is better" if found.better == 0 else "The other run is better"
+        which = f"{names[found.better]} is better"
         least, most = sorted((abs(low), abs(high)))
         sentence = (
             f"{which}: its log loss is {abs(difference):.4f} lower (95 % interval {least:.4f} to "
@@ -27,7 +39,7 @@ def verdict(found: Comparison) -> Markup:
 
 
 def figures(found: Comparison) -> list[tuple[str, ...]]:
-    """Return rows of metric, this run, other run, difference and interval."""
+    """Return rows of metric, both runs' values, difference and interval."""
     rows = []
     for name, values, difference, form in (
         ("Log loss", found.log_loss, found.log_loss_difference, "{:.4f}"),
@@ -40,16 +52,16 @@ def figures(found: Comparison) -> list[tuple[str, ...]]:
     return rows
 
 
-def four(found: Comparison) -> Markup:
+def four(found: Comparison, names: Names) -> Markup:
     """Return the 2 × 2 table of correct and incorrect images in both runs."""
     return rendered(
-        __file__, "four",
+        __file__, "four", own=names[0], other=names[1],
         both_right=f"{len(found.both_right):,}", fixed=f"{len(found.fixed):,}",
         broken=f"{len(found.broken):,}", both_wrong=f"{len(found.both_wrong):,}",
     )  # fmt: skip
 
 
-def significance(found: Comparison) -> Markup:
+def significance(found: Comparison, names: Names) -> Markup:
     """Return the McNemar test, the agreement of the predictions and the images left out."""
     n = len(found.fixed) + len(found.broken)
     test = "mid-p" if found.mcnemar_exact else "chi-square"
@@ -58,7 +70,7 @@ def significance(found: Comparison) -> Markup:
     if n:
         sentence = (
             f"Of {n:,} images that only one run predicts correctly, {len(found.fixed):,} are "
-            f"correct in this run (McNemar test, {test}: p = {p:.3g}). "
+            f"correct in {names[0]} (McNemar test, {test}: p = {p:.3g}). "
         )
     sentence += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
     sentence += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
@@ -67,18 +79,18 @@ def significance(found: Comparison) -> Markup:
     return rendered(__file__, "note", sentence=sentence)
 
 
-def blended(prepared: PreparedBlend) -> Markup:
+def blended(prepared: PreparedBlend, names: Names) -> Markup:
     """Return the gain of the blend of both runs with its interval."""
     found = prepared.found
     gain, low, high = found.gain
-    best = "this run" if found.best == 0 else "the other run"
+    best = names[found.best]
     if found.weights.max() > 0.995:
-        alone = ("this run", "the other run")[int(found.weights.argmax())]
+        alone = names[int(found.weights.argmax())]
         sentence = f"The best blend is {alone} alone:"
         return rendered(
             __file__, "blended", sentence=sentence, conclusion="blending does not help."
         )
-    weights = f"{found.weights[0]:.0%} of this run and {found.weights[1]:.0%} of the other"
+    weights = f"{found.weights[0]:.0%} of {names[0]} and {found.weights[1]:.0%} of {names[1]}"
     weights += f", of their {found.pool.kind}"
     if found.pays:
         change = f"lowers the log loss of {best} by {gain:.4f}"

@@ -1,0 +1,30 @@
+"""The original file of an image, at an address of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.originals import _answer
+
+
+def test_the_file_of_an_image_is_sent_as_it_is(make_run):
+    run = make_run(n=60)
+    predictions = run.predictions("valid")
+    answer = _answer(run.name, "valid", predictions.ids[3].as_py())
+    file = run.data_root / predictions.paths[3].as_py()
+    assert answer.status_code == 200 and answer.body == file.read_bytes()
+    assert answer.media_type == "image/jpeg"
+    assert answer.headers["content-disposition"].startswith("inline")
+    file.write_bytes(b"<script>alert(1)</script>")
+    answer = _answer(run.name, "valid", predictions.ids[3].as_py())
+    assert answer.media_type == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize(
+    ("split", "image", "said"),
+    [("valid", "../config.json", "no image"), ("../..", "0000000", ""), ("train", "0", "")],
+)
+def test_nothing_else_is_sent(make_run, split, image, said):
+    answer = _answer(make_run(n=60).name, split, image)
+    assert answer.status_code == 404 and said in bytes(answer.body).decode()
