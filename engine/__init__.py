@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.library.data import draw_demo, import_run, load_dataset
     from engine.library.exporting import export
     from engine.library.fitting import blend, fit, predict
+    from engine.library.next_steps import next_steps
     from engine.library.relocation import relocate
     from engine.library.review import compare, slices, triage
     from engine.library.run import Run, list_runs, open_run
@@ -43,6 +44,7 @@ __all__ = [
     "load_dataset",
     "log_loss",
     "metrics",
+    "next_steps",
     "open_run",
     "predict",
     "recommend",
@@ -57,6 +59,7 @@ _MODULES = {
     "engine.library.data": ("draw_demo", "import_run", "load_dataset"),
     "engine.library.exporting": ("export",),
     "engine.library.fitting": ("blend", "fit", "predict"),
+    "engine.library.next_steps": ("next_steps",),
     "engine.library.relocation": ("relocate",),
     "engine.library.review": ("compare", "slices", "triage"),
     "engine.library.run": ("Run", "list_runs", "open_run"),

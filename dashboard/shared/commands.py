@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs import jobs, maps, triage
+from engine.runs import jobs, maps, next_steps, triage
 from engine.runs.background import start_command
 from engine.runs.files import workspace
 from engine.runs.fit_options import FitOptions
@@ -49,7 +49,12 @@ def start_demo() -> Run:
 
 def start_triage(run: Run) -> None:
     """Start the search for suspected labels unless it is running."""
-    triage.start_triage(run, ["triage", run.name, "--json"])
+    triage.triage_of(run).start(["triage", run.name, "--json"])
+
+
+def start_next_steps(run: Run) -> None:
+    """Start measuring what would lower the log loss unless it is running."""
+    next_steps.next_steps_of(run).start(["next", run.name, "--json"])
 
 
 def start_map(run: Run, method: str) -> None:

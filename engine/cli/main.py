@@ -21,6 +21,7 @@ from engine.cli.export import export
 from engine.cli.fit import fit
 from engine.cli.import_predictions import import_predictions
 from engine.cli.inspect import inspect
+from engine.cli.next import next_steps
 from engine.cli.predict import predict
 from engine.cli.relocate import relocate
 from engine.cli.report import report
@@ -65,6 +66,7 @@ for command in (
     slices, compare, blend, embed, submit, runs, relocate, dashboard,
 ):  # fmt: skip
     app.command()(command)
+app.command("next")(next_steps)
 app.command("import")(import_predictions)
 app.command("recommend")(bounds)
 app.command("bounds", hidden=True)(bounds)  # its name before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.analysis.clip_report import ClipReport, clip_report
 from engine.analysis.report import Report, report
@@ -12,6 +13,9 @@ from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.runs import run as stored
 from engine.runs.progress import Progress
+
+if TYPE_CHECKING:
+    from engine.runs.next_steps import NextSteps
 
 
 class Run(stored.Run):
@@ -91,6 +95,35 @@ class Run(stored.Run):
         found = report(predictions, n, seed, image_groups(self, split, predictions))
         values = {field.name: getattr(found, field.name) for field in fields(Report)}
         return RunReport(**values, run=self, split=split)
+
+    def next_steps(self, progress: Progress | None = None) -> NextSteps:
+        """Measure what would lower the log loss of the run; see :func:`engine.next_steps`.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with ``(stage, done, total)``.
+
+        Returns
+        -------
+        NextSteps
+            ``steps``, the largest expected gain first; ``to_pandas()``.
+
+        Raises
+        ------
+        UserError
+            When the run has no labelled predictions.
+
+        Examples
+        --------
+        >>> import engine
+        >>> found = engine.open_run("latest").next_steps()
+        >>> found.n
+        39
+        """
+        from engine.library.next_steps import next_steps
+
+        return next_steps(self, progress=progress)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -18,7 +18,7 @@ from engine.model.head import HeadOptions
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.progress import Progress
 from engine.runs.run import Run
-from engine.runs.triage import SPLIT, making_triage, save_triage
+from engine.runs.triage import SPLIT, save_triage, triage_of
 
 _FOLDS = 5
 _L2 = 3e-4  # for a fully trained network, whose fit chose no penalty
@@ -37,7 +37,7 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
     UserError
         If the run has no model, or too few labelled images.
     """
-    with making_triage(run):
+    with triage_of(run).making():
         extractor, _ = open_model(run)
         images = run.images
         features = extractor.features(run.data_root, images, progress)

@@ -12,9 +12,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared import commands
 from engine.analysis.metrics import confusion_matrix
+from engine.runs import side_result
+from engine.runs.fit_options import FitOptions
+from engine.runs.next_steps import NextStep, NextSteps, next_steps_of, save_next_steps
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import save_predictions
+from engine.runs.run import Run
 from engine.runs.run_config import FoldsSummary
 from tests.support.pages import at_page
 
@@ -142,3 +147,67 @@ def test_what_the_precision_changed_stands_below_the_figures(make_run):
         "Computed in bfloat16: on 256 validation images the log loss is 0.1234, and 0.1239 in "
         "float32; no probability differs by more than 0.012."
     )
+
+
+def kept_steps(run: Run) -> list[NextStep]:
+    """Keep steps of each kind beside a run."""
+    steps = [
+        NextStep("blend", "Blend with <b>x</b>", 0.05, (0.01, 0.09), "measured here", "so", "1 s",
+                 ("blend",), run="other"),
+        NextStep("images", "Label 40 more", 0.02, (-0.01, 0.05), "extrapolated from here", "so",
+                 "1 s", ("fit",)),
+        NextStep("correction", "Apply clip bounds", 0.01, (0.0, 0.02), "measured here", "", "0 s",
+                 ("recommend",)),
+        NextStep("labels", "Review 3 suspected labels", None, (0.0, 0.03), "at most", "", "3",
+                 ("triage",)),
+        NextStep("unheard-of", "Never shown", 9.0, (8.0, 10.0), "measured here", "", "", ()),
+    ]  # fmt: skip
+    made = "2026-03-01T12:00:00Z"
+    save_next_steps(
+        run, NextSteps(run.name, "valid", 40, 0.3, made, tuple(steps), ("Views: unknown.",))
+    )
+    return steps
+
+
+def test_what_next_shows_the_kept_steps_with_gain_interval_and_a_button(make_run):
+    run = make_run(n=40)
+    kept_steps(run)
+    app = overview()
+    assert not app.exception
+    shown = unescape(page_text(app))
+    for text in ("Blend with <b>x</b>", "gain 0.0500 (95 %: 0.0100 to 0.0900)", "Label 40 more",
+                 "includes 0", "Review 3 suspected labels", "at most 0.0300", "Views: unknown.",
+                 "Measured 2026-03-01 12:00 UTC on 40 images"):  # fmt: skip
+        assert text in shown
+    assert "Never shown" not in shown
+    buttons = [button.label for button in app.button if button.key and "next_" in button.key]
+    assert buttons == ["Compare", "Go to Train", "Go to Clip", "Review", "Measure again"]
+    app.button(key="next_3").click().run()
+    assert app.query_params["show"] in ("suspects", ["suspects"])
+
+
+def test_what_next_starts_the_command_and_says_how_it_goes(make_run, monkeypatch):
+    run = make_run(n=40)
+    started: list[list[str]] = []
+    monkeypatch.setattr(side_result, "start_command", lambda to, *_, **__: started.append([*to]))
+    app = overview()
+    app.button(key="next_find").click().run()
+    assert started == [["next", run.name, "--json"]]
+    assert "Measuring what would lower the log loss" in app.info[0].value
+    (run.folder / "next.log").write_text("Error: it could not.\n")
+    app = overview()
+    assert "it could not" in unescape(app.error[0].value)
+    next_steps_of(run).path.write_text("{}")
+    assert "next.json is damaged: run is missing" in unescape(overview().error[0].value)
+
+
+def test_a_step_of_the_panel_starts_the_fit_that_it_names(make_run, monkeypatch):
+    run = make_run(n=40)
+    step = NextStep("views", "Fit with 2 views", 0.1, (0.0, 0.2), "measured here", "", "", (),
+                    value="2")  # fmt: skip
+    save_next_steps(run, NextSteps(run.name, "valid", 40, 0.3, "", (step,), ()))
+    asked: list[FitOptions] = []
+    monkeypatch.setattr(commands, "start_fit", asked.append)
+    overview().button(key="next_0").click().run()
+    assert [options.views for options in asked] == [2]
+    assert (asked[0].data, asked[0].backbone) == (run.config.data, run.config.backbone)

@@ -29,8 +29,15 @@ from engine.data.properties import facts_of
 from engine.errors import UserError
 from engine.runs import jobs
 from engine.runs.maps import map_progress, save_map
+from engine.runs.next_steps import (
+    NextStep,
+    NextSteps,
+    load_next_steps,
+    next_steps_of,
+    save_next_steps,
+)
 from engine.runs.run import Run, list_runs, open_run
-from engine.runs.triage import load_triage, triage_state
+from engine.runs.triage import load_triage, triage_of
 from engine.runs.verdicts import load_verdicts
 from tests.support.command_line import Engine
 from tests.support.hostile_runs import DEEP, huge, replaced, spoil
@@ -42,6 +49,7 @@ from tests.support.tiny_images import put
 
 CASES = 250
 PAGES = ("overview", "errors", "map", "clip", "compare", "submit", "train")
+STEP = NextStep("images", "Label more", 0.1, (0, 0.2), "measured here", "so", "1 s", ("fit", "x"))
 RECORD = b'{"created": "2026-03-01T12:00:00", "run": "r", "lower": 0.1, "upper": 0.9, "rows": 4}'
 
 
@@ -63,7 +71,9 @@ def read_everything(run: Run) -> None:
     refused_or(map_data.points, run.name, "pca")
     refused_or(load_triage, run)
     refused_or(prepare_submission, run, clipped(0.1, 0.9))
-    triage_state(run), map_progress(run, "pca"), scored_bounds(run.folder / "submissions")
+    refused_or(load_next_steps, run)
+    triage_of(run).state, next_steps_of(run).state, map_progress(run, "pca")
+    scored_bounds(run.folder / "submissions")
     jobs.progress_of(run), run.bounds, run.epochs, jobs.last_log_lines(run)
     for record in list_submissions(run.folder / "submissions"):
         assert record["file"].endswith(".csv")
@@ -118,6 +128,7 @@ def complete(run: Run) -> Run:
     put(run.folder / "submissions" / "20260301T120000Z.json", RECORD)
     put(run.folder / "submissions" / "20260301T120000Z.csv", b"id,label\n1,0.5\n")
     put(run.folder / "fit.log", b"a line\n")
+    save_next_steps(run, NextSteps(run.name, "valid", n, 0.3, "2026-03-01T12:00:00Z", (STEP,), ()))
     run.set_bounds(0.2, 0.8)
     return run
 

@@ -26,9 +26,8 @@ from engine.runs.triage import (
     COLUMNS,
     load_triage,
     reviewed_split,
-    start_triage,
+    triage_of,
     triage_path,
-    triage_state,
 )
 from engine.runs.verdicts import HARD, NEITHER, WRONG, Verdict, say, take_back, verdicts_path
 from tests.support.run_folders import run_with
@@ -95,7 +94,7 @@ def test_planted_faults_come_first_with_a_reason_and_nothing_passes_twice(fitted
 
     made = fitted.run.predictions(OUT_OF_FOLD[1])
     assert len(made) == 44 and reviewed_split(fitted.run) == OUT_OF_FOLD[1]
-    assert triage_state(fitted.run) == ("done", "")
+    assert triage_of(fitted.run).state == ("done", "")
 
 
 def test_the_nearest_are_those_of_scikit_learn():
@@ -123,18 +122,18 @@ def test_a_run_without_a_model_or_a_list_is_refused_by_name(fitted, tmp_path):
 
 def test_in_a_process_of_its_own_it_says_why_it_failed(fitted, tmp_path):
     imported = run_with("imported", {"class_names": ["cat", "dog"], "root": str(tmp_path)})
-    assert triage_state(imported) == ("none", "")
-    start_triage(imported, ["triage", imported.name])
-    assert triage_state(imported)[0] == "running"
+    assert triage_of(imported).state == ("none", "")
+    triage_of(imported).start(["triage", imported.name])
+    assert triage_of(imported).state[0] == "running"
     _wait(imported)
-    state, message = triage_state(imported)
+    state, message = triage_of(imported).state
     assert state == "failed" and "no model" in message and "Error:" not in message
     shutil.rmtree(imported.folder)
 
 
 def _wait(run: Run) -> None:
     deadline = time.monotonic() + 60
-    while triage_state(run)[0] == "running" and time.monotonic() < deadline:
+    while triage_of(run).state[0] == "running" and time.monotonic() < deadline:
         time.sleep(0.1)
 
 

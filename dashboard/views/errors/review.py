@@ -16,7 +16,7 @@ from dashboard.shared.escape import literal
 from dashboard.shell import show_user_errors
 from engine.runs.opening import remove_file
 from engine.runs.run import Run, open_run
-from engine.runs.triage import triage_path, triage_state
+from engine.runs.triage import triage_of, triage_path
 from engine.runs.verdicts import default_reviewer
 
 
@@ -59,7 +59,7 @@ def empty(name: str, show: str) -> bool:
     if show != SUSPECTS or triage_stamp(name) != NEVER:
         return False
     run = open_run(name)
-    condition, message = triage_state(run)
+    condition, message = triage_of(run).state
     if condition == "running":
         st.fragment(_wait, run_every=1.0)(run)
         return True
@@ -75,7 +75,7 @@ def empty(name: str, show: str) -> bool:
 
 
 def _wait(run: Run) -> None:
-    if triage_state(run)[0] != "running":
+    if triage_of(run).state[0] != "running":
         st.rerun(scope="app")
     st.info("Searching for suspects…", icon=":material/hourglass_top:")
 

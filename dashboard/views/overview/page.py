@@ -16,7 +16,7 @@ from dashboard.shared import browser_sync, commands, html, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
-from dashboard.views.overview import charts, data, text, weak_slices
+from dashboard.views.overview import charts, data, next_steps, text, weak_slices
 from dashboard.views.overview.data import Overview
 from dashboard.views.overview.matrix import TABLE_UP_TO, matrix
 
@@ -46,6 +46,7 @@ def show() -> None:
         st.caption(literal(precision))
     if change := text.label_edit_effect(name):
         st.markdown(change)
+    next_steps.show(name)
     highest_loss(table, view)
     left, right = st.columns(2, gap="large")
     with left:

@@ -1,0 +1,153 @@
+"""What next: the steps that would lower the log loss most, each with its gain and a button."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from dashboard.selection.image_filter import SUSPECTS, ImageFilter, open_errors
+from dashboard.selection.run import RUN
+from dashboard.shared import commands
+from dashboard.shared.browser_sync import note_change
+from dashboard.shared.escape import error_text, literal
+from dashboard.shared.stamps import Stamp, stamp_of
+from dashboard.shell import show_user_errors
+from engine.errors import UserError
+from engine.runs.next_steps import (
+    BACKBONE,
+    BLEND,
+    CORRECTION,
+    IMAGES,
+    LABELS,
+    VIEWS,
+    NextStep,
+    NextSteps,
+    load_next_steps,
+    next_steps_of,
+)
+from engine.runs.next_steps import (
+    RUN as OTHER_RUN,
+)
+from engine.runs.opening import remove_file
+from engine.runs.run import Run, open_run
+from engine.runs.triage import triage_path
+from engine.runs.verdicts import verdicts_path
+
+SHOWN = 3
+_BUTTONS = {
+    LABELS: "Review",
+    IMAGES: "Go to Train",
+    VIEWS: "Fit",
+    BACKBONE: "Fit",
+    OTHER_RUN: "Compare",
+    BLEND: "Compare",
+    CORRECTION: "Go to Clip",
+}
+
+
+def show(name: str) -> None:
+    """Show the steps that are kept, or a button that starts measuring them."""
+    run = open_run(name)
+    condition, message = next_steps_of(run).state
+    st.subheader("What next", anchor=False)
+    if condition == "done":
+        try:
+            found = _loaded(name, stamp_of(next_steps_of(run).path))
+        except UserError as error:
+            st.error(error_text(error), icon=":material/error:")
+        else:
+            _list(run, found)
+            return
+    elif condition == "running":
+        st.fragment(_wait, run_every=1.0)(run)
+        return
+    elif condition == "failed":
+        st.error(literal(message), icon=":material/error:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Find what lowers the log loss", key="next_find", icon=":material/query_stats:",
+            on_click=_start, args=(run,),
+        )  # fmt: skip
+        st.caption(
+            "Measures more images, more views, blends, corrections and suspected labels in the "
+            "background."
+        )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _loaded(name: str, stamp: Stamp) -> NextSteps:
+    return load_next_steps(open_run(name))
+
+
+def _list(run: Run, found: NextSteps) -> None:
+    steps = [step for step in found.steps if step.kind in _BUTTONS]
+    if not steps:
+        st.caption("No step is known that lowers the log loss.")
+    for place, step in enumerate(steps[:SHOWN]):
+        _row(run, step, place)
+    if steps[SHOWN:] or found.notes:
+        with st.expander("More steps, and what is not known"):
+            for place, step in enumerate(steps[SHOWN:], SHOWN):
+                _row(run, step, place)
+            for note in found.notes:
+                st.caption(literal(note))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(literal(_when(run, found)))
+        st.button(
+            "Measure again", key="next_again", type="tertiary", icon=":material/refresh:",
+            on_click=_start, args=(run,),
+        )  # fmt: skip
+
+
+def _when(run: Run, found: NextSteps) -> str:
+    """Return when the steps were measured, and whether labels were judged since."""
+    made = stamp_of(next_steps_of(run).path)
+    newer = max(stamp_of(triage_path(run)), stamp_of(verdicts_path())) > made
+    when = f"Measured {found.made[:16].replace('T', ' ')} UTC on {found.n:,} images."
+    return when + (" Suspects or verdicts are newer: measure again." if newer else "")
+
+
+def _row(run: Run, step: NextStep, place: int) -> None:
+    what, gain, button = st.columns([6, 4, 2], gap="medium", vertical_alignment="center")
+    what.markdown(f"**{literal(step.title)}**", help=literal(step.reason))
+    told = f"gain {step.gain_text}" if step.interval else step.gain_text
+    gain.caption(f"{literal(told)}  \n{literal(step.source)}; {literal(step.time)}")
+    if button.button(_BUTTONS[step.kind], key=f"next_{place}", help=literal(step.title)):
+        _go(run, step)
+
+
+def _go(run: Run, step: NextStep) -> None:
+    """Open the page where a step is done; a fit is started there."""
+    if step.kind == LABELS:
+        open_errors(ImageFilter(show=SUSPECTS))
+    if step.kind in (OTHER_RUN, BLEND):
+        parameters = {RUN: run.name, "with": step.run}
+        st.switch_page("views/compare/page.py", query_params=parameters)
+    if step.kind == CORRECTION:
+        st.switch_page("views/clip/page.py", query_params={RUN: run.name})
+    if step.kind in (VIEWS, BACKBONE):
+        with show_user_errors():
+            options = run.fit_options
+            if step.kind == VIEWS:
+                options = replace(options, views=int(step.value) if step.value.isdecimal() else 0)
+            else:
+                options = replace(options, backbone=step.value, weights="default", image_size=None)
+            note_change()
+            commands.start_fit(replace(options.checked(), name=None))
+            st.switch_page("views/train/page.py")
+    else:
+        st.switch_page("views/train/page.py")
+
+
+def _wait(run: Run) -> None:
+    if next_steps_of(run).state[0] != "running":
+        st.rerun(scope="app")
+    st.info("Measuring what would lower the log loss…", icon=":material/hourglass_top:")
+
+
+def _start(run: Run) -> None:
+    note_change()
+    with show_user_errors():
+        remove_file(next_steps_of(run).path)  # so that the old steps are not shown
+        commands.start_next_steps(run)

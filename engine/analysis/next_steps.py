@@ -1,0 +1,178 @@
+"""The steps that would lower a run's log loss, from predictions alone; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from engine.analysis.blending import Blend
+from engine.analysis.compare import Comparison as ComparedRuns
+from engine.analysis.gain import REFITTING
+from engine.analysis.intervals import proportion_interval
+from engine.analysis.learning_curve import LearningCurve
+from engine.analysis.metrics import loss_of
+from engine.analysis.paired import paired_difference
+from engine.analysis.recommendation import Comparison as ComparedCorrections
+from engine.analysis.recommendation import named
+from engine.analysis.triage import LABEL
+from engine.runs.next_steps import (
+    AT_MOST,
+    BLEND,
+    CORRECTION,
+    EXTRAPOLATED,
+    IMAGES,
+    LABELS,
+    MEASURED,
+    RUN,
+    VIEWS,
+    NextStep,
+)
+from engine.runs.predictions import Predictions
+from engine.runs.verdicts import WRONG, Verdicts
+
+
+def in_order(steps: Sequence[NextStep]) -> tuple[NextStep, ...]:
+    """Return the steps with the largest expected gain first, those without a gain last."""
+
+    def order(step: NextStep) -> tuple[bool, float]:
+        known = step.gain if step.gain is not None else step.interval and step.interval[1]
+        return step.gain is not None, known or 0.0
+
+    return tuple(sorted(steps, key=order, reverse=True))
+
+
+def correction_step(found: ComparedCorrections, run: str) -> NextStep | None:
+    """Return the step of applying the recommended correction, None where none is recommended."""
+    if found.recommended == "none":
+        return None
+    gain, (low, high) = found.choice.gain.difference, found.choice.gain.interval
+    return NextStep(
+        CORRECTION,
+        f"Apply {named(found.chosen)}",
+        -gain,
+        (-high, -low),
+        MEASURED,
+        f"Cross-validated on {found.n:,} images; `submit` applies it unless told otherwise.",
+        "no computation",
+        ("recommend", run),
+    )
+
+
+def labels_step(
+    suspects: pd.DataFrame, table: Predictions, verdicts: Verdicts, run: str
+) -> NextStep | None:
+    """Return the step of reviewing suspected labels, None where none is left.
+
+    What they carry is the loss with their labels less that with the suggested classes. Verdicts on
+    suspects say what share of them is wrong; without verdicts the gain is at most all of it.
+
+    Parameters
+    ----------
+    suspects : the run's list
+    table : predictions of the labelled images, which the suspects are among
+    """
+    known = {name: column for column, name in enumerate(table.class_names)}
+    rows = suspects[(suspects["kind"] == LABEL) & suspects["suggested"].isin(known.keys())]
+    at = pd.Index(table.ids.to_pylist()).get_indexer(rows["id"])
+    rows, at = rows[at >= 0], at[at >= 0]
+    columns = [rows[name].map(known) for name in ("label", "suggested")]
+    given, other = (table.probabilities[at, c.fillna(0).astype(int)] for c in columns)
+    carried = (loss_of(given) - loss_of(other)) / len(table)
+    found = [verdicts.of(*key) for key in zip(rows["sha256"], rows["label"], strict=True)]
+    judged = np.array([each is not None for each in found], dtype=bool)
+    wrong = sum(each is not None and each.verdict == WRONG for each in found)
+    n, total = int((~judged).sum()), float(carried[~judged].sum())
+    if not n or total <= 0:
+        return None
+    title = f"Review {n:,} suspected label{'s' * (n != 1)}"
+    time = f"{n:,} image{'s' * (n != 1)} to look at"
+    reason = f"They carry {total:.4f} of the log loss: by so much it falls if all of them are wrong"
+    after = "A refit with verdicts measures what correct labels gain on other images."
+    command = ("triage", run)
+    if not judged.any():
+        reason = f"{reason}. {after}"
+        return NextStep(LABELS, title, None, (0.0, total), AT_MOST, reason, time, command)
+    share = wrong / int(judged.sum())
+    low, high = proportion_interval(wrong, int(judged.sum()))
+    reason = f"{reason}; {wrong:,} of {int(judged.sum()):,} reviewed suspects were. {after}"
+    return NextStep(
+        LABELS, title, share * total, (low * total, high * total), EXTRAPOLATED, reason, time,
+        command,
+    )  # fmt: skip
+
+
+def images_step(curve: LearningCurve, command: tuple[str, ...]) -> NextStep:
+    """Return the step of labelling as many images again as there are."""
+    points = ", ".join(
+        f"{loss:.4f} with {size:,}" for size, loss in zip(curve.sizes, curve.losses, strict=True)
+    )
+    return NextStep(
+        IMAGES,
+        f"Label {curve.n_train:,} more images, twice as many",
+        curve.gain,
+        curve.interval,
+        EXTRAPOLATED,
+        f"Log loss of heads on parts of the images: {points}; continued by a power law.",
+        f"one pass over {curve.n_train:,} images, and the time to label them",
+        command,
+    )
+
+
+def views_step(views: int, own: np.ndarray, more: np.ndarray, command: tuple[str, ...]) -> NextStep:
+    """Return the step of fitting with more views, whose features are cached.
+
+    Parameters
+    ----------
+    own, more : losses of the same images with the run's views and with ``views``
+    """
+    gain, low, high = paired_difference(own, more)
+    below, above = (REFITTING**0.5 * (end - gain) for end in (low, high))
+    return NextStep(
+        VIEWS,
+        f"Fit with {views} views of each image",
+        gain,
+        (gain + below, gain + above),
+        MEASURED,
+        f"On {len(own):,} images by heads trained without them, the log loss is "
+        f"{more.mean():.4f} instead of {own.mean():.4f}.",
+        "seconds: the features are cached",
+        command,
+        value=str(views),
+    )
+
+
+def run_step(compared: ComparedRuns, title: str) -> NextStep:
+    """Return the step of using another run of the same images."""
+    gain, low, high = compared.log_loss_difference
+    other = compared.names[1]
+    return NextStep(
+        RUN,
+        f"Use run {title}",
+        gain,
+        (low, high),
+        MEASURED,
+        f"On {compared.n:,} images that both predicted, its log loss is "
+        f"{compared.log_loss[1]:.4f} instead of {compared.log_loss[0]:.4f}.",
+        "no computation",
+        ("compare", *compared.names),
+        run=other,
+    )
+
+
+def blend_step(found: Blend, n: int, names: tuple[str, str], title: str) -> NextStep:
+    """Return the step of blending with another run of the same images."""
+    return NextStep(
+        BLEND,
+        f"Blend with run {title}",
+        found.gain[0],
+        found.gain[1:],
+        MEASURED,
+        f"With weights chosen on other images, the log loss of {n:,} images is "
+        f"{found.cross_validated:.4f}; that of the better of the two runs alone is "
+        f"{found.baseline:.4f}.",
+        "seconds",
+        ("blend", *names),
+        run=names[1],
+    )

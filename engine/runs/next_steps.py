@@ -1,0 +1,142 @@
+"""Stores what would lower a run's log loss: steps with their expected gains, beside the run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.runs.files import read_json, write_json
+from engine.runs.run import Run
+from engine.runs.side_result import SideResult
+from engine.runs.typed_json import from_json, to_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABELS, IMAGES, VIEWS, BACKBONE, RUN, BLEND, CORRECTION = KINDS = (
+    "labels", "images", "views", "backbone", "run", "blend", "correction",
+)  # fmt: skip
+MEASURED, EXTRAPOLATED, AT_MOST, ELSEWHERE = (
+    "measured here", "extrapolated from here", "at most", "measured elsewhere",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """Something to do, and by how much it is expected to lower the log loss.
+
+    Attributes
+    ----------
+    kind : labels, images, views, backbone, run, blend or correction
+    title : what to do
+    gain : expected decrease of the log loss, None where nothing here says how large it is
+    interval : of the gain, 95 %; without a gain its least and largest value, None if unknown
+    source : "measured here", "extrapolated from here", "at most" or "measured elsewhere"
+    reason : what the gain rests on
+    time : how long it takes
+    command : arguments of the command line that do it
+    run : another run that has a part in it, '' for none
+    value : the number of views or the backbone, '' for none
+    """
+
+    kind: str
+    title: str
+    gain: float | None
+    interval: tuple[float, float] | None
+    source: str
+    reason: str
+    time: str
+    command: tuple[str, ...]
+    run: str = ""
+    value: str = ""
+
+    @property
+    def within_noise(self) -> bool:
+        """Tell whether the interval of a gain includes 0."""
+        return self.gain is not None and self.interval is not None and self.interval[0] <= 0
+
+    @property
+    def gain_text(self) -> str:
+        """Return the gain in words, with its interval."""
+        if self.interval is None:
+            return "not measured here"
+        low, high = self.interval
+        if self.gain is None:
+            return f"at most {high:.4f}"
+        noise = "; includes 0" if self.within_noise else ""
+        return f"{self.gain:.4f} (95 %: {low:.4f} to {high:.4f}{noise})"
+
+
+@dataclass(frozen=True, repr=False)
+class NextSteps:
+    """The steps that would lower the log loss of a run, the largest expected gain first.
+
+    Attributes
+    ----------
+    run : name of the run
+    split : the labelled images whose log loss is meant, folds or valid
+    n, log_loss : how many they are, and their log loss
+    made : when the steps were measured, UTC
+    steps : those with a gain first, the largest first
+    notes : what cannot be known for this run, and why
+    """
+
+    run: str
+    split: str
+    n: int
+    log_loss: float
+    made: str
+    steps: tuple[NextStep, ...]
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Return the number of steps and the first one."""
+        first = f": {self.steps[0].title}, {self.steps[0].gain_text}" if self.steps else ""
+        return f"<{len(self.steps)} next steps{first}>"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row a step: kind, title, gain, low, high, source, reason, time, command."""
+        import pandas as pd
+
+        rows = [
+            {
+                "kind": step.kind,
+                "title": step.title,
+                "gain": step.gain,
+                "low": step.interval and step.interval[0],
+                "high": step.interval and step.interval[1],
+                "source": step.source,
+                "reason": step.reason,
+                "time": step.time,
+                "command": " ".join(step.command),
+            }
+            for step in self.steps
+        ]
+        columns = "kind title gain low high source reason time command".split()
+        return pd.DataFrame(rows, columns=columns)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `second-look next --json` prints it."""
+        return asdict(self)
+
+
+def next_steps_of(run: Run) -> SideResult:
+    """Return the steps as a file that `next` makes."""
+    return SideResult(run, "next", run.folder / "next.json")
+
+
+def save_next_steps(run: Run, found: NextSteps) -> None:
+    """Write the steps beside the run."""
+    write_json(next_steps_of(run).path, to_json(found))
+
+
+def load_next_steps(run: Run) -> NextSteps:
+    """Read the steps.
+
+    Raises
+    ------
+    UserError
+        If there are none, or the file is damaged.
+    """
+    path = next_steps_of(run).path
+    return from_json(NextSteps, read_json(path), f"{path} is damaged: ")
