@@ -55,8 +55,9 @@ def feature_steps(run: Run, tried: Iterable[tuple[str, int]]) -> FeatureSteps:
     extractor, _ = open_model(run)
     options = run.fit_options
     tried = set(tried)
-    backbone = _better_backbone(run, {options.backbone, *(name for name, _ in tried)})
-    wider = [v for v in (2, 4) if v > options.views and (options.backbone, v) not in tried]
+    names = {name for network, _ in tried for name in network.split("+")}
+    backbone = _better_backbone(run, {*options.backbone, *names})
+    wider = [v for v in (2, 4) if v > options.views and (options.network, v) not in tried]
     suggested = (backbone,) if backbone else ()
     if options.train == "all":
         note = "More images, more views: the whole network was trained, so only a fit can tell."
@@ -154,7 +155,7 @@ def _better_backbone(run: Run, tried: set[str]) -> NextStep | None:
         return None
     best = max(affordable, key=lambda name: affordable[name])
     n = run.config.n
-    options = replace(run.fit_options, weights="default", image_size=None)
+    options = replace(run.fit_options, weights=("default",), image_size=None)
     return NextStep(
         BACKBONE, f"Fit with the backbone {best}", None, None, ELSEWHERE,
         f"torchvision publishes an ImageNet accuracy of {affordable[best]:.1f} % for it and "

@@ -210,4 +210,4 @@ def test_a_step_of_the_panel_starts_the_fit_that_it_names(make_run, monkeypatch)
     monkeypatch.setattr(commands, "start_fit", asked.append)
     overview().button(key="next_0").click().run()
     assert [options.views for options in asked] == [2]
-    assert (asked[0].data, asked[0].backbone) == (run.config.data, run.config.backbone)
+    assert (asked[0].data, asked[0].network) == (run.config.data, run.config.backbone)

@@ -132,7 +132,9 @@ def _go(run: Run, step: NextStep) -> None:
             if step.kind == VIEWS:
                 options = replace(options, views=int(step.value) if step.value.isdecimal() else 0)
             else:
-                options = replace(options, backbone=step.value, weights="default", image_size=None)
+                options = replace(
+                    options, backbone=(step.value,), weights=("default",), image_size=None
+                )
             note_change()
             commands.start_fit(replace(options.checked(), name=None))
             st.switch_page("views/train/page.py")
