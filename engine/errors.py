@@ -109,3 +109,7 @@ def first_ten(names: list[str]) -> str:
     """Join names for a message: the first ten, then the number of further names."""
     shown = ", ".join(repr(name) for name in names[:10])
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10:,} more"
+
+
+class Cancelled(Exception):
+    """A run was asked to stop."""

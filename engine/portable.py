@@ -221,3 +221,8 @@ def write_utf8(*streams: TextIO | None) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if on_windows() and reconfigure is not None:
             reconfigure(encoding="utf-8", errors="replace")
+
+
+def is_first() -> bool:
+    """Return whether this process writes files and output: the first of those torchrun started."""
+    return os.environ.get("RANK", "0") == "0"

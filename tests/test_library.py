@@ -60,6 +60,12 @@ def test_importing_it_loads_nothing_and_using_arrays_loads_no_torch():
     assert rest == ["[] False 2\n"]
 
 
+def test_help_is_shown_before_any_table_library_is_imported():
+    code = "import sys, engine.cli.main; print(sorted({'numpy', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
 def test_its_names_are_one_sorted_list_that_types_know_too():
     assert engine.__all__ == sorted(engine.__all__)
     assert set(dir(engine)) == {*engine.__all__, "__version__"}

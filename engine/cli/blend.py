@@ -10,7 +10,6 @@ from rich.text import Text
 
 from engine.cli import console
 from engine.cli.options import AsJson
-from engine.runs.run import open_run
 
 RunNames = Annotated[
     list[str],
@@ -29,6 +28,7 @@ def blend(
     validation set; the gain over the best single run is cross-validated.
     """
     from engine.competition.blend import keep_blend, prepare_blend
+    from engine.runs.run import open_run
 
     prepared = prepare_blend([open_run(run) for run in runs])
     made = keep_blend(prepared, name)

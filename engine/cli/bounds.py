@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.cli import console
 from engine.cli.options import AsJson, On, RunName
 from engine.errors import UserError
-from engine.runs.run import Run, open_run
+
+if TYPE_CHECKING:
+    from engine.runs.run import Run
 
 
 def bounds(
@@ -30,6 +32,8 @@ def bounds(
 
     The recommended one has the lowest log loss to expect; its gain is cross-validated.
     """
+    from engine.runs.run import open_run
+
     opened = open_run(run)
     value = {"run": opened.name, **trusted(opened, worse, on.value if on else None)}
     print(json.dumps(value, allow_nan=False)) if as_json else _draw(value)

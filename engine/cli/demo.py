@@ -13,8 +13,6 @@ from engine.cli.console import columns, console, literal, print_result
 from engine.cli.fit import run_fit
 from engine.cli.options import AsJson
 from engine.cli.progress import watching
-from engine.runs.progress import Reporter, run_lock
-from engine.runs.run import open_run
 
 
 def demo(
@@ -30,6 +28,8 @@ def demo(
 ) -> None:
     """Draw cats and dogs in Kaggle's layout, some with known difficulties (planted.csv)."""
     from engine.data.demo import demo_options, draw_demo
+    from engine.runs.progress import Reporter, run_lock
+    from engine.runs.run import open_run
 
     run = open_run(into) if into else None
     with watching() as watcher, run_lock(run) if run else nullcontext():

@@ -9,8 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from engine.errors import Echo, UserError
-from engine.runs.run import Cancelled
+from engine.errors import Cancelled, Echo, UserError
 from engine.text import plain
 
 

@@ -15,7 +15,6 @@ from rich.text import Text
 from engine.cli.options import AsJson, RunName
 from engine.errors import UserError
 from engine.runs.opening import read_file
-from engine.runs.run import open_run
 from engine.text import plain
 
 
@@ -41,10 +40,12 @@ def explain(
         return
     if not id:
         raise typer.BadParameter("give the ID of an image.")
-    opened = open_run(run)
     from engine.data.overlays import laid_over
     from engine.model.explain import Explainer
     from engine.runs.files import write_atomic
+    from engine.runs.run import open_run
+
+    opened = open_run(run)
 
     found = Explainer(opened).explain(id, split)
     content = _content(opened.data_root / found["path"], opened.name)
@@ -96,6 +97,7 @@ def _text(text: str) -> Text:
 
 def _serve() -> None:
     from engine.model.explain import Explainer
+    from engine.runs.run import open_run
     from engine.runs.worker import serve
 
     opened: dict[str, Explainer] = {}

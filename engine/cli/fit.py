@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from engine import portable
 from engine.cli.console import console, literal, print_result
 from engine.cli.inspect import show_short
 from engine.cli.options import AsJson, fit_options
 from engine.cli.progress import watching
-from engine.competition.inspection import inspection
-from engine.data.dataset import Dataset
 from engine.runs.fit_options import FitOptions
-from engine.runs.progress import is_first
-from engine.runs.run import Run, open_run
 from engine.runs.run_config import BackbonesCompared
+
+if TYPE_CHECKING:
+    from engine.data.dataset import Dataset
+    from engine.runs.run import Run
 
 
 @fit_options
@@ -37,23 +38,26 @@ def fit(
 
     After an interruption, the same command continues the fit.
     """
+    from engine.runs.run import open_run
+
     run_fit(FitOptions(data, **options), open_run(into) if into else None, as_json)
 
 
 def run_fit(options: FitOptions, run: Run | None, as_json: bool) -> None:
     """Print what will be read, fit with progress on stderr, and print the result."""
+    from engine.competition.inspection import inspection
     from engine.model.fit import fit as fit_run
 
     with watching() as watcher:
 
         def announce(dataset: Dataset) -> None:
-            if is_first() and not as_json:
+            if portable.is_first() and not as_json:
                 show_short(inspection(dataset, options.path), watcher.console or console())
 
         result = fit_run(
             options, run=run, progress=watcher.progress, on_epoch=watcher.epoch, on_data=announce
         )
-    if is_first():
+    if portable.is_first():
         print_result(as_json, result.summary(), draw_run)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,9 +12,11 @@ from rich.console import Console
 from engine.cli.console import columns, console, literal
 from engine.cli.options import AsJson, data_options
 from engine.cli.progress import watching
-from engine.competition.inspection import Inspection, inspection
-from engine.data.dataset import Dataset
 from engine.runs.fit_options import FitOptions
+
+if TYPE_CHECKING:
+    from engine.competition.inspection import Inspection
+    from engine.data.dataset import Dataset
 
 MOST_CLASSES = 12  # are listed for a person
 
@@ -30,6 +32,7 @@ def inspect(
 
     Nothing is written, and no network is loaded.
     """
+    from engine.competition.inspection import inspection
     from engine.data.dataset import load_dataset
     from engine.data.layouts import DataSource
 
@@ -76,4 +79,6 @@ def show_short(found: Inspection, out: Console) -> None:
 
 def announce(dataset: Dataset, data: Path) -> None:
     """Print the short form on stderr, where it is in nobody's way."""
+    from engine.competition.inspection import inspection
+
     show_short(inspection(dataset, data), Console(stderr=True, highlight=False))

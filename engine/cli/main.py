@@ -1,4 +1,7 @@
-"""The command line: its commands, one file each, and the entry points."""
+"""The command line: its commands, one file each, and the entry points.
+
+A command imports what reads tables or images in its function, so that ``--help`` is quick.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,8 +12,9 @@ from rich.console import Console
 from engine.cli.console import console, literal, print_result
 from engine.cli.options import AsJson, RunName
 from engine.cli.progress import watching
-from engine.runs.predicted import PredictedTable, predicted_tables
-from engine.runs.run import Run, open_run
+
+if TYPE_CHECKING:
+    from engine.runs.run import Run
 
 
 def predict(
@@ -25,6 +26,7 @@ def predict(
 ) -> None:
     """Predict images with a fitted run, using cached features where possible."""
     from engine.model.predict import predict as predict_images
+    from engine.runs.run import open_run
 
     with watching() as watcher:
         made = predict_images(open_run(run), data, watcher.progress)
@@ -45,11 +47,15 @@ def _draw(value: dict[str, Any]) -> None:
 
 def predicted_values(run: Run) -> list[dict[str, Any]]:
     """Return the tables that `predict --data` made, as plain values."""
+    from engine.runs.predicted import predicted_tables
+
     return [asdict(table) for table in predicted_tables(run)]
 
 
 def draw_predicted(out: Console, tables: list[dict[str, Any]]) -> None:
     """Print the tables that `predict --data` made, a line each."""
+    from engine.runs.predicted import PredictedTable
+
     for table in tables:
         text = f"predicted: {PredictedTable(**table).line}"
         out.print(literal(text), style="dim", soft_wrap=True)

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from engine.runs.progress import is_first
+from engine import portable
 
 _TITLES = {
     "draw": "Drawing",
@@ -81,7 +81,7 @@ def watching() -> Iterator[Watcher]:
     Output of C libraries, such as libjpeg's warnings, is suppressed meanwhile.
     """
     with _quiet_libraries() as stderr:
-        if not (stderr.isatty() and is_first()):
+        if not (stderr.isatty() and portable.is_first()):
             yield Watcher(None)
             return
         columns = (

@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.analysis.intervals import images_said
 from engine.cli.console import columns, console, literal, print_result
 from engine.cli.options import AsJson, OnScored, RunName
 from engine.cli.predict import draw_predicted, predicted_values
@@ -44,6 +43,8 @@ def report(
 
 def _draw(value: dict[str, Any]) -> None:
     """Print the metrics, the confusion matrix and the categories."""
+    from engine.analysis.intervals import images_said
+
     out = console()
     names = value["class_names"]
     images = images_said(value["n"], value["n_groups"])

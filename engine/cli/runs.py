@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.cli.console import columns, console, literal, print_result
 from engine.cli.options import AsJson
 from engine.cli.predict import draw_predicted, predicted_values
-from engine.runs.caches import sweep
-from engine.runs.run import Run, list_runs
 from engine.text import plain
+
+if TYPE_CHECKING:
+    from engine.runs.run import Run
 
 
 def runs(
@@ -22,6 +23,9 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List all runs."""
+    from engine.runs.caches import sweep
+    from engine.runs.run import list_runs
+
     if clean:
         print_result(as_json, asdict(sweep()), _draw_swept)
         return

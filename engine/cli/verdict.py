@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.cli import console
 from engine.cli.options import AsJson, RunName
 from engine.errors import UserError
-from engine.runs.run import Run, open_run
-from engine.runs.verdict_effects import amended, given_labels, twins
 from engine.runs.verdicts import CAUSES, VERDICTS, WRONG, Verdict
+
+if TYPE_CHECKING:
+    from engine.runs.run import Run
 
 
 def verdict(
@@ -41,6 +42,8 @@ def verdict(
     A verdict applies to the image's content and label in every run; an identical image with
     another label has its own. `fit --verdicts` uses the verdicts.
     """
+    from engine.runs.run import open_run
+    from engine.runs.verdict_effects import amended, twins
     from engine.runs.verdicts import load_verdicts, say, take_back
 
     if undo and (verdict or class_ or cause):
@@ -93,6 +96,8 @@ def verdicts(as_json: AsJson = False) -> None:
 
 def _image(run: Run, id: str) -> tuple[Verdict, str]:
     """Return an empty verdict for a labelled image, and the image's label."""
+    from engine.runs.verdict_effects import given_labels
+
     images = run.images
     rows = images[(images["id"] == id) & images["label"].notna()]
     if rows.empty:

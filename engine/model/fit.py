@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 
+from engine import portable
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.dataset import Dataset, duplicates
 from engine.model.backbones import check_backbone
@@ -28,7 +29,7 @@ from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import Predictions, save_predictions
-from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, is_first, run_lock
+from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, run_lock
 from engine.runs.run import Run, create_run
 from engine.runs.run_config import RunConfig, Scores
 
@@ -66,7 +67,7 @@ def fit(
     clock = Clock()
     with ExitStack() as stack:
         listing = progress
-        if run and is_first():
+        if run and portable.is_first():
             stack.enter_context(run_lock(run))
             listing = Reporter(run, progress)
         options = options.checked()

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from engine.errors import UserError
-from engine.runs.run import Cancelled, Run
+from engine.errors import Cancelled, UserError
+from engine.runs.run import Run
 
 Progress = Callable[[str, int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]
-
-
-def is_first() -> bool:
-    """Return whether this process writes files and output: the first of those torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

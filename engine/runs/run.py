@@ -47,10 +47,6 @@ _MOST_TEXT = 2**28  # bytes of a log
 _QUEUE_PATIENCE = 120  # seconds until a queued run without a process counts as lost
 
 
-class Cancelled(Exception):
-    """The run was asked to stop."""
-
-
 @dataclass(frozen=True)
 class Run:
     """A run folder; every property reads from disk."""

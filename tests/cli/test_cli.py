@@ -19,7 +19,6 @@ import pytest
 import typer
 
 from engine.cli import main as command_line
-from engine.cli import runs as runs_command
 from engine.cli.progress import Watcher, watching
 from tests.support.paths import ROOT
 from tests.support.tiny_images import image_bytes, kaggle, put
@@ -43,6 +42,7 @@ SMALL = [
     "--backbone", "squeezenet1_1", "--weights", "none", "--image-size", "32", "--epochs", "3",
     "--precision", "float32",
 ]  # fmt: skip
+UNWEIGHTED = SMALL[:2] + SMALL[4:]
 
 
 def _environment(workspace: Path) -> dict[str, str]:
@@ -270,8 +270,11 @@ def test_no_runs_yet_is_said_with_what_to_do(workspace, monkeypatch, capsys):
     [
         (["fit", "{tmp}/nowhere"], "{tmp}/nowhere does not exist"),
         (["fit", "{data}", *SMALL, "--backbone", "vgg17"], "--backbone vgg17"),
-        (["fit", "{data}", *SMALL, "--weights", "{tmp}/none.pth"], "--weights {tmp}/none.pth"),
-        (["fit", "{data}", *SMALL, "--weights", "{tmp}/text.pth"], "{tmp}/text.pth"),
+        (
+            ["fit", "{data}", *UNWEIGHTED, "--weights", "{tmp}/none.pth"],
+            "--weights {tmp}/none.pth",
+        ),
+        (["fit", "{data}", *UNWEIGHTED, "--weights", "{tmp}/text.pth"], "{tmp}/text.pth"),
         (["fit", "{data}", *SMALL, "--valid", "30"], "--valid 30"),
         (["fit", "{data}", *SMALL, "--epochs", "0"], "--epochs 0"),
         (["fit", "{data}", *SMALL, "--lr", "-1"], "--lr -1"),
@@ -341,7 +344,7 @@ def test_an_unforeseen_failure_is_one_line_too(monkeypatch, capsys):
     def fail(*_: object) -> None:
         raise RuntimeError("first line \x1b[31m\nsecond line")
 
-    monkeypatch.setattr(runs_command, "list_runs", fail)
+    monkeypatch.setattr("engine.runs.run.list_runs", fail)
     code, out, err = said(monkeypatch, capsys, "runs")
     assert (code, out) == (1, "")
     assert err == (

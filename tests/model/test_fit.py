@@ -18,11 +18,11 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import accuracy_score, log_loss
 from threadpoolctl import threadpool_limits
 
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 from engine.model import fit_inputs, training
 from engine.model.extractor import open_model
 from engine.model.fit import FitOptions, FitResult, fit
-from engine.runs.run import Cancelled, Run, list_runs
+from engine.runs.run import Run, list_runs
 from engine.runs.run_config import ImageCounts
 from tests.support.run_folders import run_with
 from tests.support.small_fits import (
