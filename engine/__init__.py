@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.errors import UserError
+    from engine.library.backbones import backbones
     from engine.library.data import draw_demo, import_run, load_dataset
     from engine.library.exporting import export
     from engine.library.fitting import blend, fit, predict
@@ -34,6 +35,7 @@ __all__ = [
     "Predictions",
     "Run",
     "UserError",
+    "backbones",
     "blend",
     "compare",
     "draw_demo",
@@ -56,6 +58,7 @@ __all__ = [
 
 _MODULES = {
     "engine.errors": ("UserError",),
+    "engine.library.backbones": ("backbones",),
     "engine.library.data": ("draw_demo", "import_run", "load_dataset"),
     "engine.library.exporting": ("export",),
     "engine.library.fitting": ("blend", "fit", "predict"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import signal
 import stat
 import subprocess
@@ -190,12 +191,21 @@ def available_memory() -> int | None:
 
 def cpu_flags() -> set[str]:
     """Return the processor's features by Linux's names, or an empty set on other systems."""
+    return set(_cpu_line("flags").split())
+
+
+def cpu_model() -> str:
+    """Return the processor's product name, or that of its architecture."""
+    return _cpu_line("model name").strip() or platform.processor() or platform.machine()
+
+
+def _cpu_line(title: str) -> str:
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            line = next((line for line in file if line.startswith("flags")), "")
+            line = next((line for line in file if line.startswith(title)), "")
     except OSError:
-        return set()
-    return set(line.partition(":")[2].split())
+        return ""
+    return line.partition(":")[2]
 
 
 def unusable_name(path: str) -> str:

@@ -55,7 +55,12 @@ def run_fit(options: FitOptions, run: Run | None, as_json: bool) -> None:
                 show_short(inspection(dataset, options.path), watcher.console or console())
 
         result = fit_run(
-            options, run=run, progress=watcher.progress, on_epoch=watcher.epoch, on_data=announce
+            options,
+            run=run,
+            progress=watcher.progress,
+            on_epoch=watcher.epoch,
+            on_data=announce,
+            on_notice=watcher.notice,
         )
     if portable.is_first():
         print_result(as_json, result.summary(), draw_run)

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from engine import __version__, portable
+from engine.cli.backbones import backbones
 from engine.cli.blend import blend
 from engine.cli.bounds import bounds
 from engine.cli.clip import clip
@@ -65,8 +66,8 @@ def _common(
 
 
 for command in (
-    demo, download, inspect, fit, predict, report, clip, triage, verdict, verdicts, explain, export,
-    slices, compare, blend, embed, submit, runs, relocate, dashboard,
+    demo, download, inspect, backbones, fit, predict, report, clip, triage, verdict, verdicts,
+    explain, export, slices, compare, blend, embed, submit, runs, relocate, dashboard,
 ):  # fmt: skip
     app.command()(command)
 app.command("next")(next_steps)

@@ -31,6 +31,7 @@ _TITLES = {
     "tsne": "Computing the map",
     "train": "Training",
     "predict": "Predicting",
+    "speeds": "Measuring speeds",
     "measure": "Measuring image properties",
 }
 
@@ -59,6 +60,13 @@ class Watcher:
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(_TITLES[stage], total=total, completed=0)
         self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def notice(self, sentence: str) -> None:
+        """Print a sentence above the bars, or on stderr where nobody watches."""
+        if self._bars:
+            self._bars.console.print(Text(sentence), style="yellow")
+        else:
+            print(sentence, file=sys.stderr)
 
     def epoch(self, line: dict[str, Any]) -> None:
         """Show the metrics of one epoch."""

@@ -18,10 +18,12 @@ from engine.model.fit_inputs import OnData, read_inputs, with_verdicts
 from engine.model.fit_result import FitResult, image_counts, save_result
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.label_edit_effect import label_edit_effect
+from engine.model.pass_time import PassTime
 from engine.model.precision import exact_extractor, precision_before_pass, precision_check
 from engine.model.predict import predict_split
 from engine.model.ranks import Ranks, joined
 from engine.model.resume import interrupted, planned
+from engine.model.speeds import keep_speeds
 from engine.model.training import check_usable, train_network
 from engine.model.weights import Weights, wrapping
 from engine.runs.files import sha256_of
@@ -29,7 +31,7 @@ from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import Predictions, save_predictions
-from engine.runs.progress import Clock, OnEpoch, Progress, Reporter, run_lock
+from engine.runs.progress import Clock, OnEpoch, OnNotice, Progress, Reporter, run_lock
 from engine.runs.run import Run, create_run
 from engine.runs.run_config import RunConfig, Scores
 
@@ -41,6 +43,7 @@ def fit(
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     on_data: OnData | None = None,
+    on_notice: OnNotice | None = None,
 ) -> FitResult:
     """Fine-tune a classifier on a data set and predict its valid and test images.
 
@@ -56,6 +59,8 @@ def fit(
         Called with (stage, done, total); stages are list, features, train, predict.
     on_data
         Called with what was found, before anything is computed.
+    on_notice
+        Called with a sentence on the time of the pass, if it will take more than a minute.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def fit(
             before = planned(options, found, frozen).inputs_key
             config = replace(config, without_verdicts=before, label_edits=edits)
         run = _opened(run, config, ranks, stack)
-        report = Reporter(run, progress, on_epoch, silent=not ranks.first)
+        report = Reporter(run, progress, on_epoch, not ranks.first, on_notice)
         return _fit(FitSetup(run, options, dataset, frozen, ranks, report, clock, checked))
 
 
@@ -117,7 +122,10 @@ def _fit(setup: FitSetup) -> FitResult:
 def _frozen_features(setup: FitSetup) -> FitFeatures:
     """Pass the images that are not in the cache through the frozen network."""
     extractor, dataset = setup.extractor, setup.dataset
-    features = extractor.features(dataset.root, dataset.images, setup.report, setup.ranks)
+    watch = PassTime.of(extractor, setup.options, setup.report)
+    features = extractor.features(dataset.root, dataset.images, watch, setup.ranks)
+    if setup.ranks.world == 1 and setup.options.image_size is None:
+        keep_speeds(extractor.device, watch.rates())
     setup.clock.lap("features")
     dataset = check_usable(dataset.without(features.bad), setup.options.path)
     extractor = replace(extractor, scales=features.scales)

@@ -12,6 +12,7 @@ from engine.runs.run import Run
 
 Progress = Callable[[str, int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]
+OnNotice = Callable[[str], None]
 
 
 @contextmanager
@@ -43,8 +44,10 @@ class Reporter:
         progress: Progress | None = None,
         on_epoch: OnEpoch | None = None,
         silent: bool = False,
+        on_notice: OnNotice | None = None,
     ) -> None:
         self.run, self.progress, self.on_epoch, self.silent = run, progress, on_epoch, silent
+        self.on_notice = on_notice
         self.stage, self.since, self.first, self.written = "", 0.0, 0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -64,6 +67,11 @@ class Reporter:
             self.written = now
         if self.run.cancel_requested:
             raise Cancelled(f"run {self.run.name} was cancelled.")
+
+    def notice(self, sentence: str) -> None:
+        """Pass on a sentence that a person should read before the fit goes on."""
+        if self.on_notice and not self.silent:
+            self.on_notice(sentence)
 
     def epoch(self, lines: list[dict[str, Any]], epochs: int) -> None:
         """Report the last line; there is one line per epoch."""

@@ -1,0 +1,139 @@
+"""The backbones that a fit can use, and what they cost here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.runs.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LARGEST = 150_000_000  # parameters up to which a backbone is measured without being named
+
+
+@dataclass(frozen=True)
+class BackboneRow:
+    """A backbone of torchvision with its default weights.
+
+    Attributes
+    ----------
+    parameters, gflop, accuracy : as torchvision publishes them; accuracy is top-1 on ImageNet
+    images_per_second : here, None where it was not measured
+    minutes : for one pass over the data, None where either is not known
+    """
+
+    name: str
+    parameters: int
+    gflop: float
+    accuracy: float
+    images_per_second: float | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Backbones:
+    """The backbones, the most accurate first.
+
+    Attributes
+    ----------
+    images : number of images in the data, None without data
+    precision : that the speeds are of
+    """
+
+    rows: tuple[BackboneRow, ...]
+    images: int | None
+    precision: str
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row a backbone."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.rows])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def backbones(
+    data: str | Path | None = None,
+    *,
+    backbone: str | Sequence[str] | None = None,
+    measure: bool = False,
+    progress: Progress | None = None,
+) -> Backbones:
+    """List the backbones that a fit can use, and how long they take here.
+
+    Speeds come from fits on this machine, and from measuring; the others are None.
+
+    Parameters
+    ----------
+    data : str or Path, optional
+        What a fit would read; its images are counted for ``minutes``.
+    backbone : str or sequence of str, optional
+        Only these; by default all of torchvision.
+    measure : bool
+        Measure those without a speed, about two seconds each; networks of more than 150 million
+        parameters only where they are named.
+    progress : callable, optional
+        Called with ``(stage, done, total)``.
+
+    Returns
+    -------
+    Backbones
+        ``rows`` with ``name``, ``parameters``, ``gflop``, ``accuracy``, ``images_per_second`` and
+        ``minutes``, the most accurate first; and `to_pandas()`.
+
+    Raises
+    ------
+    UserError
+        When a name is no backbone, or the data cannot be read.
+
+    Examples
+    --------
+    >>> import engine
+    >>> found = engine.backbones("demo", backbone=["squeezenet1_1", "resnet18"])
+    >>> found.images, [row.name for row in found.rows]
+    (45, ['resnet18', 'squeezenet1_1'])
+    """
+    from engine.data.layouts import find_images
+    from engine.model.backbone_facts import all_facts
+    from engine.model.backbones import check_backbone
+    from engine.model.device import choose_device
+    from engine.model.speeds import keep_speeds, kept_speeds, measured_speed
+    from engine.runs.network_names import backbone_names
+
+    facts = all_facts()
+    named = None if backbone is None else backbone_names(backbone)
+    for name in named or ():
+        check_backbone(name)
+    chosen = [each for each in facts.values() if named is None or each.name in named]
+    images = None if data is None else len(find_images(Path(data)).images)
+    device = choose_device()
+    speeds = kept_speeds(device)
+    if measure:
+        missing = [
+            each.name
+            for each in chosen
+            if each.name not in speeds and (named or each.parameters <= _LARGEST)
+        ]
+        for index, name in enumerate(missing):
+            if progress:
+                progress("speeds", index, len(missing))
+            keep_speeds(device, {name: measured_speed(name, device)})
+        speeds = kept_speeds(device)
+    rows = []
+    for each in chosen:
+        speed = speeds.get(each.name)
+        minutes = images / speed / 60 if images is not None and speed else None
+        rows.append(
+            BackboneRow(
+                each.name, each.parameters, each.gflop, each.accuracy, speed,
+                None if minutes is None else round(minutes, 2),
+            )
+        )  # fmt: skip
+    return Backbones(tuple(rows), images, device.precision)
