@@ -104,6 +104,8 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   };
   whole.onclick = () => dialog.zoom.whole();
   find(".close").onclick = () => dialog.close();
+  find(".like").onclick = () => setTriggerValue("like", dialog.image.id);
+  find(".second").onclick = () => setTriggerValue("second", true);
   find(".before").onclick = () => go("before");
   find(".after").onclick = () => go("after");
   dialog.onkeydown = (event) => {
@@ -118,6 +120,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     if (event.key.toLowerCase() === "z") dialog.zoom.whole();
     if (event.key === "+" || event.key === "=") dialog.zoom.zoom(1.5);
     if (event.key === "-") dialog.zoom.zoom(1 / 1.5);
+    if (event.key.toLowerCase() === "m" && !event.repeat && dialog.image?.similar) find(".like").click();
     const to = { ArrowLeft: "before", ArrowRight: "after", Home: "first", End: "last" }[event.key];
     if (!to) return;
     event.preventDefault();
@@ -157,6 +160,12 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   dialog.image = data;
   dialog.wanted = undefined;
   find(".explain").hidden = data.explainable === false;
+  find(".like").hidden = !data.similar;
+  find(".beside").hidden = !data.beside;
+  if (data.beside) {
+    find(".beside img").src = data.beside.src;
+    find(".second").textContent = data.beside.text;
+  }
   find(".where").textContent = data.where;
   find(".outcome").className = `outcome ${data.outcome}`;
   find(".outcome").textContent = data.title;
@@ -165,7 +174,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   find(".size").textContent = data.size;
   find(".loss").textContent = data.loss;
   const original = find(".original");
-  original.hidden = !data.src;
+  original.hidden = !data.src || !data.original;
   original.href = new URL(data.original, window.__streamlit?.BACKEND_BASE_URL ?? location.origin);
   find(".stage").classList.toggle("none", !data.src);
   const image = find("img");

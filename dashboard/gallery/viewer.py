@@ -9,11 +9,13 @@ from dashboard.shared.component import registered
 from engine.runs.verdicts import BOTH, CAUSES, FINE, HARD, NEITHER, WRONG
 
 _HTML = """<dialog aria-labelledby="name"><header><span class="where"></span>
+<button class="like" type="button">More like this <kbd>M</kbd></button>
 <button class="explain" type="button">Explain <kbd>W</kbd></button>
 <button class="whole" type="button" aria-pressed="false">1:1 <kbd>Z</kbd></button>
 <button class="close" type="button">Close <kbd>Esc</kbd></button></header>
 <div class="body"><div class="stage"><img alt=""><img class="heat" alt=""><span class="unreadable">
 cannot be read</span></div>
+<div class="beside" hidden><img alt=""><button class="second" type="button"></button></div>
 <aside><div class="outcome"></div><h2 id="name"></h2><p class="path"></p><p class="size"></p>
 <p><a class="original" target="_blank" rel="noopener">Original file</a></p>
 <div class="bars"></div><p class="loss"></p>
@@ -39,6 +41,7 @@ def viewer(
     key: str,
     changed: Callable[[], None],
     judged: Callable[[], None],
+    compared: Callable[[], None] = lambda: None,
 ) -> None:
     """Show one image large, or nothing.
 
@@ -54,11 +57,14 @@ def viewer(
         label is suspected)
         lastMessage : number of the last message received
         explainable : False if there are no explanations
+        similar : True if similar images can be shown; beside, None or a second image: src and text
     key : name of the widget; ``changed`` reads the id to show there under ``open``, '' for none
     judged : callback that reads the verdicts there under ``messages``, at least all that were not
         received yet, oldest first: n, an increasing number, id, and verdict, label, cause or undo.
         A state and not a trigger, because Streamlit keeps only the newest of several triggers
         that arrive while a script runs
+    compared : callback that reads the id there under ``like`` whose similar images to show, and
+        under ``second`` whether to show the second image by itself
     """
     _viewer(
         key=key,
@@ -66,4 +72,6 @@ def viewer(
         height="content",
         on_open_change=changed,
         on_messages_change=judged,
+        on_like_change=compared,
+        on_second_change=compared,
     )

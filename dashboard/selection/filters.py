@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from dashboard.selection import slices
+from dashboard.selection import similar, slices
 from dashboard.selection.lasso import read_lasso
 from dashboard.selection.map_coordinates import within
 from dashboard.shared.tables import Table
 
-TRUE, PREDICTED, SCORE, ID, AREA, SLICE = "true", "predicted", "p", "id", "map", "slice"
+TRUE, PREDICTED, SCORE, ID, AREA, SLICE, LIKE = (
+    "true", "predicted", "p", "id", "map", "slice", "like",
+)  # fmt: skip
 EVERY_SCORE = "0-1"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
 _SLICE = re.compile(r"[a-z]{1,20}:[a-z0-9-]{1,40}")
@@ -146,6 +148,12 @@ FILTERS = (
         sentence=slices.slice_text,
         stamp=slices.stamp,
         invalid="it is no slice, such as brightness:0",
+    ),
+    Filter(
+        LIKE, lambda text, _: text[:500] if similar.read_reference(text) else "",
+        keep=similar.is_near,
+        sentence=lambda _, text: f"most like {text.partition(':')[2]}",
+        invalid="it is no image, such as labelled:cat.1 or test:1",
     ),
 )  # fmt: skip
 BY_PARAMETER = {each.parameter: each for each in FILTERS}

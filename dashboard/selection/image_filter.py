@@ -92,11 +92,11 @@ def read_filter(class_names: Sequence[str]) -> ImageFilter:
     )
 
 
-def write_filter(new: ImageFilter) -> None:
-    """Write a new filter to the address."""
+def write_filter(new: ImageFilter, *, test: bool | None = None) -> None:
+    """Write a new filter to the address; ``test`` also selects test images, or labelled ones."""
     note_change()
     keep_filter(new)
-    st.query_params.from_dict({**standing_parameters(), **new.parameters()})
+    st.query_params.from_dict({**standing_parameters(test), **new.parameters()})
 
 
 def keep_filter(current: ImageFilter) -> None:
@@ -115,10 +115,10 @@ def forget_filter() -> None:
     st.session_state.pop(_LAST, None)
 
 
-def open_errors(new: ImageFilter, *, test: bool = False) -> NoReturn:
-    """Open the Errors page with a filter, of test images if ``test``."""
+def open_errors(new: ImageFilter, *, test: bool | None = None) -> NoReturn:
+    """Open the Errors page with a filter; ``test`` as in `write_filter`."""
     keep_filter(new)
-    parameters = {**standing_parameters(test=test), **new.parameters()}
+    parameters = {**standing_parameters(test), **new.parameters()}
     st.switch_page("views/errors/page.py", query_params=parameters)
 
 

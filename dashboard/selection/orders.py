@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.selection import slices
+from dashboard.selection import similar, slices
 from dashboard.shared import tables
 from dashboard.shared.tables import Table
 from engine.analysis.categories import margin
@@ -100,6 +100,11 @@ ORDERS = (
         "brightness-up", "Darkest first",
         lambda table: slices.measured(table, "brightness"),
         stamp=lambda _: slices.stamp(),
+    ),
+    Order(
+        "distance", "Farthest from training first",
+        lambda table: -similar.training_distances(table),
+        similar.has_training_distances, similar.stamp,
     ),
 )  # fmt: skip
 BY_NAME = {order.name: order for order in ORDERS}

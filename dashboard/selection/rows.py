@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from dashboard.selection.filters import BY_PARAMETER
+from dashboard.selection import similar
+from dashboard.selection.filters import BY_PARAMETER, LIKE
 from dashboard.selection.image_filter import ALL, ImageFilter
 from dashboard.selection.orders import BY_NAME, ordered
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.categories import category_rows
 from engine.runs.predictions import UNKNOWN
 
+NEAREST = "nearest"  # the order of images that are like another one
 Where = tuple[tuple[str, str], ...]  # filters by parameter
 
 
@@ -23,10 +25,11 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     where = tuple(image_filter.where.items())
     seed = image_filter.seed if image_filter.show.startswith("random") else 0
     chosen = _rows(table.key, image_filter.show, seed, where, _stamps(where))
-    sort = image_filter.sort
+    sort = image_filter.sort or (NEAREST if LIKE in image_filter.where else "")
     if not sort:
         return chosen
-    stamps = (*_stamps(where), BY_NAME[sort].stamp(table))
+    of_order = similar.stamp if sort == NEAREST else BY_NAME[sort].stamp
+    stamps = (*_stamps(where), of_order(table))
     return _sorted(table.key, image_filter.show, sort, where, stamps, chosen)
 
 
@@ -73,7 +76,12 @@ def _rows(key: Key, show: str, seed: int, where: Where, stamps: tuple[Hashable, 
 def _sorted(
     key: Key, show: str, sort: str, where: Where, stamps: tuple[Hashable, ...], _rows: np.ndarray
 ) -> np.ndarray:
-    found = ordered(cached_table(key), _rows, sort)
+    table = cached_table(key)
+    if sort == NEAREST:
+        far = similar.distances(table, dict(where)[LIKE])
+        found = _rows[np.argsort(far[_rows], kind="stable")]
+    else:
+        found = ordered(table, _rows, sort)
     found.setflags(write=False)
     return found
 

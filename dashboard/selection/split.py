@@ -86,9 +86,17 @@ def switch(name: str, test: str = NO_TEST) -> None:
     )  # fmt: skip
 
 
-def standing_parameters(*, test: bool = False) -> dict[str, str]:
-    """Return the parameters of every address: the run, and the split unless it is the default."""
-    selected = "test" if test else st.query_params.get(_SPLIT)
+def standing_parameters(test: bool | None = None) -> dict[str, str]:
+    """Return the parameters of every address: the run, and the split unless it is the default.
+
+    Parameters
+    ----------
+    test : True for test images, False for the default labelled ones, None for the selected split
+    """
+    selected = st.query_params.get(_SPLIT)
+    if test is not None and test != (selected == "test"):
+        selected = "test" if test else None
+        st.session_state.pop(_SELECTED, None)
     return {RUN: run_name() or "", **({_SPLIT: selected} if selected else {})}
 
 

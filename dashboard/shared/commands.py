@@ -62,6 +62,20 @@ def start_map(run: Run, method: str) -> None:
     maps.start_map(run, method, ["embed", run.name, "--method", method, "--json"])
 
 
+def start_directions(run: Run) -> None:
+    """Start the comparison of a run's images, for a run of an earlier version.
+
+    Raises
+    ------
+    UserError
+        If the process cannot be started.
+    """
+    try:
+        start_command(["embed", run.name, "--method", "pca", "--json"])
+    except OSError as error:
+        raise UserError(f"{run.name}: its images could not be compared ({error}).") from error
+
+
 def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
     """Start measuring the images of a split.
 

@@ -46,11 +46,11 @@ def nearest(
     distances = np.full((m, k), np.inf, dtype=np.float32)
     if not k:
         return rows, distances
-    kept = _unit(features)
+    kept = unit_rows(features)
     step = max(1, _BLOCK_NUMBERS // n)
     for start in range(0, m, step):
         block = slice(start, min(start + step, m))
-        far = 1 - _unit(queries[block]) @ kept.T  # (block, n)
+        far = 1 - unit_rows(queries[block]) @ kept.T  # (block, n)
         np.clip(far, 0, 2, out=far)
         if itself is not None:
             own = np.flatnonzero(itself[block] >= 0)
@@ -70,8 +70,8 @@ def _smallest(far: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.take_along_axis(far, rows, axis=1)
 
 
-def _unit(values: np.ndarray) -> np.ndarray:
-    """Return the rows scaled to length 1, float32; a row of zeros stays."""
+def unit_rows(values: np.ndarray) -> np.ndarray:
+    """Return the rows of (n, width) scaled to length 1, float32; a row of zeros stays."""
     scaled = values.astype(np.float32)
     length = np.linalg.norm(scaled, axis=1, keepdims=True)
     return np.asarray(scaled / np.where(length > 0, length, 1))

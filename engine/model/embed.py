@@ -13,6 +13,7 @@ import torch
 from engine.errors import UserError
 from engine.model.extractor import open_model
 from engine.model.features import Features
+from engine.runs.directions import DIRECTIONS, save_directions
 from engine.runs.maps import making, map_path, save_map, write_progress
 from engine.runs.run import Run
 
@@ -122,9 +123,11 @@ def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) ->
 
 
 def save_pca(run: Run, features: Features, seed: int = 0) -> None:
-    """Save the PCA map of a run's images from available features."""
+    """Save the PCA map of a run's images from available features, and their main directions."""
     known, values = _known(run, features)
-    save_map(run, "pca", known["split"].tolist(), known["id"].tolist(), pca(values, 2, seed))
+    splits, ids = known["split"].tolist(), known["id"].tolist()
+    save_directions(run, splits, ids, pca(values, min(DIRECTIONS, values.shape[1]), seed))
+    save_map(run, "pca", splits, ids, pca(values, 2, seed))
 
 
 def embed(run: Run, method: str, progress: Progress | None = None) -> Path:

@@ -107,7 +107,7 @@ def test_orders(make_run):
     for name, keys in oracle.items():
         shown = rows.rows(table, ImageFilter(show="most-incorrect", sort=name))
         assert shown.tolist() == wrong[np.argsort(keys[wrong], kind="stable")].tolist(), name
-    assert set(orders.BY_NAME) - set(orders.orders_of(table)) == {"p", "p-up"}  # no positive class
+    assert set(orders.BY_NAME) - set(orders.orders_of(table)) == {"p", "p-up", "distance"}
 
 
 def test_the_order_is_in_the_address(make_run):

@@ -76,7 +76,7 @@ def test_a_run_folder_holds_what_the_design_says(kind, request):
     run = result.run
     model = "head.safetensors" if kind == "head" else "model.safetensors"
     there = {p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*") if p.is_file()}
-    drawn = {"map-pca.parquet"} if kind == "head" else set()
+    drawn = {"map-pca.parquet", "directions.parquet"} if kind == "head" else set()
     assert there - {".lock"} - drawn == {
         "config.json", "environment.json", "status.json", "log.jsonl", "images.parquet",
         "quarantine.csv", model, "predictions/valid.parquet", "predictions/test.parquet",

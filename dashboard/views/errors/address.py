@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection.filters import FILTERS
+from dashboard.selection.filters import FILTERS, LIKE
 from dashboard.selection.image_filter import (
     ALL,
     OF_LABELS,
@@ -19,9 +19,11 @@ from dashboard.selection.image_filter import (
     write_filter,
 )
 from dashboard.selection.orders import has_labels, orders_of
+from dashboard.selection.similar import TEST, reference_to
 from dashboard.shared.browser_sync import component_value, note_redraw, set_widget, widget_key
 from dashboard.shared.tables import Table
 from dashboard.shell import just_arrived
+from dashboard.views.errors.beside import Beside
 
 SHOW, SORT, PAGE = "filter_show", "filter_sort", "filter_page"
 
@@ -103,6 +105,14 @@ def neighbour_opened(widget: str) -> None:
     """Enlarge the image whose id a component sent, regardless of the filter (callback)."""
     if image := component_value(widget, "neighbour"):
         write_filter(ImageFilter(image=image))
+
+
+def similar_asked(widget: str, table: Table, beside: Beside | None) -> None:
+    """Show images like the one whose id the viewer sent, or the second image (callback)."""
+    if id := component_value(widget, "like"):
+        write_filter(ImageFilter(where={LIKE: reference_to(table, str(id)).text}))
+    elif beside is not None and component_value(widget, "second"):
+        write_filter(ImageFilter(image=beside.reference.id), test=beside.reference.kind == TEST)
 
 
 def _change(**values: Any) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from dashboard.gallery.tiles import large_of, tiles_of
 from dashboard.review import verdicts
 from dashboard.review.suspects import NEVER, triage_stamp, triage_table
 from dashboard.selection import rows as selection_rows
-from dashboard.selection import split
+from dashboard.selection import similar, split
+from dashboard.selection.filters import LIKE
 from dashboard.selection.image_filter import (
     ALL,
     OF_LABELS,
@@ -28,6 +31,7 @@ from dashboard.shared import tables
 from dashboard.shared.paging import PER_PAGE, page_count, page_of
 from dashboard.shared.stamps import Stamp
 from dashboard.shared.tables import Key, Table, cached_table
+from dashboard.views.errors.beside import Beside
 from engine.errors import UserError
 from engine.runs.run import OUT_OF_FOLD, open_run
 from engine.runs.triage import reviewed_split
@@ -43,6 +47,7 @@ class Gallery:
     order : int64 array, rows of the table in the order to show them
     at : position in ``order`` of the enlarged image, or None
     number, pages : the shown page, from 1, and the number of pages
+    like : the image that all are compared with, '' for none
     """
 
     table: Table
@@ -50,6 +55,7 @@ class Gallery:
     at: int | None
     number: int
     pages: int
+    like: str = ""
 
     def page(self, number: int) -> np.ndarray:
         """Return the rows on a page."""
@@ -58,7 +64,7 @@ class Gallery:
     def tag(self, number: int) -> str:
         """Return a name for a page that depends on its images, '' for an empty page."""
         chosen = self.page(number)
-        content = f"{self.table.key} {verdicts.stamp()} {chosen.tolist()}"
+        content = f"{self.table.key} {verdicts.stamp()} {self.like} {chosen.tolist()}"
         return hashlib.sha256(content.encode()).hexdigest()[:24] if len(chosen) else ""
 
 
@@ -77,7 +83,10 @@ def counts(name: str, table: Table, image_filter: ImageFilter) -> dict[str, int 
     name : of the run
     table : the selected labelled images; suspects and verdicts are those of all labelled images
     """
-    kept = selection_rows.count(table, image_filter)
+    try:
+        kept = selection_rows.count(table, image_filter)
+    except UserError:  # the images of the filter are not known yet; the gallery says why
+        return dict.fromkeys(SHOWN)
     found: dict[str, int | None] = dict.fromkeys(SHOWN, kept.images)
     found |= {each: kept.correct for each in OF_LABELS if each.endswith("-correct")}
     found |= {each: kept.incorrect for each in OF_LABELS if each.endswith("-incorrect")}
@@ -105,7 +114,28 @@ def gallery_of(table: Table, image_filter: ImageFilter) -> Gallery:
     at = int(found[0]) if len(found) else None
     pages = page_count(len(order))
     number = image_filter.page if at is None else at // PER_PAGE + 1
-    return Gallery(table, order, at, min(number, pages), pages)
+    like = image_filter.where.get(LIKE, "")
+    return Gallery(table, order, at, min(number, pages), pages, like)
+
+
+def tiles(shown: Gallery, number: int) -> list[dict[str, Any]]:
+    """Return the tiles of a page, with the distance where images are like another one."""
+    chosen = shown.page(number)
+    made = tiles_of(shown.table, chosen)
+    if shown.like:
+        far = similar.distances(shown.table, shown.like)[chosen]
+        for tile, distance in zip(made, far.tolist(), strict=True):
+            tile.update(pName="distance", p=f"{distance:.3f}")
+    return made
+
+
+def large(shown: Gallery, beside: Beside | None) -> dict[str, Any] | None:
+    """Return the viewer's data for the enlarged image and one beside it, None without one."""
+    if shown.at is None:
+        return None
+    similar_known = similar.offers_similar(shown.table.key[0])
+    made = large_of(shown.table, shown.order, shown.at)
+    return {**made, "similar": similar_known, "beside": beside and beside.data()}
 
 
 def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:

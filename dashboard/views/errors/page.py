@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tile_size import tile_size
-from dashboard.gallery.tiles import images_of, large_of, tiles_of
+from dashboard.gallery.tiles import images_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.suspects import NEVER, triage_stamp
 from dashboard.review.verdicts import keep_verdicts
@@ -20,16 +20,18 @@ from dashboard.selection.run import run_name
 from dashboard.selection.unknown import unknown_filters, unknown_image
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
-from dashboard.shared.escape import literal
+from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from dashboard.views.errors import address, data, export, review
+from dashboard.views.errors.beside import beside_of
 from dashboard.views.errors.data import Gallery
 from dashboard.views.errors.explanation import explanation
 from dashboard.views.errors.explanation_data import answer
 from dashboard.views.errors.prefetch import prefetch
 from dashboard.views.errors.text import NAMES, category, not_searched, order_name, sentence
+from engine.errors import UserError
 
 PREFETCH, EXPLANATION = "prefetch", "explanation"
 
@@ -50,13 +52,19 @@ def page() -> None:
     image_filter = address.current_filter(selected)
     table = data.table_of(name, image_filter.show)
     categories(data.counts(name, selected, image_filter))
-    shown = data.gallery_of(table, image_filter)
+    try:
+        shown = data.gallery_of(table, image_filter)
+    except UserError as error:  # of a filter, such as images that are not measured yet
+        filters(name, table, image_filter)
+        st.error(error_text(error), icon=":material/error:")
+        st.button("Clear filter", key="clear", on_click=address.filter_cleared)
+        return
     if image_filter.image and shown.at is None:
         unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
     above = st.container()
     number, pages = shown.number, shown.pages
     gallery(  # sent first: decoding its images takes the browser longest
-        tiles_of(table, shown.page(number)),
+        data.tiles(shown, number),
         key="gallery",
         opened=partial(address.image_opened, "gallery"),
         turned=partial(address.page_turned, "gallery", pages),
@@ -65,10 +73,12 @@ def page() -> None:
         following=shown.tag(number + 1),
         marks=not all_incorrect(shown),
     )
+    beside = beside_of(table, image_filter)
     viewer(
-        None if shown.at is None else large_of(table, shown.order, shown.at),
+        data.large(shown, beside),
         key="image", changed=partial(address.image_opened, "image"),
         judged=partial(keep_verdicts, table, "image"),
+        compared=partial(address.similar_asked, "image", table, beside),
     )  # fmt: skip
     explain(table)
     with above:
@@ -89,23 +99,26 @@ def categories(counts: dict[str, int | None]) -> None:
     )  # fmt: skip
 
 
-def filters(name: str, table: Table, show: str) -> None:
+def filters(name: str, table: Table, image_filter: ImageFilter) -> None:
     """Draw the filter widgets, which are already set to the filter."""
     names, changed = table.predictions.class_names, address.filter_changed
     keys = {name: widget_key(BY_PARAMETER[name].key) for name in (TRUE, PREDICTED, SCORE, ID)}
-    if show not in REVIEWS:
-        split.switch(name, split.ANY_TEST)
-    for parameter, label in ((TRUE, "True class"), (PREDICTED, "Predicted class")):
+    with st.popover("Filter and sort", icon=":material/tune:", key="filters"):
+        if image_filter.show not in REVIEWS:
+            split.switch(name, split.ANY_TEST)
+        for parameter, label in ((TRUE, "True class"), (PREDICTED, "Predicted class")):
+            st.selectbox(
+                label, names, index=None, key=keys[parameter], on_change=changed,
+                placeholder="Any class",
+            )  # fmt: skip
+        st.slider(
+            literal(table.score_title), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed
+        )
+        st.text_input("Id contains", key=keys[ID], on_change=changed, placeholder="Any id")
         st.selectbox(
-            label, names, index=None, key=keys[parameter], on_change=changed,
-            placeholder="Any class",
+            "Order", orders_of(table), key=widget_key(address.SORT), on_change=changed,
+            format_func=lambda name: order_name(table, image_filter, name),
         )  # fmt: skip
-    st.slider(literal(table.score_title), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed)
-    st.text_input("Id contains", key=keys[ID], on_change=changed, placeholder="Any id")
-    st.selectbox(
-        "Order", orders_of(table), key=widget_key(address.SORT), on_change=changed,
-        format_func=lambda name: order_name(table, show, name),
-    )  # fmt: skip
 
 
 def all_incorrect(shown: Gallery) -> bool:
@@ -118,8 +131,7 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
     """Show the number of images and their description, with the available actions."""
     table, order = shown.table, shown.order
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
-        with st.popover("Filter and sort", icon=":material/tune:", key="filters"):
-            filters(name, table, image_filter.show)
+        filters(name, table, image_filter)
         searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
         text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
         st.markdown(text, width="stretch")
@@ -166,7 +178,7 @@ def next_page(shown: Gallery) -> None:
     number = shown.number + 1
     page = shown.tag(number)
     asked = page and browser_sync.component_value(PREFETCH, "want") == page
-    tiles = tiles_of(shown.table, shown.page(number)) if asked else None
+    tiles = data.tiles(shown, number) if asked else None
     prefetch(page, tiles, key=PREFETCH, wanted=lambda: None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.selection.filters import BY_PARAMETER
+from dashboard.selection.filters import BY_PARAMETER, LIKE
 from dashboard.selection.image_filter import ALL, REVIEWED, SUSPECTS, ImageFilter
 from dashboard.selection.orders import has_labels, title_of
 from dashboard.shared.escape import literal
@@ -36,7 +36,7 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
         literal(BY_PARAMETER[name].sentence(table, value))
         for name, value in image_filter.where.items()
     ]
-    order = default_order(table, image_filter.show)
+    order = default_order(table, image_filter)
     if image_filter.sort:
         title = title_of(table, image_filter.sort)
         order = literal(title[0].lower() + title[1:])
@@ -44,13 +44,16 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
     return f"**{n:,}** of {table.images}: {description}"
 
 
-def order_name(table: Table, show: str, sort: str) -> str:
+def order_name(table: Table, image_filter: ImageFilter, sort: str) -> str:
     """Return the name of an order, with '' that of the category, as plain text."""
-    return title_of(table, sort) if sort else f"Default ({default_order(table, show)})"
+    return title_of(table, sort) if sort else f"Default ({default_order(table, image_filter)})"
 
 
-def default_order(table: Table, show: str) -> str:
+def default_order(table: Table, image_filter: ImageFilter) -> str:
     """Return the order of a category as text; images without labels have no loss."""
+    show = image_filter.show
+    if LIKE in image_filter.where:
+        return "nearest first"
     return ORDERS[show if show != ALL or has_labels(table) else REVIEWED]
 
 
