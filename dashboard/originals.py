@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from urllib.parse import quote
 
 import numpy as np
@@ -10,8 +11,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.gallery.tiles import images_of
-from dashboard.shared import tables
 from dashboard.shared.original_address import ORIGINALS
 from engine.data.formats import Unreadable, sniff
 from engine.errors import UserError
@@ -39,6 +38,10 @@ class Originals:
 
 
 def _answer(run: str, split: str, image: str) -> Response:
+    # Imported here: Streamlit warns of its caches before its runtime exists.
+    from dashboard.gallery.tiles import images_of
+    from dashboard.shared import tables
+
     try:
         table = tables.table(run, split)
         row = tables.row_of(table, image)
@@ -46,12 +49,11 @@ def _answer(run: str, split: str, image: str) -> Response:
         if file is None or not file.sha256:
             raise UserError(f"run {run} has read no image {image!r}.")
         content = read_file(file.path)
-    except (UserError, OSError) as error:
-        return PlainTextResponse(f"{error}\n", status_code=404)
-    try:
+        if hashlib.sha256(content).hexdigest() != file.sha256:  # so no run can name a secret file
+            raise UserError(f"{file.path} has changed since the run read it.")
         kind = _SHOWN.get(sniff(content), "")
-    except Unreadable:
-        kind = ""
+    except (UserError, OSError, Unreadable) as error:
+        return PlainTextResponse(f"{error}\n", status_code=404)
     shown = "inline" if kind else "attachment"
     headers = {"Content-Disposition": f"{shown}; filename*=UTF-8''{quote(file.path.name)}"}
     return Response(content, media_type=kind or "application/octet-stream", headers=headers)
