@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.review.verdicts import review_of, verdict_texts
+from dashboard.review.standing import verdict_texts
+from dashboard.review.verdicts import review_of
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.original_address import original_address
 from dashboard.shared.tables import Table

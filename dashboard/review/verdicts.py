@@ -1,4 +1,4 @@
-"""Saves and caches verdicts, and returns them for the rows of a table."""
+"""Saves verdicts, and says what the viewer shows of them."""
 
 from __future__ import annotations
 
@@ -12,51 +12,21 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard.review.reviewer import reviewer
+from dashboard.review.standing import stamp, standing, verdict_text
 from dashboard.review.suspects import reasons
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.stamps import Stamp, stamp_of
-from dashboard.shared.tables import Key, Table, cached_table
+from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from engine.errors import UserError
 from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import open_run
 from engine.runs.verdict_effects import amended, given_labels, twins
-from engine.runs.verdicts import (
-    WRONG,
-    Verdict,
-    Verdicts,
-    load_verdicts,
-    say,
-    take_back,
-    verdicts_path,
-)
+from engine.runs.verdicts import Verdict, say, take_back
 
 _COLUMNS = ("id", "path", "split", "sha256", "label", "given")
 _TWINS = 3  # identical images that are named
-
-
-def standing() -> Verdicts:
-    """Return the current verdicts."""
-    return _standing(stamp())
-
-
-def stamp() -> Stamp:
-    """Return a value that changes with every verdict."""
-    return stamp_of(verdicts_path())
-
-
-def verdict_texts(table: Table, chosen: np.ndarray) -> list[str]:
-    """Return the verdicts on the chosen rows as text, '' for a row without a verdict."""
-    verdicts = standing()
-    if not verdicts:
-        return [""] * len(chosen)
-    return [_text(verdict) for verdict in _of_rows(verdicts, table, chosen)]
-
-
-def reviewed_rows(table: Table) -> np.ndarray:
-    """Return the rows that have a verdict, ascending."""
-    return _reviewed_rows(table.key, stamp())
 
 
 def count(name: str) -> int:
@@ -114,11 +84,6 @@ def _other_classes(table: Table, label: int) -> list[str]:
     return [name for i, name in enumerate(table.predictions.class_names) if i != label]
 
 
-def _of_rows(verdicts: Verdicts, table: Table, rows: np.ndarray) -> list[Verdict | None]:
-    facts = tables.facts(table, rows)
-    return list(map(verdicts.of, facts["sha256"].to_pylist(), facts["given"].to_pylist()))
-
-
 def _twins(table: Table, row: int) -> str:
     """Return the identical images with label and verdict as text, '' without any."""
     id, run = table.predictions.ids[row].as_py(), open_run(table.key[0])
@@ -127,34 +92,10 @@ def _twins(table: Table, row: int) -> str:
     found = twins(_with_content(_labelled(run.name, stamp), [sha256]), id)
     texts = []
     for twin in found[:_TWINS]:
-        said = _text(verdicts.of(sha256, twin.given))
+        said = verdict_text(verdicts.of(sha256, twin.given))
         texts.append(f"{twin.id} (labelled {twin.given}{', ' * bool(said)}{said})")
     more = [f"{len(found) - _TWINS:,} more"] if len(found) > _TWINS else []
     return f"Identical: {', '.join([*texts, *more])}." if texts else ""
-
-
-def _text(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return ""
-    return f"correct label: {verdict.label}" if verdict.verdict == WRONG else verdict.verdict
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _standing(stamp: Stamp) -> Verdicts:
-    return load_verdicts()
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _reviewed_rows(key: Key, stamp: Stamp) -> np.ndarray:
-    verdicts, table = standing(), cached_table(key)
-    if not verdicts:
-        return np.empty(0, dtype=np.int64)
-    sums = tables.facts(table, np.arange(len(table)))["sha256"]
-    known = pa.array([sha256 for sha256, _ in verdicts.standing], pa.string())
-    rows = np.flatnonzero(np.asarray(pc.is_in(sums, value_set=known), dtype=bool))
-    found = rows.compress([each is not None for each in _of_rows(verdicts, table, rows)])
-    found.setflags(write=False)
-    return found
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

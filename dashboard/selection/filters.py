@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from dashboard.review import standing
 from dashboard.selection import similar, slices
 from dashboard.selection.lasso import read_lasso
 from dashboard.selection.map_coordinates import within
+from dashboard.selection.text_search import has_text
 from dashboard.shared.tables import Table
 
-TRUE, PREDICTED, SCORE, ID, AREA, SLICE, LIKE = (
-    "true", "predicted", "p", "id", "map", "slice", "like",
+TRUE, PREDICTED, SCORE, ID, TEXT, AREA, SLICE, LIKE = (
+    "true", "predicted", "p", "id", "text", "map", "slice", "like",
 )  # fmt: skip
 EVERY_SCORE = "0-1"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
@@ -134,7 +136,13 @@ FILTERS = (
         ID, lambda text, _: text[:500],
         keep=_contains,
         sentence=lambda _, text: f"id contains {text}",
+    ),
+    Filter(
+        TEXT, lambda text, _: text[:500],
+        keep=has_text,
+        sentence=lambda _, text: f"“{text}” in name, class or verdict",
         widget=Widget(str, lambda text: str(text).strip()),
+        stamp=standing.stamp,
     ),
     Filter(
         AREA, lambda text, _: text if read_lasso(text) else "",

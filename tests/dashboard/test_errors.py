@@ -15,12 +15,14 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
 from dashboard.selection import orders, rows
+from dashboard.selection.filters import BY_PARAMETER
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.escape import literal
 from dashboard.views.errors import export
 from engine.analysis.categories import CATEGORIES, category_rows
 from engine.data.properties import measure
+from engine.runs.verdicts import Verdict, say
 from tests.support.pages import errors, sentence
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -58,7 +60,7 @@ def test_the_filter_is_the_address(make_run):
 
     app.text_input[0].set_value("00000").run()
     assert not app.exception
-    assert parameters(app) == {**address, "id": "00000"}
+    assert parameters(app) == {**address, "text": "00000"}
     named = np.array(["00000" in name for name in p.ids.to_pylist()])
     assert sentence(app).startswith(f"**{(want & named).sum()}** of 300")
     app.button(key="clear").click().run()
@@ -120,6 +122,23 @@ def test_the_order_is_in_the_address(make_run):
     app = errors(show="random-correct", sort="id")
     assert sentence(app).endswith("images: by id")
     assert "Shuffle again" not in [button.label for button in app.button]
+
+
+def test_a_search_finds_file_names_classes_and_verdicts(make_run):
+    run = make_run(n=80, classes=4, distinct=80)
+    table, p = tables.table(run.name), run.predictions()
+    image = tables.facts(table, np.array([9])).to_pylist()[0]
+    say(Verdict(image["sha256"], "neither", cause="viewpoint", given=image["given"]))
+
+    def found(text: str) -> list[int]:
+        return np.flatnonzero(BY_PARAMETER["text"].keep(table, text)).tolist()
+
+    paths, hare = p.paths.to_pylist(), p.class_names.index("hare")
+    assert found("IMAGE.7") == [row for row, path in enumerate(paths) if "image.7" in path]
+    assert found("hare") == np.flatnonzero((p.y_true == hare) | (p.y_pred == hare)).tolist()
+    assert found("neither") == found("VIEWpoint") == [9]
+    assert found("neither 0000009") == [9] and found("neither 0000008") == []
+    assert found("train/image.1.jpg 0000001") == [1]
 
 
 def test_shuffling_again_is_another_order_of_the_same_images(make_run):

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
-from dashboard.review import reviewer, suspects, verdicts
+from dashboard.review import reviewer, standing, suspects, verdicts
 from dashboard.selection.image_filter import REVIEWED, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables
 from dashboard.views.errors import data as errors_data
@@ -79,15 +79,15 @@ def test_identical_images_have_a_verdict_for_each_label_and_are_shown(make_run, 
     row = int(np.flatnonzero(y[:20] != y[20:])[0])
     twin, names = row + 20, table.predictions.class_names
     send(table, id=ids[row], verdict="wrong-label")
-    assert verdicts.reviewed_rows(table).tolist() == [row] and verdicts.count(run.name) == 1
+    assert standing.reviewed_rows(table).tolist() == [row] and verdicts.count(run.name) == 1
     assert large(table, ids[twin])["verdict"] == ""
     right = f"correct label: {names[y[twin]]}"
     said = f"Identical: {ids[row]} (labelled {names[y[row]]}, {right})."
     assert large(table, ids[twin])["twins"] == said
     send(table, id=ids[twin], verdict="fine")
-    assert verdicts.reviewed_rows(table).tolist() == [row, twin]
+    assert standing.reviewed_rows(table).tolist() == [row, twin]
     send(table, id=ids[row], undo=True)
-    assert verdicts.reviewed_rows(table).tolist() == [twin] and verdicts.count(run.name) == 1
+    assert standing.reviewed_rows(table).tolist() == [twin] and verdicts.count(run.name) == 1
     assert large(table, ids[row])["twins"].endswith(f"(labelled {names[y[twin]]}, fine).")
 
 

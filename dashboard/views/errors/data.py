@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard.gallery.tiles import large_of, tiles_of
-from dashboard.review import verdicts
+from dashboard.review import standing
 from dashboard.review.suspects import NEVER, triage_stamp, triage_table
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import similar, split
@@ -64,7 +64,7 @@ class Gallery:
     def tag(self, number: int) -> str:
         """Return a name for a page that depends on its images, '' for an empty page."""
         chosen = self.page(number)
-        content = f"{self.table.key} {verdicts.stamp()} {self.like} {chosen.tolist()}"
+        content = f"{self.table.key} {standing.stamp()} {self.like} {chosen.tolist()}"
         return hashlib.sha256(content.encode()).hexdigest()[:24] if len(chosen) else ""
 
 
@@ -148,7 +148,7 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     if show == SUSPECTS:
         order = _suspects(table.key, triage_stamp(table.key[0]))
     else:
-        order = verdicts.reviewed_rows(table)
+        order = standing.reviewed_rows(table)
     if show == REVIEWED and image_filter.image:  # stays while it is enlarged, even after an undo
         shown = tables.row_of(table, image_filter.image)
         if shown is not None:

@@ -13,7 +13,7 @@ from dashboard.gallery.viewer import viewer
 from dashboard.review.suspects import NEVER, triage_stamp
 from dashboard.review.verdicts import keep_verdicts
 from dashboard.selection import split
-from dashboard.selection.filters import BY_PARAMETER, ID, PREDICTED, SCORE, TRUE
+from dashboard.selection.filters import BY_PARAMETER, PREDICTED, SCORE, TEXT, TRUE
 from dashboard.selection.image_filter import REVIEWS, SUSPECTS, ImageFilter
 from dashboard.selection.orders import orders_of
 from dashboard.selection.run import run_name
@@ -102,7 +102,7 @@ def categories(counts: dict[str, int | None]) -> None:
 def filters(name: str, table: Table, image_filter: ImageFilter) -> None:
     """Draw the filter widgets, which are already set to the filter."""
     names, changed = table.predictions.class_names, address.filter_changed
-    keys = {name: widget_key(BY_PARAMETER[name].key) for name in (TRUE, PREDICTED, SCORE, ID)}
+    keys = {name: widget_key(BY_PARAMETER[name].key) for name in (TRUE, PREDICTED, SCORE, TEXT)}
     with st.popover("Filter and sort", icon=":material/tune:", key="filters"):
         if image_filter.show not in REVIEWS:
             split.switch(name, split.ANY_TEST)
@@ -114,7 +114,9 @@ def filters(name: str, table: Table, image_filter: ImageFilter) -> None:
         st.slider(
             literal(table.score_title), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed
         )
-        st.text_input("Id contains", key=keys[ID], on_change=changed, placeholder="Any id")
+        st.text_input(
+            "Search", key=keys[TEXT], on_change=changed, placeholder="File name, class or verdict"
+        )
         st.selectbox(
             "Order", orders_of(table), key=widget_key(address.SORT), on_change=changed,
             format_func=lambda name: order_name(table, image_filter, name),

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from dashboard.review import verdicts
+from dashboard.review import standing
 from dashboard.selection import rows
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import tables
@@ -68,7 +68,7 @@ def quarantine(name: str) -> pd.DataFrame:
 
 def loss_by_causes(table: Table) -> list[CauseLoss]:
     """Return the log loss of the images by the cause given in verdicts."""
-    return _loss_by_causes(table.key, verdicts.stamp())
+    return _loss_by_causes(table.key, standing.stamp())
 
 
 def precision(name: str) -> str:
@@ -105,7 +105,7 @@ def _quarantine(name: str, stamp: Stamp) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _loss_by_causes(key: Key, stamp: Stamp) -> list[CauseLoss]:
-    known, table = verdicts.standing(), cached_table(key)
+    known, table = standing.standing(), cached_table(key)
     if not any(verdict.cause for verdict in known.standing.values()):
         return []
     facts = tables.facts(table, np.arange(len(table)))

@@ -1,0 +1,45 @@
+"""Finds images by a text in their id, file name, classes or verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dashboard.review.standing import reviewed_rows, standing, verdicts_of
+from dashboard.shared.tables import Table
+from engine.runs.verdicts import Verdict
+
+
+def has_text(table: Table, text: str) -> np.ndarray:
+    """Return which images have every word of a text, in any case, bool of shape (n,).
+
+    A word is looked for in the image's id, path, true and predicted class, and the verdict, with
+    its correct class, cause and reviewer.
+    """
+    found = np.ones(len(table), dtype=bool)
+    for word in text.split():
+        found &= _has_word(table, word)
+    return found
+
+
+def _has_word(table: Table, word: str) -> np.ndarray:
+    predictions = table.predictions
+    found: np.ndarray = _contains(predictions.ids, word) | _contains(predictions.paths, word)
+    named = np.flatnonzero(_contains(pa.array(predictions.class_names, pa.string()), word))
+    found |= np.isin(predictions.y_true, named) | np.isin(table.y_pred, named)
+    rows = reviewed_rows(table)
+    said = [_words(verdict) for verdict in verdicts_of(standing(), table, rows)]
+    found[rows] |= _contains(pa.array(said, pa.string()), word)
+    return found
+
+
+def _words(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    return "\n".join((verdict.verdict, verdict.label, verdict.cause, verdict.reviewer))
+
+
+def _contains(texts: pa.Array | pa.ChunkedArray, word: str) -> np.ndarray:
+    found: np.ndarray = np.asarray(pc.match_substring(texts, word, ignore_case=True), dtype=bool)
+    return found
