@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from dashboard.shared.tables import Key
+if TYPE_CHECKING:  # the server starts without the tables
+    from dashboard.shared.tables import Key
 
 ORIGINALS = "_original"
 
