@@ -7,7 +7,6 @@ from functools import partial
 import streamlit as st
 
 from dashboard.gallery.gallery import gallery
-from dashboard.gallery.tile_size import tile_size
 from dashboard.gallery.tiles import images_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.suspects import NEVER, triage_stamp
@@ -31,6 +30,7 @@ from dashboard.views.errors.explanation import explanation
 from dashboard.views.errors.explanation_data import answer
 from dashboard.views.errors.prefetch import prefetch
 from dashboard.views.errors.text import NAMES, category, not_searched, order_name, sentence
+from dashboard.views.errors.tile_size import tile_size
 from engine.errors import UserError
 
 PREFETCH, EXPLANATION = "prefetch", "explanation"
