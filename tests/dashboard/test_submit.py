@@ -111,7 +111,10 @@ def test_what_is_written_is_what_is_handed_over_and_what_is_recorded(make_run) -
     button(app).click().run()
     records = list_submissions(run.folder / "submissions")
     file = sent(app)
-    assert file is not None and file["name"] == f"submission-{run.name}.csv"
+    correction = choose_correction(run).fitted
+    assert file is not None and file["name"].startswith(f"submission-{run.name}-{correction.name}")
+    assert unescape(app.success[0].value).startswith(f"Wrote 7 rows to {file['name']}")
+    assert "7 rows with the columns id,label" in " ".join(unescape(c.value) for c in app.caption)
     content = file["text"].encode()
     assert content == to_csv(prepare_submission(run, choose_correction(run)))
     assert len(records) == 1 and records[0]["sha256"] == hashlib.sha256(content).hexdigest()

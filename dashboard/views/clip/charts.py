@@ -37,9 +37,9 @@ def clip_figure(
     top, left = high + 0.9 * (high - low) + 1e-6, float(np.log10(bounds[0]))
     floor = low - 0.12 * (top - low)
     figure = go.Figure()
-    _add(figure, band.bounds, np.clip(band.upper, floor, top), None, {"width": 0}, skip=True)
+    _add(figure, band.bounds, np.clip(band.upper, floor, top), "97.5 %", {"width": 0}, skip=True)
     _add(
-        figure, band.bounds, np.clip(band.lower, floor, top), "95 % bootstrap interval",
+        figure, band.bounds, np.clip(band.lower, floor, top), "2.5 %",
         {"width": 0}, skip=True, fill="tonexty", fillcolor=FAINT,
     )  # fmt: skip
     line = {"color": GREY, "width": 1, "dash": "dot"}
@@ -63,7 +63,7 @@ def clip_figure(
     for at in {chosen[0], round(1 - chosen[1], 12)}:
         x = min(max(at, float(bounds[0])), 0.5)
         figure.add_scatter(
-            x=[x, x], y=[floor, top], mode="lines", hoverinfo="skip",
+            name="chosen bound", x=[x, x], y=[floor, top], mode="lines", hoverinfo="skip",
             line={"color": ACCENT, "width": 1.5, "dash": "dash"},
         )  # fmt: skip
     figure.update_xaxes(
@@ -84,7 +84,7 @@ def corrections_figure(compared: Comparison) -> go.Figure:
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     for at, (one, colour) in enumerate(zip(scored, colours, strict=True)):
         figure.add_scatter(
-            x=[difference[at]], y=[one.title], mode="markers",
+            name=one.title, x=[difference[at]], y=[one.title], mode="markers",
             marker={"color": colour, "size": 9}, hovertemplate="%{x:+.5f}<extra></extra>",
             error_x={
                 "array": [max(high[at] - difference[at], 0)],

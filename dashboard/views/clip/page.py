@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.selection import split as selection_split
 from dashboard.selection.run import run_name
 from dashboard.shared import html, tables
+from dashboard.shared.chart import chart
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from dashboard.views.clip import bounds, charts, corrections, data, text
@@ -69,7 +70,7 @@ def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
             before=curve.before, best=curve.symmetric, chosen=(lower, upper), loss=loss,
             images=valid.images, shifted=shifted.losses if shifted else None,
         )  # fmt: skip
-        st.plotly_chart(figure, key="clip_curve", config={"displayModeBar": False})
+        chart(figure, "clip_curve", "log loss by symmetric bound, with its 95 % interval")
         html.show_html(text.best_bounds(curve))
     with right:
         st.subheader("Predictions changed by clipping", anchor=False)
@@ -138,7 +139,8 @@ def compare_corrections(valid: Table) -> None:
         with left:
             html.show_html(text.corrections_table(compared))
         figure = charts.corrections_figure(compared)
-        right.plotly_chart(figure, key="corrections", config={"displayModeBar": False})
+        with right:
+            chart(figure, "corrections", "log loss of each correction minus that without")
 
 
 def _presets(shifted: ShiftedLoss | None) -> None:

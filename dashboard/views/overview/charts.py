@@ -35,17 +35,20 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
     """Draw predicted probability against observed frequency, with the diagonal as reference."""
     size = 7 + 13 * np.sqrt(curve.counts / max(int(curve.counts.max(initial=1)), 1))
     figure = go.Figure()
-    for ends, fill in ((curve.low, None), (curve.high, "tonexty")):
+    for name, ends, fill in (
+        ("calibrated, 2.5 %", curve.low, None), ("calibrated, 97.5 %", curve.high, "tonexty"),
+    ):  # fmt: skip
         figure.add_scatter(
-            x=curve.mean_predicted, y=ends, mode="lines", line={"width": 0}, fill=fill,
+            name=name, x=curve.mean_predicted, y=ends, mode="lines", line={"width": 0}, fill=fill,
             fillcolor="rgba(128,128,128,0.18)", hoverinfo="skip",
         )  # fmt: skip
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": GREY, "dash": "dot", "width": 1},
+        name="equal", x=[0, 1], y=[0, 1], mode="lines",
+        line={"color": GREY, "dash": "dot", "width": 1},
         hoverinfo="skip",
     )  # fmt: skip
     figure.add_scatter(
-        x=curve.mean_predicted, y=curve.fraction_correct, mode="lines+markers",
+        name="observed", x=curve.mean_predicted, y=curve.fraction_correct, mode="lines+markers",
         line={"color": ACCENT, "width": 1.5}, customdata=curve.counts,
         marker={"size": size, "color": ACCENT, "opacity": 0.9, "line": {"width": 0}},
         hovertemplate="predicted %{x:.3f}, observed %{y:.3f}, n = %{customdata:,}<extra></extra>",

@@ -13,6 +13,7 @@ from dashboard.selection.filters import PREDICTED, TRUE
 from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.run import run_name
 from dashboard.shared import browser_sync, commands, html, thumbnails
+from dashboard.shared.chart import chart
 from dashboard.shared.escape import literal
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
@@ -174,7 +175,7 @@ def causes(table: Table) -> None:
     st.subheader("Log loss by cause", anchor=False)
     st.caption("Mean log loss by the cause that reviewers gave, with 95 % intervals.")
     figure = charts.causes_figure(found)
-    st.plotly_chart(figure, key="causes", config={"displayModeBar": False})
+    chart(figure, "causes", "mean log loss by cause, with 95 % intervals")
 
 
 def quarantine(name: str) -> None:
@@ -193,6 +194,11 @@ def empty() -> None:
             st.switch_page("views/train/page.py")
 
 
+ABOUT = {
+    "concentration": "share of the log loss by number of highest-loss images",
+    "histogram": "correct and incorrect images by probability",
+    "reliability": "observed frequency by predicted probability",
+}
 FIGURES = {
     "concentration": lambda table, view: charts.concentration_figure(*view.concentration),
     "histogram": lambda table, view: charts.histogram_figure(view.histogram, table.score_name),
@@ -204,7 +210,7 @@ FIGURES = {
 
 def draw(table: Table, name: str) -> None:
     figure = data.figure(table, name, FIGURES[name])
-    st.plotly_chart(figure, key=name, config={"displayModeBar": False})
+    chart(figure, name, ABOUT[name])
 
 
 show()

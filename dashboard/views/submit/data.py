@@ -45,8 +45,8 @@ def submission(table: Table, sample: Path | None) -> Submission:
     return _submission(table.key, run.kept_bounds, chosen, stamps)
 
 
-def write_submission_file(run: Run, submission: Submission) -> bytes:
-    """Write a submission into the run's folder and return its bytes.
+def write_submission_file(run: Run, submission: Submission) -> tuple[Path, bytes]:
+    """Write a submission into the run's folder; return the file's path and content.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def write_submission_file(run: Run, submission: Submission) -> bytes:
     folder = run.folder / "submissions"
     try:
         file = write_submission(folder, submission, run=run.name, now=datetime.now(UTC))
-        return read_file(file)
+        return file, read_file(file)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}).") from error
 

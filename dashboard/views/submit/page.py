@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.selection.run import run_name
 from dashboard.shared import html, tables
+from dashboard.shared.chart import chart
 from dashboard.shared.escape import error_text, literal, one_line
 from dashboard.shared.tables import Table
 from dashboard.views.submit import charts, data, kaggle
@@ -26,6 +27,7 @@ from engine.runs.predicted import predicted_tables
 from engine.runs.run import Run, open_run
 
 PREVIEW, EARLIER = 8, 10
+WRITTEN = "submit_written"
 
 
 def page() -> None:
@@ -62,7 +64,9 @@ def page() -> None:
         histogram = data.submitted_histogram(test, _fitted(submission))
         limits = (submission.lower, submission.upper)
         figure = charts.submitted_figure(histogram, test.score_name, limits)
-        st.plotly_chart(figure, key="submitted", config={"displayModeBar": False})
+        edges = histogram.edges
+        columns = {"from": edges[:-1], "to": edges[1:], "images": histogram.unlabelled}
+        chart(figure, "submitted", "test images by submitted probability", columns)
     kaggle.sent_table()
     _earlier(run)
     deliver()
@@ -137,6 +141,8 @@ def _submit_button(run: Run, submission: Submission) -> bool:
             f"{n:,} test {what} could not be read and {get} the class shares of the training set."
         )
         ready &= st.checkbox("I understand, submit anyway", key=f"submit_known_{run.name}_{n}")
+    name = _file_name(run, submission)
+    st.caption(literal(f"{_content(submission)} It is named {name}; a copy stays with the run."))
     pressed = st.button(
         "Write and download the file",
         type="primary",
@@ -147,12 +153,41 @@ def _submit_button(run: Run, submission: Submission) -> bool:
     )
     if pressed and ready:
         try:
-            send_file(f"submission-{run.name}.csv", data.write_submission_file(run, submission))
+            file, content = data.write_submission_file(run, submission)
+            send_file(name, content)
+            st.session_state[WRITTEN] = (run.name, _written(file, name, submission))
         except UserError as error:
             st.error(error_text(error), icon=":material/error:")
     if not submission.ok:
         st.caption("The file can be written when all checks pass.")
+    whose, text = st.session_state.get(WRITTEN, ("", ""))
+    if whose == run.name:
+        st.success(text, icon=":material/check:")
     return ready
+
+
+def _file_name(run: Run, submission: Submission) -> str:
+    """Return a name that tells run and correction, such as submission-NAME-clip-0.02-0.98.csv."""
+    fitted = _fitted(submission)
+    bounds = (fitted.lower, fitted.upper) != (0.0, 1.0)
+    parts = [run.name, fitted.name, *((f"{fitted.lower:.4g}", f"{fitted.upper:.6g}") * bounds)]
+    return f"submission-{'-'.join(parts)}.csv"
+
+
+def _content(submission: Submission) -> str:
+    """Return what the file will hold."""
+    n, header = len(submission.ids), list(submission.header)
+    shown = ",".join(header if len(header) <= 4 else [*header[:3], f"… {len(header) - 3} more"])
+    return f"The file will have {n:,} row{'s' * (n != 1)} with the columns {one_line(shown)}."
+
+
+def _written(file: Path, name: str, submission: Submission) -> str:
+    """Return what was written, where, and what it is expected to score, as safe Markdown."""
+    n, chosen = len(submission.ids), submission.chosen
+    said = f"Wrote {n:,} row{'s' * (n != 1)} to {name}; the copy of the run is {file}."
+    if chosen is not None and chosen.expected is not None:
+        said += f" Expected log loss: {chosen.expected.log_loss:.4f}."
+    return literal(said)
 
 
 def _preview(submission: Submission) -> str:

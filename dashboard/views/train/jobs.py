@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.selection.run import RUN
 from dashboard.shared import html
+from dashboard.shared.chart import chart
 from dashboard.views.train import charts, jobs_text
 from engine.errors import UserError
 from engine.runs import jobs
@@ -90,11 +91,9 @@ def _curves(run: Run) -> None:
         return
     left, right = st.columns(2, gap="large")
     for column, what, word in ((left, "loss", "log loss"), (right, "accuracy", "accuracy")):
-        column.plotly_chart(
-            charts.epochs_figure(epochs, what, word),
-            key=f"{what}_{run.name}",
-            config={"displayModeBar": False},
-        )
+        with column:
+            figure = charts.epochs_figure(epochs, what, word)
+            chart(figure, f"{what}_{run.name}", f"{word} by epoch, training and validation")
 
 
 def _worth_a_word(run: Run) -> bool:
