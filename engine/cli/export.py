@@ -9,24 +9,28 @@ from typing import Annotated
 import typer
 
 from engine.cli import console
-from engine.cli.options import AsJson, RunName
+from engine.cli.options import AsJson, ModelFormat, RunName
 
 
 def export(
     run: RunName,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The .safetensors file; by default the run's name."),
+        typer.Option(metavar="FILE", help="By default the run's name, .safetensors or .onnx."),
+    ] = None,
+    format: Annotated[
+        ModelFormat | None,
+        typer.Option(help="By default as the suffix of FILE says, else torchvision."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a run's model as a state dict of torchvision, with a description and a model card.
+    """Write a run's model for torchvision or as ONNX, with a description and a model card.
 
-    The network is built from it and compared with the run's model on validation images first.
+    The network is loaded again and compared with the run's model on validation images first.
     """
     from engine.library.exporting import export as export_run
 
-    made = export_run(run, out)
+    made = export_run(run, out, format)
     if as_json:
         print(json.dumps(made.as_json()))
         return

@@ -35,6 +35,13 @@ class ValueKind(StrEnum):
     class_ = "class"
 
 
+class ModelFormat(StrEnum):
+    """How a model is exported."""
+
+    torchvision = "torchvision"
+    onnx = "onnx"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's name, its beginning, or [bold]latest[/].")

@@ -5,25 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.competition.correction import choose_correction
 from engine.library.run import Run, opened
 
 if TYPE_CHECKING:
     from engine.model.export import Exported
 
 
-def export(run: Run | str, out: str | Path | None = None) -> Exported:
-    """Write a run's model as a state dict that torchvision loads.
+def export(run: Run | str, out: str | Path | None = None, format: str | None = None) -> Exported:
+    """Write a run's model as a state dict that torchvision loads, or as ONNX.
 
-    ``torchvision.models.get_model(name, num_classes=k).load_state_dict`` accepts the tensors.
-    Beside them lie a JSON file (classes, preprocessing, clip bounds, scores) and a model card.
-    The network is compared with the run's model on validation images before it is written.
+    ``torchvision.models.get_model(name, num_classes=k).load_state_dict`` accepts the tensors. An
+    ONNX graph (`pip install "second-look[onnx]"`) takes resized uint8 pixels and gives
+    probabilities. Beside the file lie a JSON file (classes, preprocessing, the recommended
+    correction, scores) and a model card. The network is compared with the run's model on
+    validation images before it is written.
 
     Parameters
     ----------
     run : Run or str
         A run, its name, or ``"latest"``.
     out : str or Path, optional
-        The ``.safetensors`` file; by default the run's name in the current folder.
+        The ``.safetensors`` or ``.onnx`` file; by default the run's name in the current folder.
+    format : {"torchvision", "onnx"}, optional
+        By default as the suffix of ``out`` says, else torchvision.
 
     Returns
     -------
@@ -44,4 +49,7 @@ def export(run: Run | str, out: str | Path | None = None) -> Exported:
     """
     from engine.model.export import export as export_run
 
-    return export_run(opened(run), None if out is None else Path(out))
+    run = opened(run)
+    chosen = choose_correction(run)
+    correction = {**chosen.summary(), "sentence": chosen.sentence}
+    return export_run(run, None if out is None else Path(out), format, correction)

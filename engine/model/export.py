@@ -1,4 +1,4 @@
-"""Exports a run's model as a torchvision state dict, with a description and a model card."""
+"""Exports a run's model, for torchvision or as ONNX, with a description and a model card."""
 
 from __future__ import annotations
 
@@ -6,20 +6,33 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
 from engine.errors import UserError
-from engine.model.backbones import constructor_arguments, last_layer
+from engine.model.backbones import constructor_arguments
 from engine.model.batches import decoded
 from engine.model.checkpoint import save_tensors
 from engine.model.device import choose_device
 from engine.model.extractor import Extractor, open_model
 from engine.model.head import Head
 from engine.model.model_card import model_card
-from engine.runs.files import write_atomic, write_json
+from engine.model.onnx_export import (
+    INPUTS,
+    OUTPUT,
+    Classifier,
+    input_steps,
+    probabilities_by_onnx,
+    write_onnx,
+)
+from engine.model.preprocessing import Preprocessing
+from engine.model.torchvision_export import assembled
+from engine.model.views import views_of
+from engine.runs.files import atomic_path, write_atomic, write_json
 from engine.runs.run import Run
 
+TORCHVISION, ONNX = "torchvision", "onnx"
+SUFFIXES = {TORCHVISION: ".safetensors", ONNX: ".onnx"}
 LARGEST_DIFFERENCE = 1e-4
 _CHECKED = 16  # images whose probabilities are compared
 
@@ -30,7 +43,7 @@ class Exported:
 
     Attributes
     ----------
-    file : the tensors, as safetensors
+    file : the tensors as safetensors, or the graph as ONNX
     description, card : a JSON file and a Markdown file beside it
     largest_difference : between probabilities of the exported network and of the run's model, on
         ``checked`` images
@@ -47,25 +60,31 @@ class Exported:
         return {key: str(v) if isinstance(v, Path) else v for key, v in asdict(self).items()}
 
 
-def export(run: Run, out: Path | None = None) -> Exported:
-    """Write the model of a run, so that torchvision alone can load it.
+def export(
+    run: Run,
+    out: Path | None = None,
+    form: str | None = None,
+    correction: dict[str, Any] | None = None,
+) -> Exported:
+    """Write the model of a run, so that torchvision alone, or onnxruntime alone, can load it.
 
     ``torchvision.models.get_model(backbone, num_classes=k).load_state_dict`` accepts the tensors
-    with ``strict=True``. Before they are written, the network is built from them and compared
-    with the run's model on validation images.
+    with ``strict=True``. An ONNX graph takes decoded, resized and cropped pixels, uint8 RGB, and
+    gives probabilities. Both are compared with the run's model on validation images before the
+    file appears.
 
     Parameters
     ----------
     out : file to write; by default the run's name in the current folder
+    form : torchvision or onnx; by default as the suffix of ``out`` says, else torchvision
+    correction : of the probabilities, to be named in the description
 
     Raises
     ------
     UserError
         If the run has no model, a file exists already, or the networks differ.
     """
-    file = out or Path(f"{run.name}.safetensors")
-    if file.suffix != ".safetensors":
-        raise UserError("must end in .safetensors.", option="out", value=str(file))
+    form, file = _target(run, out, form)
     description, card = file.with_suffix(".json"), file.with_suffix(".md")
     for each in (file, description, card):
         if each.exists():
@@ -73,82 +92,101 @@ def export(run: Run, out: Path | None = None) -> Exported:
                 f"would overwrite {each}; choose another.", option="out", value=str(file)
             )
     extractor, head = open_model(run, choose_device("cpu", "float32"))
-    if extractor.backbone.startswith("mnasnet"):
-        raise UserError(
-            f"run {run.name} cannot be exported: torchvision's MNASNet loads only tensors with its "
-            "version number, which safetensors do not hold; fit another backbone."
-        )
-    images = _images(run, extractor)
-    network, shift = _assembled(extractor, head, images)
-    difference = _difference(network, extractor, head, images)
-    if difference > LARGEST_DIFFERENCE:
-        raise UserError(
-            f"run {run.name} cannot be exported: the network's probabilities differ from the "
-            f"run's by {difference:.2g}."
-        )
-    save_tensors(file, network.state_dict())
-    result = Exported(file, description, card, difference, len(images))
+    steps = input_steps(extractor) if form == ONNX else [extractor.steps]
+    shift = 0.0
+    with atomic_path(file) as temporary:
+        try:
+            pixels = _pixels(run, steps)
+            if form == ONNX:
+                write_onnx(Classifier(extractor, head), pixels, run.class_names, temporary)
+                theirs = probabilities_by_onnx(temporary, pixels)
+            else:
+                shift, theirs = _write_tensors(extractor, head, pixels[0], temporary)
+        except UserError as error:
+            raise UserError(f"run {run.name} cannot be exported: {error}") from error
+        ours = _probabilities(extractor, head, pixels, extractor.views if form == ONNX else 1)
+        difference = float(np.abs(ours - theirs).max())
+        if not difference <= LARGEST_DIFFERENCE:
+            raise UserError(
+                f"run {run.name} cannot be exported: the network's probabilities differ from the "
+                f"run's by {difference:.2g}."
+            )
+    result = Exported(file, description, card, difference, len(pixels[0]))
     described = _description(run, extractor, shift, result)
+    described |= {"format": form, "correction": correction}
+    if form == ONNX:
+        described |= {"input": _inputs(steps), "output": {OUTPUT: "float32 (n, n_classes)"}}
     write_json(description, described)
     write_atomic(card, model_card(run, described))
     return result
 
 
-def _assembled(extractor: Extractor, head: Head, images: torch.Tensor) -> tuple[nn.Module, float]:
-    """Return torchvision's network with the run's tensors, and what was added to all scores.
+def _target(run: Run, out: Path | None, form: str | None) -> tuple[str, Path]:
+    """Return the format and the file, which must agree."""
+    by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
+    if form is not None and form not in SUFFIXES:
+        raise UserError(f"must be {' or '.join(SUFFIXES)}.", option="format", value=form)
+    form = form or by_suffix.get(out.suffix if out else "", TORCHVISION)
+    file = out or Path(f"{run.name}{SUFFIXES[form]}")
+    if file.suffix != SUFFIXES[form]:
+        others = [f"{suffix} for {name}" for suffix, name in by_suffix.items()]
+        raise UserError(f"must end in {', or '.join(others)}.", option="out", value=str(file))
+    return form, file
 
-    SqueezeNet cuts its scores at zero before it averages them. A constant added to all of them
-    keeps them above zero and changes no probability.
-    """
-    import torchvision
 
-    name, crop = extractor.backbone, extractor.steps.crop
-    arguments = constructor_arguments(name, crop)
-    network = torchvision.models.get_model(name, num_classes=len(head.bias), **arguments).eval()
-    path, layer = last_layer(network)
-    state = network.state_dict()
-    state.update(extractor.network().state_dict())
-    state[f"{path}.weight"] = head.weight.reshape(layer.weight.shape)
-    state[f"{path}.bias"] = head.bias
-    network.load_state_dict(state)
-    if not isinstance(layer, nn.Conv2d):
-        return network, 0.0
-    lowest: list[float] = []
-    hook = layer.register_forward_hook(lambda _, __, scores: lowest.append(scores.min().item()))
+def _write_tensors(
+    extractor: Extractor, head: Head, pixels: torch.Tensor, file: Path
+) -> tuple[float, np.ndarray]:
+    """Write torchvision's tensors; return what was added to all scores, and probabilities."""
+    images = extractor.steps.normalised(pixels, torch.float32)
+    network, shift = assembled(extractor, head, images)
+    save_tensors(file, network.state_dict())
     with torch.inference_mode():
-        network(images)
-    hook.remove()
-    shift = float(round(2 * abs(min(lowest)) + 10))
-    state[f"{path}.bias"] = head.bias + shift
-    network.load_state_dict(state)
-    return network, shift
+        return shift, torch.softmax(network(images).double(), dim=1).numpy()
 
 
-def _images(run: Run, extractor: Extractor) -> torch.Tensor:
-    """Return some validation images as the network sees them, float32 (n, 3, crop, crop)."""
+def _pixels(run: Run, steps: list[Preprocessing]) -> list[torch.Tensor]:
+    """Return some validation images resized in each way, uint8 (n, 3, crop, crop)."""
     rows = run.images
     rows = rows[rows["split"] == "valid"].head(_CHECKED)
     wanted = dict(zip(rows["sha256"], rows["path"], strict=True))
-    found = [
-        image
-        for _, image in decoded(run.data_root, wanted, extractor.steps, _CHECKED)
-        if isinstance(image, torch.Tensor)
-    ]
-    if not found:
+    ways = [dict(decoded(run.data_root, wanted, each, _CHECKED)) for each in steps]
+    sound = [
+        name for name in wanted
+        if all(isinstance(found.get(name), torch.Tensor) for found in ways)
+    ]  # fmt: skip
+    if not sound:
         raise UserError(
-            f"run {run.name} cannot be exported: no validation image is at {run.data_root}, and "
-            "the network is compared on some; say where they are with `second-look relocate`."
+            f"no validation image is at {run.data_root}, and the network is compared on some; say "
+            "where they are with `second-look relocate`."
         )
-    return extractor.steps.normalised(torch.stack(found), torch.float32)
+    return [torch.stack([torch.as_tensor(found[name]) for name in sound]) for found in ways]
 
 
-def _difference(
-    network: nn.Module, extractor: Extractor, head: Head, images: torch.Tensor
-) -> float:
-    with torch.inference_mode():
-        ours = head.probabilities(extractor.network()(images).flatten(1))
-        theirs = torch.softmax(network(images).double(), dim=1)
-    return float((ours - theirs).abs().max())
+@torch.inference_mode()
+def _probabilities(
+    extractor: Extractor, head: Head, pixels: list[torch.Tensor], views: int
+) -> np.ndarray:
+    """Return the probabilities of the run's model, in float32, with its own preprocessing."""
+    network = extractor.network()
+    features = [
+        network(steps.normalised(pixels[int(steps.whole)], torch.float32)).flatten(1)
+        for steps in views_of(extractor.steps, views)
+    ]
+    return head.probabilities(torch.stack(features).mean(dim=0)).numpy()
+
+
+def _inputs(steps: list[Preprocessing]) -> dict[str, str]:
+    """Return what each input of the graph is."""
+    ways = (
+        "resized to {0.resize} pixels on the short side, cropped to the centre",
+        "the whole image resized, with another aspect if need be",
+    )
+    return {
+        name: f"uint8 (n, 3, {each.crop}, {each.crop}), RGB, orientation applied: "
+        f"{way.format(each)} ({each.interpolation}, antialiased)"
+        for name, way, each in zip(INPUTS, ways, steps, strict=False)
+    }
 
 
 def _description(

@@ -16,6 +16,13 @@ network = torchvision.models.get_model(about["backbone"], **about["model_argumen
 network.load_state_dict(load_file("model.safetensors"))
 probabilities = torch.softmax(network(images), dim=1)  # columns in the order of class_names
 ```"""
+_LOAD_ONNX = """```python
+import json, onnxruntime
+
+about = json.load(open("model.json"))
+session = onnxruntime.InferenceSession("model.onnx")
+(probabilities,) = session.run(None, {"image": pixels})  # columns in the order of class_names
+```"""
 _TITLES = {"valid": "validation", "out_of_fold": "all labelled, out of fold", "test": "test"}
 
 
@@ -37,7 +44,7 @@ def model_card(run: Run, described: dict[str, Any]) -> str:
         "",
         "## Load it",
         "",
-        _LOAD,
+        _LOAD_ONNX if described["format"] == "onnx" else _LOAD,
         "",
         *_preprocessing(described),
         "",
@@ -61,6 +68,12 @@ def literal_markdown(text: str) -> str:
 
 def _preprocessing(described: dict[str, Any]) -> list[str]:
     steps = described["preprocessing"]
+    if described["format"] == "onnx":
+        lines = [f"Input `{name}`: {what}." for name, what in described["input"].items()]
+        inside = "scaling, normalisation and softmax"
+        if described["views"] > 1:
+            inside = f"scaling, normalisation, the average over {described['views']} views, softmax"
+        return [*lines, f"Inside the graph: {inside}; the correction is outside."]
     lines = [
         f"Images are resized to {steps['resize']} pixels on the short side "
         f"({steps['interpolation']}), cropped to the centre {steps['crop']} × {steps['crop']}, "
@@ -96,6 +109,8 @@ def _scores(run: Run, described: dict[str, Any]) -> list[str]:
     ]
     if described["class_weight"] == "balanced":
         lines.append("Classes were weighted alike, so probabilities are not frequencies.")
+    if correction := described["correction"]:
+        lines.append(f"Correction of the probabilities: {correction['sentence']}")
     if clip := described["clip"]:
         lines.append(
             f"The run's submissions are clipped to {clip['lower']:g} to {clip['upper']:g}."

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import torchvision
@@ -14,6 +17,8 @@ from safetensors.torch import load_file
 
 from engine.data.images import decode
 from engine.errors import UserError
+from engine.library.exporting import export as library_export
+from engine.model import export as export_module
 from engine.model.export import export
 from engine.model.preprocessing import Preprocessing
 from engine.runs.run import Run
@@ -66,13 +71,60 @@ def test_the_card_and_the_description_say_what_it_is_and_nothing_is_overwritten(
     )
     with pytest.raises(UserError, match="would overwrite"):
         export(run, tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match=r"out='.*model.pth' must end in .safetensors"):
+    assert about["correction"] is None and about["format"] == "torchvision"
+    with pytest.raises(UserError, match=r"out='.*model.pth' must end in .safetensors for torchv"):
         export(run, tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize("views", [1, 4])
+def test_onnxruntime_gives_the_runs_probabilities_from_pixels(views: int, data, tmp_path):
+    run = small_fit(data, views=views).run
+    made = library_export(run, tmp_path / "model.onnx")
+    assert made.largest_difference < 1e-4 and made.checked == len(run.predictions("valid"))
+    session = onnxruntime.InferenceSession(made.file, providers=["CPUExecutionProvider"])
+    about = json.loads(made.description.read_text("utf-8"))
+    assert about["correction"]["fitted"]["name"] and about["correction"]["sentence"]
+    steps = from_json(Preprocessing, about["preprocessing"], "")
+    ways = {"image": steps, "whole": replace(steps, whole=True)}
+    assert list(about["input"]) == [each.name for each in session.get_inputs()]
+    rows = run.images.query("split == 'valid'").sort_values("id")
+    decoded = [decode((run.data_root / path).read_bytes()) for path in rows["path"]]
+    given = {
+        each.name: torch.stack([ways[each.name].resized(pixels) for pixels in decoded]).numpy()
+        for each in session.get_inputs()
+    }
+    (theirs,) = session.run(None, given)
+    np.testing.assert_allclose(theirs, run.predictions("valid").probabilities, atol=2e-3)
+    kept = session.get_modelmeta().custom_metadata_map
+    assert json.loads(kept["class_names"]) == list(run.class_names)
+    card = made.card.read_text("utf-8")
+    assert "onnxruntime" in card and about["input"]["image"] in card
+    assert f"Correction of the probabilities: {about['correction']['sentence']}" in card
+
+
+def test_a_graph_that_differs_is_not_written(data, tmp_path, monkeypatch):
+    run = small_fit(data).run
+    monkeypatch.setattr(
+        export_module, "probabilities_by_onnx", lambda *_: np.full((1, 2), [0.2, 0.8])
+    )
+    monkeypatch.setattr(export_module, "write_onnx", lambda *_: None)
+    with pytest.raises(UserError, match="probabilities differ from the run's by 0"):
+        export(run, form="onnx", out=tmp_path / "model.onnx")
+    assert list(tmp_path.glob("model*")) == []
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with home(run.folder.parents[1]), pytest.raises(UserError, match=r"second-look\[onnx\]"):
+        export(run, form="onnx", out=tmp_path / "model.onnx")
+    with pytest.raises(UserError, match=r"must end in .* .onnx for onnx"):
+        export(run, form="onnx", out=tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="format='h5' must be torchvision or onnx"):
+        export(run, form="h5")
 
 
 def test_the_command_prints_the_files(data, tmp_path, engine):
     run = small_fit(data).run
     said = engine("export", run.name, "--out", tmp_path / "m.safetensors", "--json")
+    assert "must end in" in engine("export", run.name, "--format=onnx", "--out=m.pt").refusal
     made = json.loads(said.out)
     assert {"file", "description", "card", "largest_difference", "checked"} == made.keys()
     assert all(Path(made[key]).is_file() for key in ("file", "description", "card"))
