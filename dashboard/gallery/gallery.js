@@ -38,7 +38,7 @@ function tileOf(tile, decoded) {
   } else {
     frame.append(element("span", "unreadable", `cannot be read: ${tile.unreadable}`));
   }
-  frame.append(mark(tile.outcome));
+  frame.append(mark(tile.outcome), element("span", "check", "✓"));
   if (tile.verdict) frame.append(element("span", "verdict", tile.verdict));
   const names = element("span", "names");
   if (tile.outcome === "incorrect") names.append(element("span", "", tile.true), " → ", element("b", "", tile.predicted));
@@ -50,7 +50,7 @@ function tileOf(tile, decoded) {
   return button;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue, setStateValue }) {
   const grid = parentElement.querySelector(".grid");
   const turns = parentElement.querySelector(".turns");
   const tiles = () => [...grid.children];
@@ -60,9 +60,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!same) {
     grid.classList.toggle("strip", data.strip);
     grid.classList.toggle("plain", !data.marks);
-    nameGroup(grid, "Images; arrow keys move, Enter opens");
+    grid.classList.toggle("choosable", Boolean(data.choosable));
+    nameGroup(grid, data.choosable ? "Images; arrow keys move, Enter opens, Space chooses"
+      : "Images; arrow keys move, Enter opens");
     show(data);
   }
+  if (!(grid.messages?.at(-1)?.n > data.lastMessage)) marked(() => true, (id) => data.chosen.includes(id));
   if (data.turns.join() !== turns.words) {
     turns.words = data.turns.join();
     turns.replaceChildren(...[-1, 1].flatMap((step, i) => {
@@ -84,6 +87,28 @@ export default function ({ data, parentElement, setTriggerValue }) {
     else if (hadFocus?.closest(".grid")) {
       (tiles().find((t) => t.dataset.id === focusedId) ?? tiles()[0])?.focus();
     }
+  }
+  function marked(which, chosen) {
+    if (!data.choosable) return;
+    for (const tile of tiles().filter(which)) {
+      tile.setAttribute("aria-pressed", String(chosen(tile.dataset.id)));
+    }
+  }
+  function choose(message) {
+    setStateValue("messages", queued(grid, data.lastMessage, message));
+  }
+  function chooseTile(tile, range) {
+    const all = tiles(), to = all.indexOf(tile), from = all.findIndex((t) => t.dataset.id === grid.anchor);
+    if (range && grid.anchor !== undefined) {
+      const [a, b] = from < 0 ? [to, to] : [Math.min(from, to), Math.max(from, to)];
+      marked((_, i) => i >= a && i <= b, () => true);
+      choose({ from: grid.anchor, to: tile.dataset.id });
+    } else {
+      const on = tile.getAttribute("aria-pressed") !== "true";
+      marked((t) => t === tile, () => on);
+      choose({ ids: [tile.dataset.id], on });
+    }
+    grid.anchor = tile.dataset.id;
   }
   function focusOn(id) {
     const tile = tiles().find((t) => t.dataset.id === id);
@@ -110,7 +135,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const tile = event.target.closest(".tile");
     if (!tile) return;
     moveFocus(tiles(), tile);
-    setTriggerValue("open", tile.dataset.id);
+    const chooses = event.shiftKey || event.ctrlKey || event.metaKey || event.target.closest(".check");
+    if (data.choosable && chooses) chooseTile(tile, event.shiftKey);
+    else setTriggerValue("open", tile.dataset.id);
   };
   turns.onclick = (event) => {
     const step = Number(event.target.dataset?.step);
@@ -119,6 +146,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   grid.onkeydown = (event) => {
     const all = tiles();
     const at = all.indexOf(parentElement.activeElement);
+    if (at >= 0 && data.choosable && (event.ctrlKey || event.metaKey) && event.key === "a") {
+      event.preventDefault();
+      marked(() => true, () => true);
+      choose({ all: true });
+    }
     if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const top = all[0].offsetTop;
     const below = all.findIndex((t) => t.offsetTop !== top);
@@ -129,6 +161,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }[event.key];
     if (event.key === "PageDown") turn(1);
     else if (event.key === "PageUp") turn(-1);
+    else if (event.key === " " && data.choosable) chooseTile(all[at], event.shiftKey);
     else if (to === undefined) return;
     else if (all[to]) moveFocus(all, all[to]);
     event.preventDefault();

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from dashboard.shared import browser_sync
 from dashboard.shared.component import registered
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen of the shown images.
+
+    Attributes
+    ----------
+    ids : those that are chosen
+    changed : callback that reads the messages of what is chosen
+    """
+
+    ids: Sequence[str]
+    changed: Callable[[], None]
+
 
 _gallery = registered(__file__, '<div class="grid"></div><div class="turns"></div>')
 
@@ -21,6 +38,7 @@ def gallery(
     following: str = "",
     strip: bool = False,
     marks: bool = True,
+    choice: Choice | None = None,
 ) -> None:
     """Show a grid of images with their labels, predictions and figures.
 
@@ -34,11 +52,15 @@ def gallery(
     page, following : names of this page and the next one, used by the prefetch
     strip : whether to show only one row
     marks : whether each tile says if it is correct; superfluous where all are errors
+    choice : None if images cannot be chosen
     """
+    chosen = {} if choice is None else {"choosable": True, "chosen": choice.ids}
     _gallery(
         key=key,
         data={"tiles": list(tiles), "turns": list(turns), "strip": strip, "marks": marks}
-        | {"page": page, "following": following},
+        | {"page": page, "following": following, "lastMessage": browser_sync.last_message()}
+        | chosen,
         on_open_change=opened,
         on_turn_change=turned or (lambda: None),
+        on_messages_change=choice.changed if choice else (lambda: None),
     )

@@ -58,10 +58,15 @@ function review(dialog, data, send) {
   ));
   const undo = button("u", "Undo", undefined, () => say({ undo: true }));
   undo.disabled = !now.verdict;
+  const advance = button("a", "Advance", Boolean(dialog.advance), () => {
+    dialog.advance = !dialog.advance;
+    box.querySelector("[data-key=a]").setAttribute("aria-pressed", String(dialog.advance));
+  });
+  advance.title = "Show the next image after a verdict";
   const causes = CAUSES.map((cause, i) => button(
     String(i + 1), cause.replace("-", " "), now.cause === cause, () => say({ cause })));
   for (const text of [now.reason, now.twins]) if (text) box.append(element("p", "reason", text));
-  box.append(element("h3", "", "Label"), group("Verdict", ...judged, undo), to,
+  box.append(element("h3", "", "Label"), group("Verdict", ...judged, undo, advance), to,
     element("h3", "", "Cause of difficulty"), group("Cause", ...causes),
     element("p", "line", now.line));
   if (focused) { // otherwise the rebuilt button would lose the focus and the keys
@@ -134,11 +139,11 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     [dialog.wanted, dialog.until] = [id, now + PATIENCE];
     setTriggerValue("open", id);
   }
-  function say(message) { // includes all messages that the server may not have received
-    const { lastMessage } = dialog.image, sent = dialog.messages ?? [];
-    const n = Math.max(Date.now(), lastMessage + 1, (sent.at(-1)?.n ?? 0) + 1);
-    dialog.messages = [...sent.filter((one) => one.n > lastMessage), { ...message, n }];
-    setStateValue("messages", dialog.messages);
+  function say(message) {
+    setStateValue("messages", queued(dialog, dialog.image.lastMessage, message));
+    const whole = message.verdict && (message.verdict !== WRONG || message.label
+      || dialog.image.review.others.length < 2);
+    if (dialog.advance && whole) go("after");
   }
 
   function shows(id) { // notifies other components, such as the explanation

@@ -23,7 +23,7 @@ from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import open_run
 from engine.runs.verdict_effects import amended, given_labels, twins
-from engine.runs.verdicts import Verdict, say, take_back
+from engine.runs.verdicts import Verdict, say_all, take_back
 
 _COLUMNS = ("id", "path", "split", "sha256", "label", "given")
 _TWINS = 3  # identical images that are named
@@ -63,21 +63,40 @@ def keep_verdicts(table: Table, widget: str) -> None:
     browser_sync.note_change()
 
 
-def _keep(table: Table, row: int, message: dict[str, Any]) -> None:
-    fact = tables.facts(table, np.array([row])).to_pylist()[0]
-    label = int(table.predictions.y_true[row])
-    if not fact["sha256"] or label < 0:
-        raise UserError("this image has no label to review.")
-    given = fact["given"] or ""
-    image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=reviewer(), given=given)
-    if message.get("undo"):
-        take_back(image.sha256, given, image.reviewer)
-        return
-    others = _other_classes(table, label)
+def judgements(table: Table, rows: np.ndarray, message: dict[str, Any]) -> list[Verdict]:
+    """Return the verdicts of a message on images; images without a label are left out.
+
+    Parameters
+    ----------
+    message : verdict, label and cause; "" or missing means as before
+
+    Raises
+    ------
+    UserError
+        If the label is not another class of an image.
+    """
     verdict, right, cause = (str(message.get(key, "")) for key in ("verdict", "label", "cause"))
-    if right and right not in others:
-        raise UserError(f"{right!r} is not another class of this run.")
-    say(amended(standing().of(image.sha256, given), image, others, verdict, right, cause))
+    known, made = standing(), []
+    for row, fact in zip(rows.tolist(), tables.facts(table, rows).to_pylist(), strict=True):
+        label = int(table.predictions.y_true[row])
+        if not fact["sha256"] or label == UNKNOWN:
+            continue
+        others, given = _other_classes(table, label), fact["given"] or ""
+        if right and right not in others:
+            raise UserError(f"{right!r} is not another class of this run.")
+        image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=reviewer(), given=given)
+        made.append(amended(known.of(image.sha256, given), image, others, verdict, right, cause))
+    return made
+
+
+def _keep(table: Table, row: int, message: dict[str, Any]) -> None:
+    made = judgements(table, np.array([row]), message)
+    if not made:
+        raise UserError("this image has no label to review.")
+    if message.get("undo"):
+        take_back(made[0].sha256, made[0].given, made[0].reviewer)
+    else:
+        say_all(made)
 
 
 def _other_classes(table: Table, label: int) -> list[str]:

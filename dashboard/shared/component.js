@@ -45,6 +45,14 @@ function setTileSize(pixels) {
   window.dispatchEvent(new Event(TILE));
 }
 
+// Add a message to those that the server may not have received, and return them all.
+function queued(host, lastMessage, message) {
+  const sent = host.messages ?? [];
+  const n = Math.max(Date.now(), lastMessage + 1, (sent.at(-1)?.n ?? 0) + 1);
+  host.messages = [...sent.filter((one) => one.n > lastMessage), { ...message, n }];
+  return host.messages;
+}
+
 // Move the focus within a group that the Tab key enters once.
 function moveFocus(all, to) {
   for (const other of all) other.tabIndex = other === to ? 0 : -1;

@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,34 +128,51 @@ def load_verdicts() -> Verdicts:
 
 
 def say(verdict: Verdict) -> Verdict:
-    """Save a verdict immediately, and return it with its time and reviewer.
+    """Save a verdict immediately, and return it with its time and reviewer; see `say_all`."""
+    return say_all([verdict])[0]
+
+
+def say_all(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Save several verdicts at once, all or none, and return them with their time and reviewer.
 
     Raises
     ------
     UserError
-        If the verdict is invalid, or the disk cannot be written.
+        If one of them is invalid, or the disk cannot be written.
     """
-    verdict = verdict.checked()
-    verdict = replace(verdict, time=_now(), reviewer=verdict.reviewer or default_reviewer())
-    _append(asdict(verdict))
-    return verdict
+    now = _now()
+    said = [
+        replace(each.checked(), time=now, reviewer=each.reviewer or default_reviewer())
+        for each in verdicts
+    ]
+    _append([asdict(each) for each in said])
+    return said
 
 
 def take_back(sha256: str, given: str = "", reviewer: str = "") -> Verdict | None:
-    """Undo the last verdict on an image; the verdict before it counts again.
+    """Undo the last verdict on an image, and return it, or None; see `take_back_all`."""
+    found = take_back_all([(sha256, given)], reviewer)
+    return found[0] if found else None
+
+
+def take_back_all(keys: Sequence[Key], reviewer: str = "") -> list[Verdict]:
+    """Undo the last verdict on each of several images; the verdicts before them count again.
 
     A verdict without a label is undone for this label only.
 
+    Parameters
+    ----------
+    keys : sha256 and given label of each image
+
     Returns
     -------
-    the verdict that was undone, or None if there was none
+    the verdicts that were undone
     """
-    last = load_verdicts().of(sha256, given)
-    if last is None:
-        return None
-    by = {"reviewer": reviewer or default_reviewer(), "time": _now()}
-    _append({"sha256": sha256, "given": given, "undo": True, **by})
-    return last
+    verdicts = load_verdicts()
+    last = {key: said for key in keys if (said := verdicts.of(*key))}
+    by = {"undo": True, "reviewer": reviewer or default_reviewer(), "time": _now()}
+    _append([{"sha256": sha256, "given": given, **by} for sha256, given in last])
+    return list(last.values())
 
 
 def default_reviewer() -> str:
@@ -199,10 +217,12 @@ def _undo(found: dict[Key, list[Verdict | None]], key: Key) -> None:
         said.append(None)
 
 
-def _append(values: dict[str, Any]) -> None:
-    """Append a line and sync it; first end a line that a killed process left incomplete."""
+def _append(lines: Sequence[dict[str, Any]]) -> None:
+    """Append lines and sync them; first end a line that a killed process left incomplete."""
     path = verdicts_path()
-    line = json.dumps(values, ensure_ascii=True).encode() + b"\n"
+    content = b"".join(json.dumps(each, ensure_ascii=True).encode() + b"\n" for each in lines)
+    if not content:
+        return
     with locked(path.parent / ".lock"):
         try:
             file = open_log(path, append=True)
@@ -214,8 +234,8 @@ def _append(values: dict[str, Any]) -> None:
                 if size:
                     file.seek(size - 1)
                     if file.read(1) != b"\n":
-                        line = b"\n" + line
-                write_all(file.fileno(), line)
+                        content = b"\n" + content
+                write_all(file.fileno(), content)
                 os.fsync(file.fileno())
             except OSError as error:
                 file.truncate(size)

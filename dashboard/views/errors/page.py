@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import streamlit as st
 
-from dashboard.gallery.gallery import gallery
+from dashboard.gallery.gallery import Choice, gallery
 from dashboard.gallery.tiles import images_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.suspects import NEVER, triage_stamp
@@ -23,7 +24,7 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
-from dashboard.views.errors import address, data, export, review
+from dashboard.views.errors import address, bulk, chosen, data, export, review
 from dashboard.views.errors.beside import beside_of
 from dashboard.views.errors.data import Gallery
 from dashboard.views.errors.explanation import explanation
@@ -63,6 +64,7 @@ def page() -> None:
         unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
     above = st.container()
     number, pages = shown.number, shown.pages
+    picked = chosen.chosen_rows(table, image_filter)
     gallery(  # sent first: decoding its images takes the browser longest
         data.tiles(shown, number),
         key="gallery",
@@ -72,6 +74,10 @@ def page() -> None:
         page=shown.tag(number),
         following=shown.tag(number + 1),
         marks=not all_incorrect(shown),
+        choice=Choice(
+            table.predictions.ids.take(np.intersect1d(shown.page(number), picked)).to_pylist(),
+            partial(chosen.choice_changed, table, image_filter, shown.order, "gallery"),
+        ),
     )
     beside = beside_of(table, image_filter)
     viewer(
@@ -86,6 +92,7 @@ def page() -> None:
         review.tools(name, image_filter.show)
         if not len(shown.order) and not review.empty(name, image_filter.show):
             empty(image_filter)
+    bulk.bar(shown, image_filter, picked)
     prefetch_thumbnails(shown)
     next_page(shown)
 
