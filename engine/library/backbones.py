@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import UserError
 from engine.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -111,6 +112,12 @@ def backbones(
     named = None if backbone is None else backbone_names(backbone)
     for name in named or ():
         check_backbone(name)
+        if name not in facts:
+            raise UserError(
+                "is not listed: this is about torchvision's networks.",
+                option="backbone",
+                value=name,
+            )
     chosen = [each for each in facts.values() if named is None or each.name in named]
     images = None if data is None else len(find_images(Path(data)).images)
     device = choose_device()

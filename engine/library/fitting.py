@@ -28,9 +28,9 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
     progress : callable, optional
         Called with ``(stage, done, total)``; stages are list, features, train and predict.
     **options
-        Those of `second-look fit`, with underscores: ``backbone`` (any torchvision classifier,
-        "vgg16"; of a list the features stand side by side), ``weights`` ("default", "none" or a
-        file; a list for several backbones), ``train`` ("head" or "all"),
+        Those of `second-look fit`, with underscores: ``backbone`` (any torchvision classifier or
+        "timm/NAME", "vgg16"; of a list the features stand side by side), ``weights`` ("default",
+        "none" or a file; a list for several backbones), ``train`` ("head" or "all"),
         ``epochs``, ``batch_size``, ``lr``, ``image_size`` (pixels), ``views`` (1, 2 or 4 of each
         image, whose features are averaged), ``class_weight`` ("none" or "balanced"), ``valid``
         (images held out), ``folds`` (predict every labelled image by a model that has not seen

@@ -16,6 +16,7 @@ from torch import nn
 
 from engine.errors import UserError
 from engine.model.preprocessing import Preprocessing, backbone_names, preprocessing, published
+from engine.model.timm_networks import check_timm, is_timm, load_timm
 from engine.model.weights import Weights, first_line, read_state
 
 _SIDE_HEADS = (
@@ -29,7 +30,10 @@ _OLD_DENSE_LAYER = re.compile(  # tensor names in the published DenseNet files h
 
 
 def check_backbone(name: str) -> None:
-    """Raise an error if the name is not a classification model of torchvision."""
+    """Raise an error if the name is not a classification model of torchvision or timm."""
+    if is_timm(name):
+        check_timm(name)
+        return
     if published(name) is None:
         close = [known for known in backbone_names() if known.startswith(name[:3])]
         raise UserError(
@@ -38,6 +42,21 @@ def check_backbone(name: str) -> None:
             option="backbone",
             value=name,
         )
+
+
+def load_extractor(name: str, weights: Weights, seed: int, crop: int) -> nn.Module:
+    """Build a network of torchvision or timm without its last layer; it returns (B, width).
+
+    Raises
+    ------
+    UserError
+        As :func:`load_network`.
+    """
+    if is_timm(name):
+        state = read_state(weights.path, weights.sha256) if weights.path else None
+        return load_timm(name, state, weights.path, seed, crop)
+    extractor, _ = split_network(load_network(name, weights, seed, crop))
+    return extractor
 
 
 def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module:
@@ -140,7 +159,7 @@ def feature_key(name: str, weights: Weights, steps: Preprocessing, precision: st
     text = repr((1, name, weights.sha256, steps, precision))
     if steps.whole or steps.mirrored:
         text += f" whole={steps.whole} mirrored={steps.mirrored}"
-    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"{name.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _load_file(network: nn.Module, name: str, state: dict[str, torch.Tensor], path: Path) -> None:

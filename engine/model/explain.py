@@ -21,6 +21,7 @@ from engine.errors import UserError
 from engine.model.device import choose_device
 from engine.model.extractor import open_model
 from engine.model.gradcam import Seen, grad_cam, last_map
+from engine.model.preprocessing import Preprocessing
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
 from engine.runs.files import write_atomic
 from engine.runs.opening import is_file, read_file
@@ -99,7 +100,7 @@ class Explainer:
             image = replace(image, predicted=int(seen.probabilities.argmax()))
             wanted = _classes(image)
             seen = self._seen(pixels, wanted)
-        box = crop_box(height, width, self._extractor.steps.resize, self._extractor.steps.crop)
+        box = _box(height, width, self._extractor.steps)
         maps = []
         for index, heat in zip(wanted, seen.maps.numpy(), strict=True):
             file = explanations_folder(self.run) / f"{image.sha256}-{index}.png"
@@ -199,6 +200,12 @@ def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, fl
     side = min(height, width) * min(crop / resize, 1.0)  # in the image's own pixels
     left, top = (1 - side / width) / 2, (1 - side / height) / 2
     return left, top, 1 - left, 1 - top
+
+
+def _box(height: int, width: int, steps: Preprocessing) -> tuple[float, float, float, float]:
+    if steps.whole:
+        return 0.0, 0.0, 1.0, 1.0
+    return crop_box(height, width, steps.resize, steps.crop)
 
 
 def _classes(image: Image) -> list[int]:

@@ -21,9 +21,8 @@ from engine.model.backbones import (
     check_backbone,
     feature_key,
     for_inference,
-    load_network,
+    load_extractor,
     load_state,
-    split_network,
 )
 from engine.model.device import Device, choose_device
 from engine.model.features import (
@@ -154,9 +153,9 @@ class Extractor:
                 "alone."
             )
         if self.body is None:
-            network, _ = split_network(self._whole(self.weights))
+            network = self._loaded(self.weights)
         else:
-            network, _ = split_network(self._whole(Weights("none", "", None)))
+            network = self._loaded(Weights("none", "", None))
             tensors = read_tensors(self.body, self.weights.sha256)
             load_state(
                 network, {name[5:]: t for name, t in tensors.items() if name.startswith("body.")}
@@ -166,8 +165,8 @@ class Extractor:
     def _build(self) -> nn.Module:
         return for_inference(self.network(), self.device.dtype, self.device.name)
 
-    def _whole(self, weights: Weights) -> nn.Module:
-        return load_network(self.backbone, weights, self.seed, self.steps.crop)
+    def _loaded(self, weights: Weights) -> nn.Module:
+        return load_extractor(self.backbone, weights, self.seed, self.steps.crop)
 
 
 def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]:

@@ -86,7 +86,8 @@ class PassTime:
             rate = self.known.get(name)
             if rate is None:
                 facts = all_facts()
-                rate = speed * facts[here].gflop / facts[name].gflop
+                known = here in facts and name in facts  # others are taken to be as fast
+                rate = speed * (facts[here].gflop / facts[name].gflop if known else 1)
             seconds += per / rate
         return seconds
 

@@ -10,6 +10,7 @@ import torch
 
 from engine.errors import UserError
 from engine.model.resize import square, squeezed
+from engine.model.timm_networks import is_timm, timm_preprocessing
 from engine.runs.files import read_json, workspace, write_json
 from engine.runs.typed_json import from_json
 
@@ -39,7 +40,8 @@ class Preprocessing:
 
     def described(self) -> dict[str, Any]:
         """Return the values that were published with the weights, by name."""
-        return {key: value for key, value in asdict(self).items() if key not in _OF_A_VIEW}
+        values = {key: value for key, value in asdict(self).items() if key not in _OF_A_VIEW}
+        return {**values, "whole": True} if self.whole else values
 
     @property
     def decoded_short(self) -> int:
@@ -76,7 +78,7 @@ def preprocessing(
     ----------
     weights : name of torchvision's weights whose preprocessing is meant; of others the default's
     """
-    known = published(name)
+    known = timm_preprocessing(name) if is_timm(name) else published(name)
     assert known, f"{name} is no backbone"
     if weights.startswith("IMAGENET"):
         known = from_json(Preprocessing, _asked(name, weights), "")

@@ -10,7 +10,7 @@ import torch
 
 from engine import portable
 from engine.errors import UserError
-from engine.model.backbones import for_inference, load_network, split_network
+from engine.model.backbones import for_inference, load_extractor
 from engine.model.device import Device
 from engine.model.preprocessing import preprocessing
 from engine.model.weights import Weights
@@ -54,7 +54,7 @@ def measured_speed(name: str, device: Device) -> float:
     The weights are random: they do not change the time.
     """
     steps = preprocessing(name)
-    network, _ = split_network(load_network(name, Weights("none", "", None), 0, steps.crop))
+    network = load_extractor(name, Weights("none", "", None), 0, steps.crop)
     network = for_inference(network, device.dtype, device.name)
     images = torch.zeros(_BATCH, 3, steps.crop, steps.crop, dtype=torch.uint8, device=device.name)
     done, started = 0, 0.0

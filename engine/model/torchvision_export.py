@@ -9,6 +9,7 @@ from engine.errors import UserError
 from engine.model.backbones import constructor_arguments, last_layer
 from engine.model.extractor import Extractor
 from engine.model.head import Head
+from engine.model.timm_networks import is_timm
 
 
 def assembled(extractor: Extractor, head: Head, images: torch.Tensor) -> tuple[nn.Module, float]:
@@ -23,6 +24,8 @@ def assembled(extractor: Extractor, head: Head, images: torch.Tensor) -> tuple[n
     """
     import torchvision
 
+    if is_timm(extractor.backbone):
+        raise UserError(f"torchvision has no {extractor.backbone}; export as onnx.")
     if extractor.backbone.startswith("mnasnet"):
         raise UserError(
             "torchvision's MNASNet loads only tensors with its version number, which safetensors "

@@ -12,7 +12,7 @@ import torch
 
 from engine.data.dataset import Dataset
 from engine.errors import UserError
-from engine.model.backbones import load_network, split_network
+from engine.model.backbones import load_extractor
 from engine.model.finetune import Start, finetune
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.grouping import grouped
@@ -83,8 +83,7 @@ def train_network(setup: FitSetup) -> Dataset:
         labels = _labels(rows, dataset.class_names)
         images = Images(dataset.root, rows["path"].tolist(), rows["sha256"].tolist(), labels)
         parts.append(TrainingImages(images, frozen.steps, frozen.device, ranks))
-    network = load_network(frozen.backbone, frozen.weights, options.seed, frozen.steps.crop)
-    extractor, _ = split_network(network)
+    extractor = load_extractor(frozen.backbone, frozen.weights, options.seed, frozen.steps.crop)
     training = training_options(options)
     for lines in finetune(
         extractor, start, parts[0], parts[1], training, folder=setup.run.folder, progress=report

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from engine import portable
 from engine.errors import UserError
+from engine.model.timm_networks import is_timm, timm_weights_file
 from engine.runs.files import sha256_of
 from engine.runs.opening import is_file, open_regular
 
@@ -50,12 +51,16 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
     """
     if source == "none":
         return Weights("none", f"none-{seed}-torch-{torch.__version__.split('+')[0]}", None)
+    if is_timm(name) and source == "default":
+        path = timm_weights_file(name)
+        return Weights(source, sha256_of(path), path)
     published = source == "default" or source in published_weights(name, source)
     path = _published_file(name, source) if published else Path(source).absolute()
     if not is_file(path):
-        names = published_weights(name, "IMAGENET")
+        names = [] if is_timm(name) else published_weights(name, "IMAGENET")
         raise UserError(
-            f"does not exist; give a .safetensors or .pth file, or {', '.join(names)}.",
+            "does not exist; give a .safetensors or .pth file, or "
+            f"{', '.join(names or ['default', 'none'])}.",
             option="weights",
             value=source,
         )
@@ -64,7 +69,7 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
 
 def published_weights(name: str, source: str) -> list[str]:
     """Return the names of torchvision's weights for a backbone; none if ``source`` is a file's."""
-    if not source.startswith("IMAGENET"):
+    if is_timm(name) or not source.startswith("IMAGENET"):
         return []
     import torchvision
 

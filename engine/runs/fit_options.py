@@ -39,7 +39,8 @@ class FitOptions:
         tuple[str, ...],
         FitOption(
             "Network",
-            "Any torchvision classifier; give it again for features of several side by side.",
+            "Any torchvision classifier, or timm/NAME; give it again for features of several side "
+            "by side.",
         ),
     ] = ("vgg16",)
     weights: Annotated[

@@ -17,7 +17,8 @@ from engine.runs.run_config import RunConfig
 
 LOG = "fit.log"
 STAGES = ("draw", "list", "features", "train", "predict")
-_BACKBONE = re.compile(r"[A-Za-z0-9_]{1,60}(?:\+[A-Za-z0-9_]{1,60})*")
+_NAME = r"(?:timm/)?[A-Za-z0-9_]{1,60}(?:\.[A-Za-z0-9_]{1,60})?"
+_BACKBONE = re.compile(rf"{_NAME}(?:\+{_NAME})*")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
