@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from dashboard import shortcuts
 from dashboard.selection.image_filter import forget_filter
 from dashboard.selection.moved import moved_banner
 from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
@@ -18,6 +19,7 @@ from dashboard.selection.unknown import unknown_run
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_redraw, widget_key
 from dashboard.shared.escape import error_text, literal
+from dashboard.shared.tables import RunSummary
 from engine.errors import UserError
 
 # A Material icon here would be loaded from another host.
@@ -30,8 +32,13 @@ def show(pages: Sequence[Page]) -> None:
     st.set_page_config(page_title="Second Look", page_icon=str(_ICON), layout="wide")
     page = st.navigation(list(pages), position="top")
     _note_page(page.title)
+    names = [each.url_path for each in pages if each.url_path]
     with show_user_errors():
-        if pick_run():
+        shortcuts.go(names)
+        every = tables.summaries()
+        if pick_run(every):
+            done = [run for run in every if run.state == "done"]
+            shortcuts.shortcuts(page.url_path, names, done)
             page.run()
     _settle()
 
@@ -50,9 +57,8 @@ def home() -> None:
     st.switch_page("views/overview/page.py", query_params=st.query_params.to_dict())
 
 
-def pick_run() -> bool:
+def pick_run(every: Sequence[RunSummary]) -> bool:
     """Show the run picker if there is a finished run; return whether the page can be shown."""
-    every = tables.summaries()
     runs = [run for run in every if run.state == "done"]
     names = [run.name for run in runs]
     _note_damaged([run for run in every if run.reason])

@@ -47,3 +47,8 @@ def run_picked() -> None:
     note_change()
     st.session_state[_SELECTED] = selected
     st.query_params.from_dict({RUN: selected})
+
+
+def show_run(name: str) -> None:
+    """Select a run by the address alone; before anything is drawn."""
+    st.query_params.from_dict({RUN: name})

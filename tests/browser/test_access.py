@@ -144,3 +144,22 @@ def test_images_come_first_and_keep_the_size_that_is_chosen(page: Page, address:
     turned = first.bounding_box()
     assert turned and turned["y"] > 0 and turned["width"] == larger["width"]
     page.evaluate("localStorage.clear()")
+
+
+def test_keys_are_shown_and_jump_anywhere(page: Page, address: str):
+    page.goto(f"{address}/errors?show=all")
+    page.locator(".st-key-gallery .tile").first.wait_for()
+    settled(page)
+    page.keyboard.press("?")
+    keys = page.locator(".st-key-shortcuts dialog.keys")
+    expect(keys).to_contain_text("turn the page")
+    page.keyboard.press("Escape")
+    expect(keys).not_to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("0000007")
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-image dialog h2")).to_have_text("0000007")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("compa")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/compare?*")
