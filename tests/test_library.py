@@ -286,8 +286,10 @@ def test_a_report_has_fields_and_shows_itself_as_the_page(tmp_path):
     assert "&amp;lt;b&amp;gt;One" in shown  # escaped in the page, and the page in its frame
     file = report.write_html(str(tmp_path / "page.html"))
     assert "Confusion matrix" in file.read_text("utf-8")
-    with pytest.raises(engine.UserError, match="on='test' is unknown; choose folds or valid"):
-        run.report(on="test")
+    with pytest.raises(engine.UserError, match="on='train' is unknown; choose one of folds, valid"):
+        run.report(on="train")
+    with pytest.raises(engine.UserError, match="no sealed images"):
+        run.report(on="sealed")
 
 
 def test_results_are_typed_and_have_tables(tmp_path):

@@ -40,7 +40,7 @@ def inspect(
     with watching() as watcher:
         dataset = load_dataset(
             DataSource.chosen(chosen),
-            valid=chosen.valid, sample=chosen.sample, seed=chosen.seed,
+            valid=chosen.valid, sample=chosen.sample, sealed=chosen.sealed, seed=chosen.seed,
             progress=watcher.progress,
         )  # fmt: skip
     found = inspection(dataset, chosen.path)
@@ -70,6 +70,7 @@ def show_short(found: Inspection, out: Console) -> None:
     out.print(
         f"{len(found.class_names):,} classes; {n['train']:,} train, {n['valid']:,} valid, "
         f"{n['test']:,} test images, {n['quarantined']:,} quarantined"
+        + (f", {n['sealed']:,} sealed" if "sealed" in n else "")
     )
     for subject, text in found.lines:
         out.print(literal(f"{subject + ':':<8}{text}"))

@@ -26,6 +26,7 @@ class Scored(StrEnum):
     folds = "folds"
     valid = "valid"
     test = "test"
+    sealed = "sealed"
 
 
 class ValueKind(StrEnum):
@@ -62,7 +63,10 @@ On = Annotated[
 
 OnScored = Annotated[
     Scored | None,
-    typer.Option(help="All labelled images out of fold, the held-out ones, or labelled test ones."),
+    typer.Option(
+        help="folds: all labelled images (cross-validated); valid: the validation images; test: "
+        "labelled test images; sealed: those of fit --sealed, which are predicted now."
+    ),
 ]
 
 

@@ -52,6 +52,12 @@ def _draw(value: dict[str, Any]) -> None:
     out.print(literal(value["network"]), style="dim")
     if value["precision"]:
         out.print(literal(value["precision"]), style="dim")
+    if value["on"] == "sealed":
+        out.print(
+            "These images took no part in the fit, nor in any choice. Once you choose by this "
+            "score, it is as optimistic as the others.",
+            style="dim",
+        )
     for key, title in (("accuracy", "accuracy"), ("log_loss", "log loss")):
         low, high = value[f"{key}_interval"]
         out.print(f"{title:<18} [bold]{value[key]:.4f}[/]   95 % interval {low:.4f} to {high:.4f}")

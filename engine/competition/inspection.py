@@ -13,6 +13,7 @@ import pyarrow as pa
 from engine.competition.sample import match_images, read_sample, sample_form
 from engine.data.dataset import Dataset
 from engine.data.listing import GroupSource, LabelSource
+from engine.data.sealing import SEALED
 from engine.errors import UserError
 
 SPLITS = ("train", "valid", "test")
@@ -114,7 +115,8 @@ def inspection(dataset: Dataset, data: Path) -> Inspection:
         root=str(dataset.root),
         class_names=dataset.class_names,
         n={**{split: int(counts.get(split, 0)) for split in SPLITS},
-           "quarantined": len(dataset.quarantine)},
+           "quarantined": len(dataset.quarantine),
+           **({SEALED: len(dataset.sealed)} if len(dataset.sealed) else {})},
         classes={
             name: dict(zip(SPLITS, map(int, row), strict=True))
             for name, row in zip(table.index, table.to_numpy(), strict=True)

@@ -13,6 +13,7 @@ import pandas as pd
 from engine.data.layouts import DataSource, find_images, test_images
 from engine.data.listing import NO_ORIGIN, Listing, Origin, as_utf8, texts
 from engine.data.reading import Read, read_all
+from engine.data.sealing import seal
 from engine.data.splits import components, divided, single_classes, torn
 from engine.errors import UserError, first_ten
 
@@ -38,6 +39,7 @@ class Dataset:
     origin : where labels and splits came from, and what was passed over
     split_given : whether the data has valid images of its own
     notes : path to what is unusual about a good image, such as an animation
+    sealed : images that take part in nothing, columns as ``images``; see `engine.data.sealing`
     """
 
     root: Path
@@ -47,6 +49,7 @@ class Dataset:
     origin: Origin = NO_ORIGIN
     split_given: bool = False
     notes: dict[str, str] = field(default_factory=dict)
+    sealed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=IMAGES_COLUMNS))
 
     @property
     def ignored(self) -> int:
@@ -92,6 +95,7 @@ def load_dataset(
     *,
     valid: int | None = None,
     sample: bool = False,
+    sealed: int = 0,
     seed: int = 0,
     listing: Listing | None = None,
     progress: Progress | None = None,
@@ -108,6 +112,8 @@ def load_dataset(
         of fewer than 10,000.
     sample
         Keep 200 train and 50 valid images, for a quick rehearsal.
+    sealed
+        Labelled images to take out before anything else.
     listing
         What `find_images` has found there already, if anything.
 
@@ -129,6 +135,7 @@ def load_dataset(
             "a classifier needs two."
         )
     dataset = _quarantine_unknown(replace(dataset, class_names=names))
+    dataset = seal(dataset, sealed, seed)
     given = bool((dataset.images["split"] == "valid").any())
     images = divided(dataset.images, source.data, valid, sample, seed)
     return _with_warnings(replace(dataset, images=images, split_given=given))

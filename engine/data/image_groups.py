@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from engine.data.sealing import SEALED
 from engine.data.splits import components
 from engine.errors import UserError
 from engine.runs.predictions import Predictions
 from engine.runs.run import Run
+from engine.runs.sealed_images import sealed_images
 
-_SPLITS = {"folds": ("train", "valid"), "valid": ("valid",), "test": ("test",)}
+_SPLITS = {"folds": ("train", "valid"), "valid": ("valid",), "test": ("test",), SEALED: (SEALED,)}
 
 
 def image_groups(run: Run, split: str, predictions: Predictions) -> np.ndarray | None:
@@ -41,7 +43,7 @@ def image_groups(run: Run, split: str, predictions: Predictions) -> np.ndarray |
 def _listed(run: Run, split: str) -> pd.DataFrame | None:
     """Return id, sha256 (the id where unknown) and group of the images of a split."""
     try:
-        images = run.images
+        images = sealed_images(run) if split == SEALED else run.images
     except UserError:
         return None
     if split not in _SPLITS or not {"id", "split", "sha256", "group"} <= set(images.columns):

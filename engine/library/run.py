@@ -10,12 +10,17 @@ from engine.analysis.clip_report import ClipReport, clip_report
 from engine.analysis.report import Report, report
 from engine.competition.correction import positive_index
 from engine.data.image_groups import image_groups
+from engine.data.sealing import SEALED
 from engine.errors import UserError
 from engine.runs import run as stored
+from engine.runs.opening import is_file
 from engine.runs.progress import Progress
 
 if TYPE_CHECKING:
     from engine.runs.next_steps import NextSteps
+
+
+SCORED = ("folds", "valid", "test", SEALED)
 
 
 class Run(stored.Run):
@@ -63,9 +68,10 @@ class Run(stored.Run):
             Images of each category; of each class for the confident categories.
         seed : int
             Chooses the random images.
-        on : {"folds", "valid"}, optional
-            All labelled images, each predicted by a model that has not seen it, or the
-            validation images; folds where the run has them.
+        on : {"folds", "valid", "test", "sealed"}, optional
+            All labelled images, each predicted by a model that has not seen it; the validation
+            images; labelled test images; or the images that ``fit(sealed=…)`` took out, which are
+            predicted now. By default folds where the run has them, else valid.
 
         Returns
         -------
@@ -90,7 +96,7 @@ class Run(stored.Run):
         0   cat      4
         1   dog      4
         """
-        split = checked_split(self, on)
+        split = _scored_split(self, on)
         predictions = self.predictions(split)
         found = report(predictions, n, seed, image_groups(self, split, predictions))
         values = {field.name: getattr(found, field.name) for field in fields(Report)}
@@ -189,6 +195,17 @@ def opened(run: stored.Run | str, name: str = "run") -> Run:
     if not isinstance(run, stored.Run):
         raise UserError(f"must be a Run or the name of one, not {type(run).__name__}.", option=name)
     return run if isinstance(run, Run) else Run(run.folder)
+
+
+def _scored_split(run: Run, on: str | None) -> str:
+    """Return the table of predictions that a report is about; sealed images are predicted."""
+    if on not in (None, *SCORED):
+        raise UserError(f"is unknown; choose one of {', '.join(SCORED)}.", option="on", value=on)
+    if on == SEALED and not is_file(run.predictions_path(SEALED)):
+        from engine.model.score_sealed import score_sealed
+
+        score_sealed(run)
+    return on or run.labelled_split
 
 
 def checked_split(run: Run, on: str | None) -> str:

@@ -34,6 +34,7 @@ from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.progress import Clock, OnEpoch, OnNotice, Progress, Reporter, run_lock
 from engine.runs.run import Run, create_run
 from engine.runs.run_config import RunConfig, Scores
+from engine.runs.sealed_images import save_sealed
 
 
 def fit(
@@ -216,6 +217,7 @@ def _save_predictions(
     """Write the tables, all predictions and the PCA map; return those of valid and test images."""
     run, dataset, features = setup.run, made.dataset, made.features
     run.save_tables(dataset.images, dataset.quarantine)
+    save_sealed(run, dataset.sealed)
     valid, test = predict_split(dataset, "valid", features, heads.head), None
     save_predictions(run.predictions_path("valid"), valid)
     if heads.crossed:

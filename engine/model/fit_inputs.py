@@ -33,6 +33,7 @@ def read_inputs(
             source,
             valid=options.valid,
             sample=options.sample,
+            sealed=options.sealed,
             seed=options.seed,
             listing=listed,
             progress=progress,

@@ -107,6 +107,17 @@ class FitOptions:
             about_data=True,
         ),
     ] = None
+    sealed: Annotated[
+        int,
+        FitOption(
+            "Sealed images",
+            "Labelled images that take part in nothing until `report --on sealed` scores them: "
+            "many runs that are compared on the same images flatter the best of them.",
+            least=0,
+            most=1_000_000,
+            about_data=True,
+        ),
+    ] = 0
     sample: Annotated[
         bool,
         FitOption(

@@ -17,7 +17,7 @@ from engine.runs.files import locked
 from engine.runs.opening import is_file
 from engine.runs.run import OUT_OF_FOLD, Run
 
-OWN = ("valid", "test", *OUT_OF_FOLD)  # the run's own tables
+OWN = ("valid", "test", "sealed", *OUT_OF_FOLD)  # the run's own tables
 _READABLE, _DIGITS = 40, 8
 
 

@@ -1,0 +1,38 @@
+"""The images that a fit sealed: they take part in nothing until they are scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from engine.errors import UserError
+from engine.runs.files import atomic_path
+from engine.runs.images_table import read_images
+from engine.runs.opening import is_file
+from engine.runs.run import Run
+
+
+def save_sealed(run: Run, images: pd.DataFrame) -> None:
+    """Write the table of sealed images, with the columns of ``images.parquet``; none, no file."""
+    if len(images):
+        with atomic_path(_file(run)) as temporary:
+            images.to_parquet(temporary, index=False, compression="zstd")
+
+
+def sealed_images(run: Run) -> pd.DataFrame:
+    """Return the sealed images of a run.
+
+    Raises
+    ------
+    UserError
+        When it has none, or the table is damaged.
+    """
+    if not is_file(_file(run)):
+        raise UserError(f"run {run.name} has no sealed images; seal some with fit --sealed N.")
+    table: pd.DataFrame = read_images(_file(run)).to_pandas()
+    return table
+
+
+def _file(run: Run) -> Path:
+    return run.folder / "sealed.parquet"
