@@ -14,14 +14,16 @@ import numpy as np
 import pyarrow.compute as pc
 
 from dashboard.review import standing
+from dashboard.review.suspects import KIND_NAMES, NEVER, of_kind, triage_stamp
 from dashboard.selection import similar, slices
 from dashboard.selection.lasso import read_lasso
 from dashboard.selection.map_coordinates import within
+from dashboard.selection.run import run_name
 from dashboard.selection.text_search import has_text
 from dashboard.shared.tables import Table
 
-TRUE, PREDICTED, SCORE, ID, TEXT, AREA, SLICE, LIKE = (
-    "true", "predicted", "p", "id", "text", "map", "slice", "like",
+TRUE, PREDICTED, SCORE, ID, TEXT, AREA, SLICE, LIKE, KIND = (
+    "true", "predicted", "p", "id", "text", "map", "slice", "like", "kind",
 )  # fmt: skip
 EVERY_SCORE = "0-1"
 _RANGE = re.compile(r"([01](?:\.\d{1,6})?)-([01](?:\.\d{1,6})?)")
@@ -162,6 +164,14 @@ FILTERS = (
         keep=similar.is_near,
         sentence=lambda _, text: f"most like {text.partition(':')[2]}",
         invalid="it is no image, such as labelled:cat.1 or test:1",
+    ),
+    Filter(
+        KIND, lambda text, _: text if text in KIND_NAMES else "",
+        keep=of_kind,
+        sentence=lambda _, kind: f"suspected: {KIND_NAMES[kind].rstrip('?').lower()}",
+        widget=Widget(str, lambda kind: kind or ""),
+        stamp=lambda: triage_stamp(run_name() or "") if run_name() else NEVER,
+        invalid=f"choose from {', '.join(KIND_NAMES)}",
     ),
 )  # fmt: skip
 BY_PARAMETER = {each.parameter: each for each in FILTERS}

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_REPEATS = re.compile(
+    r"In \w+, (?:the same file as|nearly the same as) (.+) in (train|valid|test)"
+    r"(?:, labelled .* there)?(?: and \d+ more)?\.",
+    re.DOTALL,
+)
+
+
+def counterpart(reason: str) -> tuple[str, str] | None:
+    """Return path and split of the other image that a reason names, None if it names none.
+
+    Reasons of leaks and near-duplicates name one; see `engine.analysis.triage.repeated`.
+    """
+    found = _REPEATS.fullmatch(reason)
+    return (found[1], found[2]) if found else None
 
 
 @dataclass(frozen=True)

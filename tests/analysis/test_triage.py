@@ -17,6 +17,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
 from engine.analysis.neighbours import nearest
+from engine.analysis.suspects import counterpart
 from engine.analysis.triage import (
     COLUMNS,
     DUPLICATE,
@@ -179,6 +180,9 @@ def test_images_that_lie_twice():
     assert found.loc["b", "kind"] == LEAK and found.loc["d", "kind"] == DUPLICATE
     assert found.loc["b", "reason"] == "In valid, the same file as a.jpg in train and 1 more."
     assert "nearly the same as e.jpg in train, labelled dog there" in found.loc["d", "reason"]
+    assert counterpart(found.loc["b", "reason"]) == ("a.jpg", "train")
+    assert counterpart(found.loc["d", "reason"]) == ("e.jpg", "train")
+    assert counterpart("9 of its 10 nearest images are dog; out-of-fold P(cat) = 0.006.") is None
     assert repeated(images, np.arange(8), features, 0.85).empty
     assert repeated(images.assign(label=None), groups, features, 0.85).empty
 

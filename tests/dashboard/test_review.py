@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from dashboard.review import reviewer, standing, suspects, verdicts
 from dashboard.selection.image_filter import REVIEWED, SUSPECTS, ImageFilter
 from dashboard.shared import browser_sync, tables
 from dashboard.views.errors import data as errors_data
+from dashboard.views.errors.beside import beside_of
 from dashboard.views.overview import data as overview_data
 from engine.errors import UserError
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
-from engine.runs.triage import COLUMNS, SPLIT, reviewed_split, save_triage
+from engine.runs.triage import COLUMNS, SPLIT, load_triage, reviewed_split, save_triage
 from engine.runs.verdicts import Verdict, load_verdicts, say
 from tests.support.pages import errors, sentence
 from tests.support.run_folders import set_keys
@@ -130,6 +132,28 @@ def test_suspects_in_their_order_with_their_reason(make_run):
     assert large(table, ids[7])["reason"].startswith("<b>hostile</b>")  # shown by textContent
     app = errors(show=SUSPECTS)
     assert not app.exception and sentence(app).startswith("**3** of 60")
+
+
+def test_suspects_by_kind_and_a_leak_beside_its_other_image(make_run):
+    run = make_run(n=40, n_test=8)
+    suspected(run, ["0000001", "0000002", "0000003"])
+    list_of = load_triage(run)
+    list_of["kind"] = ["label", "leak", "label"]
+    path = run.images.query("split == 'test' and id == '5'")["path"].iloc[0]
+    list_of.loc[1, "reason"] = f"In valid, nearly the same as {path} in test."
+    save_triage(run, list_of)
+    app = errors(show=SUSPECTS, kind="leak")
+    assert not app.exception and sentence(app).startswith("**1** of 40")
+    (kinds,) = [each.options for each in app.segmented_control if each.label == "Suspicion"]
+    assert kinds == ["Any", "Wrong label? 2", "Leak 1"]
+    table = tables.table(run.name)
+    shown = ImageFilter(show=SUSPECTS, image="0000002")
+    leaks = errors_data.gallery_of(table, replace(shown, where={"kind": "leak"}))
+    (tile,) = errors_data.tiles(leaks, 1)
+    assert tile["reason"] == list_of.loc[1, "reason"]
+    other = beside_of(table, shown)
+    assert other and (other.reference.kind, other.text) == ("test", "Compare with 5 (test)")
+    assert beside_of(table, replace(shown, image="0000001")) is None
 
 
 def test_without_a_list_there_is_one_button(make_run):

@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection.filters import FILTERS, LIKE
+from dashboard.selection.filters import FILTERS, KIND, LIKE
 from dashboard.selection.image_filter import (
     ALL,
     OF_LABELS,
     OPENING,
+    SUSPECTS,
     ImageFilter,
     keep_filter,
     last_filter,
@@ -63,12 +64,15 @@ def filter_changed() -> None:
     """Write the filter from its widgets to the address and show the first page (callback)."""
     where = dict(_last().where)
     for each in FILTERS:
-        if each.widget:
-            key = widget_key(each.key)
+        key = widget_key(each.key)
+        if each.widget and key in st.session_state:
             where[each.parameter] = each.widget.says(st.session_state[key])
             st.session_state[key] = each.widget.shows(where[each.parameter])
+    show = st.session_state[widget_key(SHOW)] or ALL
+    if show != SUSPECTS:
+        where.pop(KIND, None)
     _change(
-        show=st.session_state[widget_key(SHOW)] or ALL,
+        show=show,
         sort=st.session_state[widget_key(SORT)] or "",
         where=where,
     )

@@ -8,13 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from dashboard.review.suspects import reasons
 from dashboard.selection.filters import LIKE
-from dashboard.selection.image_filter import ImageFilter
+from dashboard.selection.image_filter import SUSPECTS, ImageFilter
 from dashboard.selection.similar import TEST, Reference, read_reference
 from dashboard.shared import thumbnails
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
+from engine.analysis.suspects import counterpart
 from engine.runs.images_table import read_images
 from engine.runs.run import open_run
 
@@ -42,9 +44,21 @@ class Beside:
 def beside_of(table: Table, image_filter: ImageFilter) -> Beside | None:
     """Return the image that the enlarged one is compared with, or None."""
     asked = read_reference(image_filter.where.get(LIKE, ""))
+    if asked is None and image_filter.image and image_filter.show == SUSPECTS:
+        return _repeated(table, image_filter.image)
     if asked is None or image_filter.image in (None, asked.id):
         return None
     return _found(table, pc.field("id") == asked.id, asked.kind == TEST, "Compared with")
+
+
+def _repeated(table: Table, id: str) -> Beside | None:
+    """Return the image that a leak or a near-duplicate is said to repeat, or None."""
+    for reason in reasons(table.key[0]).get(id, []):
+        if other := counterpart(reason):
+            path, split = other
+            same_path = (pc.field("path") == path) & (pc.field("split") == split)
+            return _found(table, same_path, split == TEST, "Compare with")
+    return None
 
 
 def _found(table: Table, condition: pc.Expression, test: bool, why: str) -> Beside | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import streamlit as st
 
 from dashboard.gallery.tiles import large_of, tiles_of
 from dashboard.review import standing
-from dashboard.review.suspects import NEVER, triage_stamp, triage_table
+from dashboard.review.suspects import NEVER, reasons, triage_stamp, triage_table
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import similar, split
 from dashboard.selection.filters import LIKE
@@ -48,6 +49,7 @@ class Gallery:
     at : position in ``order`` of the enlarged image, or None
     number, pages : the shown page, from 1, and the number of pages
     like : the image that all are compared with, '' for none
+    reasons : by id, why the labels are suspected, where suspects are shown
     """
 
     table: Table
@@ -56,6 +58,7 @@ class Gallery:
     number: int
     pages: int
     like: str = ""
+    reasons: Mapping[str, list[str]] = field(default_factory=dict)
 
     def page(self, number: int) -> np.ndarray:
         """Return the rows on a page."""
@@ -64,7 +67,8 @@ class Gallery:
     def tag(self, number: int) -> str:
         """Return a name for a page that depends on its images, '' for an empty page."""
         chosen = self.page(number)
-        content = f"{self.table.key} {standing.stamp()} {self.like} {chosen.tolist()}"
+        shown = f"{standing.stamp()} {self.like} {bool(self.reasons)}"
+        content = f"{self.table.key} {shown} {chosen.tolist()}"
         return hashlib.sha256(content.encode()).hexdigest()[:24] if len(chosen) else ""
 
 
@@ -115,13 +119,16 @@ def gallery_of(table: Table, image_filter: ImageFilter) -> Gallery:
     pages = page_count(len(order))
     number = image_filter.page if at is None else at // PER_PAGE + 1
     like = image_filter.where.get(LIKE, "")
-    return Gallery(table, order, at, min(number, pages), pages, like)
+    why = reasons(table.key[0]) if image_filter.show == SUSPECTS else {}
+    return Gallery(table, order, at, min(number, pages), pages, like, why)
 
 
 def tiles(shown: Gallery, number: int) -> list[dict[str, Any]]:
     """Return the tiles of a page, with the distance where images are like another one."""
     chosen = shown.page(number)
     made = tiles_of(shown.table, chosen)
+    for tile in made:
+        tile["reason"] = " ".join(shown.reasons.get(tile["id"], []))
     if shown.like:
         far = similar.distances(shown.table, shown.like)[chosen]
         for tile, distance in zip(made, far.tolist(), strict=True):

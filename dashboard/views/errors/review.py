@@ -8,12 +8,14 @@ import streamlit as st
 
 from dashboard.review import verdicts
 from dashboard.review.reviewer import REVIEWER, reviewer_named, set_reviewer_box
-from dashboard.review.suspects import NEVER, triage_stamp
+from dashboard.review.suspects import KIND_NAMES, NEVER, kind_counts, triage_stamp
+from dashboard.selection.filters import BY_PARAMETER, KIND
 from dashboard.selection.image_filter import REVIEWED, REVIEWS, SUSPECTS
 from dashboard.shared import commands
-from dashboard.shared.browser_sync import note_change
+from dashboard.shared.browser_sync import note_change, widget_key
 from dashboard.shared.escape import literal
 from dashboard.shell import show_user_errors
+from dashboard.views.errors.address import filter_changed
 from engine.runs.opening import remove_file
 from engine.runs.run import Run, open_run
 from engine.runs.triage import triage_of, triage_path
@@ -27,6 +29,12 @@ def tools(name: str, show: str) -> None:
     run = open_run(name)
     set_reviewer_box()
     with st.container(horizontal=True, vertical_alignment="bottom", key="review"):
+        if show == SUSPECTS and (counts := kind_counts(name)):
+            st.segmented_control(
+                "Suspicion", ["", *counts], required=True, key=widget_key(BY_PARAMETER[KIND].key),
+                format_func=lambda kind: f"{KIND_NAMES[kind]} {counts[kind]:,}" if kind else "Any",
+                on_change=filter_changed,
+            )  # fmt: skip
         st.text_input(
             "Reviewer", key=REVIEWER, placeholder=default_reviewer(), width=200,
             on_change=reviewer_named, help="Saved with each verdict, together with the time",
