@@ -14,7 +14,12 @@ import streamlit as st
 
 
 def chart(
-    figure: go.Figure, key: str, about: str, columns: Mapping[str, Iterable[Any]] | None = None
+    figure: go.Figure,
+    key: str,
+    about: str,
+    columns: Mapping[str, Iterable[Any]] | None = None,
+    *,
+    opens: bool = False,
 ) -> None:
     """Show a chart.
 
@@ -23,6 +28,7 @@ def chart(
     key : name of the widget and of the files
     about : what the chart shows, for those who cannot see it
     columns : the table behind it, where that is not what is drawn
+    opens : whether a click on a point is reported at ``key``, as Streamlit's selection
     """
     config = {
         "displaylogo": False,
@@ -30,7 +36,13 @@ def chart(
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
     with st.container(key=f"chart_{key}", gap=None):
-        st.plotly_chart(figure, key=key, config=config, alt=about)
+        if opens:
+            st.plotly_chart(
+                figure, key=key, config=config, alt=about, on_select="rerun",
+                selection_mode="points",
+            )  # fmt: skip
+        else:
+            st.plotly_chart(figure, key=key, config=config, alt=about)
         st.download_button(
             "CSV", partial(csv_of, figure, columns), f"{key}.csv", "text/csv", key=f"{key}_csv",
             icon=":material/download:", type="tertiary", on_click="ignore",

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shared import commands
+from dashboard.shared import commands, tables
+from dashboard.views.overview import data
+from dashboard.views.overview.classes import class_table
 from engine.analysis.metrics import confusion_matrix
 from engine.runs import side_result
 from engine.runs.fit_options import FitOptions
@@ -211,3 +213,35 @@ def test_a_step_of_the_panel_starts_the_fit_that_it_names(make_run, monkeypatch)
     overview().button(key="next_0").click().run()
     assert [options.views for options in asked] == [2]
     assert (asked[0].data, asked[0].network) == (run.config.data, run.config.backbone)
+
+
+def test_bars_points_and_classes_lead_to_their_images(make_run):
+    run = make_run(n=300, n_test=0)
+    p, table = run.predictions(), tables.table(run.name)
+    view, score = data.overview(table), run.predictions().probabilities[:, 1]
+    wrong = p.y_pred != p.y_true
+
+    def count(chart: str, point: dict[str, float]) -> tuple[dict[str, str], int]:
+        app = overview()
+        app.session_state[chart] = {"selection": {"points": [point]}}
+        app.run()
+        assert not app.exception
+        shown = {name: app.query_params[name] for name in ("show", "p") if name in app.query_params}
+        return shown, int(re.findall(r"\*\*([\d,]+)\*\* of", page_text(app))[0])
+
+    bar = int(view.histogram.incorrect.argmax())
+    centre = float(view.histogram.edges[bar : bar + 2].mean())
+    address, n = count("histogram", {"x": centre, "curve_number": 1})
+    assert address["show"] == "most-incorrect" and n == view.histogram.incorrect[bar]
+    assert n == (wrong & (np.floor(score * 50) == bar)).sum()
+    at = int(view.reliability.counts.argmin())
+    address, n = count("reliability", {"x": float(view.reliability.mean_predicted[at])})
+    assert "show" not in address and n == view.reliability.counts[at]
+
+    found = class_table(table)
+    for c, each in enumerate(found.scores):
+        assert (each.name, each.count) == (p.class_names[c], (p.y_true == c).sum())
+        assert each.recall == pytest.approx((~wrong)[p.y_true == c].mean())
+        assert each.precision == pytest.approx((~wrong)[p.y_pred == c].mean())
+        loss = -np.log(p.probabilities[p.y_true == c, c]).mean()
+        assert found.log_loss[c] == pytest.approx(loss)

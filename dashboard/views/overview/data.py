@@ -22,6 +22,8 @@ from engine.analysis.intervals import turned_loss
 from engine.analysis.scores import Metrics, score
 from engine.runs.run import open_run
 
+BINS = 10  # of the calibration chart
+
 
 @dataclass(frozen=True, eq=False)
 class Overview:
@@ -87,7 +89,7 @@ def _overview(key: Key) -> Overview:
         len(table) if groups is None else int(groups.max()) + 1,
         metrics.most_confused(scores.confusion_matrix, 10),
         calibration.probability_histogram(y_true, p, positive=table.positive),
-        calibration.reliability_curve(y_true, p, positive=table.positive),
+        calibration.reliability_curve(y_true, p, BINS, positive=table.positive),
         metrics.loss_concentration(table.loss),
         rows.rows(table, ImageFilter())[:64],
     )

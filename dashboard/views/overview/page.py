@@ -17,7 +17,7 @@ from dashboard.shared.chart import chart
 from dashboard.shared.escape import literal
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
-from dashboard.views.overview import charts, data, next_steps, text, weak_slices
+from dashboard.views.overview import charts, classes, data, next_steps, ranges, text, weak_slices
 from dashboard.views.overview.data import Overview
 from dashboard.views.overview.matrix import TABLE_UP_TO, matrix
 
@@ -64,6 +64,7 @@ def show() -> None:
         histogram(table)
     with right:
         reliability(table)
+    classes.show(table)
     causes(table)
     quarantine(name)
     prefetch_cells(table, view)
@@ -79,6 +80,9 @@ def prefetch_cells(table: Table, view: Overview) -> None:
 def open_chosen(table: Table) -> None:
     """Open the Errors page, before anything is drawn, if a cell or an image was selected."""
     weak_slices.open_chosen(table)
+    if table.predictions.labelled:
+        classes.open_chosen(table)
+        ranges.open_chosen(data.overview(table))
     names = table.predictions.class_names
     cell = browser_sync.component_value("matrix", "cell")
     if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
@@ -155,7 +159,10 @@ def pairs(table: Table, view: Overview) -> None:
 
 def histogram(table: Table) -> None:
     st.subheader("Confidence: correct vs. incorrect", anchor=False)
-    st.caption("Images by probability; correct above incorrect, each on its own scale.")
+    st.caption(
+        "Images by probability; correct above incorrect, each on its own scale. Click a bar to "
+        "show its images."
+    )
     draw(table, "histogram")
 
 
@@ -163,7 +170,7 @@ def reliability(table: Table) -> None:
     st.subheader("Calibration", anchor=False)
     st.caption(
         "Dotted line: predicted and observed frequency are equal. Grey band: 95 % of the points "
-        "of a calibrated model lie here. Large points: many images."
+        "of a calibrated model lie here. Large points: many images; click one to show them."
     )
     draw(table, "reliability")
 
@@ -210,7 +217,7 @@ FIGURES = {
 
 def draw(table: Table, name: str) -> None:
     figure = data.figure(table, name, FIGURES[name])
-    chart(figure, name, ABOUT[name])
+    chart(figure, name, ABOUT[name], opens=name in (ranges.HISTOGRAM, ranges.RELIABILITY))
 
 
 show()
