@@ -291,7 +291,7 @@ def _missing_check(flagged: Sequence[str]) -> Check:
     message = "Every test image could be read."
     if flagged:
         message = (
-            f"{len(flagged):,} images could not be read and get the share of their class in "
-            f"training: {first_ten(list(flagged))}."
+            f"{len(flagged):,} image{'s' * (len(flagged) > 1)} could not be read; the share of "
+            f"each class in training is submitted for them: {first_ten(list(flagged))}."
         )
     return Check("missing images", True, message, tuple(flagged[:10]))

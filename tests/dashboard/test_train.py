@@ -50,8 +50,8 @@ def test_a_folder_is_told_before_anything_runs(home: Path, tmp_path: Path) -> No
     assert any("4 test images" in c.value for c in app.caption)
     assert said.count("data:image/jpeg") == 21
     assert [e.label for e in app.expander][1:3] == [
-        "1 unreadable files",
-        "1 images occur twice, in two splits or with two labels",
+        "1 unreadable file",
+        "1 image occurs twice, in two splits or with two labels",
     ]
     assert app.dataframe[0].value["path"].tolist() == ["train/cat.99.jpg"]
 

@@ -68,9 +68,11 @@ def significance(found: Comparison, names: Names) -> Markup:
     p = found.mcnemar_p
     sentence = "Both runs are correct on the same images. "
     if n:
+        are = "is" if len(found.fixed) == 1 else "are"
         sentence = (
-            f"Of {n:,} images that only one run predicts correctly, {len(found.fixed):,} are "
-            f"correct in {names[0]} (McNemar test, {test}: p = {p:.3g}). "
+            f"Of {n:,} image{'s' * (n != 1)} that only one run predicts correctly, "
+            f"{len(found.fixed):,} {are} correct in {names[0]} "
+            f"(McNemar test, {test}: p = {p:.3g}). "
         )
     sentence += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
     sentence += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."

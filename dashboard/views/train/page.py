@@ -138,18 +138,23 @@ def unusual_files(preview: DatasetPreview) -> None:
     if len(bad):
         reasons = bad["reason"].value_counts()
         with st.expander(
-            f"{len(bad):,} unreadable files", icon=":material/report:", expanded=False
+            f"{len(bad):,} unreadable file{'s' * (len(bad) > 1)}",
+            icon=":material/report:",
+            expanded=False,
         ):
             lines = [(str(reason), f"{n:,}") for reason, n in reasons.head(8).items()]
             html.show_html(html.table(("Reason", "images"), lines))
             st.dataframe(bad[["path", "reason"]], hide_index=True, height="auto", key="aside")
     if notes := preview.dataset.notes:
-        with st.expander(f"{len(notes):,} unusual images, which are used", icon=":material/info:"):
+        unusual = f"{len(notes):,} unusual image{'s' * (len(notes) > 1)}"
+        with st.expander(f"{unusual}, used as they are", icon=":material/info:"):
             table = [{"Path": path, "Note": note} for path, note in notes.items()]
             st.dataframe(table, hide_index=True, key="noted")
     if preview.repeated:
+        n = len(preview.repeated)
+        occur = "1 image occurs" if n == 1 else f"{n:,} images occur"
         with st.expander(
-            f"{len(preview.repeated):,} images occur twice, in two splits or with two labels",
+            f"{occur} twice, in two splits or with two labels",
             icon=":material/content_copy:",
         ):
             columns = {"paths": "Paths", "splits": "Splits", "labels": "Labels"}
