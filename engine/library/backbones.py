@@ -41,7 +41,7 @@ class Backbones:
 
     Attributes
     ----------
-    images : number of images in the data, None without data
+    images : number of image files in the data, None without data
     precision : that the speeds are of
     """
 
@@ -99,7 +99,7 @@ def backbones(
     >>> import engine
     >>> found = engine.backbones("demo", backbone=["squeezenet1_1", "resnet18"])
     >>> found.images, [row.name for row in found.rows]
-    (45, ['resnet18', 'squeezenet1_1'])
+    (46, ['resnet18', 'squeezenet1_1'])
     """
     from engine.data.layouts import find_images
     from engine.model.backbone_facts import all_facts
