@@ -137,9 +137,14 @@ class Comparison:
         """Return the recommendation in words."""
         images = images_said(self.n, self.independent)
         if self.recommended == "none":
+            needed = required_gain(self.independent)
+            if needed >= 1:
+                return (
+                    f"Apply no correction: {images} are too few to choose one; label more images."
+                )
             told = (
-                f"Apply no correction: on {images}, no correction is expected to lower the log "
-                f"loss of {self.raw:.5f} by more than {required_gain(self.independent):.1%}."
+                f"Apply no correction: with {images}, one is recommended only if it is expected to "
+                f"lower the log loss of {self.raw:.5f} by {needed:.1%} or more, and none is."
             )
         else:
             gain, (low, high) = self.choice.gain.difference, self.choice.gain.interval
@@ -150,13 +155,13 @@ class Comparison:
             told = f"Apply {named(self.chosen)}: {change}."
             if not self.clear:
                 told += (
-                    " The change is within noise; the correction has the lowest expected loss, "
-                    "because it allows for errors that these images do not show yet."
+                    " The change is within noise, but this correction has the lowest expected loss "
+                    "on new images: it allows for errors that these images do not contain."
                 )
         if self.independent < FEW:
             told += (
                 f" {self.independent:,} {'images' if self.independent == self.n else 'groups'} are "
-                "few: label more of them before you rely on this."
+                "few: label more images before you rely on this."
             )
         return told
 

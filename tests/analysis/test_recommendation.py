@@ -43,6 +43,7 @@ def test_honest_predictions_are_left_alone():
     assert found.recommended == "none"
     assert "Apply no correction" in found.sentence and "few" not in found.sentence
     assert "few: label more" in compare_corrections(*honest(60)).sentence
+    assert "30 images are too few to choose one" in compare_corrections(*honest(30)).sentence
 
 
 def test_held_out_losses_are_those_of_cross_validation():

@@ -97,8 +97,8 @@ def symmetric(lower: float, upper: float) -> bool:
 def _change(lower: float, upper: float, final: bool) -> None:
     if not 0 <= lower < upper <= 1:
         st.session_state[_COMPLAINT] = (
-            f"The lower bound must be smaller than the upper one; {lower:g} and {upper:g} are not, "
-            "so the bounds were not changed."
+            "The lower bound must be smaller than the upper one, both from 0 to 1; the bounds were "
+            f"not changed to {lower:g} and {upper:g}."
         )
         return
     st.session_state[_NOW] = (lower, upper)

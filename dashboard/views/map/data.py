@@ -78,7 +78,7 @@ def large_of(name: str, points: Points, row: int) -> dict[str, Any]:
     fact = points.facts.slice(row, 1).to_pylist()[0]
     split = SPLITS[points.coordinates.split[row]]
     labelled = "" if label == NONE else f", labelled {open_run(name).class_names[label]}"
-    reason = "The model has seen it; fit --folds K predicts it out of fold."
+    reason = "The model was trained on this image; --folds predicts it with another model."
     return {
         "id": points.coordinates.ids[row].as_py(),
         "src": thumbnails.large(file) if file else "",

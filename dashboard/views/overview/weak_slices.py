@@ -81,6 +81,6 @@ def _text(found: list[Slice], sample: str) -> str:
     are = "are" if marked > 1 else "is"
     return (
         f"Slices by brightness, sharpness, size and other properties: {many} of {len(found):,} "
-        f"{are} significant. Dot and bar show a slice's log loss with its 95% interval, the "
-        "tick that of the other images. Select a slice to show its images."
+        f"{are} significant. Dot and bar show a slice's log loss with its 95% interval; the "
+        "tick shows the log loss of the other images. Select a slice to show its images."
     ) + (f" Measured on {sample}." if sample else "")
