@@ -47,7 +47,7 @@ def _answer(run: str, split: str, image: str) -> Response:
         row = tables.row_of(table, image)
         file = None if row is None else images_of(table, np.array([row]))[0]
         if file is None or not file.sha256:
-            raise UserError(f"run {run} has read no image {image!r}.")
+            raise UserError(f"run {run} has no image {image!r}.")
         content = read_file(file.path)
         if hashlib.sha256(content).hexdigest() != file.sha256:  # so no run can name a secret file
             raise UserError(f"{file.path} has changed since the run read it.")

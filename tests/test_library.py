@@ -120,13 +120,13 @@ def test_labels_may_be_names_and_two_classes_one_column(n_classes):
 @pytest.mark.parametrize(
     ("y_true", "probabilities", "groups", "sentence"),
     [
-        (LABELS, [["a"]] * 4, None, "probabilities must have shape (n, n_classes), a column a "
-         "class, not (4, 1)."),
+        (LABELS, [["a"]] * 4, None, "probabilities must have shape (n, n_classes), one "
+         "column per class, not (4, 1)."),
         (LABELS, [0.1, 0.8, 1.4, 0.3], None, "probabilities has a value outside 0 to 1 in row 2"),
         (LABELS, [[1.0]] * 4, None, "probabilities must have shape"),
         (LABELS, np.zeros((0, 2)), None, "probabilities is empty"),
         (LABELS, [[0.9, 0.1], [0.2]] * 2, None, "probabilities cannot be read as an array"),
-        (LABELS, [["a", "b"]] * 4, None, "probabilities holds something else than numbers."),
+        (LABELS, [["a", "b"]] * 4, None, "probabilities contains values that are not numbers."),
         (LABELS, [[0.9, 0.1], [np.nan, 1], [0.6, 0.4], [0.7, 0.3]], None,
          "probabilities has NaN or infinity in row 1 (the first is 0)."),
         (LABELS, [[0.9, 0.1], [1.2, -0.2], [0.6, 0.4], [0.7, 0.3]], None,
@@ -138,7 +138,7 @@ def test_labels_may_be_names_and_two_classes_one_column(n_classes):
         (["cat", "dog", "eel", "cat"], TABLES, None, "y_true names 3 classes ('cat', 'dog', 'eel'"
          "), and probabilities has 2 columns; give class indices."),
         ([0.5, 1, 1, 0], TABLES, None, "y_true must hold class indices"),
-        (LABELS, TABLES, ["a", "b"], "groups must have shape (4,), one name or number an image"),
+        (LABELS, TABLES, ["a", "b"], "groups must have shape (4,), one name or number per image"),
         (LABELS, TABLES, ["a", None, "b", "b"], "groups holds a missing value"),
         (LABELS, TABLES, [1.0, np.nan, 2, 2], "groups holds a missing value"),
     ],

@@ -83,7 +83,9 @@ def judgements(table: Table, rows: np.ndarray, message: dict[str, Any]) -> list[
             continue
         others, given = _other_classes(table, label), fact["given"] or ""
         if right and right not in others:
-            raise UserError(f"{right!r} is not another class of this run.")
+            raise UserError(
+                f"{right!r} cannot be the correct class; choose another class of this run."
+            )
         image = Verdict(fact["sha256"], "", path=fact["path"], reviewer=reviewer(), given=given)
         made.append(amended(known.of(image.sha256, given), image, others, verdict, right, cause))
     return made
@@ -136,7 +138,7 @@ def _labelled(name: str, stamp: Stamp) -> pa.Table:
             columns = [name for name in _COLUMNS if name in known]
             return pq.read_table(file, columns=columns, filters=pc.field("split") != "test")
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is missing or damaged.") from error
+        raise UserError(f"{path} is missing or damaged; restore it, or fit again.") from error
 
 
 def _with_content(images: pa.Table, sums: list[str]) -> pd.DataFrame:

@@ -93,7 +93,10 @@ class FittedCorrection:
         """
         known = {field.name for field in fields(cls)}
         if not isinstance(value, dict) or not set(value) <= known or "name" not in value:
-            raise UserError("the record of the submission holds no correction that can be read.")
+            raise UserError(
+                "the record of the submission has no readable correction; write the submission "
+                "again."
+            )
         lists = {key: tuple(value[key]) for key in ("odds", "curve") if key in value}
         return cls(**{**value, **lists})
 

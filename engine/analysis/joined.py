@@ -61,7 +61,7 @@ def join(tables: Sequence[Predictions]) -> Joined:
     if not kept.any():
         raise UserError(
             "no labelled image was predicted by all of these runs; choose runs of the same data "
-            "set that hold out the same images (the same seed and valid, or folds)."
+            "set that hold out the same images (the same --seed and --valid, or --folds)."
         )
     rows = [np.flatnonzero(kept), *(at[kept] for at in places)]  # ascending, as ids are sorted
     parts = tuple(

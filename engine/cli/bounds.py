@@ -57,7 +57,10 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     split = split or run.labelled_split
     predictions = run.predictions(split)
     if not predictions.labelled:
-        raise UserError(f"run {run.name} has no labelled images to compare corrections on.")
+        raise UserError(
+            f"run {run.name} has no labelled images to compare corrections on; choose a run that "
+            "has some."
+        )
     y, p, positive = predictions.y_true, predictions.probabilities, positive_index(run)
     try:
         compared = compare_corrections(y, p, positive, groups=image_groups(run, split, predictions))
@@ -72,7 +75,7 @@ def trusted(run: Run, points: float | None = None, split: str | None = None) -> 
     try:
         harder = worse_loss(y, p, asked, positive)
     except ValueError as error:
-        raise UserError(f"does not fit: {error}.", option="worse", value=points) from error
+        raise UserError(f"cannot be used: {error}.", option="worse", value=points) from error
     return {
         "on": split,
         **compared.summary(),

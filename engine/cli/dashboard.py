@@ -47,8 +47,8 @@ def dashboard(
 ) -> None:
     """Serve the dashboard for the current folder's workspace until Ctrl+C is pressed.
 
-    The page wants the token of the address that is printed, so that other accounts of this
-    machine cannot open it. SECONDLOOK_TOKEN sets the token, or none.
+    The page opens only with the token in the address that is printed, so that other accounts of
+    this machine cannot open it. SECONDLOOK_TOKEN sets the token; the value none switches it off.
 
     The settings come from .streamlit/config.toml; environment variables such as
     STREAMLIT_SERVER_ALLOWED_HOSTS take precedence.
@@ -146,7 +146,7 @@ def free_port(address: str, port: int | None = None) -> int:
         raise UserError(
             f"no port from {FIRST_PORT} to {FIRST_PORT + _PORTS - 1} is free; name one with --port."
         )
-    raise UserError(f"cannot be used on {address}; name another.", option="port", value=port)
+    raise UserError(f"cannot be used on {address}; choose another port.", option="port", value=port)
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], host: str, port: int) -> bool:

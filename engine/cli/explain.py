@@ -105,7 +105,7 @@ def _serve() -> None:
     def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         name, id, split = (question.get(key) for key in ("run", "id", "split"))
         if not isinstance(name, str) or not isinstance(id, str):
-            raise UserError("a request needs a run and an id.")
+            raise UserError("each request needs a run and an id, both as text.")
         if name not in opened:
             opened.clear()  # keep one network in memory
             opened[name] = Explainer(open_run(name))

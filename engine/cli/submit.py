@@ -66,7 +66,7 @@ def submit(
     from engine.library.submission import submit as submit_run
 
     if (send is None) != (message is None):
-        raise typer.BadParameter("--send and --message go together.")
+        raise typer.BadParameter("--send and --message must be given together.")
     with waiting("Sending to Kaggle") if send else nullcontext():
         made = submit_run(
             run, correction=correction, lower=lower, upper=upper, sample=sample, out=out,

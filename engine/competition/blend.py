@@ -160,7 +160,8 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
     for run, table in zip(runs[1:], tables[1:], strict=True):
         if table.class_names != first.class_names:
             raise UserError(
-                f"the test predictions of {run.name} have other classes; predict again."
+                f"the test predictions of {run.name} and {runs[0].name} have different classes; "
+                "blend runs of the same data set."
             )
         if not table.ids.equals(first.ids):
             ids = sorted(set(table.ids.to_pylist()) ^ set(first.ids.to_pylist()))

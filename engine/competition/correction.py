@@ -156,7 +156,10 @@ def choose_correction(
     positive = positive_index(run)
     if bounds != (None, None):
         if correction not in ("recommended", "clip"):
-            raise UserError(f"is {correction}, which takes no bounds.", option="correction")
+            raise UserError(
+                f"is {correction}, which takes no bounds; leave the bounds out.",
+                option="correction",
+            )
         lower, upper = (
             own if given is None else given for given, own in zip(bounds, run.bounds, strict=True)
         )
@@ -172,14 +175,17 @@ def choose_correction(
     if found is None:
         if correction != "recommended":
             raise UserError(
-                f"is {correction}, which is fitted to labelled images; run {run.name} has too few.",
+                f"is {correction}, which is fitted to labelled images, but run {run.name} has too "
+                "few; choose another.",
                 option="correction",
             )
         fitted = given_bounds(*DEFAULT_BOUNDS, positive)
         return ChosenCorrection(fitted, "there are no labelled images to choose by", None)
     name = found.recommended if correction == "recommended" else correction
     if name not in found.fitted:
-        raise UserError(f"is {name}, which is defined for two classes.", option="correction")
+        raise UserError(
+            f"is {name}, which needs exactly two classes; choose another.", option="correction"
+        )
     fitted = found.fitted[name]
     source = "recommended" if name == found.recommended else "asked for"
     return ChosenCorrection(fitted, source, expectation(found, fitted))

@@ -123,7 +123,10 @@ def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, 
             )
     names = {file["name"].casefold() for file in listed}
     if len(names) < len(listed):
-        raise UserError(f"{competition} lists two files with the same name.")
+        raise UserError(
+            f"{competition} lists two files with the same name; download them from "
+            f"https://www.kaggle.com/competitions/{competition}/data."
+        )
     return {file["name"]: file["bytes"] for file in listed}
 
 

@@ -108,10 +108,15 @@ def _check(record: dict[str, Any], path: Path) -> None:
     """Refuse a record whose values are not of the kinds that `write_submission` writes."""
     for key, kinds in _KINDS.items():
         if not isinstance(record.get(key), kinds):
-            raise UserError(f"{path} is damaged: {key} is of the wrong type.")
+            raise UserError(
+                f"{path} is damaged: {key} is of the wrong type; write the submission again."
+            )
     for key, value in (record.get("kaggle") or {}).items():
         if isinstance(value, list | dict) or len(str(value)) > _LONGEST:
-            raise UserError(f"{path} is damaged: kaggle.{key} is no single value.")
+            raise UserError(
+                f"{path} is damaged: kaggle.{key} must be a single short value; write the "
+                "submission again."
+            )
 
 
 def applied(record: dict[str, Any]) -> str:

@@ -50,9 +50,11 @@ def read_sample(sample: Path) -> tuple[tuple[str, ...], list[pa.StringArray]]:
     """
     header, columns = read_csv_text(sample, first=2)
     if len(header) < 2:
-        raise UserError(f"{sample} has one column; add a second one, after a comma, for values.")
+        raise UserError(
+            f"{sample} has only one column; a sample file needs ids and, after a comma, values."
+        )
     if len(columns[0]) == 0:
-        raise UserError(f"{sample} has no rows after its header.")
+        raise UserError(f"{sample} has no rows after its header; download it again.")
     return tuple(header), columns
 
 

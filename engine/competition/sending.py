@@ -44,8 +44,8 @@ def check_sending(competition: str, message: str, flagged: list[str], accepted: 
         )
     if flagged and not accepted:
         raise UserError(
-            f"must be given to send the base rate for {len(flagged):,} test images that cannot "
-            f"be read: {first_ten(flagged)}; check them first.",
+            f"is needed, because {len(flagged):,} test images cannot be read and get the base rate "
+            f"as their prediction: {first_ten(flagged)}; check them first.",
             option="accept_quarantined",
         )
     return name

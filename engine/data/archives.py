@@ -124,20 +124,29 @@ def _checked(archive: Path, size: int, members: list[_Member]) -> list[_Member]:
         name = member.name
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
-            raise UserError(f"{archive} was not unpacked: {name!r} would leave its folder.")
+            raise UserError(
+                f"{archive} was not unpacked: {name!r} would be written outside its folder; get a "
+                "sound copy."
+            )
         if not member.is_file:
-            raise UserError(f"{archive} was not unpacked: {name!r} is a link or a device.")
+            raise UserError(
+                f"{archive} was not unpacked: {name!r} is a link or a device; if you trust the "
+                "archive, unpack it yourself and give the folder."
+            )
         if part := portable.unusable_name(name):
             raise UserError(
                 f"{archive} was not unpacked: {part!r} in {name!r} cannot be a file name on "
                 "Windows; rename it."
             )
         if name.casefold() in seen:
-            raise UserError(f"{archive} was not unpacked: {name!r} occurs twice.")
+            raise UserError(f"{archive} was not unpacked: {name!r} occurs twice; rename one.")
         seen.add(name.casefold())
     total = sum(member.size for member in members)
     if total > min(MAX_BYTES, MAX_RATIO * max(size, 2**20)):
-        raise UserError(f"{archive} was not unpacked: it would grow to {total:,} bytes.")
+        raise UserError(
+            f"{archive} was not unpacked: it would grow to {total:,} bytes; if you trust it, "
+            "unpack it yourself and give the folder."
+        )
     return members
 
 
@@ -148,6 +157,9 @@ def _extract(member: _Member, target: Path, budget: int, archive: Path) -> int:
         while block := packed.read(2**20):
             written += len(block)
             if written > budget:
-                raise UserError(f"{archive} was not unpacked: it holds more than it declares.")
+                raise UserError(
+                    f"{archive} was not unpacked: it is larger than its table of contents says; "
+                    "download it again."
+                )
             file.write(block)
     return written

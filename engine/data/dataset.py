@@ -131,8 +131,8 @@ def load_dataset(
         raise UserError(f"{source.data} holds no labelled image{_why_none(listing, dataset)}.")
     if len(names) == 1:
         raise UserError(
-            f"{source.data} holds a single class, {names[0]!r}, by {listing.origin.labels.source}; "
-            "a classifier needs two."
+            f"{source.data} holds images of one class only, {names[0]!r} (labels from "
+            f"{listing.origin.labels.source}); a classifier needs two."
         )
     dataset = _quarantine_unknown(replace(dataset, class_names=names))
     dataset = seal(dataset, sealed, seed)

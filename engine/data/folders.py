@@ -65,9 +65,10 @@ def _with_splits(tree: Tree, folder: str, roles: dict[str, Split], others: list[
         if len(others) > 1:
             raise UserError(
                 f"{tree.shown(folder)} holds the folder {leaf(train[0].folder)!r} beside "
-                f"{first_ten([leaf(name) for name in others])}, all of them with images only: it "
-                "may be a split or a class. Put class folders into a folder named 'train', or give "
-                "a table with the columns path and label (--labels FILE)."
+                f"{first_ten([leaf(name) for name in others])}, and all of these hold only images: "
+                f"{leaf(train[0].folder)!r} may be a split or a class. Put class folders into a "
+                "folder named 'train', or give a table with the columns path and label (--labels "
+                "FILE)."
             )
     return _without(tree, FolderPlan(_one_valid(tree, parts), named=True), others, folder)
 
@@ -86,9 +87,9 @@ def _beside_classes(
     if flat_valid and others:
         raise UserError(
             f"{tree.shown(folder)} holds the folder {leaf(flat_valid[0])!r} beside "
-            f"{first_ten([leaf(name) for name in others])}: it may be a split or a class. Put "
-            "class folders into a folder named 'train', or give a table with the columns path and "
-            "label (--labels FILE)."
+            f"{first_ten([leaf(name) for name in others])}: {leaf(flat_valid[0])!r} may be a split "
+            "or a class. Put class folders into a folder named 'train', or give a table with the "
+            "columns path and label (--labels FILE)."
         )
     taken = frozenset(part.folder for part in parts)
     named = bool(others) or bool(tree.direct.get(folder))
@@ -114,14 +115,14 @@ def _classes_above_splits(tree: Tree, folder: str, inside: list[str]) -> FolderP
     if strange:
         raise UserError(
             f"{tree.shown(folder)} holds the folders {first_ten([leaf(n) for n in inside])}, each "
-            "with its own splits; give the one to read."
+            "with its own splits; give one of them."
         )
     classes = [set(map(leaf, tree.below[deep])) for name in inside for deep in tree.below[name]]
     if any(one and len(one) > 1 for one in classes):
         raise UserError(
             f"{tree.shown(folder)} holds {len(inside)} data sets, "
             f"{first_ten([leaf(name) for name in inside])}, each with splits and class folders of "
-            "its own; give the one that is to be read."
+            "its own; give one of them."
         )
     parts = tuple(
         Part(role, deep, label=leaf(name))

@@ -81,7 +81,8 @@ def import_run(
     if not found.any():
         ids = predictions.ids[:10].to_pylist()
         raise UserError(
-            f"{images} contains none of the images that {file} names, such as {first_ten(ids)}."
+            f"{images} contains none of the images that {file} names, such as {first_ten(ids)}; "
+            "give the folder that contains them."
         )
     here = there.take(pa.array(rows, mask=~found))
     predictions = replace(predictions, paths=pc.coalesce(here, predictions.paths))

@@ -54,7 +54,7 @@ class LabelColumn:
 
 
 class OtherTask(UserError):
-    """A table of a task that is not one class an image."""
+    """A table of a task that is not one class per image."""
 
 
 def find_label_column(
@@ -166,11 +166,11 @@ def _bit_columns(table: Table, others: Sequence[str]) -> LabelColumn | None:
     if measures:
         raise OtherTask(
             f"{table.file} holds a continuous target in its column {measures[0]!r}; Second Look "
-            f"fits one class an image. Its columns are {table.shown}."
+            f"fits one class per image. Its columns are {table.shown}."
         )
     raise OtherTask(
-        f"{table.file} holds several labels an image: more than one of its columns "
-        f"{first_ten(bits)} is 1 in a row, or none is; Second Look fits one class an image. "
+        f"{table.file} holds several labels per image: more than one of its columns "
+        f"{first_ten(bits)} is 1 in a row, or none is; Second Look fits one class per image. "
         "Name a column of classes with --label-column."
     )
 
@@ -184,6 +184,6 @@ def _measures(table: Table, rest: Sequence[str]) -> LabelColumn | None:
     if len(values) > 1 and min(share) > 0.5:
         raise OtherTask(
             f"{table.file} holds several continuous targets in its columns {first_ten(values)}; "
-            "Second Look fits one class an image."
+            "Second Look fits one class per image."
         )
     return None

@@ -133,8 +133,9 @@ def _refuse_both(
     what = "folder" if mine.source == "folders" else "name"
     raise UserError(
         f"{table.file} and the {mine.source} of {tables.root} give different classes: {name} is "
-        f"{other!r} in its column {table.label and table.label.name!r} and {one!r} by its {what}. "
-        f"Say --labels {table.file} if the table is right, or move the table away."
+        f"{other!r} in the table's column {table.label and table.label.name!r}, but {one!r} by its "
+        f"{what}. Give --labels {table.file} if the table is correct; otherwise move the table to "
+        "another folder."
     )
 
 
@@ -151,15 +152,15 @@ def _refuse_problem(tables: TableLabels, mine: FolderLabels) -> None:
         raise UserError(
             f"{tables.root} holds no labelled image: none of the columns "
             f"{first_ten(list(read_table(file).header))} of {file} names its images, such as "
-            f"{tables.names[0].as_py()}; choose them with --labels {file.name} --id-column C "
-            "--label-column C."
+            f"{tables.names[0].as_py()}; name the columns with --labels {file.name} "
+            "--id-column C --label-column C."
         )
     if tables.joined and not any(table.label for table in tables.joined):
         table = max(tables.joined, key=lambda table: len(table.others))
         raise UserError(
             f"{tables.root} holds no labelled image: {table.file} names the images in its column "
-            f"{table.id_column!r}, and none of its columns {table.table.shown} is known to hold "
-            "the class; choose it with --label-column C."
+            f"{table.id_column!r}, but it is not clear which of its columns {table.table.shown} "
+            "holds the class; choose it with --label-column C."
         )
 
 

@@ -83,7 +83,7 @@ def read_tables(
             raise joined.problem
         if joined.label is None:
             raise UserError(
-                f"{labels} has no column that is known to hold the class; choose one of "
+                f"it is not clear which column of {labels} holds the class; choose one of "
                 f"{table.shown} with --label-column C."
             )
         return TableLabels(found.root, names, [joined], [], samples, True, columns)
@@ -119,7 +119,7 @@ def _refuse_ranked(hints: Sequence[SampleHint], root: Path) -> None:
     for hint in hints:
         if hint.ranked:
             raise UserError(
-                f"{hint.file} asks for ranked lists of classes ({hint.values[0]!r}): {root} is of "
-                "another task than one class an image. To fit the classes all the same, give the "
-                "table of labels (--labels FILE)."
+                f"{hint.file} asks for ranked lists of classes ({hint.values[0]!r}), but a model "
+                f"fitted to {root} predicts one class per image. To fit the classes anyway, give "
+                "the table of labels (--labels FILE)."
             )

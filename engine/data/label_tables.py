@@ -131,9 +131,9 @@ class JoinedTable:
         if several:
             first = self.table.column(self.id_column)[int(at[self.rows[at] == several[0]][0])]
             raise UserError(
-                f"{self.file} holds several labels an image: {len(several):,} images, such as "
+                f"{self.file} holds several labels per image: {len(several):,} images, such as "
                 f"{first.as_py()!r}, have rows with different {self.label and self.label.name!r}; "
-                "Second Look fits one class an image."
+                "Second Look fits one class per image."
             )
 
 
@@ -149,7 +149,9 @@ def read_table(file: Path) -> Table:
     names = tuple(name.strip() for name in header)
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
-        raise UserError(f"{file} has more than one column called {first_ten(repeated)}.")
+        raise UserError(
+            f"{file} has more than one column called {first_ten(repeated)}; rename or remove one."
+        )
     return Table(file, names, columns)
 
 
@@ -164,7 +166,9 @@ def read_list(file: Path) -> Table:
     try:
         lines = read_file(file).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read as a list of names.") from error
+        raise UserError(
+            f"{file} cannot be read as a list of names; save it as UTF-8, one name per line."
+        ) from error
     return Table(file, ("name",), [pa.array([line for line in lines if line.strip()], pa.string())])
 
 
@@ -178,7 +182,7 @@ def join(
 ) -> JoinedTable | None:
     """Join a table with the images' names; None where no column names them.
 
-    A table that has no labels, or not those of one class an image, says so in ``problem``. Where
+    A table that has no labels, or not those of one class per image, says so in ``problem``. Where
     an image of the same name lies in train and in test, ``test`` (bool of shape (n_images,)) tells
     which is which: ``train.csv`` speaks of the former, ``test.csv`` of the latter, and a table of
     another name rather of the former.

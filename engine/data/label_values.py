@@ -1,4 +1,4 @@
-"""What a label column holds: one class an image, or a task that is not classification."""
+"""What a label column holds: one class per image, or a task that is not classification."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def other_task(name: str, labels: pa.StringArray) -> str | None:
         return f"a continuous target ({len(different):,} different numbers)"
     plural = re.search(r"(s|_ids|Ids)$", name.strip()) is not None and not name.endswith("ss")
     if several := _several(different, plural):
-        return f"several labels an image ({_shown(several)})"
+        return f"several labels per image ({_shown(several)})"
     return None
 
 

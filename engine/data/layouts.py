@@ -73,9 +73,11 @@ def find_images(source: Path | DataSource, class_names: tuple[str, ...] = ()) ->
     if data.is_file() and kind_of(data.name) == "archive":
         root = unpack(data)
     elif data.is_file() and kind_of(data.name) == "foreign":
-        raise UserError(f"{data} is not read; {what_to_do(data.name)}, and give the folder.")
+        raise UserError(
+            f"{data} cannot be read directly; {what_to_do(data.name)}, and give the folder."
+        )
     if not root.is_dir():
-        raise UserError(f"{data} is neither a folder, a CSV nor a zip or tar.")
+        raise UserError(f"{data} cannot be read; give a folder, a CSV, a zip or a tar.")
     found = survey(root)
     listing = _of_folder(found, source, class_names)
     return _with_test(listing, source) if not class_names else listing

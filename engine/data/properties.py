@@ -77,7 +77,10 @@ def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
     """
     images = run.images
     if not {"split", "id", "path", "sha256", "label", "width", "height", "bytes"} <= {*images}:
-        raise UserError(f"{run.folder / 'images.parquet'} is damaged: a column is missing.")
+        raise UserError(
+            f"{run.folder / 'images.parquet'} is damaged: a column is missing; restore it, or fit "
+            "again."
+        )
     chosen = images[images["split"] != "test"] if split in OUT_OF_FOLD else (
         images[images["split"] == split]
     )  # fmt: skip

@@ -92,7 +92,7 @@ def relocate(run: Run, folder: Path, progress: Progress | None = None) -> Reloca
     if int(there.sum()) < kept:
         raise UserError(
             f"{folder} holds {int(there.sum()):,} images of run {run.name}, fewer than the "
-            f"{kept:,} in {old}, which stays."
+            f"{kept:,} in {old}; the run continues to use {old}."
         )
     checked = images[there].sort_values("sha256").head(_CHECKED)
     _compare(root, checked, progress)
@@ -152,8 +152,8 @@ def _compare(root: Path, images: pd.DataFrame, progress: Progress | None) -> Non
                 progress("list", done, len(paths))
     if other:
         raise UserError(
-            f"{root} holds other images than the run read: the content of {first_ten(other)} "
-            "differs."
+            f"the images in {root} differ from those that the run read: {first_ten(other)}; name "
+            "the folder of the original images."
         )
 
 

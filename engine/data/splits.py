@@ -111,7 +111,9 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
     if given:
         if valid is not None:
             raise UserError(
-                f"does not apply: {data} has valid images of its own.", option="valid", value=valid
+                f"cannot be used: {data} has its own validation images; leave it out.",
+                option="valid",
+                value=valid,
             )
         return images
     train = images[images["split"] == "train"]
@@ -121,14 +123,14 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
         right = "be 1" if n - classes == 1 else f"lie between 1 and {n - classes:,}"
         raise UserError(
             f"must {right}: {data} holds {n:,} labelled images, and each "
-            f"of its {classes:,} classes needs one to learn from.",
+            f"of its {classes:,} classes needs one for training.",
             option="valid",
             value=valid,
         )
     if classes == n:
         raise UserError(
-            f"{data} holds one image of each of its {classes:,} classes, so that none can be held "
-            "out to judge by; add images, or put some into a folder named 'valid'."
+            f"{data} holds only one image of each of its {classes:,} classes, so none can be used "
+            "for validation; add images, or put some into a folder named 'valid'."
         )
     component = components(train)
     if len(np.unique(component)) == n:
@@ -139,7 +141,7 @@ def _split(images: pd.DataFrame, valid: int | None, seed: int, data: Path) -> pd
             names = first_ten(sorted(map(str, train["group"].dropna().unique())))
             raise UserError(
                 f"{data} cannot be divided: every way to hold out whole groups ({names}) leaves a "
-                "class without images to learn from; choose another --group column."
+                "class without training images; choose another --group column."
             )
     return images.assign(split=images["split"].where(~images.index.isin(held_out), "valid"))
 

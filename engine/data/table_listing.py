@@ -49,8 +49,8 @@ def list_table(file: Path, choice: ColumnChoice, *, to_predict: bool = False) ->
     label = find_label_column(table, column, None, _wanted(table, choice))
     if label is None and not to_predict:
         raise UserError(
-            f"{file} needs a column of labels; it has {table.shown}, and none of them is known to "
-            "hold the class: choose it with --label-column C."
+            f"{file} needs a column of labels; it has {table.shown}, and it is not clear which of "
+            "them holds the class: choose it with --label-column C."
         )
     n = len(paths)
     joined = JoinedTable(table, column, np.arange(n), label)
@@ -115,7 +115,9 @@ def _refuse_gaps(table: Table, column: str) -> None:
         lost = np.flatnonzero(np.asarray(pc.equal(pc.utf8_trim_whitespace(table.column(name)), "")))
         if lost.size:
             rows = first_ten([str(row + 1) for row in lost])
-            raise UserError(f"{table.file} has no {name} in row {rows}, counted after the header.")
+            raise UserError(
+                f"{table.file} has no {name} in row {rows} (the first row after the header is 1)."
+            )
 
 
 def _files(table: Table, column: str) -> tuple[list[str], list[str], list[str]]:
@@ -170,7 +172,9 @@ def _without_repeats(file: Path, found: Found, to_predict: bool, given: bool) ->
     repeated = pd.Series(found.path, dtype=object)
     twice = repeated[repeated.duplicated()].tolist()
     if twice:
-        raise UserError(f"{file} lists images more than once: {first_ten(twice)}.")
+        raise UserError(
+            f"{file} lists images more than once: {first_ten(twice)}; keep one row per image."
+        )
     if to_predict and (found.split == "test").any():  # as with a folder
         kept = np.flatnonzero(found.split == "test")
         found = Found(
@@ -180,7 +184,10 @@ def _without_repeats(file: Path, found: Found, to_predict: bool, given: bool) ->
     listed = found.table(to_predict=to_predict, ids_given=given)
     same = listed["id"][listed.duplicated(["split", "id"])].tolist()
     if same:
-        raise UserError(f"{file} has ids that occur more than once in a split: {first_ten(same)}.")
+        raise UserError(
+            f"{file} has ids that occur more than once in a split: {first_ten(same)}; give every "
+            "image its own id."
+        )
     return listed
 
 

@@ -35,9 +35,9 @@ def table_split(
         if named and clash.any():
             first = tables.names[int(np.flatnonzero(clash)[0])].as_py()
             raise UserError(
-                f"{table.file} says {said[clash][0]} for {first} in its column {column!r}, and "
-                f"it lies in a {split[clash][0]} folder; give the table alone (--labels), or "
-                "remove that column."
+                f"{table.file} names the split {said[clash][0]} for {first} in its column "
+                f"{column!r}, but the image lies in a {split[clash][0]} folder; give the table "
+                "alone (--labels), or remove that column."
             )
         return np.where(told, said, split), f"{table.file.name}, column {column}"
     by_name = [table for table in tables.joined if table.named_split is not None]
@@ -119,7 +119,7 @@ def table_groups(
             else "there is no table"
         )
         raise UserError(
-            f"is not a column that describes the images: {has}.", option="group", value=column
+            f"is not a column of a table of these images: {has}.", option="group", value=column
         )
     none = np.full(n, None, dtype=object)
     for table in tables.joined:

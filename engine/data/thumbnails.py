@@ -38,7 +38,7 @@ def thumbnail(path: Path, sha256: str) -> bytes:
         When the image is gone or cannot be decoded.
     """
     if not is_checksum(sha256):
-        raise Unreadable("its checksum is none")
+        raise Unreadable("the run has no valid checksum for it")
     kept = decoded_cache("thumbnails") / sha256[:2] / f"{sha256}.jpg"
     with suppress(OSError):
         return read_file(kept)

@@ -33,7 +33,7 @@ def checked(
         return y, p, None
     names = as_array("groups", groups)
     if names.shape != (len(p),):
-        raise _misshapen("groups", f"({len(p)},), one name or number an image", names)
+        raise _misshapen("groups", f"({len(p)},), one name or number per image", names)
     if any(name is None or name != name for name in names.tolist()):
         raise UserError("holds a missing value; give every image a group.", option="groups")
     numbers = np.unique(names.astype(str) if names.dtype == object else names, return_inverse=True)
@@ -55,13 +55,13 @@ def checked_probabilities(probabilities: Any, n_classes: int | None = None) -> n
         p = np.column_stack([1 - p.astype(np.float64), p])  # P(the second of two classes)
     wanted = "(n, n_classes)" if n_classes is None else f"(n, {n_classes})"
     if p.ndim != 2 or p.shape[1] < 2 or (n_classes is not None and p.shape[1] != n_classes):
-        raise _misshapen("probabilities", wanted + ", a column a class", p)
+        raise _misshapen("probabilities", wanted + ", one column per class", p)
     if not len(p):
-        raise UserError("is empty; give one row an image.", option="probabilities")
+        raise UserError("is empty; give one row per image.", option="probabilities")
     try:
         p = p.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise UserError("holds something else than numbers.", option="probabilities") from error
+        raise UserError("contains values that are not numbers.", option="probabilities") from error
     bad = ~np.isfinite(p).all(axis=1)
     if bad.any():
         raise _rows("probabilities", "NaN or infinity", bad)
@@ -89,7 +89,9 @@ def as_array(name: str, values: Any) -> np.ndarray:
     try:
         return np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise UserError("cannot be read as an array; its rows differ.", option=name) from error
+        raise UserError(
+            "cannot be read as an array; its rows differ in length.", option=name
+        ) from error
 
 
 def _labels(y_true: Any, n: int, n_classes: int) -> np.ndarray:

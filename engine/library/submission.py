@@ -84,7 +84,7 @@ def submit(  # its arguments are the options of the command
     """
     if (send is None) != (message is None):
         missing = "message" if message is None else "send"
-        raise UserError("is missing: send and message go together.", option=missing)
+        raise UserError("is missing: send and message must be given together.", option=missing)
     sending = None
     if send is not None and message is not None:
         sending = Sending(send, message, accept_quarantined, wait)

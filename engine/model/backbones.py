@@ -38,7 +38,7 @@ def check_backbone(name: str) -> None:
         close = [known for known in backbone_names() if known.startswith(name[:3])]
         raise UserError(
             "is not a classification model of torchvision; "
-            f"{'did you mean ' + ', '.join(close[:6]) if close else 'vgg16 is the default'}?",
+            + (f"did you mean {', '.join(close[:6])}?" if close else "vgg16 is the default."),
             option="backbone",
             value=name,
         )
@@ -190,8 +190,8 @@ def _of_classes(layer: nn.Linear | nn.Conv2d, n_classes: int) -> nn.Linear | nn.
 
 def _unsuited(name: str, crop: int, error: Exception) -> UserError:
     return UserError(
-        f"does not suit {name} ({first_line(error)}); its weights were trained with "
-        f"{preprocessing(name).crop}.",
+        f"cannot be used with {name} ({first_line(error)}); its weights were trained with "
+        f"{preprocessing(name).crop} pixels.",
         option="image_size",
         value=crop,
     )

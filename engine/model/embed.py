@@ -98,8 +98,8 @@ def tsne(points: np.ndarray, seed: int = 0, progress: Progress | None = None) ->
         from openTSNE import TSNE
     except ModuleNotFoundError as error:
         raise UserError(
-            f"is impossible without {error.name}, of which this system has no ready-made package; "
-            "`pip install openTSNE` builds it with a C++ compiler.",
+            f"needs {error.name}, which has no ready-made package for this system; `pip install "
+            "openTSNE` builds it with a C++ compiler.",
             option="method",
             value="tsne",
         ) from error
@@ -154,7 +154,7 @@ def embed(run: Run, method: str, progress: Progress | None = None) -> Path:
 
     with making(run, method) as mine:
         if not mine:
-            raise UserError(f"{path} is being made by another process.")
+            raise UserError(f"{path} is being made by another process; wait for it.")
         write_progress(run, method, "", 0, 0)
         extractor, _ = open_model(run)
         features = extractor.features(run.data_root, run.images, report)

@@ -130,7 +130,9 @@ class Explainer:
         try:
             content = read_file(file)
             if hashlib.sha256(content).hexdigest() != image.sha256:
-                raise UserError(f"{file} has changed since the run read it.")
+                raise UserError(
+                    f"{file} has changed since the run read it; restore the original, or fit again."
+                )
             return decode(content, self._extractor.steps.decoded_short)
         except OSError as error:
             raise UserError(

@@ -157,8 +157,8 @@ def _pixels(run: Run, steps: list[Preprocessing]) -> list[torch.Tensor]:
     ]  # fmt: skip
     if not sound:
         raise UserError(
-            f"no validation image is at {run.data_root}, and the network is compared on some; say "
-            "where they are with `second-look relocate`."
+            f"the exported network is checked on validation images, and {run.data_root} has none; "
+            "name their folder with `second-look relocate`."
         )
     return [torch.stack([torch.as_tensor(found[name]) for name in sound]) for found in ways]
 

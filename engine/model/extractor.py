@@ -149,8 +149,8 @@ class Extractor:
         if self.beside:
             names = " and ".join(each.backbone for each in self.every)
             raise UserError(
-                f"this needs one network, and the run has {names} side by side; fit one of them "
-                "alone."
+                f"heat maps and export need a run with one network, and this one has {names}; fit "
+                "one of them alone."
             )
         if self.body is None:
             network = self._loaded(self.weights)
@@ -184,7 +184,7 @@ def open_model(run: Run, device: Device | None = None) -> tuple[Extractor, Head]
     if len(head.bias) != len(run.class_names):
         raise UserError(
             f"run {run.name} is damaged: its head has {len(head.bias)} classes, its config.json "
-            f"{len(run.class_names)}."
+            f"{len(run.class_names)}; fit again."
         )
     return extractor, head
 
@@ -197,7 +197,9 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
     options = run.fit_options
     device = device or choose_device(precision=options.precision)
     if not config.networks:
-        raise UserError(f"run {run.name} is damaged: its weights or preprocessing are not named.")
+        raise UserError(
+            f"run {run.name} is damaged: its weights or preprocessing are not named; fit again."
+        )
     if options.train == "all":
         path = run.folder / "model.safetensors"
         tensors = read_tensors(path, config.head_sha256)
@@ -247,11 +249,12 @@ def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
         with open_regular(path) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise UserError(
-                    f"{path} is damaged: its checksum differs from the one in config.json."
+                    f"{path} is damaged: its checksum differs from the one in config.json; restore "
+                    "it, or fit again."
                 )
             tensors = load_file(portable.name_of_open(file.fileno(), path))
         return checked_finite(tensors, path)
     except OSError as error:
         raise UserError(f"{path} could not be read ({error.strerror}).") from error
     except SafetensorError as error:
-        raise UserError(f"{path} is damaged ({error}).") from error
+        raise UserError(f"{path} is damaged ({error}); restore it, or fit again.") from error

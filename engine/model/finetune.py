@@ -156,7 +156,9 @@ def _begun(network: nn.Module, train: TrainingImages, options: TrainingOptions) 
     batch_size = min(options.batch_size, n)
     if batch_size < ranks.world:
         raise UserError(
-            f"is less than the {ranks.world} processes.", option="batch_size", value=batch_size
+            f"is less than the {ranks.world} processes; each needs at least one image.",
+            option="batch_size",
+            value=batch_size,
         )
     network = network.to(device.name).to(memory_format=torch.channels_last)
     frozen_statistics = n < STATISTICS_FROM

@@ -104,5 +104,8 @@ def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
         for handle in handles:
             handle.remove()
     if not finished:
-        raise UserError(f"{name} has no feature map for an image of {pixels.shape[-1]} pixels.")
+        raise UserError(
+            f"{name} has no feature map for an image of {pixels.shape[-1]} pixels; fit with a "
+            "larger --image-size."
+        )
     return finished[-1]

@@ -175,7 +175,8 @@ def _published_file(name: str, source: str) -> Path:
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"stands for {published.url}, which could not be downloaded ({error}); put the "
-                f"file into {folder}, or give the path of a .safetensors file, or none.",
+                f"file into {folder}, give the path of a .safetensors file, or give none to start "
+                "with random weights.",
                 option="weights",
                 value=source,
             ) from error
@@ -199,5 +200,6 @@ def _content(path: Path, sha256: str) -> Any:
         ) from error
     except Exception as error:  # UnpicklingError: it contains more than tensors
         raise UserError(
-            f"{path} contains more than weights and was not executed ({first_line(error)})."
+            f"{path} contains more than weights and was not executed ({first_line(error)}); save "
+            "only the state dict, as .safetensors."
         ) from error

@@ -287,7 +287,8 @@ class FitOptions:
             value = getattr(self, name)
             if self.train == "all" and value != default:
                 raise UserError(
-                    "needs the head alone to be trained; leave it out, or let train be head.",
+                    "works only if the head alone is trained; leave it out, or set --train to "
+                    "head.",
                     option=name,
                     value=value,
                 )

@@ -57,7 +57,7 @@ def read_images(
                     at = table.column_names.index(name)
                     table = table.set_column(at, name, table[name].cast(pa.string()))
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{path} is missing or damaged.") from error
+        raise UserError(f"{path} is missing or damaged; restore it, or fit again.") from error
     if missing := set(columns or ()) - set(table.column_names):
         raise UserError(f"{path} is damaged: it has no column {min(missing)}.")
     return table

@@ -63,7 +63,7 @@ def queue_fit(options: FitOptions) -> Run:
     backbone = options.network
     if not _BACKBONE.fullmatch(backbone):
         raise UserError(
-            "is no model's name; vgg16 is the default.", option="backbone", value=backbone
+            "is not the name of a model; vgg16 is the default.", option="backbone", value=backbone
         )
     return create_run(
         RunConfig(

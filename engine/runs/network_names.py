@@ -43,19 +43,19 @@ def check_networks(backbone: tuple[str, ...], weights: tuple[str, ...], train: s
     n, network = len(backbone), "+".join(backbone)
     if len(weights) != n and (len(weights) > 1 or names_a_file(weights[0])):
         raise UserError(
-            f"is needed once for each of the {n} backbones, in their order."
+            f"must be given once for each of the {n} backbones, in their order."
             if n > 1
-            else "is needed once, or --backbone as often.",
+            else "must be given once, or --backbone must be given as often.",
             option="weights",
             value=", ".join(weights),
         )
     if train == "all" and n > 1:
         raise UserError(
-            "names several networks, and only one can be trained whole; name one, or let train "
-            "be head.",
+            "names several networks, but only one can be trained as a whole; name one, or set "
+            "--train to head.",
             option="backbone",
             value=network,
         )
     each = weights * n if len(weights) == 1 else weights
     if len(set(zip(backbone, each, strict=True))) < n:
-        raise UserError("names one twice; leave it out.", option="backbone", value=network)
+        raise UserError("names a network twice; name each once.", option="backbone", value=network)

@@ -148,7 +148,9 @@ def _only_column(file: Path, table: Mapping[str, pa.Array], candidates: list[str
     if len(single) == 1:
         return single[0]
     has = f"more than one: {first_ten(single)}" if single else f"only {first_ten(list(table))}"
-    raise UserError(f"{file} needs one p_<class> column a class, or one column 'p'; it has {has}.")
+    raise UserError(
+        f"{file} needs one column p_<class> per class, or one column 'p'; it has {has}."
+    )
 
 
 def _two_classes(
@@ -163,8 +165,8 @@ def _two_classes(
     if named not in labels or len(labels) != 2:
         raise UserError(
             f"{file} has one probability column, {column!r}, and no label column that names its "
-            f"two classes; give one column a class, called p_<class>, or name the class of this "
-            f"one as `positive`."
+            "two classes; give one column per class, called p_<class>, or name the class of this "
+            "one with --positive."
         )
     return {name: column if name == named else "" for name in labels}, {}
 
@@ -183,7 +185,7 @@ def _with_positive(
         ones = {"1", "1.0", "True", "true"}
         return classes, {text: positive if text in ones else negative for text in labels}
     raise UserError(
-        f"is not one of two labels in {file}, which has {first_ten(labels)}.",
+        f"must be one of the two labels in {file}, which has {first_ten(labels)}.",
         option="positive",
         value=positive,
     )

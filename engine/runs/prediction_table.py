@@ -107,7 +107,9 @@ def _read_columns(path: Path) -> dict[str, pa.Array]:
     names = [name.strip() for name in names]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
-        raise UserError(f"{path} has more than one column called {first_ten(repeated)}.")
+        raise UserError(
+            f"{path} has more than one column called {first_ten(repeated)}; rename or remove one."
+        )
     if not columns or len(columns[0]) == 0:
         raise UserError(f"{path} has no rows.")
     return dict(zip(names, columns, strict=True))

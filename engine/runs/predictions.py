@@ -147,7 +147,7 @@ def make_predictions(
     if id_array.null_count:
         raise UserError(f"{source}: {id_array.null_count:,} rows have no id.")
     if n and (y.min() < UNKNOWN or y.max() >= len(names)):
-        raise UserError(f"{source}: a label lies outside the {len(names)} classes.")
+        raise UserError(f"{source}: a label is not an index of the {len(names)} classes.")
     # Our own files are sorted; checking that takes a hundredth of the time of sorting.
     if n and not pc.all(pc.less(id_array[:-1], id_array[1:])).as_py():
         order = np.asarray(pc.sort_indices(id_array))

@@ -26,7 +26,7 @@ def run_lock(run: Run) -> Iterator[None]:
     """
     with run.held() as mine:
         if not mine:
-            raise UserError(f"run {run.name} is being written by another process.")
+            raise UserError(f"run {run.name} is being written by another process; wait for it.")
         run.set_status("running")  # so that a process killed from here on is detected as lost
         with _record_end(run):
             yield

@@ -38,7 +38,7 @@ def read_quarantine(path: Path) -> pd.DataFrame:
         content = io.BytesIO(read_file(path, _MOST_BYTES))
         table = pd.read_csv(content, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged.") from error
+        raise UserError(f"{path} is missing or damaged; restore it, or fit again.") from error
     if not {"path", "reason", "id", "split", "label"} <= set(table.columns):
-        raise UserError(f"{path} is damaged: a column is missing.")
+        raise UserError(f"{path} is damaged: a column is missing; restore it, or fit again.")
     return table

@@ -89,7 +89,7 @@ class Run:
         """
         options = self.config.options
         if options is None:
-            raise UserError(f"run {self.name} was not made by a fit.")
+            raise UserError(f"run {self.name} was not made by a fit; choose a fitted run.")
         return options
 
     @property
@@ -261,7 +261,8 @@ class Run:
         """
         path = self.predictions_path(split)
         if not is_file(path):
-            raise UserError(f"run {self.name} has no {split} predictions ({path} does not exist).")
+            kind = "validation" if split == "valid" else split
+            raise UserError(f"run {self.name} has no {kind} predictions ({path} does not exist).")
         return load_predictions(path)
 
     def _alive(self, status: RunStatus) -> bool:

@@ -62,7 +62,7 @@ class SideResult:
         """
         with locked(self._lock, wait=2) as mine:
             if not mine:
-                raise UserError(f"{self.path} is being made by another process.")
+                raise UserError(f"{self.path} is being made by another process; wait for it.")
             yield
 
     def start(self, arguments: Sequence[str]) -> None:

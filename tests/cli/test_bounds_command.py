@@ -79,7 +79,7 @@ def test_other_commands_look_at_all_images_unless_told_otherwise(command, run):
 
 def test_what_cannot_be_compared_is_refused(run):
     for words, sentence in (
-        (("--worse", "101"), "worse=101.0 does not fit: points 101.0 must lie between 0 and"),
+        (("--worse", "101"), "worse=101.0 cannot be used: points 101.0 must lie between 0 and"),
         (("--on", "valid"), "images are too few"),
     ):
         if "--on" in words:

@@ -433,7 +433,7 @@ def test_a_file_changed_since_it_was_checked_is_not_sent(kaggle: StandIn, run: R
         ("../x", "m", [], "not the name of a competition"),
         ("redux", " ", [], "message needs"),
         ("redux", "m" * 301, [], "message needs"),
-        ("redux", "m", ["17"], "cannot be read: '17'"),
+        ("redux", "m", ["17"], "as their prediction: '17'"),
     ],
 )
 def test_what_can_be_known_before_is_refused_before(
@@ -498,4 +498,4 @@ def test_quarantined_images_must_be_accepted_before_anything_is_written(
 @pytest.mark.parametrize("lacks", [("--send", COMPETITION), ("--message", "first")])
 def test_send_and_message_go_together(run: Run, lacks: tuple[str, str], engine: Any) -> None:
     code, _, err = engine("submit", run.name, *lacks)
-    assert code == 2 and "--send and --message go together" in err
+    assert code == 2 and "--send and --message must be given together" in err

@@ -165,13 +165,15 @@ def test_a_refusal_to_start_is_one_sentence(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(options: FitOptions) -> None:
-        raise UserError("--backbone '<b>' is no model's name.")
+        raise UserError("--backbone '<b>' is not the name of a model.")
 
     monkeypatch.setattr(commands, "start_fit", refuse)
     app = opened(kaggle(tmp_path / "pets"))
     app.button(key="train_start").click().run()
     assert (
-        not app.exception and "no model" in app.error[0].value and "<b>" not in app.error[0].value
+        not app.exception
+        and "name of a model" in app.error[0].value
+        and "<b>" not in app.error[0].value
     )
 
 

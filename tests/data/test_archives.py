@@ -214,7 +214,7 @@ def test_more_bytes_than_declared_are_not_written(tmp_path, kept, monkeypatch):
         return file
 
     monkeypatch.setattr(zipfile.ZipFile, "open", endless)
-    assert "more than it declares" in refusal(archive)
+    assert "larger than its table of contents says" in refusal(archive)
     assert kept() == []
 
 

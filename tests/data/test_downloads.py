@@ -60,10 +60,10 @@ DOWNLOADS: dict[str, Download] = {
         kaggle.plant_pathology_2020, 4, 24, test=6, labels="train.csv", sample_matched=6
     ),
     "plant-pathology-2021": Download(
-        kaggle.plant_pathology_2021, refused=("train.csv", "several labels an image", "'labels'")
+        kaggle.plant_pathology_2021, refused=("train.csv", "several labels per image", "'labels'")
     ),
     "planet": Download(
-        kaggle.planet, refused=("train_v2.csv", "several labels an image", "'tags'")
+        kaggle.planet, refused=("train_v2.csv", "several labels per image", "'tags'")
     ),
     "aerial-cactus": Download(
         kaggle.cactus,
@@ -87,7 +87,7 @@ DOWNLOADS: dict[str, Download] = {
         kaggle.dogs_vs_cats, 2, 16, test=6, labels="file names", sample_matched=6
     ),
     "ranzcr": Download(
-        kaggle.ranzcr, refused=("train.csv", "several labels an image", "ETT - Abnormal")
+        kaggle.ranzcr, refused=("train.csv", "several labels per image", "ETT - Abnormal")
     ),
     "melanoma": Download(
         kaggle.melanoma,
@@ -192,9 +192,9 @@ DOWNLOADS: dict[str, Download] = {
     "flowers-102": Download(sets.flowers102, 3, 18, valid=6, test=4, labels="folders"),
     "stanford-dogs": Download(sets.stanford_dogs, 2, 12, labels="folders"),
     "protein-atlas": Download(
-        sets.protein_atlas, refused=("train.csv", "several labels an image", "'Target'")
+        sets.protein_atlas, refused=("train.csv", "several labels per image", "'Target'")
     ),
-    "detection": Download(sets.detection, refused=("labels.csv", "several labels an image")),
+    "detection": Download(sets.detection, refused=("labels.csv", "several labels per image")),
     "tar": Download(sets.tar, 2, 12, labels="folders"),
     "clutter": Download(sets.clutter, 2, 12, labels="folders"),
     "two-tables": Download(sets.two_tables, refused=("first.csv", "second.csv", "--labels")),

@@ -162,9 +162,9 @@ def test_a_submissions_label_column_holds_probabilities(tmp_path, write):
     data = tiny.kaggle(tmp_path / "data", train=0, test=2)
     run = import_run(write("id,label\n1,0.25\n2,0.9\n"), data, positive="dog")
     assert run.predictions("test").probabilities[:, 0].tolist() == [0.25, 0.9]
-    with pytest.raises(UserError, match="name the class of this one as `positive`"):
+    with pytest.raises(UserError, match="name the class of this one with positive"):
         import_run(write("id,label\n1,0.25\n2,0.9\n"), data)
-    with pytest.raises(UserError, match="positive='bird' is not one of two labels"):
+    with pytest.raises(UserError, match="positive='bird' must be one of the two labels"):
         import_run(write("id,label,p\n1,cat,0.25\n2,dog,0.9\n"), data, positive="bird")
 
 

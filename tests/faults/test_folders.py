@@ -77,12 +77,15 @@ def test_an_unknown_label_is_quarantined(engine: Engine, tmp_path: Path) -> None
 FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda data: None, "does not exist"),
     "empty": (lambda data: data.mkdir(), "holds no images"),
-    "a single class": (lambda data: kaggle(data, classes=("cat",)), "single class, 'cat'"),
+    "a single class": (lambda data: kaggle(data, classes=("cat",)), "one class only, 'cat'"),
     "no labels": (lambda data: put(data / "train" / "a.jpg", image_bytes("cat")), "no labelled"),
     "all bad": (lambda data: [put(data / "train" / f"{c}.1.jpg", b"") for c in TWO], "no labelled"),
-    "an image": (lambda data: put(data, image_bytes("cat")), "neither a folder, a CSV nor a zip"),
-    "a fifo": (lambda data: os.mkfifo(data), "neither a folder, a CSV nor a zip"),
-    "a device": (lambda data: data.symlink_to("/dev/zero"), "neither a folder, a CSV nor a zip"),
+    "an image": (
+        lambda data: put(data, image_bytes("cat")),
+        "give a folder, a CSV, a zip or a tar",
+    ),
+    "a fifo": (lambda data: os.mkfifo(data), "give a folder, a CSV, a zip or a tar"),
+    "a device": (lambda data: data.symlink_to("/dev/zero"), "give a folder, a CSV, a zip or a tar"),
     "a link in a circle": (lambda data: data.symlink_to(data), "levels of symbolic links"),
 }
 
@@ -197,9 +200,12 @@ def _lying_bomb(path: Path) -> None:
 
 
 ARCHIVES: dict[str, tuple[Pack, str]] = {
-    "leaves its folder": (_members("train/../../../escaped.jpg"), "would leave its folder"),
-    "an absolute name": (_members("/tmp/escaped.jpg"), "would leave its folder"),
-    "a backslash": (_members("..\\escaped.jpg"), "would leave its folder"),
+    "leaves its folder": (
+        _members("train/../../../escaped.jpg"),
+        "would be written outside its folder",
+    ),
+    "an absolute name": (_members("/tmp/escaped.jpg"), "would be written outside its folder"),
+    "a backslash": (_members("..\\escaped.jpg"), "would be written outside its folder"),
     "a link": (_link, "is a link"),
     "a name twice": (_twice, "occurs twice"),
     "names alike but for case": (_members("train/cat.0.jpg", "train/CAT.0.jpg"), "occurs twice"),
@@ -252,5 +258,5 @@ def test_what_is_no_data_is_refused_before_any_weights_are_fetched(
     asked: list[object] = []
     monkeypatch.setattr("engine.model.fit_inputs.find_weights", lambda *given: asked.append(given))
     (tmp_path / "README.md").write_text("# Not an image\n")
-    assert "neither a folder, a CSV nor a zip" in engine("fit", tmp_path / "README.md").refusal
+    assert "give a folder, a CSV, a zip or a tar" in engine("fit", tmp_path / "README.md").refusal
     assert asked == []

@@ -185,7 +185,7 @@ def test_an_impossible_image_size_is_refused(size):
 
 @pytest.mark.parametrize(("name", "size"), [("alexnet", 32), ("vit_b_32", 40), ("maxvit_t", 100)])
 def test_a_size_the_network_cannot_read_is_refused(name, size):
-    with pytest.raises(UserError, match=f"^image_size={size} does not suit {name} .* 224"):
+    with pytest.raises(UserError, match=f"^image_size={size} cannot be used with {name} .* 224"):
         load_network(name, NOTHING, 0, size)
 
 

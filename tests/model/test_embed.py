@@ -73,9 +73,7 @@ def test_tsne_keeps_neighbours_as_well_as_scikit_learns():
 
 def test_tsne_without_its_package_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "openTSNE", None)
-    with pytest.raises(
-        UserError, match="method='tsne' is impossible without openTSNE.*pip install openTSNE"
-    ):
+    with pytest.raises(UserError, match="method='tsne' needs openTSNE.*pip install openTSNE"):
         tsne(pca(grouped(50), 20))
 
 

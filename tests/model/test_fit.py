@@ -228,7 +228,7 @@ def test_valid_images_of_its_own_are_taken_and_exclude_the_option(tmp_path):
     result = small_fit(folder)
     assert result.n == ImageCounts(train=12, valid=6, test=4)
     assert set(result.run.images.query("split == 'valid'")["path"].str[:6]) == {"valid/"}
-    with pytest.raises(UserError, match="valid=4 does not apply"):
+    with pytest.raises(UserError, match="valid=4 cannot be used"):
         small_fit(folder, valid=4)
 
 
@@ -278,7 +278,7 @@ def test_missing_images_are_said_before_any_weights_are_fetched(tmp_path, monkey
 def test_a_size_the_network_cannot_read_is_refused_by_its_option(tmp_path):
     folder = kaggle(tmp_path / "data")
     for train in ("head", "all"):
-        with pytest.raises(UserError, match="image_size=32 does not suit alexnet"):
+        with pytest.raises(UserError, match="image_size=32 cannot be used with alexnet"):
             small_fit(folder, backbone="alexnet", train=train)
 
 

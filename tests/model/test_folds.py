@@ -175,7 +175,7 @@ def test_what_cannot_be_folded_is_refused_in_a_sentence(data, tmp_path):
     for folds in (1, 21):
         with pytest.raises(UserError, match=f"folds={folds} must lie between 2 and 20"):
             small_options(data, folds=folds).checked()
-    with pytest.raises(UserError, match="folds=5 needs the head alone"):
+    with pytest.raises(UserError, match="folds=5 works only if the head alone is trained"):
         small_options(data, folds=5, train="all").checked()
     few = kaggle(tmp_path / "few", train=4, test=0)
     with pytest.raises(
@@ -188,5 +188,7 @@ def test_balanced_classes_are_said_in_the_report(data, engine):
     small_fit(data, class_weight="balanced")
     said = engine("report", "latest").out
     assert "class weights balanced: probabilities are not frequencies" in said
-    with pytest.raises(UserError, match="class_weight='balanced' needs the head alone"):
+    with pytest.raises(
+        UserError, match="class_weight='balanced' works only if the head alone is trained"
+    ):
         small_options(data, class_weight="balanced", train="all").checked()

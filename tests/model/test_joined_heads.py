@@ -142,7 +142,9 @@ def test_a_run_of_several_predicts_again_and_new_images(fits, here, tmp_path):
 def test_what_needs_one_network_says_so(fits, here, tmp_path):
     run = fits["both"].run
     for action in (lambda: Explainer(run), lambda: export(run, tmp_path / "x.safetensors")):
-        with pytest.raises(UserError, match="has squeezenet1_1 and shufflenet_v2_x0_5 side by"):
+        with pytest.raises(
+            UserError, match="this one has squeezenet1_1 and shufflenet_v2_x0_5; fit"
+        ):
             action()
 
 
@@ -150,9 +152,12 @@ def test_what_needs_one_network_says_so(fits, here, tmp_path):
     ("changes", "said"),
     [
         ({"train": "all"}, r"backbone='squeezenet1_1\+shufflenet_v2_x0_5' names several"),
-        ({"weights": "a.pth"}, "weights='a.pth' is needed once for each of the 2 backbones"),
-        ({"weights": ["none"] * 2 + ["default"]}, "weights='none, none, default' is needed once"),
-        ({"backbone": "vgg16+vgg16"}, r"backbone='vgg16\+vgg16' names one twice"),
+        ({"weights": "a.pth"}, "weights='a.pth' must be given once for each of the 2 backbones"),
+        (
+            {"weights": ["none"] * 2 + ["default"]},
+            "weights='none, none, default' must be given once",
+        ),
+        ({"backbone": "vgg16+vgg16"}, r"backbone='vgg16\+vgg16' names a network twice"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes, said):

@@ -152,7 +152,7 @@ def test_rows_that_do_not_add_up_are_refused(table):
         (b"id,a,b\n\xff,0.5,0.5\n", "cannot be read"),
         (b"\xff\xfei\0d\0,\0a\0\n", "cannot be read"),
         ("a,b\n0.5,0.5\n", "needs a column 'id' or 'path'"),
-        ("id,label\n1,cat\n", "needs one p_<class> column a class"),
+        ("id,label\n1,cat\n", "needs one column p_<class> per class"),
         ("id,p,score\n1,0.5,0.5\n", "more than one: 'p', 'score'"),
         ("id,p\n1,0.5\n", "one probability column, 'p'"),
         ("id,p_dog\n1,0.5\n", "one probability column, 'p_dog'"),

@@ -303,10 +303,10 @@ def test_missing_and_damaged_tables_are_refused():
 
 def test_predictions_belong_to_a_split():
     run = made()
-    with pytest.raises(UserError, match="no valid predictions"):
+    with pytest.raises(UserError, match="no validation predictions"):
         run.predictions()
     table = make_predictions(["1"], ["1.jpg"], np.array([0]), np.array([[0.5, 0.5]]), ["a", "b"])
     save_predictions(run.predictions_path("test"), table)
     assert run.predictions("test").ids.to_pylist() == ["1"]
-    with pytest.raises(UserError, match="no valid predictions"):
+    with pytest.raises(UserError, match="no validation predictions"):
         run.predictions("valid")
