@@ -69,12 +69,12 @@ def _read_as_the_dashboard(run: Run) -> None:
 
     known = shared_tables.table(run.name)
     view = overview_data.overview(known)
-    shared_tables.facts(known, view.costliest)
-    clip_data.costs(known)
+    shared_tables.facts(known, view.highest_loss)
+    clip_data.clip_loss_curve(known)
     test = shared_tables.test_table(run.name)
     assert test is not None
     clip_data.bars(test)
-    submit_data.handed_in(test, *run.bounds)
+    submit_data.submission(test, None)
 
 
 def _made(

@@ -14,8 +14,19 @@ import torch
 from PIL import Image
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import clocked, decoding, gpu, gpu_images, growth, material, matrix, passes
+from tests.benchmarks import (
+    clocked,
+    decoding,
+    gpu,
+    gpu_images,
+    growth,
+    material,
+    matrix,
+    passes,
+    tables,
+)
 from tests.support.paths import ROOT
+from tests.support.synthetic_runs import synthetic_run
 from tests.support.tiny_images import image_bytes
 
 
@@ -129,3 +140,8 @@ def test_gpu_sizes_keep_their_proportions():
 
 def test_busy_time_counts_overlaps_once():
     assert gpu.covered([(0, 4), (1, 2), (3, 6), (8, 9)]) == 7
+
+
+def test_the_tables_benchmark_reads_what_the_pages_read(tmp_path):
+    run = synthetic_run(tmp_path, n=60, n_test=20)
+    tables._read_as_the_dashboard(run)
