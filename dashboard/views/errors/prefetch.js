@@ -8,7 +8,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (data.tiles) {
     const images = data.tiles.map(({ src }) => {
       if (!src) return null;
-      const image = document.createElement("img");
+      const image = element("img");
       image.src = src;
       image.decode().catch(() => {});
       return image;

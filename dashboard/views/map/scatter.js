@@ -61,7 +61,7 @@ function build(root, data) {
     paint();
   }
   function luminance(colour) {
-    const pen = document.createElement("canvas").getContext("2d");
+    const pen = element("canvas").getContext("2d");
     pen.fillStyle = colour;
     const v = parseInt(pen.fillStyle.slice(1), 16);
     return (0.3 * (v >> 16) + 0.59 * ((v >> 8) & 255) + 0.11 * (v & 255)) / 255;
@@ -119,7 +119,7 @@ function build(root, data) {
     sprites.r = r;
     sprites.looks.forEach(({ colour, ring }, i) => {
       const side = 2 * Math.ceil(r * (ring ? 2.4 : 1) + 1.5 * ratio), half = side / 2;
-      const stamp = document.createElement("canvas");
+      const stamp = element("canvas");
       stamp.width = stamp.height = side;
       const pen = stamp.getContext("2d");
       pen.lineCap = "round";
