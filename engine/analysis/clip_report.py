@@ -69,7 +69,7 @@ class ClipReport:
     curve_log_loss: np.ndarray
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the curve, one row a bound: bound, log_loss."""
+        """Return the curve, one row per bound: bound, log_loss."""
         import pandas as pd
 
         return pd.DataFrame({"bound": self.curve_bounds, "log_loss": self.curve_log_loss})

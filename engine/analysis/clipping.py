@@ -45,7 +45,7 @@ class TwoClassClipLoss:
         return float(self.estimate(np.asarray(lower), np.asarray(upper)))
 
     def estimate(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-        """Return the log loss at many bounds, arrays of one shape; here exact as well."""
+        """Return the exact log loss at many bounds, which are arrays of the same shape."""
         positives = self.positives.total(lower, upper, loss_of(lower), loss_of(upper))
         negatives = self.negatives.total(lower, upper, loss_of(1 - lower), loss_of(1 - upper))
         return np.asarray((positives + negatives) / self.n)

@@ -65,8 +65,9 @@ def labels_step(
 ) -> NextStep | None:
     """Return the step of reviewing suspected labels, None where none is left.
 
-    What they carry is the loss with their labels less that with the suggested classes. Verdicts on
-    suspects say what share of them is wrong; without verdicts the gain is at most all of it.
+    The largest possible gain is their loss with the given labels minus their loss with the
+    suggested classes. Verdicts tell which share of the labels is wrong; without verdicts the gain
+    is at most this.
 
     Parameters
     ----------

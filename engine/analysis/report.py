@@ -65,7 +65,7 @@ class Category:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """What labelled predictions show; intervals hold 95 %.
+    """What labelled predictions show; all intervals are 95 % intervals.
 
     Attributes
     ----------

@@ -212,7 +212,7 @@ def positive_index(run: Run) -> int | None:
 
 
 def corrected(probabilities: np.ndarray, fitted: FittedCorrection) -> np.ndarray:
-    """Return the probabilities corrected but for the bounds; rows that are none stay as they are.
+    """Return the corrected probabilities before the bounds are applied; invalid rows do not change.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ def class_folders(tree: Tree, part: Part) -> list[str]:
 
 
 def are_classes(names: list[str]) -> bool:
-    """Tell whether folders of these names are classes for all that the names say."""
+    """Tell whether these folder names may be names of classes."""
     return bool(names) and not all(is_generic(name) for name in names)
 
 

@@ -56,8 +56,8 @@ def find_images(source: Path | DataSource, class_names: tuple[str, ...] = ()) ->
     """List the images of a data folder or table with split, label and id.
 
     Archives that hold a split are unpacked into the workspace's cache first. With ``class_names``
-    (for prediction) all images are of the split ``test``: those of the test folders where there
-    are any; labels are those of these classes that folders, tables and file names give.
+    (for prediction) all images get the split ``test``; only those in test folders are listed, if
+    there are any, and a label is kept only if it is one of these classes.
 
     Raises
     ------

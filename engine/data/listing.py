@@ -65,7 +65,7 @@ class Origin:
     unread: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """Return what a run keeps of this in its config."""
+        """Return the part that a run stores in its config."""
         return {
             "labels": asdict(self.labels),
             "split": self.split,

@@ -40,11 +40,11 @@ def match_names(
 ) -> np.ndarray:
     """Return the position of the image that each text means, ``NONE`` or ``AMBIGUOUS``.
 
-    The longest end that a path has in common with those of the images decides; where no file has
-    its name, the same without the extension, on the images' side and at last on both. What fits
-    two images at its longest end fits none. Nor does a path fit by its file name alone an image in
-    another folder, if its own folder is here too, or other paths name that other folder: with
-    ``Cat/3.jpg`` deleted, ``Dog/3.jpg`` is not the image that was meant.
+    A text means the image whose path shares the longest ending with it. If no file has its name,
+    extensions are ignored, first those of the images, then both. If two images share the longest
+    ending, the text is ambiguous. A file name alone does not match an image in another folder if
+    the text's own folder exists, or if other texts name that other folder: with ``Cat/3.jpg``
+    deleted, ``Cat/3.jpg`` does not mean ``Dog/3.jpg``.
 
     Parameters
     ----------

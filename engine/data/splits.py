@@ -181,7 +181,7 @@ def stratified(
 
 
 def whole_groups(rows: pd.DataFrame, component: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Choose about ``size`` index values of ``rows`` in whole components, classes in proportion.
+    """Choose about ``size`` index values of ``rows`` by whole components, in proportion to classes.
 
     Components of several images are offered in a seeded order and taken while they fit what
     their classes still lack; single images then fill each class up to its number.

@@ -41,7 +41,8 @@ class Features:
     bad : reasons of the images that could not be decoded, by path
     forward_passes : number of views that passed through the network in this call
     views : one tensor like ``values`` for each view, where there are several
-    widths, scales : of the block of each network, and its factor, where there are several
+    widths, scales : width of each network's block of columns, and the factor that scales it, where
+        there are several networks
     """
 
     values: torch.Tensor

@@ -24,7 +24,7 @@ ALL_EPOCHS, ALL_LR, ALL_LR_FROM_NOTHING = 10, 1e-4, 3e-3
 class FitOptions:
     """The options of a fit; None means the default that suits the others.
 
-    One text stands for a tuple of one, and names of backbones may be joined by "+".
+    A single text means a tuple with one item, and names of backbones may be joined by "+".
 
     Examples
     --------

@@ -41,7 +41,7 @@ def read_images(
     ------
     UserError
         If the file is missing or damaged, a column is missing or of another type, or a checksum
-        is not one.
+        is invalid.
     """
     try:
         with open_parquet(path) as file:

@@ -30,12 +30,13 @@ class NextStep:
     kind : labels, images, views, backbone, run, blend or correction
     title : what to do
     gain : expected decrease of the log loss, None where nothing here says how large it is
-    interval : of the gain, 95 %; without a gain its least and largest value, None if unknown
+    interval : 95 % interval of the gain; where ``gain`` is None, its smallest and largest possible
+        value, None if unknown
     source : "measured here", "extrapolated from here", "at most" or "measured elsewhere"
-    reason : what the gain rests on
+    reason : how the gain was estimated
     time : how long it takes
     command : arguments of the command line that do it
-    run : another run that has a part in it, '' for none
+    run : another run that the step uses, '' for none
     value : the number of views or the backbone, '' for none
     """
 
@@ -95,7 +96,7 @@ class NextSteps:
         return f"<{len(self.steps)} next steps{first}>"
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row a step: kind, title, gain, low, high, source, reason, time, command."""
+        """Return one row per step: kind, title, gain, low, high, source, reason, time, command."""
         import pandas as pd
 
         rows = [

@@ -56,7 +56,7 @@ class BackbonesCompared:
 
     @property
     def sentence(self) -> str:
-        """Return the log loss of each way, the lowest first."""
+        """Return the log loss of each way of joining the networks, the lowest first."""
         ways = sorted(self.log_loss.items(), key=lambda way: way[1])
         said = ", ".join(f"{name} {loss:.4f}" for name, loss in ways)
         return f"Log loss out of fold, {self.n:,} images: {said}; kept: {self.kept}."

@@ -33,7 +33,7 @@ class DatasetPreview:
     Attributes
     ----------
     dataset : the data set with the default split
-    found : what `inspect` tells of it
+    found : the result of `inspect`
     valid_given : whether the data contains validation images
     repeated : byte-identical images in two splits or with two labels
     """
@@ -49,7 +49,7 @@ def preview_of(options: FitOptions, progress: Callable[[str, int, int], None]) -
 
     Parameters
     ----------
-    options : of the fit; those decide that are about the reading of the data
+    options : options of the fit, of which only those about reading the data matter
     progress : called with ``(stage, done, total)``
 
     Raises

@@ -79,7 +79,7 @@ def fit_choices(preview: DatasetPreview) -> dict[str, Any]:
 
 
 def reading_choices() -> dict[str, Any]:
-    """Return how the data are to be read; None and '' mean as they are found."""
+    """Return the options for reading the data; None and '' mean that they are detected."""
     with st.expander("How the data are read", icon=":material/table_view:"):
         columns = st.columns(len(_ABOUT_READING), gap="medium")
         return {
