@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_the_figures_are_those_of_the_comparison(pair):
         (found.broken, "Broken: only second is correct"),
         (found.both_wrong, "Both incorrect"),
     ):  # fmt: skip
-        assert f"{len(rows)} {word}" in said
+        assert f"**{len(rows)}** {word}" in [unescape(button.label) for button in app.button]
     assert f"kappa {found.kappa:.3f}" in said
     assert (
         "second" in app.selectbox(key="compare_with").value or app.selectbox[1].value == second.name
@@ -83,6 +84,16 @@ def test_a_gallery_shows_its_images_the_costliest_first(pair, part):
     payer = tables[1 if part == "fixed" else 0]
     costs = -np.log(payer.probabilities[rows, payer.y_true[rows]])
     assert (np.diff(costs) <= 1e-12).all()
+
+
+def test_a_cell_of_the_table_shows_its_images(pair):
+    first, second = pair
+    app = opened(first, **{"with": second.name})
+    app.button(key="four_both-wrong").click().run()
+    assert not app.exception and app.query_params["pictures"] == "both-wrong"
+    assert app.query_params["with"] == second.name
+    (shown,) = [each.value for each in app.segmented_control if each.label == "Images"]
+    assert shown == "both-wrong"
 
 
 def test_pages_and_an_image_are_in_the_address(pair):

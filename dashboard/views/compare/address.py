@@ -63,6 +63,11 @@ def part_changed() -> None:
     _write({_WITH: st.session_state[widget_key(OTHER)], _SHOW: st.session_state[widget_key(PART)]})
 
 
+def part_picked(part: str) -> None:
+    """Show the first page of a group of images (callback)."""
+    _write({_WITH: st.session_state[widget_key(OTHER)], _SHOW: part})
+
+
 def page_changed() -> None:
     """Turn to the page of the page switch (callback)."""
     _turn(int(st.session_state[widget_key(PAGE)]))

@@ -75,7 +75,18 @@ def figures(compared: Compared, names: Names) -> None:
         if reuse := reuse_sentence(data.runs_on_same_images(compared.table.key[0]), *found.losses):
             st.caption(reuse)
     with right:
-        html.show_html(text.four(found, names), key="four")
+        four(text.four(found, names))
+
+
+def four(texts: dict[str, str]) -> None:
+    """Draw the 2 × 2 table of correct and incorrect images; a cell shows its images below."""
+    with st.container(key="four"):
+        places = [cell for _ in range(2) for cell in st.columns(2, gap="xsmall")]
+        for cell, (part, label) in zip(places, texts.items(), strict=True):
+            cell.button(
+                label, key=f"four_{part}", width="stretch", on_click=address.part_picked,
+                args=(part,), help="Show these images",
+            )  # fmt: skip
 
 
 @st.fragment

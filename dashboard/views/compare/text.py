@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from dashboard.shared.escape import one_line
+from dashboard.shared.escape import literal, one_line
 from dashboard.shared.html import rendered
 from dashboard.shared.tables import RunSummary
 from engine.analysis.compare import Comparison
@@ -52,13 +52,15 @@ def figures(found: Comparison) -> list[tuple[str, ...]]:
     return rows
 
 
-def four(found: Comparison, names: Names) -> Markup:
-    """Return the 2 × 2 table of correct and incorrect images in both runs."""
-    return rendered(
-        __file__, "four", own=names[0], other=names[1],
-        both_right=f"{len(found.both_right):,}", fixed=f"{len(found.fixed):,}",
-        broken=f"{len(found.broken):,}", both_wrong=f"{len(found.both_wrong):,}",
-    )  # fmt: skip
+def four(found: Comparison, names: Names) -> dict[str, str]:
+    """Return what the four groups of images are, by group, as safe Markdown."""
+    own, other = map(literal, names)
+    return {
+        "both-right": f"**{len(found.both_right):,}** Both correct",
+        "fixed": f"**{len(found.fixed):,}** Fixed: only {own} is correct",
+        "broken": f"**{len(found.broken):,}** Broken: only {other} is correct",
+        "both-wrong": f"**{len(found.both_wrong):,}** Both incorrect",
+    }
 
 
 def significance(found: Comparison, names: Names) -> Markup:
