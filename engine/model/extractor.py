@@ -92,6 +92,11 @@ class Extractor:
         """Return the same networks on another device, or in another precision."""
         return replace(self, device=device, beside=tuple(each.on(device) for each in self.beside))
 
+    def with_views(self, views: int) -> Extractor:
+        """Return the same networks with another number of views."""
+        beside = tuple(each.with_views(views) for each in self.beside)
+        return replace(self, views=views, beside=beside)
+
     def features(
         self,
         root: Path,

@@ -113,7 +113,7 @@ def _views(
     """Return the step of more views: measured if their features are cached, the best of these."""
     found = []
     for views in wider:
-        more = replace(extractor, views=views)
+        more = extractor.with_views(views)
         features = more.kept_features(pd.DataFrame({"sha256": data.sha256}))
         if set(data.sha256) <= features.row_of.keys():
             other = replace(data, features=features)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import engine
 from engine.analysis.metrics import log_loss
 from engine.analysis.pools import LOG_ODDS, Pool
 from engine.errors import UserError
@@ -137,6 +138,14 @@ def test_a_run_of_several_predicts_again_and_new_images(fits, here, tmp_path):
     assert predict(run).forward_passes == 0 and tables(run)["test"].equals(before)
     put(tmp_path / "new" / "1.jpg", image_bytes("dog", 900))
     assert predict(run, tmp_path / "new").forward_passes == 2
+
+
+def test_next_steps_of_several_look_for_more_views_of_each(fits, here):
+    run = fits["both"].run
+    more = open_model(run)[0].with_views(4)
+    assert {each.views for each in more.every} == {4}
+    assert more.kept_features(run.images).row_of == {}
+    assert any("views" in step.title for step in engine.next_steps(run).steps)
 
 
 def test_what_needs_one_network_says_so(fits, here, tmp_path):
