@@ -34,10 +34,10 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
         ``epochs``, ``batch_size``, ``lr``, ``image_size`` (pixels), ``views`` (1, 2 or 4 of each
         image, whose features are averaged), ``class_weight`` ("none" or "balanced"), ``valid``
         (images held out), ``folds`` (predict every labelled image by a model that has not seen
-        it), ``sample``, ``seed``, ``verdicts``,
-        ``device``, ``precision`` and ``name``; and how the data are read: ``labels``
-        (a label table), ``id_column``, ``label_column`` and ``group`` (its columns), and ``test``
-        (a folder of test images).
+        it), ``sealed`` (images that take part in nothing until they are scored), ``sample``,
+        ``seed``, ``verdicts``, ``device``, ``precision`` and ``name``; and how the data are read:
+        ``labels`` (a label table), ``id_column``, ``label_column`` and ``group`` (its columns),
+        and ``test`` (a folder of test images).
 
     Returns
     -------
