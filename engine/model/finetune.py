@@ -1,11 +1,11 @@
-"""Trains the whole network with augmentation, mixed precision and a one-cycle learning rate."""
+"""Trains the whole network from a fitted head; each epoch's network is averaged with the start."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from engine.errors import UserError
 from engine.model.augmentation import augmented, random_changes
 from engine.model.checkpoint import CHECKPOINT, named_state, resume, save_checkpoint, save_tensors
 from engine.model.device import Device
-from engine.model.head import Head
 from engine.model.ranks import Ranks
+from engine.model.start import SHARES, Start, StartAverage
 from engine.model.sync_batch_norm import replicated
 from engine.model.training_images import TrainingImages
 from engine.model.training_options import TrainingOptions
@@ -58,22 +58,6 @@ class _Training:
         return torch.autocast(self.device.name, self.device.dtype, enabled=reduced)
 
 
-@dataclass(frozen=True)
-class Start:
-    """A fitted last layer, and its log loss and accuracy on the training images."""
-
-    head: Head
-    loss: float
-    accuracy: float
-
-    def after(self, extractor: nn.Module) -> nn.Module:
-        """Return the extractor of features (n, width) followed by this last layer."""
-        n_classes, width = self.head.weight.shape
-        layer = nn.Linear(width, n_classes, device="meta").to_empty(device="cpu")
-        layer.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
-        return nn.Sequential(extractor, layer)
-
-
 def finetune(
     extractor: nn.Module,
     start: Start,
@@ -86,8 +70,9 @@ def finetune(
 ) -> Iterator[list[dict[str, Any]]]:
     """Train an extractor and its last layer further; write ``folder/model.safetensors``.
 
-    Epoch 0 is the start, and the epoch with the lowest valid log loss is kept; so the network is
-    never worse on the validation images than the fitted last layer alone.
+    Epoch 0 is the start. After each epoch, the network and the average of its tensors with the
+    start's are scored; of all of them the one with the lowest valid log loss is kept. So the
+    network is never worse on the validation images than the fitted last layer alone.
 
     Several processes divide each batch and train like a single one, except for dropout and
     stochastic depth, which each process draws for itself.
@@ -105,7 +90,11 @@ def finetune(
     Yields
     ------
     After every epoch the lines of all epochs so far: epoch, loss, accuracy, valid_loss,
-    valid_accuracy and seconds.
+    valid_accuracy, seconds and share, that of the trained network in the scored average.
+
+    References
+    ----------
+    Wortsman et al. (2022), Robust fine-tuning of zero-shot models.
 
     Raises
     ------
@@ -113,6 +102,7 @@ def finetune(
         If a batch has fewer images than there are processes.
     """
     training = _begun(start.after(extractor), train, options)
+    average = StartAverage.of(training.network)
     checkpoint = folder / CHECKPOINT
     lines = resume(checkpoint, training.network, training.optimizer)
     if lines:  # the last one may not have been reported
@@ -122,12 +112,17 @@ def finetune(
         trained = start.loss, start.accuracy
         if epoch:
             trained = train_one_epoch(training, train, epoch, progress)
-        valid_loss, valid_accuracy = evaluate(training, valid)
-        scores = (*trained, valid_loss, valid_accuracy)
-        lines.append(_line(epoch, *scores, seconds=time.monotonic() - started))
+        scored = [
+            (*evaluate(replace(training, network=average.after(training.network, share)), valid),
+             share)
+            for share in (SHARES if epoch else SHARES[-1:])
+        ]  # fmt: skip
+        best = min(scored)
+        lines.append(_line(epoch, trained, best, seconds=time.monotonic() - started))
         if training.ranks.first:
-            if valid_loss <= min(line["valid_loss"] for line in lines):
-                save_tensors(folder / "model.safetensors", named_state(training.network))
+            if best[0] <= min(line["valid_loss"] for line in lines):
+                kept = average.after(training.network, best[2])
+                save_tensors(folder / "model.safetensors", named_state(kept))
             if epoch:
                 save_checkpoint(checkpoint, training.network, training.optimizer, lines)
         yield lines
@@ -135,18 +130,17 @@ def finetune(
 
 def _line(
     epoch: int,
-    loss: float,
-    accuracy: float,
-    valid_loss: float,
-    valid_accuracy: float,
+    trained: tuple[float, float],
+    scored: tuple[float, float, float],
     seconds: float,
 ) -> dict[str, Any]:
     return {
         "epoch": epoch,
-        "loss": loss,
-        "accuracy": accuracy,
-        "valid_loss": valid_loss,
-        "valid_accuracy": valid_accuracy,
+        "loss": trained[0],
+        "accuracy": trained[1],
+        "valid_loss": scored[0],
+        "valid_accuracy": scored[1],
+        "share": scored[2],
         "seconds": seconds,
     }
 

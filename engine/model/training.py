@@ -13,11 +13,12 @@ import torch
 from engine.data.dataset import Dataset
 from engine.errors import UserError
 from engine.model.backbones import load_extractor
-from engine.model.finetune import Start, finetune
+from engine.model.finetune import finetune
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.grouping import grouped
 from engine.model.head import Head, HeadOptions, OnEpoch, train_head
 from engine.model.resume import known_l2
+from engine.model.start import Start
 from engine.model.training_images import Images, TrainingImages
 from engine.model.training_options import training_options
 

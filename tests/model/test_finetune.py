@@ -25,9 +25,10 @@ from engine.model import finetune as finetune_module
 from engine.model import training_images as training_images_module
 from engine.model.checkpoint import CHECKPOINT
 from engine.model.device import Device
-from engine.model.finetune import Start, finetune, one_cycle
+from engine.model.finetune import finetune, one_cycle
 from engine.model.head import Head
 from engine.model.preprocessing import Preprocessing
+from engine.model.start import Start
 from engine.model.training_images import Images, TrainingImages
 from engine.model.training_options import TrainingOptions
 from tests.support.tiny_images import TWO, image_bytes, put
@@ -128,7 +129,7 @@ def test_the_lines_tell_what_the_kept_network_scores(splits, unbroken):
     "losses", [[0.8, 0.5, 0.2, 0.9, 0.3], [1, 0.9, 0.8, 0.7, 0.6], [0.5, 0.1, 0.2, 0.3, 9]]
 )
 def test_the_epoch_with_the_least_valid_loss_is_kept(losses, splits, tmp_path, monkeypatch):
-    told = iter(losses)
+    told = iter([losses[0], *(loss for each in losses[1:] for loss in (9.5, each))])
     monkeypatch.setattr(finetune_module, "evaluate", lambda *_: (next(told), 0.5))
     after: list[dict[str, torch.Tensor]] = []
     folder = tmp_path / "run"
@@ -149,7 +150,7 @@ def test_the_epoch_with_the_least_valid_loss_is_kept(losses, splits, tmp_path, m
 
 
 def test_a_start_that_no_epoch_improves_on_is_kept_as_it_is(splits, tmp_path, monkeypatch):
-    sent = iter([0.1, 0.2, 0.3, 0.4, 0.5])
+    sent = iter([0.1, *(loss for each in (0.2, 0.3, 0.4, 0.5) for loss in (9.5, each))])
     monkeypatch.setattr(finetune_module, "evaluate", lambda *_: (next(sent), 0.5))
     lines = _tune(splits, tmp_path / "run")
     assert (lines[0]["epoch"], lines[0]["loss"], lines[0]["accuracy"]) == (0, 0.75, 0.5)
@@ -157,6 +158,28 @@ def test_a_start_that_no_epoch_improves_on_is_kept_as_it_is(splits, tmp_path, mo
     assert torch.equal(kept["head.weight"], START.head.weight)
     initial = _extractor().state_dict()
     assert all(torch.equal(t, initial[n[5:]]) for n, t in kept.items() if n.startswith("body."))
+
+
+def test_the_average_with_the_start_is_kept_where_it_is_better(splits, tmp_path, monkeypatch):
+    sent = iter([0.9, 0.3, 0.8, 0.5, 0.7, 0.6, 0.7, 0.8, 0.9])
+    monkeypatch.setattr(finetune_module, "evaluate", lambda *_: (next(sent), 0.5))
+    after: list[dict[str, torch.Tensor]] = []
+    save = finetune_module.save_checkpoint
+
+    def watched(path, *state):
+        save(path, *state)
+        after.append(load_file(path))
+
+    monkeypatch.setattr(finetune_module, "save_checkpoint", watched)
+    lines = _tune(splits, tmp_path / "run")
+    assert [line["valid_loss"] for line in lines] == [0.9, 0.3, 0.5, 0.6, 0.8]
+    assert [line["share"] for line in lines] == [1.0, 0.5, 0.5, 0.5, 0.5]
+    kept = load_file(tmp_path / "run" / "model.safetensors")
+    expected = (START.head.weight + after[0]["network.1.weight"]) / 2
+    torch.testing.assert_close(kept["head.weight"], expected)
+    initial = _extractor().state_dict()
+    expected = (initial["0.weight"] + after[0]["network.0.0.weight"]) / 2
+    torch.testing.assert_close(kept["body.0.weight"], expected)
 
 
 @pytest.mark.parametrize(("least", "moves"), [(10_000, False), (0, True)])
