@@ -67,7 +67,7 @@ def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarra
     elif split in OUT_OF_FOLD:
         hit &= found.split != SPLITS.index("test")
     else:
-        raise UserError(f"no map shows the images of the split {split}.")
+        raise UserError(f"no map shows the images of the split {split}; choose another split.")
     chosen = found.ids.filter(pa.array(hit))
     return np.asarray(pc.is_in(ids, value_set=chosen), dtype=bool)
 

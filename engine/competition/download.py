@@ -114,7 +114,8 @@ def _checked_names(competition: str, listed: list[dict[str, Any]]) -> dict[str, 
         inside = parts and not set(parts) & {"..", "/"} and not parts[0].startswith("~")
         if not inside or set(file["name"]) & set("\\:\0\n"):
             raise UserError(
-                f"{competition} lists {file['name']!r}, which would be written outside the folder."
+                f"{competition} lists {file['name']!r}, which would be written outside the folder; "
+                f"download it from https://www.kaggle.com/competitions/{competition}/data."
             )
         if part := portable.unusable_name(file["name"]):
             raise UserError(

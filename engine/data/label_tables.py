@@ -28,7 +28,7 @@ _FALSE = {"0", "0.0", "false", "f", "no", "n", ""}
 
 @dataclass(frozen=True)
 class ColumnChoice:
-    """The columns that a person named, None where they did not."""
+    """The columns that the user chose, None where the user chose none."""
 
     id: str | None = None
     label: str | None = None

@@ -58,7 +58,9 @@ def write_submission_file(run: Run, submission: Submission) -> tuple[Path, bytes
         file = write_submission(folder, submission, run=run.name, now=datetime.now(UTC))
         return file, read_file(file)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}).") from error
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); check permissions and free space."
+        ) from error
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
