@@ -151,7 +151,7 @@ def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):
     expect(page.locator(".st-key-bar")).to_contain_text("0 of 60 validation images")
     page.get_by_role("button", name="Clear filter").click()
     expect(page.locator(".st-key-gallery .tile")).to_have_count(PER_PAGE)
-    page.wait_for_url(lambda url: parse_qs(urlparse(url).query).keys() == {"run"})
+    page.wait_for_url(lambda url: parse_qs(urlparse(url).query).keys() == {"run", "show"})
 
 
 @pytest.mark.parametrize("path", ["", "errors", "clip", "submit", "train"])
