@@ -125,7 +125,7 @@ def test_what_a_record_keeps_is_the_same_correction(table):
         assert again == fitted
         np.testing.assert_array_equal(again.apply(p), fitted.apply(p))
     for bad in (None, {}, {"name": "clip", "strange": 1}):
-        with pytest.raises(UserError, match="no correction"):
+        with pytest.raises(UserError, match="no readable correction"):
             FittedCorrection.from_summary(bad)
 
 

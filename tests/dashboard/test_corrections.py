@@ -45,7 +45,8 @@ def test_all_labelled_images_are_shown_unless_the_address_says_held_out(page, fo
     assert not app.exception
     assert "180" in html(app) + "".join(element.value for element in app.markdown)
     switch = app.segmented_control(key="split_picker")
-    assert switch.options == ["Validation (60)", "All labelled (cross-validated) (180)"]
+    labelled = ["Validation (60)", "All labelled (cross-validated) (180)"]
+    assert switch.options == labelled + ["Test images (20)"] * (page == "errors")
     switch.set_value("valid").run()
     assert not app.exception and app.query_params["on"] == "valid"
     shown = html(app) + "".join(element.value for element in app.markdown)
