@@ -296,7 +296,7 @@ def test_missing_empty_and_strange_data_is_refused(tmp_path):
     empty.mkdir()
     assert "no images" in refusal(empty)
     assert "no images" in refusal(empty, CAT_DOG)
-    assert "neither" in refusal(touch(tmp_path, "film.mp4") / "film.mp4")
+    assert "give a folder, a CSV" in refusal(touch(tmp_path, "film.mp4") / "film.mp4")
     assert "cannot be read" in refusal(tmp_path / "a\0b")
     assert "cannot be read" in refusal(tmp_path / ("x" * 300))
 
