@@ -157,6 +157,8 @@ def test_keys_are_shown_and_jump_anywhere(page: Page, address: str):
     expect(keys).not_to_be_visible()
     page.keyboard.press("Control+k")
     page.keyboard.type("0000007")
+    expect(page.locator(".st-key-shortcuts dialog.jump .place")).to_contain_text(["0000007"])
+    settled(page)
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-image dialog h2")).to_have_text("0000007")
     page.keyboard.press("Control+k")

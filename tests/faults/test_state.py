@@ -24,7 +24,7 @@ from engine.cli.progress import Watcher
 from engine.runs import files
 from engine.runs.files import read_json
 from engine.runs.run import Run, list_runs, open_run
-from tests.support.command_line import SMALL, Engine, snapshot
+from tests.support.command_line import SMALL, UNWEIGHTED, Engine, snapshot
 from tests.support.kills import check_whole
 from tests.support.paths import ROOT
 from tests.support.run_folders import set_keys
@@ -268,7 +268,7 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(
         torch.save(payload, path)
     else:
         path.write_bytes(pickle.dumps(payload))
-    said = engine("fit", data, *SMALL, "--weights", path)
+    said = engine("fit", data, *UNWEIGHTED, "--weights", path)
     assert str(path) in said.refusal and not marker.exists()
     assert not (workspace / "runs").exists() or not [
         run for run in list_runs() if run.status.state == "done"
@@ -286,13 +286,13 @@ def test_weights_of_another_architecture_or_damaged_ones_are_refused(
 ) -> None:
     path = tmp_path / "weights.safetensors"
     safetensors.torch.save_file(_weights("resnet18"), path)
-    said = engine("fit", data, *SMALL, "--weights", path)
+    said = engine("fit", data, *UNWEIGHTED, "--weights", path)
     assert f"{path} does not fit squeezenet1_1" in said.refusal
     safetensors.torch.save_file(_weights("squeezenet1_1"), path)
     _flipped(path, 40)
-    assert str(path) in engine("fit", data, *SMALL, "--weights", path).refusal
+    assert str(path) in engine("fit", data, *UNWEIGHTED, "--weights", path).refusal
     put(path, b"")
-    assert str(path) in engine("fit", data, *SMALL, "--weights", path).refusal
+    assert str(path) in engine("fit", data, *UNWEIGHTED, "--weights", path).refusal
 
 
 @pytest.mark.parametrize("train", ["head", "all"])

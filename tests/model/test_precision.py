@@ -86,7 +86,7 @@ def test_a_second_fit_passes_nothing_and_builds_nothing(data, workspace, monkeyp
         def built(*_: Any, **__: Any) -> None:
             raise AssertionError("a network was built")
 
-        monkeypatch.setattr("engine.model.extractor.load_network", built)
+        monkeypatch.setattr("engine.model.extractor.load_extractor", built)
         second = small_fit(data, precision="bfloat16", lr=0.01)
     assert first.precision_check and second.precision_check
     assert second.forward_passes == 0

@@ -12,6 +12,7 @@ SMALL = [
     "--backbone", "squeezenet1_1", "--weights", "none", "--image-size", "32", "--epochs", "2",
     "--precision", "float32", "--device", "cpu", "--batch-size", "8",
 ]  # fmt: skip
+UNWEIGHTED = SMALL[:2] + SMALL[4:]
 
 
 @dataclass(frozen=True)
