@@ -209,7 +209,7 @@ def test_without_network_the_published_weights_are_refused_with_what_to_do(tmp_p
     assert message.startswith("weights='default' stands for https://") and "\n" not in message
     assert "no route to host" in message
     assert str(tmp_path / "hub" / "checkpoints") in message
-    assert "the path of a .safetensors file, or none" in message
+    assert "give the path of a .safetensors file, or give none" in message
 
 
 def test_the_published_file_in_torch_home_is_used(tmp_path, monkeypatch):
