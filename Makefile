@@ -17,13 +17,14 @@ demo: $(VENV)/.run-ready ## draw images, fit on them, and open the dashboard
 		$(PY) -m engine dashboard; \
 	else echo "Look further: $(PY) -m engine dashboard"; fi
 
-# The browser's tests mostly wait, so they run beside the others; their output comes last.
+# The tests of the pages run beside the others, and their output comes last.
+BESIDE := tests/browser tests/dashboard
 test: $(VENV)/.test-ready lint ## everything that a change must pass
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
-	{ $(PY) -m pytest -o cache_dir=.pytest_cache/browser tests/browser > "$$log" 2>&1 & } && \
-	browser=$$! && failed=0 && \
-	{ $(PY) -m pytest --ignore=tests/browser || failed=1; } && \
-	{ wait $$browser || failed=1; } && cat "$$log" && exit $$failed
+	{ $(PY) -m pytest -o cache_dir=.pytest_cache/beside $(BESIDE) > "$$log" 2>&1 & } && \
+	beside=$$! && failed=0 && \
+	{ $(PY) -m pytest $(addprefix --ignore=,$(BESIDE)) || failed=1; } && \
+	{ wait $$beside || failed=1; } && cat "$$log" && exit $$failed
 
 lint: $(VENV)/.test-ready ## ruff and mypy
 	$(VENV)/bin/ruff check .
