@@ -15,9 +15,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from dashboard.document import OwnDocument, page_document
-from dashboard.originals import Originals
-from dashboard.token import RefusedUploads, TokenGate, page_token
+from dashboard.server.document import OwnDocument, page_document
+from dashboard.server.originals import Originals
+from dashboard.server.token import RefusedUploads, TokenGate, page_token
 
 
 def guards() -> list[Middleware]:

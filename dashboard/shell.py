@@ -11,7 +11,6 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboard import shortcuts
 from dashboard.selection.image_filter import forget_filter
 from dashboard.selection.moved import moved_banner
 from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
@@ -20,6 +19,7 @@ from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_redraw, widget_key
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.tables import RunSummary
+from dashboard.shortcuts import shortcuts
 from engine.errors import UserError
 
 # A Material icon here would be loaded from another host.

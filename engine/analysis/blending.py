@@ -115,7 +115,7 @@ def cross_pooled(tables: Sequence[Predictions], seed: int = 0) -> np.ndarray:
 
 
 def _pools(tables: Sequence[Predictions], start: dict[str, Pool] | None = None) -> dict[str, Pool]:
-    """Return the best pool of each kind, by kind; the prior is one row a run."""
+    """Return the best pool of each kind, by kind; the prior is one row per run."""
     p = np.vstack([_true(tables), np.eye(len(tables))])
     first = start[MEAN].weights if start else blend_weights(p[:: max(1, len(p) // _FIRST)])
     odds = start[LOG_ODDS] if start else None

@@ -10,7 +10,7 @@ import pandas as pd
 from engine.analysis.blending import Blend
 from engine.analysis.compare import Comparison as ComparedRuns
 from engine.analysis.gain import REFITTING
-from engine.analysis.intervals import proportion_interval
+from engine.analysis.intervals import group_values, proportion_interval
 from engine.analysis.learning_curve import LearningCurve
 from engine.analysis.metrics import loss_of
 from engine.analysis.paired import paired_difference
@@ -121,14 +121,17 @@ def images_step(curve: LearningCurve, command: tuple[str, ...]) -> NextStep:
     )
 
 
-def views_step(views: int, own: np.ndarray, more: np.ndarray, command: tuple[str, ...]) -> NextStep:
+def views_step(
+    views: int, own: np.ndarray, more: np.ndarray, groups: np.ndarray, command: tuple[str, ...]
+) -> NextStep:
     """Return the step of fitting with more views, whose features are cached.
 
     Parameters
     ----------
     own, more : losses of the same images with the run's views and with ``views``
+    groups : array of shape (n,), equal where images belong together; they count as one
     """
-    gain, low, high = paired_difference(own, more)
+    gain, low, high = paired_difference(group_values(own, groups), group_values(more, groups))
     below, above = (REFITTING**0.5 * (end - gain) for end in (low, high))
     return NextStep(
         VIEWS,

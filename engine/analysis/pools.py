@@ -48,7 +48,7 @@ def log_odds_pool(tables: Sequence[Predictions], start: np.ndarray | None = None
     """Return the weights and the temperature on log odds with the lowest log loss.
 
     The log loss is convex in the weights divided by the temperature, which are found by L-BFGS-B.
-    The prior is that of one row a run: half the squared distance from the mean of all runs.
+    The prior is that of one row per run: half the squared distance from the mean of all runs.
 
     Parameters
     ----------

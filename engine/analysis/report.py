@@ -111,7 +111,7 @@ class Report:
         return tuple(part for part in self.categories if part.name == category)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row a class: class, precision, recall, count."""
+        """Return one row per class: class, precision, recall, count."""
         import pandas as pd
 
         rows = [(c.name, c.precision, c.recall, c.count) for c in self.per_class]

@@ -34,7 +34,7 @@ class SliceReport:
         return f"<{len(self.slices):,} slices of {self.n:,} images, {marked:,} stand out>"
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row a slice, the worst first.
+        """Return one row per slice, the worst first.
 
         Columns: slice (its name), n, errors, error_rate, log_loss, rest (log loss of the other
         images), excess, p_adjusted, stands_out.

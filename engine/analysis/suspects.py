@@ -82,7 +82,7 @@ class Triage:
         return dict(Counter(suspect.kind for suspect in self.suspects).most_common())
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row a suspect, the most suspicious first."""
+        """Return one row per suspect, the most suspicious first."""
         import pandas as pd
 
         columns = list(Suspect.__dataclass_fields__)

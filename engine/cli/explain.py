@@ -46,7 +46,6 @@ def explain(
     from engine.runs.run import open_run
 
     opened = open_run(run)
-
     found = Explainer(opened).explain(id, split)
     content = _content(opened.data_root / found["path"], opened.name)
     for each in found["maps"]:

@@ -43,8 +43,8 @@ def decode(content: bytes, short: int | None = None) -> torch.Tensor:
     Parameters
     ----------
     short
-        Decode a JPEG at 1/2, 1/4 or 1/8 of its size where that divides its sides and the short one
-        keeps so many pixels; libjpeg then computes and stores only what the smaller image needs.
+        The fewest pixels that the short side needs. A large JPEG is then decoded at 1/2, 1/4 or 1/8
+        of its size where that divides both sides; libjpeg computes only what is needed.
 
     Raises
     ------

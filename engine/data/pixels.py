@@ -78,9 +78,8 @@ def is_plain(image: Image.Image) -> bool:
 def reduce_jpeg(image: Image.Image, short: int) -> bool:
     """Let a JPEG be decoded at 1/8, 1/4 or 1/2 of its size; return whether it will be.
 
-    Its short side keeps at least ``short`` pixels. Only a scale that divides both sides is used, so
-    that each pixel stands for as many, and the image is not shifted. Below a megapixel nothing is
-    reduced.
+    Its short side keeps at least ``short`` pixels. Only a scale that divides both sides is used:
+    the others shift the image. An image below a megapixel is not reduced.
     """
     if image.width * image.height < _MEGAPIXEL:
         return False

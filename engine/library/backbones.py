@@ -50,7 +50,7 @@ class Backbones:
     precision: str
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row a backbone."""
+        """Return one row per backbone."""
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.rows])

@@ -77,7 +77,7 @@ class Run(stored.Run):
         -------
         RunReport
             Scores with 95 % intervals, ``confusion_matrix``, ``per_class``, ``most_confused`` and
-            ``categories``; `to_pandas()` gives one row a class, `clip()` the effect of clip
+            ``categories``; `to_pandas()` gives one row per class, `clip()` the effect of clip
             bounds, `write_html()` the page.
 
         Raises

@@ -13,10 +13,10 @@ from engine.analysis.near_duplicates import assign_folds, near_identical
 from engine.analysis.next_steps import images_step, views_step
 from engine.data.splits import components
 from engine.errors import UserError
+from engine.model.backbone_facts import all_facts
 from engine.model.extractor import Extractor, open_model
 from engine.model.head import HeadOptions
 from engine.model.learning_curve import LabelledFeatures, losses_by_share
-from engine.model.preprocessing import backbone_names
 from engine.runs.files import read_json
 from engine.runs.fit_options import FitOptions
 from engine.runs.next_steps import BACKBONE, ELSEWHERE, VIEWS, NextStep
@@ -120,7 +120,8 @@ def _views(
             losses = losses_by_share(other, own.head, own.strength, (1.0,)).losses[0]
             both = ~np.isnan(own.losses) & ~np.isnan(losses)
             command = _fit(run.fit_options, views=views)
-            found.append(views_step(views, own.losses[both], losses[both], command))
+            pair = own.losses[both], losses[both]
+            found.append(views_step(views, *pair, data.groups[both], command))
     if not found:
         return _unmeasured_views(run, wider)
     return [max(found, key=lambda step: step.gain or 0.0)]
@@ -143,34 +144,27 @@ def _unmeasured_views(run: Run, wider: list[int]) -> list[NextStep]:
 
 def _better_backbone(run: Run, tried: set[str]) -> NextStep | None:
     """Return the best backbone by published accuracy that needs about as much computation."""
-    known = {name: _published(name) for name in backbone_names()}
+    known = all_facts()  # the most accurate first
     own = known.get(run.config.backbone)
     if own is None:
         return None
-    affordable = {
-        name: accuracy for name, (accuracy, cost) in known.items()
-        if name not in tried and accuracy > own[0] and cost <= _COST * own[1]
-    }  # fmt: skip
-    if not affordable:
+    affordable = (
+        each for each in known.values()
+        if each.name not in tried and each.accuracy > own.accuracy
+        and each.gflop <= _COST * own.gflop
+    )  # fmt: skip
+    best = next(affordable, None)
+    if best is None:
         return None
-    best = max(affordable, key=lambda name: affordable[name])
     n = run.config.n
     options = replace(run.fit_options, weights=("default",), image_size=None)
     return NextStep(
-        BACKBONE, f"Fit with the backbone {best}", None, None, ELSEWHERE,
-        f"torchvision publishes an ImageNet accuracy of {affordable[best]:.1f} % for it and "
-        f"{own[0]:.1f} % for {run.config.backbone}; on these images only a fit can tell.",
-        _time(run, n.train + n.valid + n.test, known[best][1] / own[1]),
-        _fit(options, backbone=best), value=best,
+        BACKBONE, f"Fit with the backbone {best.name}", None, None, ELSEWHERE,
+        f"torchvision publishes an ImageNet accuracy of {100 * best.accuracy:.1f} % for it and "
+        f"{100 * own.accuracy:.1f} % for {own.name}; on these images only a fit can tell.",
+        _time(run, n.train + n.valid + n.test, best.gflop / own.gflop),
+        _fit(options, backbone=best.name), value=best.name,
     )  # fmt: skip
-
-
-def _published(name: str) -> tuple[float, float]:
-    """Return the published ImageNet accuracy (percent) and computation (GFLOP an image)."""
-    from torchvision.models import get_model_weights
-
-    about = get_model_weights(name).DEFAULT.meta
-    return about["_metrics"]["ImageNet-1K"]["acc@1"], about["_ops"]
 
 
 def _fit(options: FitOptions, **changes: object) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from engine.runs.progress import Reporter
 LONG = 60.0  # seconds from which a pass is announced
 _ENOUGH = 4.0  # seconds of a pass from which its speed is known
 _FEWEST = 64  # images from which a speed is kept
-_FASTER = 2.0  # at least so many times as fast, where both were measured here
-_FEWER = 10.0  # at least so many times fewer operations, where one was not
+_FASTER = 2.0  # least ratio of two speeds that were measured here
+_FEWER = 10.0  # least ratio of operations, where a speed was not measured
 
 
 @dataclass

@@ -16,7 +16,7 @@ from engine.errors import UserError
 from engine.runs.fit_option import FitOption
 from engine.runs.network_names import backbone_names, check_networks, plain, weights_names
 
-HEAD_EPOCHS, HEAD_STEPS, HEAD_LR = 30, 600, 3e-3  # at least so many epochs and steps
+HEAD_EPOCHS, HEAD_STEPS, HEAD_LR = 30, 600, 3e-3  # the fewest epochs and steps
 ALL_EPOCHS, ALL_LR, ALL_LR_FROM_NOTHING = 10, 1e-4, 3e-3
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dashboard.originals import _answer
+from dashboard.server.originals import _answer
 from tests.support.paths import ROOT
 
 

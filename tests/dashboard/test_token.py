@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from dashboard.token import RefusedUploads, TokenGate, page_token
+from dashboard.server.token import RefusedUploads, TokenGate, page_token
 from engine.errors import UserError
 from engine.runs.page_token import ONCE, TOKEN
 

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HERE = Path(__file__).parent
+_DASHBOARD = Path(__file__).parents[1]
 _CONDITIONS = (b"if-none-match", b"if-modified-since")
 
 
@@ -21,9 +21,9 @@ _CONDITIONS = (b"if-none-match", b"if-modified-since")
 def page_document() -> str:
     """Return the document."""
     given = (Path(streamlit.__file__).parent / "static" / "index.html").read_text("utf-8")
-    pages = "|".join(sorted(path.parent.name for path in _HERE.glob("views/*/page.py")))
-    styles = (_HERE / "shared" / "styles.css").read_text("utf-8")
-    script = (_HERE / "shared" / "start.js").read_text("utf-8").replace("PAGES", pages)
+    pages = "|".join(sorted(path.parent.name for path in _DASHBOARD.glob("views/*/page.py")))
+    styles = (_DASHBOARD / "shared" / "styles.css").read_text("utf-8")
+    script = (_DASHBOARD / "shared" / "start.js").read_text("utf-8").replace("PAGES", pages)
     ours = f"<style>\n{styles}</style>\n<script>\n{script}</script>\n</body>"
     skip = '<body>\n    <a class="sl-skip" href="#">Skip to the content</a>'
     titled = given.replace("<title>Streamlit</title>", "<title>Second Look</title>")

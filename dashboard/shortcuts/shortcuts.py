@@ -26,22 +26,36 @@ _GALLERY = (
     ("arrow keys, Home, End", "move between images"), ("Enter", "enlarge the image"),
     ("Page up, Page down", "turn the page"), ("Ctrl + wheel", "size of the images"),
 )  # fmt: skip
+_CHOICE = (
+    ("Space, Ctrl or ⌘ + click", "choose an image"), ("Shift + click", "choose a range"),
+    ("Ctrl or ⌘ + A", "choose all images of the filter"),
+)  # fmt: skip
+_SIMILAR = (("M", "more images like this one"),)
 _VIEWER = (
     ("← →, swipe", "previous and next image"), ("Home, End", "first and last image"),
-    ("Z, double click", "one pixel a pixel"), ("+ −, wheel, pinch", "zoom; drag to move"),
+    ("Z, double click", "one image pixel on one screen pixel"),
+    ("+ −, wheel, pinch", "zoom; drag to move"),
     ("W", "explain the prediction"),
     ("L B N H F", "wrong label, both, neither, ambiguous, label is correct"),
-    ("1 to 9", "cause of difficulty"), ("U", "undo the verdict"), ("Esc", "close"),
+    ("1 to 9", "cause of difficulty"), ("U", "undo the verdict"),
+    ("A", "show the next image after each verdict, or not"),
+    ("Esc", "close"),
 )  # fmt: skip
+
+
+def _in_large(*keys: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"in the large view: {each}", what) for each, what in keys)
+
+
 _KEYS = {
     "overview": (("arrow keys", "move in the confusion matrix"), ("Enter", "show a cell's images")),
-    "errors": (*_GALLERY, *(("in the large view: " + keys, what) for keys, what in _VIEWER)),
+    "errors": (*_GALLERY, *_CHOICE, *_in_large(*_SIMILAR, *_VIEWER)),
     "map": (
         ("arrow keys, + −, 0", "move, zoom, show all"), ("Enter", "list the images in view"),
         ("L or Shift + drag", "lasso"),
     ),
     "clip": (("arrow keys, Page up, Page down", "move a bound that has the focus"),),
-    "compare": (*_GALLERY[:3], *(("in the large view: " + keys, what) for keys, what in _VIEWER)),
+    "compare": (*_GALLERY, *_in_large(*_VIEWER)),
 }  # fmt: skip
 _MOST_CLASSES = 1000
 _shortcuts = registered(__file__, '<dialog class="keys"></dialog><dialog class="jump"></dialog>')
