@@ -26,7 +26,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Show metrics, the confusion matrix and the five categories of a run's labelled images."""
+    from engine.data.sealing import SEALED
     from engine.library.run import opened
+    from engine.runs.sealed_images import sealed_images
 
     found = opened(run).report(n, seed, on.value if on else None)
     value = {"run": found.run.name, "on": found.split, **found.as_json()}
@@ -35,6 +37,8 @@ def report(
     value["predicted"] = predicted_values(found.run)
     options = found.run.config.options
     value["class_weight"] = options.class_weight if options else "none"
+    if found.split == SEALED:
+        value["left_out"] = len(sealed_images(found.run)) - found.n
     if html is not None:
         with watching() as watcher:
             value["html"] = str(found.write_html(html, watcher.progress))
@@ -58,6 +62,8 @@ def _draw(value: dict[str, Any]) -> None:
             "score, it is as optimistic as the others.",
             style="dim",
         )
+        if left := value["left_out"]:
+            out.print(f"{left:,} sealed images cannot be decoded and are left out", style="yellow")
     for key, title in (("accuracy", "accuracy"), ("log_loss", "log loss")):
         low, high = value[f"{key}_interval"]
         out.print(f"{title:<18} [bold]{value[key]:.4f}[/]   95 % interval {low:.4f} to {high:.4f}")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import engine
+from engine.cli import main as command_line
 from engine.data.dataset import load_dataset
 from engine.errors import UserError
 from engine.runs.sealed_images import sealed_images
@@ -59,3 +60,18 @@ def test_a_report_scores_them_and_nothing_else_shows_them(data, workspace):
     assert run.labelled_split == "folds" and len(run.predictions("folds")) == 48
     with pytest.raises(engine.UserError, match="no sealed images; seal some with"):
         engine.fit(data, **FIT).report(on="sealed")
+
+
+def test_a_sealed_image_that_cannot_be_decoded_is_said(data, workspace, capsys, monkeypatch):
+    train = data / "train" / "cat.0.jpg"
+    torn = train.read_bytes()
+    for file in sorted((data / "train").glob("*.jpg")):  # whole headers, pixels cut short
+        if int(file.stem.split(".")[1]) % 5 == 0:
+            file.write_bytes(file.read_bytes()[: len(torn) * 2 // 3])
+    run = engine.fit(data, sealed=20, **FIT)
+    monkeypatch.setattr("sys.argv", ["engine", "report", run.name, "--on", "sealed"])
+    assert command_line.main() == 0
+    n = len(run.predictions("sealed"))
+    assert n < len(sealed_images(run))
+    left = len(sealed_images(run)) - n
+    assert f"{left} sealed images cannot be decoded and are left out" in capsys.readouterr().out
