@@ -288,6 +288,8 @@ def test_a_report_has_fields_and_shows_itself_as_the_page(tmp_path):
     assert "Confusion matrix" in file.read_text("utf-8")
     with pytest.raises(engine.UserError, match="on='train' is unknown; choose one of folds, valid"):
         run.report(on="train")
+    with pytest.raises(engine.UserError, match="test images without labels"):
+        run.report(on="test")
     with pytest.raises(engine.UserError, match="no sealed images"):
         run.report(on="sealed")
 

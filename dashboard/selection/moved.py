@@ -51,7 +51,7 @@ def _relocate(name: str, key: str) -> None:
         st.session_state[_FOUND] = error_text(error), False
 
 
-@st.cache_data(ttl=10, max_entries=32, show_spinner=False)
+@st.cache_resource(ttl=10, max_entries=32, show_spinner=False)
 def _moved_from(name: str, config: Stamp, images: Stamp) -> Path | None:
     try:
         return moved_from(open_run(name))

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboard.gallery.tiles import images_of
+from dashboard.shared import tables
 from dashboard.shared.original_address import ORIGINALS
 from engine.data.formats import Unreadable, sniff
 from engine.errors import UserError
@@ -38,10 +40,6 @@ class Originals:
 
 
 def _answer(run: str, split: str, image: str) -> Response:
-    # Imported here: Streamlit warns of its caches before its runtime exists.
-    from dashboard.gallery.tiles import images_of
-    from dashboard.shared import tables
-
     try:
         table = tables.table(run, split)
         row = tables.row_of(table, image)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-if TYPE_CHECKING:  # the server starts without the tables
-    from dashboard.shared.tables import Key
+from dashboard.shared.tables import Key
 
 ORIGINALS = "_original"
 

@@ -146,7 +146,7 @@ def test_is_labelled(name: str) -> bool:
     return _all_labelled(str(path), info.st_mtime_ns, info.st_size)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _all_labelled(path: str, time: int, size: int) -> bool:
     """Look for missing labels in a file's footer alone."""
     try:

@@ -205,6 +205,11 @@ def _scored_split(run: Run, on: str | None) -> str:
         from engine.model.score_sealed import score_sealed
 
         score_sealed(run)
+    if on == "test" and not run.predictions("test").labelled:
+        raise UserError(
+            f"run {run.name} has test images without labels, which cannot be scored; leave --on "
+            "out for the labelled images."
+        )
     return on or run.labelled_split
 
 

@@ -34,6 +34,6 @@ def test_nothing_else_is_sent(make_run, split, image, said):
 
 
 def test_the_server_starts_without_streamlits_warning_of_its_caches():
-    code = "import dashboard.security"
+    code = "import dashboard.app"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
