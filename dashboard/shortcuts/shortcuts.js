@@ -11,6 +11,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     keys.replaceChildren(element("h2", "", "Keys of this page"), list,
       buttonOf("Close", () => keys.close()));
     keys.showModal();
+    keys.scrollTop = 0; // the focus is on the button below
   }
 
   function showJump() {
