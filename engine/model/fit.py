@@ -104,12 +104,21 @@ def fit(
 def _opened(run: Run | None, config: RunConfig, ranks: Ranks, stack: ExitStack) -> Run:
     """Return the run to fill, with this config; it stays locked until the stack is closed."""
     if run is None:
-        run = ranks.on_rank_zero(lambda: interrupted(config.key) or create_run(config))
-        if ranks.first:
-            stack.enter_context(run_lock(run))
-            remove_file(run.folder / "cancel")
+        run = ranks.on_rank_zero(lambda: _interrupted_or_new(config, stack))
     if ranks.first:
         run.update_config(**config.given())
+    return run
+
+
+def _interrupted_or_new(config: RunConfig, stack: ExitStack) -> Run:
+    def lock(run: Run) -> None:
+        stack.enter_context(run_lock(run))
+
+    run = interrupted(config.key)
+    if run is None:
+        return create_run(config, begin=lock)
+    lock(run)
+    remove_file(run.folder / "cancel")
     return run
 
 

@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -273,8 +273,14 @@ class Run:
         return status.state == "queued" and fresh
 
 
-def create_run(config: RunConfig, now: datetime | None = None) -> Run:
-    """Make a new run folder, queued, named after UTC time, backbone and six random digits.
+def create_run(
+    config: RunConfig, now: datetime | None = None, begin: Callable[[Run], object] | None = None
+) -> Run:
+    """Make a new run folder, named after UTC time, backbone and six random digits.
+
+    The run is queued, or what ``begin`` makes of it before anybody can see it: a process that
+    fills the run itself takes its lock there, so that it counts as lost from the moment it is
+    killed.
 
     Raises
     ------
@@ -290,7 +296,10 @@ def create_run(config: RunConfig, now: datetime | None = None) -> Run:
         make_folder(run.folder)
     except OSError as error:
         raise UserError(f"{run.folder} could not be created ({error.strerror}).") from error
-    run.set_status("queued")  # before the config, which makes the folder a run
+    run.set_status("queued")
+    if begin:
+        begin(run)
+    # The config comes last: it makes the folder a run.
     created = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     write_config(run.folder / "config.json", replace(config, created=created, started_ns=started))
     return run

@@ -22,8 +22,9 @@ import torchvision
 
 from engine.cli.progress import Watcher
 from engine.runs import files
-from engine.runs.files import read_json
+from engine.runs.files import is_locked, read_json
 from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run_config import RunConfig, write_config
 from tests.support.command_line import SMALL, UNWEIGHTED, Engine, snapshot
 from tests.support.kills import check_whole
 from tests.support.paths import ROOT
@@ -175,6 +176,21 @@ def test_a_fit_killed_at_random_moments_leaves_whole_files_and_ends_as_the_unbro
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["kills"] >= kills and found["files_checked"] > kills
     print(f"\n{train}: {found}")
+
+
+def test_a_run_that_a_fit_makes_is_locked_before_anybody_can_see_it(
+    engine: Engine, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def write(path: Path, config: RunConfig) -> None:
+        write_config(path, config)
+        state = read_json(path.parent / "status.json")["state"]
+        seen.append((state, is_locked(path.parent / ".lock")))
+
+    monkeypatch.setattr("engine.runs.run.write_config", write)
+    fitted(engine, data)
+    assert seen == [("running", True)]
 
 
 # Two at once
