@@ -47,6 +47,7 @@ function tileOf(tile, decoded) {
   first.append(names);
   button.append(frame, first, lineOf(tile.pName, tile.p));
   if (tile.loss) button.append(lineOf("loss", tile.loss));
+  if (tile.tags) button.append(element("div", "tags", tile.tags));
   if (tile.reason) button.append(element("div", "reason", tile.reason));
   return button;
 }

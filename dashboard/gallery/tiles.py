@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.review.notes import note_data, notes_of
 from dashboard.review.standing import verdict_texts
 from dashboard.review.verdicts import review_of
 from dashboard.shared import browser_sync, tables, thumbnails
@@ -23,16 +24,18 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
     """Return a gallery tile for each chosen row, with its thumbnail."""
     files = images_of(table, chosen)
     sources, ids = thumbnails.small(files), table.predictions.ids.take(chosen).to_pylist()
-    rows = zip(ids, files, sources, verdict_texts(table, chosen), chosen.tolist(), strict=True)
+    verdicts, tags = verdict_texts(table, chosen), notes_of(table, chosen)
+    rows = zip(ids, files, sources, verdicts, tags, chosen.tolist(), strict=True)
     return [
         {
             "id": name,
             "src": source,
             "unreadable": "" if source else _where(table, file, row),
             "verdict": verdict,
+            "tags": ", ".join(note.tags),
             **_words(table, row),
         }
-        for name, file, source, verdict, row in rows
+        for name, file, source, verdict, note, row in rows
     ]
 
 
@@ -62,6 +65,7 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
         "bars": bars(table, row),
         "other": None,
         "review": review_of(table, row),
+        "notes": note_data(table, row),
         "lastMessage": browser_sync.last_message(),
         "before": _id(table, order, at - 1),
         "after": _id(table, order, at + 1),

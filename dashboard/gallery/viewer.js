@@ -115,7 +115,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   find(".after").onclick = () => go("after");
   dialog.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.composedPath()[0].localName === "select") return;
+    if (event.composedPath()[0].matches("select, input, textarea")) return;
     const act = !event.repeat && find(".review").keys?.get(event.key.toLowerCase());
     if (act) {
       event.preventDefault();
@@ -140,7 +140,8 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     setTriggerValue("open", id);
   }
   function say(message) {
-    setStateValue("messages", queued(dialog, dialog.image.lastMessage, message));
+    const { lastMessage } = dialog.image ?? data; // a note is sent while the dialog closes, too
+    setStateValue("messages", queued(dialog, lastMessage, message));
     const whole = message.verdict && (message.verdict !== WRONG || message.label
       || dialog.image.review.others.length < 2);
     if (dialog.advance && whole) go("after");
@@ -192,6 +193,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   const own = data.other ? [element("h3", "", data.other.own)] : [];
   find(".bars").replaceChildren(...own, ...data.bars.map(barOf), ...others);
   review(dialog, data, say);
+  notes(dialog, data, say);
   find(".body").classList.toggle("incorrect-image", data.outcome === "incorrect");
   find(".before").disabled = data.before === null;
   find(".after").disabled = data.after === null;

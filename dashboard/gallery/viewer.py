@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dashboard.shared.component import registered
+from engine.runs.image_notes import MOST_NOTE_LETTERS, MOST_TAG_LETTERS
 from engine.runs.verdicts import BOTH, CAUSES, FINE, HARD, NEITHER, WRONG
 
 _HTML = """<dialog aria-labelledby="name"><header><span class="where"></span>
@@ -20,6 +21,7 @@ cannot be read</span></div>
 <p><a class="original" target="_blank" rel="noopener">Original file</a></p>
 <div class="bars"></div><p class="loss"></p>
 <section class="review" hidden></section>
+<section class="notes" hidden></section>
 <section class="explanation" hidden></section></aside></div>
 <footer><button class="before" type="button">← Previous</button>
 <button class="after" type="button">Next →</button></footer></dialog>"""
@@ -31,7 +33,14 @@ VERDICT_KEYS = (  # key, verdict, title of its button
     ("f", FINE, "Label is correct"),
 )
 _viewer = registered(
-    __file__, _HTML, also="zoom.js", VERDICTS=VERDICT_KEYS, WRONG=WRONG, CAUSES=CAUSES
+    __file__,
+    _HTML,
+    also=("zoom.js", "notes.js"),
+    VERDICTS=VERDICT_KEYS,
+    WRONG=WRONG,
+    CAUSES=CAUSES,
+    MOST_TAG_LETTERS=MOST_TAG_LETTERS,
+    MOST_NOTE_LETTERS=MOST_NOTE_LETTERS,
 )
 
 
@@ -55,12 +64,14 @@ def viewer(
         review : None for an image without a label, or others (classes), the current verdict,
         label, cause and line (reviewer and time), each '' without a verdict, and reason (why the
         label is suspected)
+        notes : None for an image that was never read, or tags, note and known, all tags in use
         lastMessage : number of the last message received
         explainable : False if there are no explanations
         similar : True if similar images can be shown; beside, None or a second image: src and text
     key : name of the widget; ``changed`` reads the id to show there under ``open``, '' for none
-    judged : callback that reads the verdicts there under ``messages``, at least all that were not
-        received yet, oldest first: n, an increasing number, id, and verdict, label, cause or undo.
+    judged : callback that reads there under ``messages`` at least all that were not received yet,
+        oldest first: n, an increasing number, id, and verdict, label, cause or undo; or tag and on;
+        or note.
         A state and not a trigger, because Streamlit keeps only the newest of several triggers
         that arrive while a script runs
     compared : callback that reads the id there under ``like`` whose similar images to show, and

@@ -1,4 +1,4 @@
-"""Saves verdicts, and says what the viewer shows of them."""
+"""Saves what the viewer sends of an image, and says what it shows of verdicts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import streamlit as st
 
+from dashboard.review import notes
 from dashboard.review.reviewer import reviewer
 from dashboard.review.standing import stamp, standing, verdict_text
 from dashboard.review.suspects import reasons
@@ -54,7 +55,7 @@ def review_of(table: Table, row: int) -> dict[str, Any] | None:
 
 
 def keep_verdicts(table: Table, widget: str) -> None:
-    """Save or undo the verdicts that the viewer sent (callback)."""
+    """Save or undo the verdicts, tags and notes that the viewer sent (callback)."""
     for message in browser_sync.new_messages(widget):
         row = tables.row_of(table, str(message.get("id", "")))
         if row is not None:
@@ -92,6 +93,14 @@ def judgements(table: Table, rows: np.ndarray, message: dict[str, Any]) -> list[
 
 
 def _keep(table: Table, row: int, message: dict[str, Any]) -> None:
+    if "tag" in message:
+        tag, on = str(message["tag"]), bool(message.get("on"))
+        notes.change(table, np.array([row]), lambda note: note.with_tag(tag, on))
+        return
+    if "note" in message:
+        text = str(message["note"])
+        notes.change(table, np.array([row]), lambda note: note.with_text(text))
+        return
     made = judgements(table, np.array([row]), message)
     if not made:
         raise UserError("this image has no label to review.")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from dashboard.review import standing
+from dashboard.review import notes, standing
 from dashboard.review.suspects import KIND_NAMES, NEVER, of_kind, triage_stamp
 from dashboard.selection import similar, slices
 from dashboard.selection.lasso import read_lasso
@@ -142,9 +142,9 @@ FILTERS = (
     Filter(
         TEXT, lambda text, _: text[:500],
         keep=has_text,
-        sentence=lambda _, text: f"“{text}” in name, class or verdict",
+        sentence=lambda _, text: f"“{text}” in name, class, verdict, tag or note",
         widget=Widget(str, lambda text: str(text).strip()),
-        stamp=standing.stamp,
+        stamp=lambda: (standing.stamp(), notes.stamp()),
     ),
     Filter(
         AREA, lambda text, _: text if read_lasso(text) else "",

@@ -1,4 +1,4 @@
-"""Finds images by a text in their id, file name, classes or verdict."""
+"""Finds images by a text in their id, file name, classes, verdict, tags or note."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dashboard.review.notes import noted_rows, notes_of
 from dashboard.review.standing import reviewed_rows, standing, verdicts_of
 from dashboard.shared.tables import Table
 from engine.runs.verdicts import Verdict
@@ -14,8 +15,8 @@ from engine.runs.verdicts import Verdict
 def has_text(table: Table, text: str) -> np.ndarray:
     """Return which images have every word of a text, in any case, bool of shape (n,).
 
-    A word is looked for in the image's id, path, true and predicted class, and the verdict, with
-    its correct class, cause and reviewer.
+    A word is looked for in the image's id, path, true and predicted class, tags and note, and the
+    verdict, with its correct class, cause and reviewer.
     """
     found = np.ones(len(table), dtype=bool)
     for word in text.split():
@@ -31,6 +32,9 @@ def _has_word(table: Table, word: str) -> np.ndarray:
     rows = reviewed_rows(table)
     said = [_words(verdict) for verdict in verdicts_of(standing(), table, rows)]
     found[rows] |= _contains(pa.array(said, pa.string()), word)
+    rows = noted_rows(table)
+    texts = ["\n".join((*note.tags, note.note)) for note in notes_of(table, rows)]
+    found[rows] |= _contains(pa.array(texts, pa.string()), word)
     return found
 
 

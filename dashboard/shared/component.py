@@ -6,6 +6,7 @@ The scripts write text with ``textContent`` only; ``component.js`` contains thei
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ import streamlit as st
 _HELPERS = Path(__file__).with_suffix(".js").read_text("utf-8")
 
 
-def registered(file: str, html: str, *, also: str = "", **constants: Any) -> Any:
+def registered(file: str, html: str, *, also: Sequence[str] = (), **constants: Any) -> Any:
     """Return the component of the module ``file``, from the .js and .css of the same name.
 
     Parameters
     ----------
-    also : name of a second script in the same folder, which comes first
+    also : names of further scripts in the same folder, which come first
     constants : values that the script can use under these names
     """
     path = Path(file)
@@ -28,7 +29,7 @@ def registered(file: str, html: str, *, also: str = "", **constants: Any) -> Any
     parts = [
         _HELPERS,
         given,
-        *(path.with_name(name).read_text("utf-8") for name in (also,) if name),
+        *(path.with_name(name).read_text("utf-8") for name in also),
     ]
     return st.components.v2.component(
         f"second_look_{path.stem}",

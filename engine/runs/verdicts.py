@@ -9,18 +9,15 @@ line, synced before the next; the last line counts, and undoing a verdict adds a
 from __future__ import annotations
 
 import getpass
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from engine.errors import UserError
-from engine.runs.files import locked, open_log, workspace, write_all
-from engine.runs.json_text import loads
-from engine.runs.opening import read_file
+from engine.runs.files import workspace
+from engine.runs.json_lines import append_lines, read_lines
 
 WRONG, BOTH, NEITHER, HARD, FINE = VERDICTS = ("wrong-label", "both", "neither", "hard", "fine")
 CAUSES = (
@@ -140,12 +137,12 @@ def say_all(verdicts: Sequence[Verdict]) -> list[Verdict]:
     UserError
         If one of them is invalid, or the disk cannot be written.
     """
-    now = _now()
+    now = utc_now()
     said = [
         replace(each.checked(), time=now, reviewer=each.reviewer or default_reviewer())
         for each in verdicts
     ]
-    _append([asdict(each) for each in said])
+    append_lines(verdicts_path(), [asdict(each) for each in said])
     return said
 
 
@@ -170,8 +167,9 @@ def take_back_all(keys: Sequence[Key], reviewer: str = "") -> list[Verdict]:
     """
     verdicts = load_verdicts()
     last = {key: said for key in keys if (said := verdicts.of(*key))}
-    by = {"undo": True, "reviewer": reviewer or default_reviewer(), "time": _now()}
-    _append([{"sha256": sha256, "given": given, **by} for sha256, given in last])
+    by = {"undo": True, "reviewer": reviewer or default_reviewer(), "time": utc_now()}
+    undone = [{"sha256": sha256, "given": given, **by} for sha256, given in last]
+    append_lines(verdicts_path(), undone)
     return list(last.values())
 
 
@@ -188,17 +186,9 @@ def _histories() -> dict[Key, list[Verdict | None]]:
 
     None begins a list where a verdict without a label was undone for one label.
     """
-    path = verdicts_path()
-    try:
-        content = read_file(path)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(f"{path} could not be read ({error.strerror}).") from error
     found: dict[Key, list[Verdict | None]] = {}
-    for line in content.split(b"\n"):
+    for values in read_lines(verdicts_path()):
         try:
-            values: dict[str, Any] = loads(line, strict=False)
             if values.get("undo") is True:
                 _undo(found, (values["sha256"], values.get("given", "")))
             else:
@@ -217,33 +207,6 @@ def _undo(found: dict[Key, list[Verdict | None]], key: Key) -> None:
         said.append(None)
 
 
-def _append(lines: Sequence[dict[str, Any]]) -> None:
-    """Append lines and sync them; first end a line that a killed process left incomplete."""
-    path = verdicts_path()
-    content = b"".join(json.dumps(each, ensure_ascii=True).encode() + b"\n" for each in lines)
-    if not content:
-        return
-    with locked(path.parent / ".lock"):
-        try:
-            file = open_log(path, append=True)
-        except OSError as error:
-            raise UserError(f"{path} could not be written ({error.strerror}).") from error
-        with file:
-            size = file.seek(0, os.SEEK_END)
-            try:
-                if size:
-                    file.seek(size - 1)
-                    if file.read(1) != b"\n":
-                        content = b"\n" + content
-                write_all(file.fileno(), content)
-                os.fsync(file.fileno())
-            except OSError as error:
-                file.truncate(size)
-                reason = error.strerror or str(error)
-                raise UserError(
-                    f"{path} could not be written ({reason}); earlier verdicts are kept."
-                ) from error
-
-
-def _now() -> str:
+def utc_now() -> str:
+    """Return the time as the verdicts record it, such as 2026-03-01T12:00:00Z."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -100,7 +100,7 @@ def test_the_csv_has_every_column(make_run):
     read = list(csv.DictReader(io.StringIO(csv_of(table, np.array([4, 2])).decode())))
     assert list(read[0]) == [
         "id", "path", "split", "label", "predicted", "p_cat", "p_dog", "log_loss",
-        "verdict", "correct_label", "cause", "reviewer", "time", "suspicion",
+        "verdict", "correct_label", "cause", "reviewer", "time", "suspicion", "tags", "note",
     ]  # fmt: skip
     assert [row["id"] for row in read] == ["0000004", "0000002"]
     assert [read[0][name] for name in ("split", "verdict", "correct_label", "cause")] == [

@@ -1,13 +1,15 @@
-"""What is done with the chosen images at once: a verdict on each, its undoing, and their CSV."""
+"""What is done with the chosen images at once: verdicts, tags, their undoing, and the CSV."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from dashboard.gallery.viewer import VERDICT_KEYS
+from dashboard.review import notes
 from dashboard.review.reviewer import reviewer
 from dashboard.review.standing import standing
 from dashboard.review.verdicts import judgements
@@ -18,10 +20,21 @@ from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from dashboard.views.errors import chosen, export
 from dashboard.views.errors.data import Gallery
+from engine.runs.image_notes import ImageNote
 from engine.runs.verdicts import WRONG, Verdict, say_all, take_back_all
 
 _HISTORY, _RIGHT, _SAID = "bulk_history", "bulk_right", "bulk_said"
+_ADD, _REMOVE = "bulk_tag", "bulk_untag"
 _KEPT = 50  # steps that can be undone
+
+
+@dataclass(frozen=True)
+class Step:
+    """What can be undone: verdicts that were given, or tags before and after a change."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    before: tuple[ImageNote, ...] = ()
+    after: tuple[ImageNote, ...] = ()
 
 
 def bar(shown: Gallery, image_filter: ImageFilter, rows: np.ndarray) -> None:
@@ -35,6 +48,11 @@ def bar(shown: Gallery, image_filter: ImageFilter, rows: np.ndarray) -> None:
         st.markdown(f"**{len(rows):,}** chosen", width="content")
         if (table.predictions.y_true[rows] >= 0).any():
             _verdict_buttons(table, rows)
+        _tags(table, rows)
+        st.button(
+            "Undo", key="bulk_undo", icon=":material/undo:", on_click=undo, disabled=not _history(),
+            help="Takes back the last change of verdicts or tags of chosen images",
+        )  # fmt: skip
         st.download_button(
             "CSV", partial(export.csv_of, table, _in_order(shown, rows)),
             f"{table.key[0]}-chosen.csv", "text/csv", icon=":material/download:",
@@ -62,10 +80,20 @@ def _verdict_buttons(table: Table, rows: np.ndarray) -> None:
             )  # fmt: skip
         else:
             st.button(title, key=f"bulk_{verdict}", on_click=judge, args=(table, rows, verdict))
-    st.button(
-        "Undo", key="bulk_undo", icon=":material/undo:", on_click=undo, disabled=not _history(),
-        help="Takes back the last verdicts that were given to chosen images",
-    )  # fmt: skip
+
+
+def _tags(table: Table, rows: np.ndarray) -> None:
+    """Draw the fields that add a tag to the chosen images, or remove one."""
+    with st.popover("Tags", icon=":material/label:"):
+        for name, label, tags in (
+            (_ADD, "Add a tag", notes.known_tags()),
+            (_REMOVE, "Remove a tag", notes.tags_on(table, rows)),
+        ):
+            st.selectbox(
+                label, tags, index=None, key=set_widget(name, None), placeholder="Tag",
+                accept_new_options=name == _ADD, on_change=tag, args=(table, rows, name),
+                disabled=name == _REMOVE and not tags,
+            )  # fmt: skip
 
 
 def judge(table: Table, rows: np.ndarray, verdict: str, right: str = "") -> None:
@@ -77,7 +105,7 @@ def judge(table: Table, rows: np.ndarray, verdict: str, right: str = "") -> None
         made = judgements(table, rows, {"verdict": verdict, "label": right})
         said = say_all(made)
         if said:
-            st.session_state[_HISTORY] = [*_history(), said][-_KEPT:]
+            _remember(Step(verdicts=tuple(said)))
         left = len(rows) - len(said)
         text = f"{len(said):,} verdict{'s' * (len(said) != 1)} saved."
         if left:
@@ -86,17 +114,35 @@ def judge(table: Table, rows: np.ndarray, verdict: str, right: str = "") -> None
     note_change()
 
 
+def tag(table: Table, rows: np.ndarray, name: str) -> None:
+    """Add the tag that a field names to the chosen images, or remove it (callback)."""
+    text = st.session_state.get(widget_key(name))
+    if not text:
+        return
+    with show_user_errors():
+        before, after = notes.change(table, rows, lambda note: note.with_tag(text, on=name == _ADD))
+        if before:
+            _remember(Step(before=tuple(before), after=tuple(after)))
+        done = "tagged" if name == _ADD else "without the tag now"
+        st.session_state[_SAID] = f"{len(before):,} image{'s' * (len(before) != 1)} {done}."
+    note_change()
+
+
 def undo() -> None:
-    """Take back the last verdicts of `judge`, where no later one has been given (callback)."""
+    """Take back the last change, where no later one has been made (callback)."""
     with show_user_errors():
         history, known = _history(), standing()
         if not history:
             return
         last = history[-1]
-        keys = [(each.sha256, each.given) for each in last if known.of(*_key(each)) == each]
-        take_back_all(keys, reviewer())
+        if last.verdicts:
+            keys = [_key(each) for each in last.verdicts if known.of(*_key(each)) == each]
+            take_back_all(keys, reviewer())
+            text = f"{len(keys):,} verdict{'s' * (len(keys) != 1)} taken back."
+        else:
+            count = notes.restore(last.before, last.after)
+            text = f"The tags of {count:,} image{'s' * (count != 1)} are as before."
         st.session_state[_HISTORY] = history[:-1]
-        text = f"{len(keys):,} verdict{'s' * (len(keys) != 1)} taken back."
         st.session_state[_SAID] = text
     note_change()
 
@@ -116,6 +162,10 @@ def _key(verdict: Verdict) -> tuple[str, str]:
     return verdict.sha256, verdict.given
 
 
-def _history() -> list[list[Verdict]]:
-    found: list[list[Verdict]] = st.session_state.get(_HISTORY, [])
+def _remember(step: Step) -> None:
+    st.session_state[_HISTORY] = [*_history(), step][-_KEPT:]
+
+
+def _history() -> list[Step]:
+    found: list[Step] = st.session_state.get(_HISTORY, [])
     return found

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard.gallery.tiles import large_of, tiles_of
-from dashboard.review import standing
+from dashboard.review import notes, standing
 from dashboard.review.suspects import NEVER, reasons, triage_stamp, triage_table
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import similar, split
@@ -67,7 +67,7 @@ class Gallery:
     def tag(self, number: int) -> str:
         """Return a name for a page that depends on its images, '' for an empty page."""
         chosen = self.page(number)
-        shown = f"{standing.stamp()} {self.like} {bool(self.reasons)}"
+        shown = f"{standing.stamp()} {notes.stamp()} {self.like} {bool(self.reasons)}"
         content = f"{self.table.key} {shown} {chosen.tolist()}"
         return hashlib.sha256(content.encode()).hexdigest()[:24] if len(chosen) else ""
 

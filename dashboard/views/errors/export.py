@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from dashboard.review.notes import notes_of
 from dashboard.review.standing import standing, verdicts_of
 from dashboard.review.suspects import reasons
 from dashboard.shared.tables import Table
@@ -23,8 +24,9 @@ def csv_of(table: Table, chosen: np.ndarray) -> bytes:
     """Return what is known of the chosen rows, in order.
 
     The columns are id, path, split, label, predicted, p_<class> and log_loss; of the verdict
-    verdict, correct_label, cause, reviewer and time; and suspicion, the reason why the label is
-    suspected. With more than 100 classes, only the predicted class's probability: ``p_predicted``.
+    verdict, correct_label, cause, reviewer and time; suspicion, the reason why the label is
+    suspected; tags, divided by semicolons, and note. With more than 100 classes, only the
+    predicted class's probability: ``p_predicted``.
 
     Text that a spreadsheet would interpret as a formula gets a leading apostrophe.
     """
@@ -66,7 +68,10 @@ def _reviewed(table: Table, chosen: np.ndarray) -> dict[str, pa.Array]:
     known = reasons(table.key[0]) if table.key[1] != "test" else {}
     ids = table.predictions.ids.take(pa.array(chosen)).to_pylist()
     why = [" ".join(known.get(id, [])) or None for id in ids]
-    return {**columns, "suspicion": pa.array(why, pa.string())}
+    noted = notes_of(table, chosen)
+    tags = pa.array(["; ".join(each.tags) or None for each in noted], pa.string())
+    texts = pa.array([each.note or None for each in noted], pa.string())
+    return {**columns, "suspicion": pa.array(why, pa.string()), "tags": tags, "note": texts}
 
 
 def _splits(table: Table, chosen: np.ndarray) -> pa.Array:

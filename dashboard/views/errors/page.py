@@ -122,7 +122,10 @@ def filters(name: str, table: Table, image_filter: ImageFilter) -> None:
             literal(table.score_title), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed
         )
         st.text_input(
-            "Search", key=keys[TEXT], on_change=changed, placeholder="File name, class or verdict"
+            "Search",
+            key=keys[TEXT],
+            on_change=changed,
+            placeholder="File name, class, verdict, tag or note",
         )
         st.selectbox(
             "Order", orders_of(table), key=widget_key(address.SORT), on_change=changed,
