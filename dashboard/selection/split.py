@@ -11,7 +11,7 @@ from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from engine.runs.run import open_run
 
-_SPLIT, _WIDGET = "on", "split_picker"
+SPLIT, _WIDGET = "on", "split_picker"
 _SELECTED = "selected_split"
 _TITLES = {
     "valid": "Validation",
@@ -48,10 +48,10 @@ def selected_split(splits: list[str]) -> str:
 
     The first is the default; the address or this session may select another.
     """
-    asked = st.query_params.get(_SPLIT)
+    asked = st.query_params.get(SPLIT)
     if asked and asked not in _TITLES:
         st.warning(
-            f"{_SPLIT}={literal(asked[:100])} in the address is not used: choose from "
+            f"{SPLIT}={literal(asked[:100])} in the address is not used: choose from "
             f"{', '.join(_TITLES)}.",
             icon=":material/link_off:",
         )
@@ -86,6 +86,11 @@ def switch(name: str, test: str = NO_TEST) -> None:
     )  # fmt: skip
 
 
+def forget_split() -> None:
+    """Select the default split, unless the address names another."""
+    st.session_state.pop(_SELECTED, None)
+
+
 def standing_parameters(test: bool | None = None) -> dict[str, str]:
     """Return the parameters of every address: the run, and the split unless it is the default.
 
@@ -93,11 +98,11 @@ def standing_parameters(test: bool | None = None) -> dict[str, str]:
     ----------
     test : True for test images, False for the default labelled ones, None for the selected split
     """
-    selected = st.query_params.get(_SPLIT)
+    selected = st.query_params.get(SPLIT)
     if test is not None and test != (selected == "test"):
         selected = "test" if test else None
-        st.session_state.pop(_SELECTED, None)
-    return {RUN: run_name() or "", **({_SPLIT: selected} if selected else {})}
+        forget_split()
+    return {RUN: run_name() or "", **({SPLIT: selected} if selected else {})}
 
 
 def _switched(default: str) -> None:
@@ -110,7 +115,7 @@ def _switched(default: str) -> None:
 
 def _write(selected: str, default: str) -> None:
     """Write the split to the address; the default is omitted."""
-    if selected != default and st.query_params.get(_SPLIT) != selected:
-        st.query_params[_SPLIT] = selected
-    elif selected == default and _SPLIT in st.query_params:
-        del st.query_params[_SPLIT]
+    if selected != default and st.query_params.get(SPLIT) != selected:
+        st.query_params[SPLIT] = selected
+    elif selected == default and SPLIT in st.query_params:
+        del st.query_params[SPLIT]

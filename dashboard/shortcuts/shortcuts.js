@@ -16,7 +16,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function showJump() {
     const input = element("input"), list = element("div", "list");
-    input.placeholder = "Page, run, class or id of an image";
+    input.placeholder = "Page, run, view, class or id of an image";
     input.setAttribute("aria-label", input.placeholder);
     input.oninput = () => { at = 0; fill(); };
     input.onkeydown = (event) => {

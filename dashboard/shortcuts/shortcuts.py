@@ -10,6 +10,7 @@ from dashboard.selection import split
 from dashboard.selection.filters import ID, TRUE
 from dashboard.selection.image_filter import ImageFilter, forget_filter, open_errors
 from dashboard.selection.run import run_name, show_run
+from dashboard.selection.views import go_to_view, saved_views
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import component_value
 from dashboard.shared.component import registered
@@ -19,7 +20,7 @@ from engine.runs.run import open_run
 
 KEY = "shortcuts"
 _EVERYWHERE = (
-    ("?", "these keys"), ("Ctrl or ⌘ + K", "jump to a page, run, class or image"),
+    ("?", "these keys"), ("Ctrl or ⌘ + K", "jump to a page, run, view, class or image"),
     ("Tab, then Enter", "skip to the content"),
 )  # fmt: skip
 _GALLERY = (
@@ -71,6 +72,8 @@ def shortcuts(page: str, pages: Sequence[str], runs: Sequence[RunSummary]) -> No
     """
     places = [["page", name, name.capitalize()] for name in pages]
     places += [["run", run.name, run.line] for run in runs]
+    run = run_name()
+    places += [["view", name, name] for name in (saved_views(run) if run else ())]
     places += [["class", name, name] for name in _class_names()]
     _shortcuts(
         key=KEY,
@@ -92,6 +95,8 @@ def go(pages: Sequence[str]) -> None:
         show_run(name)
     elif kind == "class" and name in _class_names():
         open_errors(ImageFilter(show="all", where={TRUE: name}))
+    elif kind == "view" and (run := run_name()) and (view := saved_views(run).get(name)):
+        go_to_view(run, view)
     elif kind == "image" and (run := run_name()):
         table = split.selected_table(run, split.ANY_TEST)
         known = tables.row_of(table, name) is not None

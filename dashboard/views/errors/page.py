@@ -32,6 +32,7 @@ from dashboard.views.errors.explanation_data import answer
 from dashboard.views.errors.prefetch import prefetch
 from dashboard.views.errors.text import NAMES, category, not_searched, order_name, sentence
 from dashboard.views.errors.tile_size import tile_size
+from dashboard.views.errors.views import views
 from engine.errors import UserError
 
 PREFETCH, EXPLANATION = "prefetch", "explanation"
@@ -144,6 +145,7 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
     table, order = shown.table, shown.order
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         filters(name, table, image_filter)
+        views(name, image_filter)
         searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
         text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
         st.markdown(text, width="stretch")
