@@ -19,6 +19,7 @@ from engine.analysis.recommendation import named
 from engine.analysis.triage import LABEL
 from engine.runs.next_steps import (
     AT_MOST,
+    BESIDE,
     BLEND,
     CORRECTION,
     EXTRAPOLATED,
@@ -131,13 +132,12 @@ def views_step(
     own, more : losses of the same images with the run's views and with ``views``
     groups : array of shape (n,), equal where images belong together; they count as one
     """
-    gain, low, high = paired_difference(group_values(own, groups), group_values(more, groups))
-    below, above = (REFITTING**0.5 * (end - gain) for end in (low, high))
+    gain, interval = _gain_of_other_features(own, more, groups)
     return NextStep(
         VIEWS,
         f"Fit with {views} views of each image",
         gain,
-        (gain + below, gain + above),
+        interval,
         MEASURED,
         f"On {len(own):,} images by heads trained without them, the log loss is "
         f"{more.mean():.4f} instead of {own.mean():.4f}.",
@@ -145,6 +145,42 @@ def views_step(
         command,
         value=str(views),
     )
+
+
+def side_by_side_step(
+    other: str, own: np.ndarray, both: np.ndarray, groups: np.ndarray, command: tuple[str, ...]
+) -> NextStep:
+    """Return the step of fitting with another backbone beside the run's, both of them cached.
+
+    Parameters
+    ----------
+    other : name of the other backbone
+    own, both : losses of the same images with the run's features, and with both side by side
+    groups : array of shape (n,), equal where images belong together; they count as one
+    """
+    gain, interval = _gain_of_other_features(own, both, groups)
+    return NextStep(
+        BESIDE,
+        f"Fit with {other} beside it",
+        gain,
+        interval,
+        MEASURED,
+        f"On {len(own):,} images by heads trained without them, at the run's penalty, the log loss "
+        f"is {both.mean():.4f} with the features of both side by side, and {own.mean():.4f} with "
+        "its own.",
+        "seconds: the features are cached",
+        command,
+        value=other,
+    )
+
+
+def _gain_of_other_features(
+    own: np.ndarray, other: np.ndarray, groups: np.ndarray
+) -> tuple[float, tuple[float, float]]:
+    """Return the gain of a refit with other features, and its interval."""
+    gain, low, high = paired_difference(group_values(own, groups), group_values(other, groups))
+    below, above = (REFITTING**0.5 * (end - gain) for end in (low, high))
+    return gain, (gain + below, gain + above)
 
 
 def run_step(compared: ComparedRuns, title: str) -> NextStep:

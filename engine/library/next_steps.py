@@ -20,7 +20,7 @@ from engine.competition.correction import compared
 from engine.errors import UserError
 from engine.library.run import Run, opened
 from engine.runs import run as stored
-from engine.runs.next_steps import NextStep, NextSteps, next_steps_of, save_next_steps
+from engine.runs.next_steps import BESIDE, NextStep, NextSteps, next_steps_of, save_next_steps
 from engine.runs.opening import is_file
 from engine.runs.progress import Progress
 from engine.runs.triage import load_triage, reviewed_split, triage_path
@@ -157,14 +157,9 @@ def _from_features(run: Run, others: list[Run], notes: list[str]) -> list[NextSt
     from engine.model.next_steps import feature_steps
 
     try:
-        found = feature_steps(run, {_network(other) for other in others})
+        found = feature_steps(run, others)
     except UserError as error:
         notes.append(f"More images, views and backbones: {error}")
         return []
     notes += found.notes
-    return list(found.steps)
-
-
-def _network(run: Run) -> tuple[str, int]:
-    options = run.config.options
-    return run.config.backbone, options.views if options else 1
+    return [s for s in found.steps if s.kind != BESIDE or (s.gain is not None and s.gain > 0)]

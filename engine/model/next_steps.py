@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from engine.analysis.learning_curve import learning_curve
 from engine.analysis.near_duplicates import assign_folds, near_identical
-from engine.analysis.next_steps import images_step, views_step
+from engine.analysis.next_steps import images_step, side_by_side_step, views_step
 from engine.data.splits import components
 from engine.errors import UserError
 from engine.model.backbone_facts import all_facts
@@ -19,7 +19,13 @@ from engine.model.head import HeadOptions
 from engine.model.learning_curve import LabelledFeatures, losses_by_share
 from engine.runs.files import read_json
 from engine.runs.fit_options import FitOptions
-from engine.runs.next_steps import BACKBONE, ELSEWHERE, VIEWS, NextStep
+from engine.runs.next_steps import (
+    BACKBONE,
+    ELSEWHERE,
+    VIEWS,
+    NextStep,
+    side_by_side_options,
+)
 from engine.runs.run import Run
 
 _COST = 1.3  # computation of a suggested backbone, relative to the run's
@@ -38,14 +44,14 @@ class FeatureSteps:
     notes: tuple[str, ...]
 
 
-def feature_steps(run: Run, tried: Iterable[tuple[str, int]]) -> FeatureSteps:
-    """Return what more images, more views and another backbone would gain.
+def feature_steps(run: Run, others: Sequence[Run]) -> FeatureSteps:
+    """Return what more images, more views and another backbone, alone or beside, would gain.
 
     Only features that are in the cache are used; no image is passed through a network.
 
     Parameters
     ----------
-    tried : backbone and views of the other runs of the same images, which are compared instead
+    others : other runs of the same images, which are compared instead of fitted again
 
     Raises
     ------
@@ -54,7 +60,7 @@ def feature_steps(run: Run, tried: Iterable[tuple[str, int]]) -> FeatureSteps:
     """
     extractor, _ = open_model(run)
     options = run.fit_options
-    tried = set(tried)
+    tried = {_network(other) for other in others}
     names = {name for network, _ in tried for name in network.split("+")}
     backbone = _better_backbone(run, {*options.backbone, *names})
     wider = [v for v in (2, 4) if v > options.views and (options.network, v) not in tried]
@@ -75,7 +81,9 @@ def feature_steps(run: Run, tried: Iterable[tuple[str, int]]) -> FeatureSteps:
         len(data.labels) if options.folds else config.n.train, data.groups[scored],
     )  # fmt: skip
     steps = [images_step(curve, ("fit", *options.arguments())), *suggested]
-    steps += _views(run, wider, extractor, data, _Own(head, strength, found.losses[-1]))
+    own = _Own(head, strength, found.losses[-1])
+    steps += _views(run, wider, extractor, data, own)
+    steps += _side_by_side(run, others, extractor, data, own)
     return FeatureSteps(tuple(steps), ())
 
 
@@ -113,18 +121,54 @@ def _views(
     """Return the step of more views: measured if their features are cached, the best of these."""
     found = []
     for views in wider:
-        more = extractor.with_views(views)
-        features = more.kept_features(pd.DataFrame({"sha256": data.sha256}))
-        if set(data.sha256) <= features.row_of.keys():
-            other = replace(data, features=features)
-            losses = losses_by_share(other, own.head, own.strength, (1.0,)).losses[0]
-            both = ~np.isnan(own.losses) & ~np.isnan(losses)
-            command = _fit(run.fit_options, views=views)
-            pair = own.losses[both], losses[both]
-            found.append(views_step(views, *pair, data.groups[both], command))
+        losses = _paired_losses(extractor.with_views(views), data, own)
+        if losses:
+            found.append(views_step(views, *losses, _fit(run.fit_options, views=views)))
     if not found:
         return _unmeasured_views(run, wider)
     return [max(found, key=lambda step: step.gain or 0.0)]
+
+
+def _side_by_side(
+    run: Run, others: Sequence[Run], extractor: Extractor, data: LabelledFeatures, own: _Own
+) -> list[NextStep]:
+    """Return the step of another run's backbone beside this run's, the best of those cached."""
+    if extractor.beside:
+        return []
+    found: dict[str, NextStep] = {}
+    for other in others:
+        name, its = other.config.backbone, other.config.options
+        frozen = its is not None and its.train == "head" and len(its.backbone) == 1
+        if its is None or not frozen or name in {run.config.backbone, *found}:
+            continue
+        beside = open_model(other, extractor.device)[0].with_views(extractor.views)
+        losses = _paired_losses(replace(extractor, beside=(beside,)), data, own)
+        if losses:
+            command = _fit(side_by_side_options(run.fit_options, its))
+            found[name] = replace(side_by_side_step(name, *losses, command), run=other.name)
+    return sorted(found.values(), key=lambda step: step.gain or 0.0)[-1:]
+
+
+def _paired_losses(
+    extractor: Extractor, data: LabelledFeatures, own: _Own
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the losses of the same images with the run's features and these, and their groups.
+
+    None if these are not all in the cache.
+    """
+    features = extractor.kept_features(pd.DataFrame({"sha256": data.sha256}))
+    if not set(data.sha256) <= features.row_of.keys():
+        return None
+    losses = losses_by_share(
+        replace(data, features=features), own.head, own.strength, (1.0,)
+    ).losses[0]
+    both = ~np.isnan(own.losses) & ~np.isnan(losses)
+    return own.losses[both], losses[both], data.groups[both]
+
+
+def _network(run: Run) -> tuple[str, int]:
+    options = run.config.options
+    return run.config.backbone, options.views if options else 1
 
 
 def _unmeasured_views(run: Run, wider: list[int]) -> list[NextStep]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.runs.files import read_json, write_json
+from engine.runs.fit_options import FitOptions
 from engine.runs.run import Run
 from engine.runs.side_result import SideResult
 from engine.runs.typed_json import from_json, to_json
@@ -13,8 +14,8 @@ from engine.runs.typed_json import from_json, to_json
 if TYPE_CHECKING:
     import pandas as pd
 
-LABELS, IMAGES, VIEWS, BACKBONE, RUN, BLEND, CORRECTION = KINDS = (
-    "labels", "images", "views", "backbone", "run", "blend", "correction",
+LABELS, IMAGES, VIEWS, BACKBONE, BESIDE, RUN, BLEND, CORRECTION = KINDS = (
+    "labels", "images", "views", "backbone", "side by side", "run", "blend", "correction",
 )  # fmt: skip
 MEASURED, EXTRAPOLATED, AT_MOST, ELSEWHERE = (
     "measured here", "extrapolated from here", "at most", "measured elsewhere",
@@ -27,7 +28,7 @@ class NextStep:
 
     Attributes
     ----------
-    kind : labels, images, views, backbone, run, blend or correction
+    kind : labels, images, views, backbone, side by side, run, blend or correction
     title : what to do
     gain : expected decrease of the log loss, None where nothing here says how large it is
     interval : 95 % interval of the gain; where ``gain`` is None, its smallest and largest possible
@@ -119,6 +120,12 @@ class NextSteps:
     def as_json(self) -> dict[str, Any]:
         """Return it as `second-look next --json` prints it."""
         return asdict(self)
+
+
+def side_by_side_options(own: FitOptions, other: FitOptions) -> FitOptions:
+    """Return the options of a fit like ``own`` with the backbones of ``other`` beside its own."""
+    backbones, weights = zip(*own.networks, *other.networks, strict=True)
+    return replace(own, name=None, backbone=backbones, weights=weights)
 
 
 def next_steps_of(run: Run) -> SideResult:

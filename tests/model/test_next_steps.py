@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.competition.blend import prepare_blend
 from engine.competition.correction import compared
 from engine.errors import UserError
 from engine.library.next_steps import next_steps
+from engine.model.next_steps import feature_steps
 from engine.model.triage import triage
 from engine.runs.next_steps import NextStep, load_next_steps, next_steps_of
 from engine.runs.predictions import make_predictions, save_predictions
@@ -87,6 +89,27 @@ def test_more_views_are_measured_where_their_features_are_cached(runs):
     assert step.gain == pytest.approx(own - wider, abs=0.3 * own)
     assert step.interval and step.interval[0] < step.gain < step.interval[1]
     assert "--views=2" in step.command
+
+
+def test_another_runs_backbone_beside_is_measured_on_cached_features(runs):
+    choices = {"folds": 5, "epochs": None}
+    data = runs[0].data_root
+    other = small_fit(data, backbone="mobilenet_v2", **choices).run
+    both = small_fit(data, backbone=("squeezenet1_1", "mobilenet_v2"), **choices)
+    assert both.forward_passes == 0 and both.run.config.compared
+    step = feature_steps(runs[0], [runs[1], other]).steps[-1]
+    assert (step.kind, step.run, step.value) == ("side by side", other.name, "mobilenet_v2")
+    assert step.source == "measured here" and step.gain is not None
+    own = runs[0].predictions("folds")
+    fitted = both.run.config.compared.log_loss["side by side"]
+    assert log_loss(own.y_true, own.probabilities) - step.gain == pytest.approx(fitted, abs=1e-3)
+    assert [word for word in step.command if word.startswith("--backbone")] == [
+        "--backbone=squeezenet1_1", "--backbone=mobilenet_v2",
+    ]  # fmt: skip
+    kept = [found for found in next_steps(runs[0]).steps if found.kind == "side by side"]
+    assert kept == ([step] if step.gain > 0 else [])
+    for run in (other, both.run):
+        shutil.rmtree(run.folder)
 
 
 def test_what_suspected_labels_carry_and_how_verdicts_make_it_a_gain(runs):

@@ -16,6 +16,7 @@ from dashboard.shell import show_user_errors
 from engine.errors import UserError
 from engine.runs.next_steps import (
     BACKBONE,
+    BESIDE,
     BLEND,
     CORRECTION,
     IMAGES,
@@ -25,6 +26,7 @@ from engine.runs.next_steps import (
     NextSteps,
     load_next_steps,
     next_steps_of,
+    side_by_side_options,
 )
 from engine.runs.next_steps import (
     RUN as OTHER_RUN,
@@ -40,6 +42,7 @@ _BUTTONS = {
     IMAGES: "Go to Train",
     VIEWS: "Fit",
     BACKBONE: "Fit",
+    BESIDE: "Fit",
     OTHER_RUN: "Compare",
     BLEND: "Compare",
     CORRECTION: "Go to Clip",
@@ -126,11 +129,13 @@ def _go(run: Run, step: NextStep) -> None:
         st.switch_page("views/compare/page.py", query_params=parameters)
     if step.kind == CORRECTION:
         st.switch_page("views/clip/page.py", query_params={RUN: run.name})
-    if step.kind in (VIEWS, BACKBONE):
+    if step.kind in (VIEWS, BACKBONE, BESIDE):
         with show_user_errors():
             options = run.fit_options
             if step.kind == VIEWS:
                 options = replace(options, views=int(step.value) if step.value.isdecimal() else 0)
+            elif step.kind == BESIDE:
+                options = side_by_side_options(options, open_run(step.run).fit_options)
             else:
                 options = replace(
                     options, backbone=(step.value,), weights=("default",), image_size=None
