@@ -13,8 +13,6 @@ from PIL import Image, UnidentifiedImageError
 from engine.data.formats import SUFFIXES, Unreadable, sniff
 from engine.data.heic import opened_heic
 from engine.data.jpeg import ordinary_header
-from engine.data.png import essential
-from engine.data.profiles import coded_profile
 from engine.data.tiff import levels_of
 
 MAX_PIXELS = 100_000_000
@@ -120,6 +118,8 @@ def _plain(content: bytes, kind: str) -> Image.Image:
 
 
 def _png(content: bytes, kind: str) -> Image.Image:
+    from engine.data.png import essential  # it imports numpy, which a JPEG does not need
+
     png = essential(content)
     image = _plain(png.content, kind)
     found = {"transparency": png.transparent, "icc_profile": png.profile, "exif": png.exif}
@@ -164,6 +164,8 @@ def _heic(content: bytes, kind: str) -> Image.Image:
 
 def _set_colours(image: Image.Image, primaries: int, transfer: int) -> None:
     """Give an AVIF or HEIC image the profile that its codes name."""
+    from engine.data.profiles import coded_profile  # it imports numpy too
+
     # Browsers replace video and missing curves by sRGB here, unlike in a PNG.
     transfer = _SRGB if transfer in _FILM else transfer
     primaries = 1 if primaries == _UNSPECIFIED else primaries

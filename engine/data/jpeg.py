@@ -36,12 +36,15 @@ def ordinary_header(content: bytes) -> JpegHeader | None:
     """
     if not content.startswith(_BEGINNING):
         return None
-    at, size, exif = 2, None, b""
-    while at + 4 <= len(content) and content[at] == 0xFF:
+    at, size, exif, last = 2, None, b"", len(content) - 4
+    while at <= last and content[at] == 0xFF:
         marker, length = content[at + 1], content[at + 2] << 8 | content[at + 3]
         start, end = at + 4, at + 2 + length
-        if length < 2 or end > len(content):
+        if length < 2 or end > last + 4:
             return None
+        if marker in _SKIPPED:
+            at = end
+            continue
         if marker == _SCAN:
             return JpegHeader(*size, exif) if size else None
         if marker in _FRAMES:
@@ -58,7 +61,7 @@ def ordinary_header(content: bytes) -> JpegHeader | None:
                 if exif:
                     return None
                 exif = content[start:end]
-        elif marker not in _SKIPPED:
+        else:
             return None
         at = end
     return None
@@ -95,7 +98,7 @@ def _frame_size(frame: bytes) -> tuple[int, int] | None:
 
 def _are_tables(tables: bytes) -> bool:
     """Return whether a segment holds whole quantisation tables of 8 bits."""
-    return len(tables) % 65 == 0 and all(first < 16 for first in tables[::65])
+    return len(tables) % 65 == 0 and max(tables[::65], default=0) < 16
 
 
 def _is_usual(marker: int, beginning: bytes, length: int) -> bool:

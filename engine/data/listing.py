@@ -152,4 +152,4 @@ def texts(values: Iterable[str | None]) -> pd.Series[str]:
 
 def as_utf8(name: str) -> str:
     """Spell out bytes that are no UTF-8, which the file system hands over as lone surrogates."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()

@@ -48,9 +48,6 @@ def components(images: pd.DataFrame, also: np.ndarray | None = None) -> np.ndarr
     -------
     int64 array of shape (n,), numbered from 0 without gaps
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n = len(images)
     keys = [pd.factorize(images["sha256"])[0]] if "sha256" in images else []
     if "group" in images and images["group"].notna().any():
@@ -58,6 +55,16 @@ def components(images: pd.DataFrame, also: np.ndarray | None = None) -> np.ndarr
         keys.append(np.where(codes < 0, codes.max() + 1 + np.arange(n), codes))
     if also is not None:
         keys.append(also)
+    if len(keys) == 1:
+        return np.asarray(pd.factorize(keys[0])[0], dtype=np.int64)
+    return _connected(keys, n)
+
+
+def _connected(keys: list[np.ndarray], n: int) -> np.ndarray:
+    """Return the component of each image, where images that share a value of any key share it."""
+    from scipy.sparse import coo_array  # a third of a second to import
+    from scipy.sparse.csgraph import connected_components
+
     edges = []
     for key in keys:
         order = np.argsort(key, kind="stable")

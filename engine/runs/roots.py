@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from engine import portable
@@ -21,12 +22,24 @@ def workspace() -> Path:
 
 def own_parts(path: str | os.PathLike[str]) -> list[str]:
     """Return the parts of a path below the workspace, [] unless it is the product's own file."""
-    home = os.path.join(os.path.abspath(os.environ.get("SECONDLOOK_HOME") or "workspace"), "")
-    whole = os.path.abspath(path)
-    if not whole.startswith(home):
-        return []
-    parts = whole[len(home) :].split(os.sep)
-    return parts if parts[0] in _OWN else []
+    folder, name = os.path.split(path)
+    if name in ("", os.curdir, os.pardir):
+        folder, name = os.path.split(os.path.abspath(path))
+    home = os.environ.get("SECONDLOOK_HOME") or "workspace"
+    here = "" if os.path.isabs(folder) and os.path.isabs(home) else os.getcwd()
+    below = _below_home(folder, home, here)
+    parts = [] if below is None else [*below, name]
+    return parts if parts and parts[0] in _OWN else []
+
+
+@lru_cache(4096)  # of 25,000 images in a folder each asks
+def _below_home(folder: str, home: str, here: str) -> tuple[str, ...] | None:
+    """Return the parts of a folder below the workspace, None outside; both relative to `here`."""
+    whole, start = (os.path.normpath(os.path.join(here, path)) for path in (folder, home))
+    if whole == start:
+        return ()
+    before = start.rstrip(os.sep) + os.sep
+    return tuple(whole[len(before) :].split(os.sep)) if whole.startswith(before) else None
 
 
 def is_readable(real: str) -> bool:

@@ -128,3 +128,14 @@ def test_a_class_that_is_one_torn_group_goes_to_train_whole():
     )
     whole = kept_together(images, np.array([0, 0, 1, 2]), 0)
     assert whole["split"].tolist() == ["train", "train", "train", "valid"]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=30))
+def test_copies_are_numbered_as_by_the_general_way(contents):
+    images = pd.DataFrame({"sha256": contents, "group": None})
+    every = np.zeros(len(images), dtype=np.int64)
+    found = components(images)
+    np.testing.assert_array_equal(found, components(images, also=np.arange(len(images))))
+    assert found.max() + 1 == len(set(contents))
+    np.testing.assert_array_equal(components(images, also=every), every)

@@ -25,6 +25,7 @@ from engine.runs.files import (
 from engine.runs.json_text import loads
 from engine.runs.opening import is_file, is_folder, read_file, remove_file
 from engine.runs.parquet_files import open_parquet
+from engine.runs.roots import own_parts
 from tests.support.tiny_images import put
 
 STRANGE: dict[str, Callable[[Path], object]] = {
@@ -156,6 +157,29 @@ def test_a_small_parquet_file_that_declares_very_many_rows_is_not_read(tmp_path:
         open_parquet(path),
     ):
         pass
+
+
+def test_own_files_are_known_however_their_path_is_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.mkdir(exist_ok=True)
+    own = ["runs", "a", "status.json"]
+    for path in (
+        workspace / "runs/a/status.json",
+        f"{workspace}//runs/./a/b/../status.json",
+        f"{workspace}/photos/../runs/a/status.json",
+    ):
+        assert own_parts(path) == own
+    assert own_parts(workspace / "runs") == own_parts(f"{workspace}/x/../runs/") == ["runs"]
+    for path in (workspace, workspace / "photos/runs/a", f"{workspace}2/runs/a", "/runs/a"):
+        assert own_parts(path) == []
+    assert own_parts(f"{workspace}/runs/../photos/a.jpg") == own_parts(f"{workspace}/runs/..") == []
+    for home, here in ((str(workspace), workspace), ("", workspace.parent)):
+        monkeypatch.setenv("SECONDLOOK_HOME", home)
+        monkeypatch.chdir(here)
+        before = "" if home else f"{workspace.name}/"
+        assert own_parts(f"{before}runs/a/status.json") == own
+        assert own_parts("photos/a.jpg") == []
 
 
 def test_a_lock_of_another_account_can_be_asked_and_taken(workspace: Path) -> None:
