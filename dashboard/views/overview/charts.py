@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 from dashboard.shared.plot_style import ACCENT, GREY, plain, style_figure
 from engine.analysis.calibration import ProbabilityHistogram, ReliabilityCurve
 from engine.analysis.causes import CauseLoss
+from engine.analysis.thresholds import Decisions, ThresholdCurves
 
 
 def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Figure:
@@ -71,6 +72,52 @@ def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:
         title_text="share of the log loss", tickformat=".0%", range=[0, 1.04], nticks=6
     )
     return style_figure(figure, 300)
+
+
+def precision_recall_figure(curves: ThresholdCurves, now: Decisions) -> go.Figure:
+    """Draw precision by recall, the share of positives as reference, and the threshold's point."""
+    at = (now.recall[0], now.precision[0])
+    figure = _curve(curves, curves.recall, curves.precision, at)
+    figure.add_hline(curves.positives, line={"color": GREY, "dash": "dot", "width": 1})
+    figure.update_xaxes(title_text=f"recall (average precision {curves.average_precision:.4f})")
+    figure.update_yaxes(title_text="precision")
+    return style_figure(figure, 300)
+
+
+def roc_figure(curves: ThresholdCurves, now: Decisions) -> go.Figure:
+    """Draw the true by the false positive rate, chance as reference, and the threshold's point."""
+    specificity = now.specificity[0]
+    at = (None if specificity is None else 1 - specificity, now.recall[0])
+    rates = (np.append(0, curves.false_positive_rate), np.append(0, curves.recall))
+    figure = _curve(curves, *rates, at)
+    figure.add_scatter(
+        name="chance", x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
+        line={"color": GREY, "dash": "dot", "width": 1},
+    )  # fmt: skip
+    figure.update_xaxes(title_text=f"false positive rate (area {curves.roc_auc:.4f})")
+    figure.update_yaxes(title_text="true positive rate")
+    return style_figure(figure, 300)
+
+
+def _curve(
+    curves: ThresholdCurves, x: np.ndarray, y: np.ndarray, at: tuple[float | None, float | None]
+) -> go.Figure:
+    """Draw a curve over the thresholds, and a point where the chosen threshold lies."""
+    figure = go.Figure()
+    thresholds = np.append(np.full(len(x) - len(curves.thresholds), np.inf), curves.thresholds)
+    figure.add_scatter(
+        name="thresholds", x=x, y=y, mode="lines", line={"color": ACCENT, "width": 2},
+        customdata=thresholds,
+        hovertemplate="%{x:.3f}, %{y:.3f} from %{customdata:.3f}<extra></extra>",
+    )  # fmt: skip
+    if None not in at:
+        figure.add_scatter(
+            name="chosen", x=[at[0]], y=[at[1]], mode="markers", hoverinfo="skip",
+            marker={"size": 12, "color": ACCENT, "line": {"width": 2, "color": "white"}},
+        )  # fmt: skip
+    figure.update_xaxes(range=[-0.03, 1.03])
+    figure.update_yaxes(range=[-0.05, 1.05], nticks=6)
+    return figure
 
 
 def causes_figure(causes: Sequence[CauseLoss]) -> go.Figure:

@@ -17,7 +17,16 @@ from dashboard.shared.chart import chart
 from dashboard.shared.escape import literal
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
-from dashboard.views.overview import charts, classes, data, next_steps, ranges, text, weak_slices
+from dashboard.views.overview import (
+    charts,
+    classes,
+    data,
+    next_steps,
+    ranges,
+    text,
+    thresholds,
+    weak_slices,
+)
 from dashboard.views.overview.data import Overview
 from dashboard.views.overview.matrix import TABLE_UP_TO, matrix
 
@@ -64,6 +73,7 @@ def show() -> None:
         histogram(table)
     with right:
         reliability(table)
+    thresholds.show(table)
     classes.show(table)
     causes(table)
     quarantine(name)

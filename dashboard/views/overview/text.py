@@ -9,6 +9,7 @@ from dashboard.shared.escape import literal
 from dashboard.shared.html import rendered
 from dashboard.shared.tables import Table
 from dashboard.views.overview.data import Overview
+from dashboard.views.overview.thresholds import decided, saved_threshold
 from engine.runs.run import open_run
 
 
@@ -54,8 +55,11 @@ def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
     of = f"of {table.images}"
     if view.n_groups < len(table):
         of += f" in {view.n_groups:,} groups"
+    accuracy = f"95%: {a[0]:.2%} to {a[1]:.2%}"
+    if (threshold := saved_threshold(table)) is not None:
+        accuracy += f"; at threshold {threshold:g}: {decided(table, threshold).accuracy[0]:.2%}"
     cells = [
-        ("Accuracy", f"{scores.accuracy:.2%}", f"95%: {a[0]:.2%} to {a[1]:.2%}", _ACCURACY),
+        ("Accuracy", f"{scores.accuracy:.2%}", accuracy, _ACCURACY),
         ("Log loss", f"{scores.log_loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}", _LOG_LOSS),
         ("Incorrect", f"{wrong:,}", of, "Images whose most likely class is not the true one."),
         (
