@@ -65,7 +65,7 @@ def test_tsne_keeps_neighbours_counts_its_rounds_and_repeats(monkeypatch, interp
 
 
 def test_tsne_keeps_neighbours_as_well_as_scikit_learns():
-    points = pca(grouped(600), 20)
+    points = pca(grouped(300), 20)
     theirs = TSNE(perplexity=30, init="pca", max_iter=750, random_state=0).fit_transform(points)
     ours, bound = (trustworthiness(points, each, n_neighbors=15) for each in (tsne(points), theirs))
     assert ours > bound - 0.005

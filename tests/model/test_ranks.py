@@ -118,7 +118,7 @@ def test_a_rank_that_dies_is_reported_and_the_pass_goes_on_where_it_was(data, tm
 
 def test_training_a_whole_network_in_two_processes_is_training_it_in_one(data, tmp_path):
     choices = {
-        "train": "all", "backbone": "resnet18", "epochs": 2, "batch_size": 7, "lr": 1e-5,
+        "train": "all", "backbone": "resnet18", "epochs": 1, "batch_size": 7, "lr": 1e-5,
     }  # fmt: skip
     script = f"import sys\nfrom pathlib import Path\n{SMALL}"
     script += f"small_fit(Path(sys.argv[1]), **{choices!r})\n"
