@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.data.folder_tree import Part, Tree, are_classes, check_classes, class_folders, settle
+from engine.data.folder_tree import (
+    Part,
+    Tree,
+    are_classes,
+    check_classes,
+    class_folders,
+    nested,
+    settle,
+)
 from engine.data.folders import FolderPlan, plan_folders
 from engine.data.label_sources import FolderLabels
 from engine.data.survey import Survey
@@ -106,7 +114,10 @@ def folder_labels(tree: Tree, rows: FolderRows, class_names: tuple[str, ...]) ->
     """
     learnt = [part for part in rows.parts if part.split == "train"] or rows.parts
     folders = sorted({name for part in learnt for name in class_folders(tree, part)})
-    by_folder = are_classes(folders) or any(part.label for part in learnt)
+    inner = [name for part in learnt for name in nested(tree, part)]
+    # Folders a, b, c … with folders of their own only keep a folder from growing too large.
+    shards = bool(inner) and len(folders) > 1 and all(len(name) <= 2 for name in folders)
+    by_folder = (are_classes(folders) and not shards) or any(part.label for part in learnt)
     if by_folder and not class_names:
         for part in learnt:
             check_classes(tree, part)
@@ -124,7 +135,8 @@ def folder_labels(tree: Tree, rows: FolderRows, class_names: tuple[str, ...]) ->
                 "into the class folders, or give a table with the columns path and label "
                 "(--labels FILE)."
             )
-        return FolderLabels("folders", rows.folder, folders)
+        warnings = (_outer(folders, inner),) if len(folders) > 1 and inner else ()
+        return FolderLabels("folders", rows.folder, folders, warnings)
     if class_names:
         named = np.array([label if label in class_names else None for label in named], dtype=object)
         usable = rows.flat if not rows.plan.named else np.zeros(len(named), dtype=bool)
@@ -132,6 +144,14 @@ def folder_labels(tree: Tree, rows: FolderRows, class_names: tuple[str, ...]) ->
         usable = ~test
     named[~usable] = None
     return FolderLabels("file names", np.where(test & ~usable, rows.folder, named), folders)
+
+
+def _outer(folders: list[str], inner: list[str]) -> str:
+    return (
+        f"The folders {first_ten(folders)} are read as the classes, although they hold folders of "
+        f"their own: {first_ten(sorted(inner))}. If those are the classes, give a table with the "
+        "columns path and label (--labels FILE)."
+    )
 
 
 def _named_class(name: str) -> str | None:

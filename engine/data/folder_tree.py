@@ -109,6 +109,15 @@ def check_classes(tree: Tree, part: Part) -> None:
         )
 
 
+def nested(tree: Tree, part: Part) -> list[str]:
+    """Return the folders within the class folders, [] where one of these holds images itself."""
+    inside = [name for name in tree.below.get(part.folder, []) if name not in part.without]
+    deeper = [[leaf(deep) for deep in tree.below.get(name, [])] for name in inside]
+    if any(tree.direct.get(name) for name in inside) or not all(deeper):
+        return []
+    return [name for names in deeper for name in names if not is_generic(name)]
+
+
 def _overlap(sets: list[frozenset[str]]) -> bool:
     every = frozenset.union(*sets)
     return len(every) > 1 and sum(map(len, sets)) >= 1.5 * len(every)

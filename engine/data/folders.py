@@ -34,6 +34,10 @@ def plan_folders(tree: Tree, folder: str = "") -> FolderPlan:
     inside = tree.below.get(folder, [])
     roles = {name: role for name in inside if (role := split_of(leaf(name)))}
     others = [name for name in inside if name not in roles]
+    notes = [name for name in inside if _holds_notes(leaf(name))]
+    images = [name for name in inside if name not in notes]
+    if notes and len(images) == 1 and is_generic(leaf(images[0])) and not tree.direct.get(folder):
+        return _without(tree, plan_folders(tree, images[0]), notes)
     if roles:
         return _with_splits(tree, folder, roles, others)
     if not tree.direct.get(folder) and len(inside) == 1 and tree.below.get(inside[0]):
@@ -131,6 +135,12 @@ def _classes_above_splits(tree: Tree, folder: str, inside: list[str]) -> FolderP
         if (role := split_of(leaf(deep)))
     )
     return FolderPlan(parts, named=True)
+
+
+def _holds_notes(name: str) -> bool:
+    """Tell whether a name says nothing but that there are masks or annotations."""
+    found = set(words(name))
+    return bool(found & _NO_CLASSES) and is_generic(" ".join(found - _NO_CLASSES))
 
 
 def _has_splits(tree: Tree, folder: str) -> bool:

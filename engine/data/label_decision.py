@@ -51,13 +51,15 @@ def decide(tables: TableLabels, mine: FolderLabels, split: np.ndarray, *, named:
     mine_label = mine.label
     own = n_classes(mine_label[learnt]) > 1
     if own and not tables.explicit:
-        labelled = [table for table in labelled if _speaks_of_classes(tables, table)]
+        classes = {one for one in mine_label if one is not None}
+        labelled = [table for table in labelled if _speaks_of_classes(table, n, classes)]
     label, used = _merged(tables, labelled, n, learnt)
     warnings: list[str] = []
     source = LabelSource(mine.source)
     if used and own and not tables.explicit:
-        if _agree(mine_label[learnt], label[learnt]):
-            label = np.where(learnt | (label == None), mine_label, label)  # noqa: E711
+        if _agree(mine_label[learnt], label[learnt]) or _continue(mine_label, label, learnt):
+            mine_first = (mine_label != None) & (learnt | (label == None))  # noqa: E711
+            label = np.where(mine_first, mine_label, label)
             if not _same_names(mine_label, label):
                 label = mine_label
         elif mine.source == "folders" and _are_no_classes(mine.folders):
@@ -88,8 +90,11 @@ def decide(tables: TableLabels, mine: FolderLabels, split: np.ndarray, *, named:
     )  # fmt: skip
 
 
-def _speaks_of_classes(tables: TableLabels, table: JoinedTable) -> bool:
-    return table.label is not None and table.label.sure
+def _speaks_of_classes(table: JoinedTable, n: int, classes: set[str]) -> bool:
+    """Tell whether a table's labels are classes: by its column's name, or as folders are called."""
+    if table.label is None or table.label.sure:
+        return table.label is not None
+    return {one for one in table.labels(n) if one is not None} <= classes
 
 
 def _merged(
@@ -202,6 +207,12 @@ def _agree(one: np.ndarray, other: np.ndarray) -> bool:
     ones, others = {a for a, _ in pairs}, {b for _, b in pairs}
     exchanged = any(a != b and (a in others or b in ones) for a, b in pairs)
     return bool(pairs) and len(pairs) == len(ones) == len(others) and not exchanged
+
+
+def _continue(one: np.ndarray, other: np.ndarray, learnt: np.ndarray) -> bool:
+    """Tell whether the other labelling labels none of the same images, with the same classes."""
+    both = learnt & (one != None) & (other != None)  # noqa: E711
+    return not both.any() and _same_names(one, other)
 
 
 def _same_names(one: np.ndarray, other: np.ndarray) -> bool:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from engine.data.file_kinds import kind_of
-from engine.data.label_tables import ColumnChoice, JoinedTable, join, read_list, read_table
+from engine.data.label_tables import ColumnChoice, JoinedTable, join, read_table
+from engine.data.name_lists import is_split_list, list_tables
 from engine.data.sample_files import SampleHint, is_sample, read_hint
-from engine.data.split_words import split_of
 from engine.data.survey import Survey
 from engine.errors import UserError
 
@@ -26,6 +26,7 @@ class FolderLabels:
     source: str
     label: np.ndarray
     folders: list[str]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,10 @@ def read_tables(
         if is_sample(file.name) or file in samples:
             continue
         is_list = kind_of(name) == "list"
-        if is_list and split_of(file.stem) is None:
-            continue
         try:
-            table = read_list(file) if is_list else read_table(file)
-            joined = join(table, names, found.root, hint, columns, test) if len(table) else None
+            forms = list_tables(file) if is_list else [read_table(file)]
+            tried = (join(form, names, found.root, hint, columns, test) for form in forms if form)
+            joined = next((each for each in tried if each is not None), None)
         except UserError as error:
             if columns.id is not None and "--id-column" in error.sentence:
                 continue
@@ -107,6 +107,9 @@ def read_tables(
             continue
         if joined is not None:
             matched.append(joined)
+        elif is_list and is_split_list(file):
+            found.foreign.append(name)
+            found.ignored["files of kinds that are not read"] += 1
         elif is_list:
             found.ignored["not images"] += 1
         else:

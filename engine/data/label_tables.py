@@ -20,9 +20,9 @@ from engine.data.split_words import Split, split_of
 from engine.data.tables import Table, plain
 from engine.errors import UserError, first_ten
 from engine.runs.csv_text import read_csv_text
-from engine.runs.opening import read_file
 
 _TRUE = {"1", "1.0", "true", "t", "yes", "y"}
+_PARTITION = {"0": "train", "1": "valid", "2": "test"}  # as CelebA's lists mean it
 _FALSE = {"0", "0.0", "false", "f", "no", "n", ""}
 
 
@@ -155,23 +155,6 @@ def read_table(file: Path) -> Table:
     return Table(file, names, columns)
 
 
-def read_list(file: Path) -> Table:
-    """Read a file of names, one a line, as a table with one column.
-
-    Raises
-    ------
-    UserError
-        When it cannot be read.
-    """
-    try:
-        lines = read_file(file).decode("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{file} cannot be read as a list of names; save it as UTF-8, one name per line."
-        ) from error
-    return Table(file, ("name",), [pa.array([line for line in lines if line.strip()], pa.string())])
-
-
 def join(
     table: Table,
     names: pa.StringArray,
@@ -245,6 +228,8 @@ def _meant(table: Table, name: str) -> pa.StringArray | None:
     different = [text for text in pc.unique(texts).to_pylist() if text]
     yes_no = {text: text.lower() in _TRUE for text in different if text.lower() in _TRUE | _FALSE}
     meant: dict[str, str | None] = {"": None}
+    if plain(name) == "partition" and "0" in different and set(different) <= set(_PARTITION):
+        return pa.array([_PARTITION.get(text) for text in texts.to_pylist()], pa.string())
     role = split_of(plain(name).removeprefix("is_"))
     if role is not None and len(yes_no) == len(different):
         other = "test" if role == "train" else "train"

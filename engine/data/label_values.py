@@ -79,10 +79,10 @@ def one_hot(columns: Sequence[pa.StringArray], names: Sequence[str]) -> pa.Strin
 def is_bits(column: pa.StringArray) -> bool:
     """Tell whether a column holds nothing but 0 and 1 (or true and false), and both or either."""
     values = set(pc.unique(pc.utf8_lower(pc.utf8_trim_whitespace(column))).to_pylist())
-    return values <= {*_BITS, "", None} and bool(values & set(_BITS))
+    return values <= {*_BITS, "", None} and bool(values & set(_BITS)) and not {"0", "-1"} <= values
 
 
-_BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+_BITS = {"0": 0, "1": 1, "-1": 0, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
 
 def _as_bits(column: pa.StringArray) -> np.ndarray:

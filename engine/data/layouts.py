@@ -151,6 +151,7 @@ def _of_folder(found: Survey, source: DataSource, class_names: tuple[str, ...]) 
     if class_names:
         known = table["label"].isin(class_names)
         table["label"] = table["label"].where(known, None)
+    outer = mine.warnings if labels.source.source == mine.source else ()
     ignored = Counter(found.ignored) + Counter(labels.ignored)
     if rows.outside:
         ignored["images outside the splits"] += rows.outside
@@ -166,7 +167,7 @@ def _of_folder(found: Survey, source: DataSource, class_names: tuple[str, ...]) 
         test_folders,
         samples,
         dict(ignored),
-        (*rows.plan.warnings, *labels.warnings, *_named(found)),
+        (*rows.plan.warnings, *outer, *labels.warnings, *_named(found)),
         tuple(f"{name} is not read: {what_to_do(name)}" for name in sorted(found.foreign)[:5]),
     )
     return Listing(found.root, table, origin)

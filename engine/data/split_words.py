@@ -19,9 +19,9 @@ _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|[0-9]+")
 # Words that say what kind of files a folder holds, or which part of them, and never a class.
 _NEUTRAL = frozenset(
     "all data dataset datasets dir file files final folder full image images img imgs jpeg "
-    "jpg new original part parts photo photos pic pics picture pictures png private processed "
-    "public raw resized set sets small stage stg subset tif tiff version v archive batch input "
-    "shard chunk".split()
+    "jpg main master new original part parts photo photos pic pics picture pictures png private "
+    "processed public raw resized set sets small stage stg subset tif tiff version v archive batch "
+    "input shard chunk".split()
 )
 
 

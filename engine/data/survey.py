@@ -9,7 +9,8 @@ from pathlib import Path
 
 from engine.data.archives import unpack
 from engine.data.file_kinds import ignored_as, kind_of
-from engine.data.split_words import is_generic, split_of, words
+from engine.data.name_lists import may_list_images
+from engine.data.split_words import is_generic, split_of
 from engine.errors import UserError
 from engine.runs.opening import open_regular
 
@@ -92,12 +93,9 @@ def _walk(found: Survey, real: Path, name: str, place: str) -> None:
 
 
 def _note(found: Survey, kind: str, entry: os.DirEntry[str], name: str) -> None:
-    stem = os.path.splitext(entry.name)[0]
-    if kind == "table" or (kind == "list" and split_of(stem)):
-        found.tables[name] = Path(entry.path)
-    elif kind == "list" and {"train", "test"} <= set(words(stem)):
-        found.foreign.append(name)
-        found.ignored["files of kinds that are not read"] += 1
+    file = Path(entry.path)
+    if kind == "table" or (kind == "list" and may_list_images(file)):
+        found.tables[name] = file
     elif kind == "foreign":
         found.foreign.append(name)
         found.ignored["files of kinds that are not read"] += 1

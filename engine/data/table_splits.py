@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,19 +41,50 @@ def table_split(
                 "alone (--labels), or remove that column."
             )
         return np.where(told, said, split), f"{table.file.name}, column {column}"
-    by_name = [table for table in tables.joined if table.named_split is not None]
+    by_name, further = _first_of_several(
+        [table for table in tables.joined if table.named_split is not None]
+    )
     if not by_name:
         return split, None
     said = np.full(n, None, dtype=object)
-    for table in by_name:
-        said[table.rows[table.rows >= 0]] = table.named_split
+    # An image in both train and valid is held out: trainval.txt lists those of val.txt too.
+    for table in sorted(by_name, key=lambda table: table.named_split != "train"):
+        rows = table.rows[table.rows >= 0]
+        if not named and (said[rows] == "train").any() and table.named_split == "test":
+            _refuse_two_splits(tables, by_name, table, int(rows[said[rows] == "train"][0]))
+        said[rows] = table.named_split
     changed = (said != None) & (said != split)  # noqa: E711
     if named:
         changed &= (split == "train") & (said == "valid")
     if not changed.any() and (named or len({t.named_split for t in by_name}) < 2):
         return split, None
     files = ", ".join(table.file.name for table in by_name)
-    return np.where(changed, said, split), files
+    return np.where(changed, said, split), files + further
+
+
+def _first_of_several(by_name: list[JoinedTable]) -> tuple[list[JoinedTable], str]:
+    """Return the lists of the first split, ``train1`` and ``test1`` of ten, and what to say."""
+    numbers = [re.search(r"[0-9]+$", table.file.stem) for table in by_name]
+    different = {int(number[0]) for number in numbers if number}
+    stems = [re.sub(r"[0-9]+$", "", table.file.stem) for table in by_name]
+    if None in numbers or len(different) < 2 or not stems.count(stems[0]) == len(different):
+        return by_name, ""
+    first = min(different)
+    kept = [
+        t for t, number in zip(by_name, numbers, strict=True) if number and int(number[0]) == first
+    ]
+    return kept, f" (the first of {len(different)} splits)"
+
+
+def _refuse_two_splits(
+    tables: TableLabels, by_name: Sequence[JoinedTable], test: JoinedTable, image: int
+) -> None:
+    train = next(t for t in by_name if t.named_split == "train" and image in t.rows)
+    raise UserError(
+        f"{train.file} and {test.file} both list {tables.names[image].as_py()}, which cannot be in "
+        "train and test; remove one of the two, or give a table with the columns path and split "
+        "(--labels FILE)."
+    )
 
 
 def unlisted(

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import competitions as kaggle
 from tests.support import data_sets as sets
+from tests.support import listed_sets as listed
 from tests.support.command_line import SMALL
 
 
@@ -142,7 +143,76 @@ DOWNLOADS: dict[str, Download] = {
         sets.stanford_cars_folders, 3, 18, test=6, labelled=True, labels="folders"
     ),
     "caltech101": Download(sets.caltech, 3, 18, labels="folders"),
-    "cub": Download(sets.cub, 4, 24, labels="folders", warned=("train_test_split.txt",)),
+    "cub": Download(
+        listed.cub,
+        4,
+        12,
+        test=12,
+        labelled=True,
+        labels="folders",
+        split="train_test_split.txt, column is_train",
+    ),
+    "cub-without-names": Download(
+        listed.cub_without_names, 4, 24, labels="folders", warned=("train_test_split.txt",)
+    ),
+    "oxford-pets": Download(
+        listed.oxford_pets,
+        3,
+        15,
+        test=9,
+        labelled=True,
+        labels="list.txt, test.txt, trainval.txt",
+        columns=("name", "column 2"),
+        warned=("'annotations'",),
+    ),
+    "tiny-imagenet": Download(
+        listed.tiny_imagenet, 3, 18, valid=9, test=4, labels="folders", names=listed.SYNSETS
+    ),
+    "textures": Download(
+        listed.textures,
+        2,
+        6,
+        valid=6,
+        test=6,
+        labelled=True,
+        labels="folders",
+        split="test1.txt, train1.txt, val1.txt (the first of 3 splits)",
+    ),
+    "celeba": Download(listed.celeba, refused=("list_attr_celeba.csv", "several labels", "Male")),
+    "celeba-chosen": Download(
+        listed.celeba,
+        2,
+        12,
+        valid=4,
+        test=8,
+        labelled=True,
+        labels="list_attr_celeba.csv",
+        split="list_eval_partition.csv, column partition",
+        options=("--label-column", "Smiling"),
+    ),
+    "celeba-text": Download(
+        lambda d: listed.celeba(d, text=True),
+        2,
+        12,
+        valid=4,
+        test=8,
+        labelled=True,
+        labels="list_attr_celeba.txt",
+        split="list_eval_partition.txt, column partition",
+        options=("--label-column", "Male"),
+    ),
+    "garbage": Download(listed.garbage, 3, 15, valid=3, test=6, labelled=True, labels="folders"),
+    "numbered-classes": Download(
+        listed.numbered_classes, 3, 12, valid=6, labels="train.txt, val.txt"
+    ),
+    "torn-lists": Download(listed.torn_lists, refused=("train.txt", "test.txt", "both list")),
+    "species": Download(
+        listed.species, 2, 20, labels="folders", warned=("'Ardea alba'", "(--labels FILE)")
+    ),
+    "scenes": Download(listed.scenes, refused=("no labelled image", "SUN397/a/abbey")),
+    "landmarks": Download(
+        listed.landmarks, 3, 30, labels="train.csv", columns=("id", "landmark_id")
+    ),
     "cifar100": Download(
         sets.cifar,
         5,

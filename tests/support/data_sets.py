@@ -44,15 +44,6 @@ def caltech(d: Path) -> None:
     above(d / "caltech101/Annotations/Faces_2/annotation_0001.mat").write_bytes(b"MATLAB 5.0")
 
 
-def cub(d: Path) -> None:
-    at = d / "CUB_200_2011"
-    birds = [f"{k:03d}.Bird_{k}" for k in range(1, 5)]
-    folders(at / "images", birds, 6)
-    for name in ("images.txt", "train_test_split.txt", "classes.txt", "bounding_boxes.txt"):
-        above(at / name).write_text("1 1\n2 0\n")
-    above(d / "attributes.txt").write_text("1 has_bill_shape::curved\n")
-
-
 def cifar(d: Path) -> None:
     kinds = ("airplane", "bicycle", "bus", "streetcar", "train")
     folders(d / "cifar100/train", kinds, 6)
