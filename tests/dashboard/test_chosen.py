@@ -15,7 +15,7 @@ from dashboard.review.standing import reviewed_rows
 from dashboard.selection import rows as selection_rows
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import browser_sync, tables
-from dashboard.views.errors import bulk, chosen
+from dashboard.views.errors import bulk, chosen, copies
 from dashboard.views.errors.export import csv_of
 from engine.runs.predictions import UNKNOWN, save_predictions
 from engine.runs.verdicts import Verdict, load_verdicts, say, verdicts_path
@@ -108,3 +108,20 @@ def test_the_csv_has_every_column(make_run):
     ]  # fmt: skip
     assert read[0]["reviewer"] == "'=Ada" and read[0]["time"]
     assert {read[1][name] for name in ("verdict", "correct_label", "reviewer", "suspicion")} == {""}
+
+
+def test_files_are_copied_by_given_or_corrected_label(make_run, session):
+    run = make_run(n=6, n_test=0, distinct=6)
+    table, rows = tables.table(run.name), np.arange(3)
+    facts = tables.facts(table, rows).to_pylist()
+    names = table.predictions.class_names
+    given = [names[label] for label in table.predictions.y_true[rows]]
+    other = {"cat": "dog", "dog": "cat"}
+    say(Verdict(facts[0]["sha256"], "wrong-label", other[given[0]], given=given[0]))
+    say(Verdict(facts[1]["sha256"], "neither", given=given[1]))
+    assert copies.labels_of(table, rows, corrected=False) == given
+    assert copies.labels_of(table, rows, True) == [other[given[0]], "neither", given[2]]
+    copies.copy(table, rows, corrected=True)
+    folder = next((run.folder / "exports").iterdir())
+    assert session["copies_said"] == f"3 images copied to {folder}."
+    assert [each.name for each in (folder / "neither").iterdir()] == ["image.1.jpg"]

@@ -19,6 +19,7 @@ from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from dashboard.views.errors import chosen, export
+from dashboard.views.errors.copies import copies, note_copied
 from dashboard.views.errors.data import Gallery
 from engine.runs.image_notes import ImageNote
 from engine.runs.verdicts import WRONG, Verdict, say_all, take_back_all
@@ -41,6 +42,7 @@ def bar(shown: Gallery, image_filter: ImageFilter, rows: np.ndarray) -> None:
     """Show what can be done with the chosen images, at the lower edge of the window."""
     if said := st.session_state.pop(_SAID, ""):
         st.toast(literal(said))
+    note_copied()
     if not len(rows):
         return
     table = shown.table
@@ -58,6 +60,7 @@ def bar(shown: Gallery, image_filter: ImageFilter, rows: np.ndarray) -> None:
             f"{table.key[0]}-chosen.csv", "text/csv", icon=":material/download:",
             key="chosen_csv", on_click="ignore", help="The chosen images with all that is known",
         )  # fmt: skip
+        copies(table, _in_order(shown, rows))
         if len(rows) < len(shown.order):
             st.button(
                 f"Choose all {len(shown.order):,}", key="choose_all", type="tertiary",
