@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, erfc, sqrt
 from typing import TYPE_CHECKING, Any
@@ -142,19 +143,21 @@ def compare(
     other: Predictions,
     seed: int = 0,
     names: tuple[str, str] = ("the run", "the other"),
+    contents: Sequence[np.ndarray] = (),
 ) -> Comparison:
     """Compare two runs on the images that both predicted; differences are run minus other.
 
     Parameters
     ----------
     names : what the runs are called in sentences
+    contents : the checksum of each row's image, for the run and the other, see `joined.join`
 
     Raises
     ------
     UserError
         When the runs differ in their classes, or share no labelled image.
     """
-    joined = join([run, other])
+    joined = join([run, other], contents)
     a, b = joined.tables
     y = a.y_true
     losses = per_sample_log_loss(y, a.probabilities), per_sample_log_loss(y, b.probabilities)

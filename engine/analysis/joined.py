@@ -27,8 +27,12 @@ class Joined:
     left_out: dict[str, int]
 
 
-def join(tables: Sequence[Predictions]) -> Joined:
-    """Keep the images that every run predicted, by id, with the same label.
+def join(tables: Sequence[Predictions], contents: Sequence[np.ndarray] = ()) -> Joined:
+    """Keep the images that every run predicted, by id, with the same content and label.
+
+    Parameters
+    ----------
+    contents : the checksum of each row's image, one array a table; "" is unknown and matches all
 
     Raises
     ------
@@ -48,14 +52,19 @@ def join(tables: Sequence[Predictions]) -> Joined:
         at = places_in(first.ids, other.ids)
         places.append(at)
         shared &= at >= 0
-    same = shared.copy()
+    alike = shared.copy()
+    for at, known in zip(places, contents[1:], strict=False):
+        there = np.where(at >= 0, known[at] if len(known) else "", "")
+        alike &= (there == contents[0]) | (there == "") | (contents[0] == "")
+    same = alike.copy()
     for other, at in zip(others, places, strict=True):
         same &= np.where(at >= 0, other.y_true[at] if len(other) else UNKNOWN, -2) == first.y_true
     kept = same & (first.y_true != UNKNOWN)
     n_shared = int(shared.sum())
     left_out = {
         "not predicted by all of them": sum(len(table) - n_shared for table in tables),
-        "labelled differently": int((shared & ~same).sum()),
+        "other images under the same id": int((shared & ~alike).sum()),
+        "labelled differently": int((alike & ~same).sum()),
         "without a label": int((same & ~kept).sum()),
     }
     if not kept.any():

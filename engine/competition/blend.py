@@ -10,6 +10,7 @@ from engine.analysis.blending import Blend, blend, blended
 from engine.analysis.joined import Joined, join
 from engine.analysis.metrics import accuracy, log_loss
 from engine.errors import UserError, first_ten
+from engine.runs.contents import contents
 from engine.runs.opening import is_file
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.run import Run, create_run
@@ -84,7 +85,7 @@ def prepare_blend(
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"a blend needs different runs; name {first_ten(repeated)} only once.")
     split = "folds" if all(run.labelled_split == "folds" for run in runs) else "valid"
-    joined = join([load(run, split) for run in runs])
+    joined = _joined(runs, [load(run, split) for run in runs])
     return PreparedBlend(tuple(runs), split, joined, blend(joined, seed))
 
 
@@ -102,7 +103,8 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
     first = runs[0]
     tables = {prepared.split: blended(prepared.joined.tables, pool)}
     if prepared.split == "folds":
-        tables["valid"] = blended(join([run.predictions("valid") for run in runs]).tables, pool)
+        held_out = _joined(runs, [run.predictions("valid") for run in runs])
+        tables["valid"] = blended(held_out.tables, pool)
     if test := _test_tables(runs):
         tables["test"] = blended(test, pool)
     judged = tables["valid"]
@@ -138,6 +140,10 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
     return run
 
 
+def _joined(runs: Sequence[Run], tables: Sequence[Predictions]) -> Joined:
+    return join(tables, [contents(*each) for each in zip(runs, tables, strict=True)])
+
+
 def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
     """Return the test predictions of all runs with equal rows, or an empty list without any.
 
@@ -156,7 +162,7 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
             "make them with `second-look predict`, or blend without those runs."
         )
     tables = [run.predictions("test") for run in runs]
-    first, contents = tables[0], _contents(runs[0])
+    first, before = tables[0], _test_contents(runs[0])
     for run, table in zip(runs[1:], tables[1:], strict=True):
         if table.class_names != first.class_names:
             raise UserError(
@@ -169,8 +175,8 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
                 f"the test sets of {runs[0].name} and {run.name} differ in ids {first_ten(ids)}; "
                 "blend runs that predicted the same test images."
             )
-        here = _contents(run)
-        other = [id for id, sha256 in contents.items() if here.get(id, sha256) != sha256]
+        here = _test_contents(run)
+        other = [id for id, sha256 in before.items() if here.get(id, sha256) != sha256]
         if other:
             raise UserError(
                 f"the test images of {runs[0].name} and {run.name} are not the same for ids "
@@ -179,7 +185,7 @@ def _test_tables(runs: Sequence[Run]) -> list[Predictions]:
     return tables
 
 
-def _contents(run: Run) -> dict[str, str]:
+def _test_contents(run: Run) -> dict[str, str]:
     images = run.images
     test = images[images["split"] == "test"]
     return dict(zip(test["id"], test["sha256"], strict=True))

@@ -42,10 +42,12 @@ def compare(run: Run | str, other: Run | str) -> Comparison:
     'A toss-up: both have the same log loss on 39 images.'
     """
     from engine.analysis.compare import compare as compare_tables
+    from engine.runs.contents import contents
 
     a, b = opened(run), opened(other, "other")
     tables = [each.predictions(each.labelled_split) for each in (a, b)]
-    return compare_tables(tables[0], tables[1], names=(a.name, b.name))
+    known = [contents(*each) for each in zip((a, b), tables, strict=True)]
+    return compare_tables(tables[0], tables[1], names=(a.name, b.name), contents=known)
 
 
 def triage(run: Run | str, *, progress: Progress | None = None) -> Triage:

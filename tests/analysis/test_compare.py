@@ -42,6 +42,19 @@ FIRST = {"a": 0.2, "b": 0.4, "c": 0.1, "d": 0.3, "e": 0.9, "f": 0.8, "x": 0.5}
 SECOND = {"f": 0.9, "e": 0.4, "d": 0.1, "c": 0.7, "b": 0.8, "a": 0.1, "y": 0.5}
 
 
+def test_an_id_that_stands_for_another_image_is_left_out():
+    tables = made(SECOND, LABELS), made(FIRST, LABELS)
+    contents = [np.array([id * 3 for id in table.ids.to_pylist()], object) for table in tables]
+    assert compare(*tables, contents=contents).n == 6
+    contents[1][:2], contents[0][2] = "other", ""  # of a and b; the run does not know c's
+    found = compare(*tables, contents=contents)
+    assert found.n == 4 and found.tables[0].ids.to_pylist() == ["c", "d", "e", "f"]
+    assert found.left_out == {
+        "not predicted by all of them": 2,
+        "other images under the same id": 2,
+    }
+
+
 def test_a_table_worked_by_hand():
     found = compare(made(SECOND, LABELS), made(FIRST, LABELS))
     assert found.n == 6

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import engine
 from engine.analysis.clip_report import clip_report
 from engine.analysis.metrics import log_loss
 from engine.analysis.report import report
@@ -33,7 +34,7 @@ def member(
     valid: int = 200,
     test: list[str] | None = None,
     folds: bool = False,
-    contents: str = "",
+    changed: str = "",
 ) -> Run:
     """Return a finished run whose probabilities are the truth seen through noise."""
     y = np.random.default_rng(0).integers(0, 2, valid)
@@ -67,7 +68,7 @@ def member(
                 10,
                 10,
                 9,
-                sha256(f"{contents}{name}".encode()).hexdigest(),
+                sha256(f"{split == changed}{name}".encode()).hexdigest(),
             )
             for name in names
         ]
@@ -154,13 +155,20 @@ def test_what_does_not_go_together_is_refused(tmp_path):
     other = member(tmp_path, 1, 2, test=[*(str(i) for i in range(29)), "fremd"])
     with pytest.raises(UserError, match="differ in ids '29', 'fremd'"):
         keep_blend(prepare_blend([first, other]))
-    changed = member(tmp_path, 1, 3, contents="x")
+    changed = member(tmp_path, 1, 3, changed="test")
     with pytest.raises(UserError, match="not the same for ids '0', '1'"):
         keep_blend(prepare_blend([first, changed]))
     without = member(tmp_path, 1, 4, test=[])
     with pytest.raises(UserError, match=f"test predictions are missing for '{without.name}'"):
         keep_blend(prepare_blend([first, without]))
     assert not [run for run in list_runs() if run.config.backbone == "blend"]
+
+
+def test_other_images_under_the_same_ids_are_not_paired(tmp_path):
+    first, other = member(tmp_path, 1, 1), member(tmp_path, 1, 2, changed="valid")
+    for pair in (prepare_blend, lambda runs: engine.compare(*runs)):
+        with pytest.raises(UserError, match="no labelled image was predicted by all of these"):
+            pair([first, other])
 
 
 def test_a_blend_has_no_model(tmp_path):

@@ -14,6 +14,7 @@ from engine.analysis.compare import Comparison, compare
 from engine.analysis.joined import places_in
 from engine.competition.blend import PreparedBlend, prepare_blend
 from engine.errors import UserError
+from engine.runs.contents import contents
 from engine.runs.predictions import Predictions
 from engine.runs.run import Run, open_run
 
@@ -90,7 +91,9 @@ def _class_names(name: str) -> tuple[str, ...]:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _compared(key: Key, other: Key) -> Compared:
     table = cached_table(key)
-    found = compare(table.predictions, cached_table(other).predictions)
+    predictions = [table.predictions, cached_table(other).predictions]
+    known = [contents(open_run(k[0]), p) for k, p in zip((key, other), predictions, strict=True)]
+    found = compare(predictions[0], predictions[1], contents=known)
     rows = places_in(found.tables[0].ids, table.predictions.ids)
     parts = {
         "fixed": rows[found.fixed],
