@@ -135,12 +135,15 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
 
   grid.onclick = (event) => {
     const tile = event.target.closest(".tile");
-    if (!tile) return;
+    if (!tile || grid.banded) return;
     moveFocus(tiles(), tile);
     const chooses = event.shiftKey || event.ctrlKey || event.metaKey || event.target.closest(".check");
     if (data.choosable && chooses) chooseTile(tile, event.shiftKey);
     else setTriggerValue("open", tile.dataset.id);
   };
+  rubberBand(grid, (all) => marked((tile) => all.includes(tile), () => true), (all) => {
+    if (all.length) choose({ ids: all.map((tile) => tile.dataset.id), on: true });
+  });
   turns.onclick = (event) => {
     const step = Number(event.target.dataset?.step);
     if (step) turn(step);

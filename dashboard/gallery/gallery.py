@@ -24,7 +24,9 @@ class Choice:
     changed: Callable[[], None]
 
 
-_gallery = registered(__file__, '<div class="grid"></div><div class="turns"></div>')
+_gallery = registered(
+    __file__, also=("band.js",), html='<div class="grid"></div><div class="turns"></div>'
+)
 
 
 def gallery(

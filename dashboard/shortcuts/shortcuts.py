@@ -29,6 +29,7 @@ _GALLERY = (
 )  # fmt: skip
 _CHOICE = (
     ("Space, Ctrl or ⌘ + click", "choose an image"), ("Shift + click", "choose a range"),
+    ("drag with the mouse", "choose the images that the rectangle touches"),
     ("Ctrl or ⌘ + A", "choose all images of the filter"),
 )  # fmt: skip
 _SIMILAR = (("M", "more images like this one"),)

@@ -41,6 +41,17 @@ def test_choose_judge_undo_and_export(serve, open_context):
     bar.get_by_role("button", name="Undo").click()
     expect(page.locator(".st-key-gallery .verdict")).to_have_count(0)
 
+    bar.get_by_role("button", name="Clear").click()
+    expect(bar).to_have_count(0)
+    first, third = tiles.nth(0).bounding_box(), tiles.nth(2).bounding_box()
+    assert first and third
+    page.mouse.move(first["x"] + 9, first["y"] + 9)
+    page.mouse.down()
+    page.mouse.move(third["x"] + 9, third["y"] + 30, steps=4)
+    page.mouse.up()
+    expect(bar).to_contain_text("3 chosen")
+    expect(page.locator(".st-key-image dialog")).to_be_hidden()  # a drag opens nothing
+
     tiles.nth(0).focus()
     page.keyboard.press("ControlOrMeta+a")
     expect(bar).to_contain_text("60 chosen")
