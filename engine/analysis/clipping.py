@@ -198,7 +198,7 @@ def clipped_log_loss(
         validation_losses(
             y_true[rows], clip_probabilities(probabilities[rows], lower, upper, positive)
         )
-        for rows in _blocks(*probabilities.shape)
+        for rows in row_blocks(*probabilities.shape)
     ]
     return float(np.concatenate(losses).mean())
 
@@ -284,6 +284,7 @@ def positive_column(positive: int | None) -> int:
     return 1 if positive is None else checked_class(positive, 2)
 
 
-def _blocks(n: int, n_classes: int) -> Iterator[slice]:
+def row_blocks(n: int, n_classes: int) -> Iterator[slice]:
+    """Yield slices of rows that hold half a million values each, of a table (n, n_classes)."""
     rows = max(_BLOCK_VALUES // n_classes, 1)
     return (slice(start, start + rows) for start in range(0, max(n, 1), rows))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.optimize import isotonic_regression
-from scipy.special import log_softmax
 
 from engine.analysis.calibration_posterior import (
     CalibrationPosterior,
@@ -19,8 +19,9 @@ from engine.analysis.calibration_posterior import (
     logs_of,
     make_rows,
 )
-from engine.analysis.clipping import clip_probabilities, positive_column
+from engine.analysis.clipping import positive_column
 from engine.analysis.fitted import SATURATED, FittedCorrection
+from engine.analysis.sharpened_loss import SharpenedLoss
 
 TITLES = {
     "none": "No correction",
@@ -63,21 +64,20 @@ def fit_corrections(
     independent : number of independent images or groups; n by default
     """
     rows = make_rows(y_true, probabilities, independent or len(y_true))
-    posterior = calibration_posterior(rows)
+    loss = _expected_loss(calibration_posterior(rows))
     low, high = float(probabilities.min()), float(probabilities.max())
     saturated = low <= SATURATED or high >= 1 - SATURATED
     safe = _SAFE if saturated else max(_SAFE, min(low, 1 - high))
     limits = _LIMIT[:-1] if saturated else _LIMIT
-    loss = _loss_of_two if probabilities.shape[1] == 2 else _loss_of_many
-    found = {"none": Expected(FittedCorrection("none", safe=safe), _at(posterior, loss, 0, 0, 40))}
+    found = {"none": Expected(FittedCorrection("none", safe=safe), _at(loss, 0, 0, 40))}
     one, nothing = np.zeros(1), (0.0, 0.0, _UNBOUNDED)
-    clip = _lowest(posterior, loss, nothing, [one, one, limits])
-    scaled = _lowest(posterior, loss, clip, [_LOG_SHARPNESS, one, limits])
+    clip = _lowest(loss, nothing, [one, one, limits])
+    scaled = _lowest(loss, clip, [_LOG_SHARPNESS, one, limits])
     best = {"clip": clip, "temperature": scaled}
     if probabilities.shape[1] == 2:
-        moved = _lowest(posterior, loss, scaled, [_LOG_SHARPNESS, _SHIFT, one + scaled[2]])
-        moved = _lowest(posterior, loss, moved, [_LOG_SHARPNESS, one + moved[1], limits])
-        best["platt"] = _lowest(posterior, loss, moved, [_LOG_SHARPNESS, _SHIFT, one + moved[2]])
+        moved = _lowest(loss, scaled, [_LOG_SHARPNESS, _SHIFT, one + scaled[2]])
+        moved = _lowest(loss, moved, [_LOG_SHARPNESS, one + moved[1], limits])
+        best["platt"] = _lowest(loss, moved, [_LOG_SHARPNESS, _SHIFT, one + moved[2]])
     sign = 1 if positive_column(positive) == 1 or probabilities.shape[1] > 2 else -1
     for name, (log_a, shift, limit) in best.items():
         fitted = FittedCorrection(
@@ -86,7 +86,7 @@ def fit_corrections(
         if limit < _UNBOUNDED:
             bound = float(1 / (1 + np.exp(limit)))
             fitted = replace(fitted, lower=bound, upper=1 - bound, safe=bound)
-        found[name] = Expected(fitted, _at(posterior, loss, log_a, shift, limit))
+        found[name] = Expected(fitted, _at(loss, log_a, shift, limit))
     clipped = found["clip"].fitted
     if saturated:  # no bounds at all would be no choice
         found["none"] = replace(
@@ -126,18 +126,16 @@ def fit_isotonic(
     )
 
 
-Loss = Callable[[CalibrationPosterior, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Loss = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 Point = tuple[float, float, float]  # log of the sharpness, shift, log odds at the bound
 
 
-def _lowest(
-    posterior: CalibrationPosterior, loss: Loss, start: Point, axes: list[np.ndarray]
-) -> Point:
+def _lowest(loss: Loss, start: Point, axes: list[np.ndarray]) -> Point:
     """Return the point of lowest expected loss: of a grid, then of finer grids around it."""
-    best, lowest = start, _at(posterior, loss, *start)
+    best, lowest = start, _at(loss, *start)
     for _ in range(_ZOOMS):
         mesh = [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")]
-        losses = loss(posterior, *mesh)
+        losses = loss(*mesh)
         least = int(losses.argmin())
         if losses[least] < lowest:
             lowest = float(losses[least])
@@ -154,10 +152,17 @@ def _closer(axis: np.ndarray, at: float) -> np.ndarray:
     return np.union1d(np.linspace(low, high, 7), [at])
 
 
-def _at(
-    posterior: CalibrationPosterior, loss: Loss, log_a: float, shift: float, limit: float
-) -> float:
-    return float(loss(posterior, np.array([log_a]), np.array([shift]), np.array([limit]))[0])
+def _at(loss: Loss, log_a: float, shift: float, limit: float) -> float:
+    return float(loss(np.array([log_a]), np.array([shift]), np.array([limit]))[0])
+
+
+def _expected_loss(posterior: CalibrationPosterior) -> Loss:
+    if posterior.target.shape[1] == 2:
+        return partial(_loss_of_two, posterior)
+    every = max(1, len(posterior.target) // _MANY_CLASS_ROWS)
+    rows = posterior.rows
+    weight = rows.weight[::every] / rows.weight[::every].sum()
+    return SharpenedLoss.of(rows.logs[::every], posterior.target[::every], weight).at
 
 
 def _loss_of_two(
@@ -168,20 +173,3 @@ def _loss_of_two(
     odds = np.exp(log_a)[:, None] * posterior.rows.odds + shift[:, None]
     odds = np.clip(odds, -limit[:, None], limit[:, None])
     return np.asarray(np.logaddexp(0, odds) @ weight - odds @ (weight * posterior.target[:, 1]))
-
-
-def _loss_of_many(
-    posterior: CalibrationPosterior, log_a: np.ndarray, shift: np.ndarray, limit: np.ndarray
-) -> np.ndarray:
-    every = max(1, len(posterior.target) // _MANY_CLASS_ROWS)
-    target, logs = posterior.target[::every], posterior.rows.logs[::every]
-    weight = posterior.rows.weight[::every] / posterior.rows.weight[::every].sum()
-    losses, sharpened, last = [], logs, 0.0
-    for a, bound in zip(log_a.tolist(), (1 / (1 + np.exp(limit))).tolist(), strict=True):
-        if a != last:
-            sharpened, last = log_softmax(np.exp(a) * logs, axis=1), a
-        clipped = sharpened
-        if bound > 1e-17:
-            clipped = np.log(clip_probabilities(np.exp(sharpened), bound, 1 - bound))
-        losses.append(-float(np.einsum("mk,mk,m->", clipped, target, weight)))
-    return np.array(losses)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from engine.analysis.calibration_posterior import logs_of
-from engine.analysis.clipping import clip_probabilities, positive_column
+from engine.analysis.clipping import clip_probabilities, positive_column, row_blocks
 from engine.analysis.metrics import EPSILON
 from engine.errors import UserError
 
@@ -56,14 +56,20 @@ class FittedCorrection:
         p = np.asarray(probabilities, dtype=np.float64)
         if p.shape[1] == 2:
             return self._of_two(p)
-        return p if self.temperature == 1 else np.asarray(softmax(logs_of(p) / self.temperature, 1))
+        if self.temperature == 1:
+            return p
+        out = np.empty_like(p)
+        for rows in row_blocks(*p.shape):
+            out[rows] = softmax(logs_of(p[rows]) / self.temperature, 1)
+        return out
 
     def bounds_of(self, p: np.ndarray) -> tuple[float, float]:
         """Return the bounds for these probabilities: also where something is exactly 0 or 1."""
         if (self.lower, self.upper) != (0.0, 1.0):
             return self.lower, self.upper
-        finite = p[np.isfinite(p).all(axis=1)]
-        if len(finite) and (finite.min() <= SATURATED or finite.max() >= 1 - SATURATED):
+        least, most = p.min(axis=1), p.max(axis=1)
+        finite = np.isfinite(least) & np.isfinite(most)
+        if (least[finite] <= SATURATED).any() or (most[finite] >= 1 - SATURATED).any():
             return self.safe, 1 - self.safe
         return 0.0, 1.0
 

@@ -49,21 +49,30 @@ class SortedRows:
     def clipped_sums(self, lower: float, upper: float) -> np.ndarray:
         """Return the sum of each row after clipping its probabilities to the bounds, (m,)."""
         m, k = self.ascending.shape
-        below = _count_smaller(self.ascending, lower)
+        below = count_smaller(self.ascending, lower)
         if upper >= 0.5:  # at most one probability of a row lies above
             upto = k - (self.ascending[:, -1] > upper)
         else:
-            upto = _count_smaller(self.ascending, float(np.nextafter(upper, 1)))
+            upto = count_smaller(self.ascending, float(np.nextafter(upper, 1)))
         row = np.arange(m) * (k + 1)
         between = self.running.take(row + upto) - self.running.take(row + below)
         return np.asarray(below * lower + between + (k - upto) * upper)
 
 
-def _count_smaller(ascending: np.ndarray, value: float) -> np.ndarray:
-    """Return the number of values below ``value`` in each sorted row (m, k), by bisection, (m,)."""
+def count_smaller(ascending: np.ndarray, value: float | np.ndarray) -> np.ndarray:
+    """Return the number of values below ``value`` in each sorted row (m, k), by bisection.
+
+    Parameters
+    ----------
+    value : a number, or an array of shape (..., m)
+
+    Returns
+    -------
+    int64 array of shape (m,) or (..., m)
+    """
     m, k = ascending.shape
     first = np.arange(m) * k
-    count = np.zeros(m, dtype=np.int64)
+    count = np.zeros(np.broadcast_shapes(np.shape(value), (m,)), dtype=np.int64)
     for step in (1 << bit for bit in reversed(range(k.bit_length()))):
         longer = np.minimum(count + step, k)
         smaller = ascending.take(first + longer - 1) < value

@@ -89,9 +89,10 @@ def prepare_submission(
     lost = run.quarantine_of(name)
     predictions = run.predictions(name) if predictions is None else predictions
     p = corrected(predictions.probabilities, chosen.fitted)
+    predictions = replace(predictions, probabilities=p)  # so that those before are not kept
     lower, upper = chosen.fitted.bounds_of(p)
     checked = check_submission(
-        replace(predictions, probabilities=p),
+        predictions,
         lower=lower,
         upper=upper,
         sample=sample or find_sample(run, predictions),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.recommendation import named
 from engine.competition.sample import natural_key
-from engine.competition.submission import Submission, require, to_csv
+from engine.competition.submission import Submission, csv_blocks, require
 from engine.errors import UserError
 from engine.runs.files import locked, read_json, write_atomic, write_json
 from engine.runs.opening import is_folder
@@ -44,15 +45,15 @@ def write_submission(
         If a check failed or a file cannot be written.
     """
     require(submission)
-    content = to_csv(submission)
     if out is not None:
-        write_atomic(out, content)
+        write_atomic(out, csv_blocks(submission))
     with locked(folder / ".lock"):
         stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         names = (stamp if k == 1 else f"{stamp}-{k}" for k in itertools.count(1))
         taken = {file.stem for file in folder.iterdir()}
         path = folder / f"{next(name for name in names if name not in taken)}.csv"
-        write_atomic(path, content)
+        digest = hashlib.sha256()
+        write_atomic(path, _hashed(csv_blocks(submission), digest))
         record = {
             "file": path.name,
             "created": now.astimezone(UTC).isoformat(),
@@ -62,7 +63,7 @@ def write_submission(
             "correction": None if submission.chosen is None else submission.chosen.summary(),
             "header": submission.header,
             "rows": len(submission.ids),
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": digest.hexdigest(),
             "checks": [asdict(check) for check in submission.checks],
             "flagged": submission.flagged,
             "out": None if out is None else str(out),
@@ -70,6 +71,12 @@ def write_submission(
         }
         write_json(path.with_suffix(".json"), record)
     return path
+
+
+def _hashed(blocks: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for block in blocks:
+        digest.update(block)
+        yield block
 
 
 def record_sent(file: Path, kaggle: dict[str, Any]) -> None:

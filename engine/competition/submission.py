@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,8 @@ class Submission:
     ----------
     header : names of all columns, the id first
     ids : string array of shape (n_rows,), in the order of the file
-    values : one string array per column after the id; '' where a row has no value
+    texts : the values as text, string array of shape (n_rows * n_columns,), row by row; '' where
+        a row has no value
     checks : in the order in which they are shown
     flagged : ids of unreadable images, which got the base rate
     lower, upper : the clip bounds on P(positive)
@@ -64,12 +64,31 @@ class Submission:
 
     header: tuple[str, ...]
     ids: pa.StringArray
-    values: list[pa.ChunkedArray]
+    texts: pa.ChunkedArray
     checks: list[Check]
     flagged: tuple[str, ...]
     lower: float
     upper: float
     chosen: ChosenCorrection | None = None
+
+    @property
+    def values(self) -> list[pa.ChunkedArray]:
+        """Return one string array per column after the id."""
+        width = len(self.header) - 1
+        return [
+            pa.chunked_array(
+                [
+                    block.take(pa.array(np.arange(column, len(block), width)))
+                    for block in self.texts.chunks
+                ],
+                pa.string(),
+            )
+            for column in range(width)
+        ]
+
+    def head(self, rows: int) -> Submission:
+        """Return its first rows, with the checks of all."""
+        return replace(self, ids=self.ids[:rows], texts=self.texts[: rows * (len(self.header) - 1)])
 
     @property
     def ok(self) -> bool:
@@ -135,11 +154,15 @@ def check_submission(
     own = np.append(usable, np.zeros(len(unreadable) + 2, dtype=bool))[rows]  # (n_rows,)
     blank = ~own & (rows < n)
 
-    def written(at: slice) -> tuple[list[pa.StringArray], np.ndarray]:
+    width = len(form.classes)
+
+    def written(at: slice) -> tuple[pa.StringArray, np.ndarray]:
         block = np.tile(base_rate, (len(rows[at]), 1))
         block[own[at]] = p[rows[at][own[at]]]
         texts, past = written_values(form, classes, block, lower, upper, positive)
-        return [pc.if_else(blank[at], "", pc.fill_null(text, "")) for text in texts], past
+        if blank[at].any():
+            texts = pc.if_else(pa.array(np.repeat(blank[at], width)), "", texts)
+        return texts, past
 
     step = max(_BLOCK_VALUES // len(classes), 1)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -150,10 +173,7 @@ def check_submission(
     return Submission(
         header=form.header,
         ids=wanted,
-        values=[
-            pa.chunked_array([texts[column] for texts, _ in blocks], pa.string())
-            for column in range(len(form.classes))
-        ],
+        texts=pa.chunked_array([texts for texts, _ in blocks], pa.string()),
         checks=[
             _rows_check(source, wanted, rows),
             _ids_check(source, wanted, rows, predictions),
@@ -187,16 +207,22 @@ def require(submission: Submission) -> None:
 
 def to_csv(submission: Submission) -> bytes:
     r"""Return the file's content: UTF-8, commas, ``\n``, quotes only where RFC 4180 needs them."""
-    content = io.BytesIO()
+    return b"".join(csv_blocks(submission))
+
+
+def csv_blocks(submission: Submission) -> Iterator[bytes]:
+    """Yield the content of :func:`to_csv` piece by piece, so that it is never whole in memory."""
     header = _quoted(pa.array(submission.header, pa.string())).to_pylist()
-    content.write((",".join(header) + "\n").encode())
-    names = [str(column) for column in range(len(header))]
-    table = pa.Table.from_arrays([pa.chunked_array([submission.ids]), *submission.values], names)
-    for block in table.to_batches():
-        lines = pc.binary_join_element_wise(*map(_quoted, block.columns), ",")
+    yield (",".join(header) + "\n").encode()
+    start, width = 0, len(header) - 1
+    for block in submission.texts.chunks:
+        ends = pa.array(np.arange(0, len(block) + 1, width, dtype=np.int32))
+        values = pc.binary_join(pa.ListArray.from_arrays(ends, _quoted(block)), ",")
+        ids = _quoted(submission.ids[start : start + len(values)])
+        lines = pc.binary_join_element_wise(ids, values, ",")
         lines = pc.binary_join_element_wise(lines, "", "\n")
-        content.write(lines.buffers()[2])  # the value buffer: all lines, joined
-    return content.getvalue()
+        yield lines.buffers()[2].to_pybytes()  # the value buffer: all lines, joined
+        start += len(values)
 
 
 def _quoted(texts: pa.StringArray) -> pa.StringArray:

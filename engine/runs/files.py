@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,10 +71,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         ) from error
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Replace ``path`` by ``content`` (text as UTF-8) atomically."""
+def write_atomic(path: Path, content: bytes | str | Iterable[bytes]) -> None:
+    """Replace ``path`` by ``content`` (text as UTF-8, or bytes in pieces) atomically."""
+    if isinstance(content, str):
+        content = content.encode()
     with atomic_path(path) as temporary, _opened(temporary, os.O_WRONLY) as handle:
-        write_all(handle, content.encode() if isinstance(content, str) else content)
+        for block in [content] if isinstance(content, bytes) else content:
+            write_all(handle, block)
 
 
 def write_all(handle: int, content: bytes) -> None:

@@ -213,6 +213,7 @@ def load_predictions(path: Path) -> Predictions:
             if len(class_names) < 2:
                 raise UserError(f"{path} has fewer than two columns p_<class>.")
             texts, probabilities = _read(file, [f"p_{name}" for name in class_names])
+        pa.default_memory_pool().release_unused()  # what the row groups took
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist.") from error
     except _WrongType as error:

@@ -16,7 +16,7 @@ from engine.runs.run import Run
 def save_sealed(run: Run, images: pd.DataFrame) -> None:
     """Write the table of sealed images, with the columns of ``images.parquet``; none, no file."""
     if len(images):
-        with atomic_path(_file(run)) as temporary:
+        with atomic_path(sealed_file(run)) as temporary:
             images.to_parquet(temporary, index=False, compression="zstd")
 
 
@@ -28,11 +28,12 @@ def sealed_images(run: Run) -> pd.DataFrame:
     UserError
         When it has none, or the table is damaged.
     """
-    if not is_file(_file(run)):
+    if not is_file(sealed_file(run)):
         raise UserError(f"run {run.name} has no sealed images; seal some with fit --sealed N.")
-    table: pd.DataFrame = read_images(_file(run)).to_pandas()
+    table: pd.DataFrame = read_images(sealed_file(run)).to_pandas()
     return table
 
 
-def _file(run: Run) -> Path:
+def sealed_file(run: Run) -> Path:
+    """Return where a run keeps its sealed images."""
     return run.folder / "sealed.parquet"

@@ -7,14 +7,16 @@ import json
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.isotonic import IsotonicRegression
 
 from engine.analysis.calibration_posterior import calibration_posterior, make_rows
 from engine.analysis.clipping import clip_probabilities
 from engine.analysis.corrections import fit_corrections, fit_isotonic
 from engine.analysis.fitted import FittedCorrection
+from engine.analysis.sharpened_loss import SharpenedLoss
 from engine.errors import UserError
 from tests.support.clip_tables import many_classes, tables, two_classes
 
@@ -77,6 +79,23 @@ def test_the_posterior_is_that_of_a_plain_sum():
             weight = of_a * of_lapse * np.prod(mixed[np.arange(40), y])
             total, mean = total + weight, mean + weight * mixed
     np.testing.assert_allclose(ours, mean / total, atol=0.01)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3, 9), st.integers(1, 12), st.integers(0, 99), st.booleans())
+def test_the_loss_of_sorted_rows_is_that_of_clipped_tables(k, m, seed, certain):
+    """A table for each sharpness and bound, as a correction would write it."""
+    p = many_classes(m, k, seed)[1]
+    p[0] = np.eye(k)[0] * (1 - 1e-15 * k) + 1e-15 if certain else p[0]
+    rng = np.random.default_rng(seed)
+    target, weight = rng.dirichlet(np.ones(k), m), rng.dirichlet(np.ones(m))
+    log_a, limit = (x.ravel() for x in np.meshgrid([-2.4, 0, 1.1], [1.1, 3, 9, 40], indexing="ij"))
+    found = SharpenedLoss.of(np.log(p), target, weight).at(log_a, np.zeros(12), limit)
+    for a, at, loss in zip(log_a, limit, found, strict=True):
+        table = softmax(np.exp(a) * np.log(p), axis=1)
+        bound = 1 / (1 + np.exp(at))
+        table = clip_probabilities(table, bound, 1 - bound) if at < 40 else table
+        assert loss == pytest.approx(-(np.log(table) * target).sum(axis=1) @ weight, rel=1e-11)
 
 
 def test_the_rising_curve_is_that_of_scikit_learn_between_its_ends():

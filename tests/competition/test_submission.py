@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.competition.submission import require, to_csv
+from engine.competition.submission import csv_blocks, require, to_csv
 from engine.errors import UserError
 from engine.runs.predictions import make_predictions
 from tests.support.submission_tables import (
@@ -153,3 +153,13 @@ def test_a_quarantined_image_among_many_classes_gets_each_share(sample):
         base_rate=np.array([0.6, 0.3, 0.1]),
     )
     assert [column[0] for column in values_of(submission)] == ["0.10000", "0.30000", "0.60000"]
+
+
+def test_the_file_of_many_columns_comes_in_pieces_of_whole_rows(monkeypatch):
+    monkeypatch.setattr("engine.competition.submission._BLOCK_VALUES", 6)
+    rows = {f"a,{n}": (0.2, 0.3, 0.5) if n % 2 else (0.7, 0.2, 0.1) for n in range(5)}
+    submission = check(table_of_three(rows))
+    header, *pieces = csv_blocks(submission)
+    assert header == b"id,bird,cat,dog\n" and [piece.count(b"\n") for piece in pieces] == [2, 2, 1]
+    assert pieces[2] == b'"a,4",0.70000,0.20000,0.10000\n'
+    assert to_csv(submission.head(3)) == to_csv(submission)[: len(header + pieces[0]) + 30]

@@ -131,6 +131,18 @@ def test_text_and_bytes_are_written_as_they_are(tmp_path, content):
     assert (tmp_path / "file").read_bytes() == expected
 
 
+def test_content_in_pieces_is_written_whole_or_not_at_all(tmp_path):
+    def failing():
+        yield b"new"
+        raise ValueError
+
+    path = tmp_path / "file"
+    write_atomic(path, iter([b"one ", b"", b"two"]))
+    with pytest.raises(ValueError):
+        write_atomic(path, failing())
+    assert path.read_bytes() == b"one two" and [*tmp_path.iterdir()] == [path]
+
+
 @pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
 def test_the_old_file_stays_when_the_block_raises(tmp_path, raised):
     path = tmp_path / "file"

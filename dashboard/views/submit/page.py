@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,12 +190,7 @@ def _written(file: Path, name: str, submission: Submission) -> str:
 
 
 def _preview(submission: Submission) -> str:
-    head = replace(
-        submission,
-        ids=submission.ids[:PREVIEW],
-        values=[column[:PREVIEW] for column in submission.values],
-    )
-    lines = to_csv(head).decode().splitlines()
+    lines = to_csv(submission.head(PREVIEW)).decode().splitlines()
     return "\n".join(line if len(line) <= 300 else line[:299] + "…" for line in lines)
 
 
