@@ -45,7 +45,7 @@ class RunSummary:
     def line(self) -> str:
         """Return name, date, backbone, accuracy and log loss as one line."""
         parts = [
-            one_line(self.title) or self.name,
+            one_line(self.title),
             self.created[:16].replace("T", " "),
             self.backbone,
         ]
@@ -188,11 +188,11 @@ def _summary(run: Run) -> RunSummary:
     try:
         config = run.config
     except UserError as error:
-        return RunSummary(run.name, "", "", "", "damaged", None, None, reason=str(error))
+        return RunSummary(run.name, run.name, "", "", "damaged", None, None, reason=str(error))
     scored_on, scores = config.first_scores or ("", None)
     return RunSummary(
         run.name,
-        config.name or "",
+        run.title,
         config.created,
         config.network,
         run.status.state,

@@ -15,7 +15,8 @@ def runs_on_same_images(run: Run) -> int:
     fingerprint = run.config.fingerprint
     if fingerprint is None:
         return 1
-    return max(1, sum(_has_scores(other, fingerprint) for other in list_runs()))
+    every = [*list_runs(), *list_runs("bin")]  # a deleted run has been looked at too
+    return max(1, sum(_has_scores(other, fingerprint) for other in every))
 
 
 def optimism(n_runs: int, losses: np.ndarray, other_losses: np.ndarray) -> float:

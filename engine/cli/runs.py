@@ -1,4 +1,4 @@
-"""`runs`: list all runs, or remove what is out of date."""
+"""`runs`: list all runs, name, annotate, delete and restore one, or remove what is out of date."""
 
 from __future__ import annotations
 
@@ -17,29 +17,65 @@ if TYPE_CHECKING:
 
 
 def runs(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="Only this run, by its name or its beginning."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Display name for RUN; an empty one takes it back.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Note on RUN; an empty one removes it.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Move RUN to the bin.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Take RUN out of the bin.")] = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="List the runs in the bin.")] = False,
+    empty_bin: Annotated[
+        bool, typer.Option("--empty-bin", help="Remove the runs in the bin for good.")
+    ] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove caches that are out of date, and leftovers.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List all runs."""
+    """List all runs; name, annotate, delete or restore one."""
+    from engine.runs import run_bin
     from engine.runs.caches import sweep
-    from engine.runs.run import list_runs
+    from engine.runs.run import list_runs, named
+    from engine.runs.run_about import write_about
 
+    asked = [name is not None or note is not None, delete, restore, deleted, empty_bin, clean]
+    if sum(asked) > 1:
+        raise typer.BadParameter("choose one of them: each does something else.")
+    if run is None and any(asked[:3]):
+        raise typer.BadParameter("name the run: second-look runs RUN …")
+    if run is not None and any(asked[3:]):
+        raise typer.BadParameter("leave RUN out: this is about all runs.")
     if clean:
         print_result(as_json, asdict(sweep()), _draw_swept)
-        return
-    lines = []
-    for run in list_runs():
-        lines.append(_damaged(run, run.damage) if run.damage else _line(run))
-    print_result(as_json, lines, _draw)
+    elif empty_bin:
+        print_result(as_json, asdict(run_bin.empty_bin()), _draw_emptied)
+    elif run is not None:
+        if delete:
+            found = run_bin.delete_run(run)
+        elif restore:
+            found = run_bin.restore_run(run)
+        else:
+            found = named(run)
+            if asked[0]:
+                write_about(found.folder, name, note)
+        print_result(as_json, [_line(found)], _draw)
+    else:
+        lines = [_line(each) for each in list_runs("bin" if deleted else "runs")]
+        print_result(as_json, lines, _draw if lines or not deleted else _draw_no_deleted)
 
 
 def _line(run: Run) -> dict[str, Any]:
+    if reason := run.damage:
+        return _damaged(run, reason)
     config, scores = run.config, run.config.scores
     return {
         "run": run.name,
-        "name": config.name,
+        "name": run.title if run.title != run.name else None,
+        "note": run.about.note,
         "created": config.created,
         "backbone": config.backbone,
         "status": run.status.state,
@@ -52,7 +88,8 @@ def _line(run: Run) -> dict[str, Any]:
 def _damaged(run: Run, reason: str) -> dict[str, Any]:
     unknown = dict.fromkeys(("name", "created", "backbone", "accuracy", "log_loss"))
     return {
-        "run": run.name, **unknown, "status": "damaged", "predicted": [], "reason": reason,
+        "run": run.name, **unknown, "note": "", "status": "damaged", "predicted": [],
+        "reason": reason,
     }  # fmt: skip
 
 
@@ -70,11 +107,24 @@ def _draw(value: list[dict[str, Any]]) -> None:
         )  # fmt: skip
     out.print(table)
     for line in value:
-        if reason := line.get("reason"):
-            out.print(literal(f"{line['run']}: {plain(reason)}"), style="dim")
+        for text in (line["note"], line.get("reason")):
+            if text:
+                out.print(literal(f"{line['run']}: {plain(text)}"), style="dim")
         if line["predicted"]:
             out.print(literal(line["run"]), style="dim")
             draw_predicted(out, line["predicted"])
+
+
+def _draw_no_deleted(_: list[dict[str, Any]]) -> None:
+    console().print("The bin is empty.")
+
+
+def _draw_emptied(value: dict[str, int]) -> None:
+    """Print what ``runs --empty-bin`` removed."""
+    count = value["runs"]
+    console().print(
+        f"Freed {value['bytes'] / 1e6:,.1f} MB: {count:,} deleted run{'s' * (count != 1)}."
+    )
 
 
 def _draw_swept(value: dict[str, int]) -> None:

@@ -14,6 +14,7 @@ from engine.runs.contents import contents
 from engine.runs.opening import is_file
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.run import Run, create_run
+from engine.runs.run_about import MOST_NAME
 from engine.runs.run_config import ImageCounts, RunConfig, Scores
 
 
@@ -117,7 +118,7 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
     run = create_run(
         RunConfig(
             "blend",
-            name=name,
+            name=name or _name_of(runs),
             data=config.data,
             root=config.root,
             class_names=config.class_names,
@@ -142,6 +143,12 @@ def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:
 
 def _joined(runs: Sequence[Run], tables: Sequence[Predictions]) -> Joined:
     return join(tables, [contents(*each) for each in zip(runs, tables, strict=True)])
+
+
+def _name_of(runs: Sequence[Run]) -> str:
+    first, *others = (run.title for run in runs)
+    name = f"blend of {', '.join([first, *others[:-1]])} and {others[-1]}"
+    return name if len(name) <= MOST_NAME else f"blend of {len(runs)} runs"
 
 
 def _test_tables(runs: Sequence[Run]) -> list[Predictions]:

@@ -52,7 +52,7 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
     measured = predictions.take(sample_rows(len(predictions)))
     page = Page(
         run=run.name,
-        title=config.name or "",
+        title=run.title,
         facts={
             "made": config.created[:16].replace("T", " "),
             "network": config.network,

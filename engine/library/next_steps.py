@@ -114,7 +114,9 @@ def _from_other_runs(run: Run, others: list[Run]) -> list[NextStep]:
     singles, blends = [], []
     own = run.predictions(run.labelled_split)
     for other in others:
-        title = other.config.name or f"{other.config.network}, {other.name}"
+        title = other.title
+        if title == other.name:
+            title = f"{other.config.network}, {title}"
         try:
             found = compare(
                 own, other.predictions(other.labelled_split), names=(run.name, other.name)

@@ -15,6 +15,8 @@ from engine.errors import UserError
 from engine.runs import run as stored
 from engine.runs.opening import is_file
 from engine.runs.progress import Progress
+from engine.runs.run_about import write_about
+from engine.runs.run_bin import delete_run, restore_run
 
 if TYPE_CHECKING:
     from engine.runs.next_steps import NextSteps
@@ -38,6 +40,8 @@ class Run(stored.Run):
     ----------
     name : str
         Name of the run, which every function takes in place of the run itself.
+    title : str
+        The display name, else what the run is a refit or a blend of, else its name.
     class_names : tuple of str
         Sorted; the index of a name is its column in the probabilities.
     status : RunStatus
@@ -56,6 +60,81 @@ class Run(stored.Run):
     >>> run.predictions("valid").to_pandas().columns.tolist()
     ['id', 'path', 'label', 'predicted', 'p_cat', 'p_dog']
     """
+
+    def describe(self, name: str | None = None, note: str | None = None) -> Run:
+        """Change the run's display name, its note, or both.
+
+        Parameters
+        ----------
+        name : str, optional
+            The display name, at most 200 characters; an empty one takes it back.
+        note : str, optional
+            The note, at most 2,000 characters; an empty one removes it.
+
+        Returns
+        -------
+        Run
+            The run itself; ``title`` and ``about.note`` tell what it has.
+
+        Raises
+        ------
+        UserError
+            When one is too long, or cannot be written.
+
+        Examples
+        --------
+        >>> import engine
+        >>> engine.open_run("latest").describe("first try", note="labels not reviewed").title
+        'first try'
+        """
+        write_about(self.folder, name, note)
+        return self
+
+    def delete(self) -> Run:
+        """Move the run to the bin, from which `restore` takes it back.
+
+        Returns
+        -------
+        Run
+            The run in the bin, which no function finds by name.
+
+        Raises
+        ------
+        UserError
+            When a process writes the run, or it cannot be moved.
+
+        Examples
+        --------
+        >>> import engine
+        >>> deleted = engine.open_run("latest").delete()
+        >>> deleted.name in [run.name for run in engine.list_runs()]
+        False
+        >>> deleted.restore().name == engine.list_runs()[0].name
+        True
+        """
+        return Run(delete_run(self.name).folder)
+
+    def restore(self) -> Run:
+        """Take a deleted run out of the bin.
+
+        Returns
+        -------
+        Run
+            The run among the others.
+
+        Raises
+        ------
+        UserError
+            When the bin does not have it, or there is a run of its name.
+
+        Examples
+        --------
+        >>> import engine
+        >>> deleted = engine.open_run("latest").delete()
+        >>> deleted.restore().name == engine.list_runs()[0].name
+        True
+        """
+        return Run(restore_run(self.name).folder)
 
     def report(self, n: int = 4, seed: int = 0, on: str | None = None) -> RunReport:
         """Report on the labelled images of the run.

@@ -36,7 +36,7 @@ def model_card(run: Run, described: dict[str, Any]) -> str:
     config = run.config
     trained = "the whole network" if described["trained"] == "all" else "the last layer"
     lines = [
-        f"# {literal_markdown(config.name or run.name)}",
+        f"# {literal_markdown(run.title)}",
         "",
         f"An image classifier of {len(run.class_names):,} classes: torchvision's "
         f"{described['backbone']}, {trained} trained on {config.n.train:,} images by run "

@@ -1,8 +1,8 @@
 """Opens files with care: regular files only, without waiting, and no link in the workspace.
 
-Files of the workspace (runs, caches, verdicts) are reached from its folder step by step, so that
-a link at any step is refused. Elsewhere links are followed, and where the file really lies is
-checked against ``$SECONDLOOK_ROOTS`` after it is open.
+Files of the workspace (runs, bin, caches, verdicts) are reached from its folder step by step, so
+that a link at any step is refused. Elsewhere links are followed, and where the file really lies
+is checked against ``$SECONDLOOK_ROOTS`` after it is open.
 """
 
 from __future__ import annotations

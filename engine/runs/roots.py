@@ -12,7 +12,7 @@ from engine.errors import UserError
 
 ROOTS = "SECONDLOOK_ROOTS"
 OUTSIDE = f"lies outside the folders that may be read here (${ROOTS})"
-_OWN = ("runs", "cache", "verdicts")  # what is written below the workspace
+_OWN = ("runs", "bin", "cache", "verdicts")  # what is written below the workspace
 
 
 def workspace() -> Path:

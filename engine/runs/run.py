@@ -34,6 +34,7 @@ from engine.runs.opening import is_file, make_folder, read_file, remove_file
 from engine.runs.predictions import Predictions, load_predictions
 from engine.runs.quarantine_table import as_csv, read_quarantine
 from engine.runs.roots import check_readable
+from engine.runs.run_about import RunAbout, read_about, title_of
 from engine.runs.run_config import RunConfig, read_config, update_config, write_config
 from engine.runs.run_status import RunStatus, status_of
 
@@ -72,6 +73,16 @@ class Run:
     def update_config(self, **changes: Any) -> None:
         """Replace fields of the config by name, in one step."""
         update_config(self._config_path, changes)
+
+    @property
+    def about(self) -> RunAbout:
+        """Return the display name and the note that a person gave the run."""
+        return read_about(self.folder)
+
+    @property
+    def title(self) -> str:
+        """Return the display name, else what the run is a refit or a blend of, else its name."""
+        return title_of(self.config, self.about) or self.name
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -316,28 +327,41 @@ def open_run(name: str) -> Run:
     UserError
         If there is no such run, several match, or its config cannot be read.
     """
+    run = named(name)
+    assert run.config  # raises an error if damaged or of a newer version
+    return run
+
+
+def named(name: str, place: str = "runs") -> Run:
+    """Find a run as `open_run` does, but also a damaged one.
+
+    Parameters
+    ----------
+    place : runs, or bin for the deleted ones
+    """
     if name == "latest":
-        runs = [run for run in list_runs() if run.status.state == "done" and not run.damage]
+        runs = [run for run in list_runs(place) if run.status.state == "done" and not run.damage]
         if not runs:
             raise UserError(
                 f"there is no finished run in {workspace()}; start with `second-look fit`."
             )
         name = runs[0].name
+    command = "second-look runs" + (" --deleted" if place == "bin" else "")
     if not _NAME.fullmatch(name):
-        raise UserError(f"{name!r} is not the name of a run; `second-look runs` lists them.")
-    folder = workspace() / "runs" / name
+        raise UserError(f"{name!r} is not the name of a run; `{command}` lists them.")
+    folder = workspace() / place / name
     whole = (folder / "config.json").is_file()
-    matching = [Run(folder)] if whole else [r for r in list_runs() if r.name.startswith(name)]
+    matching = [Run(folder)] if whole else [r for r in list_runs(place) if r.name.startswith(name)]
     if len(matching) == 1:
-        assert matching[0].config  # raises an error if damaged or of a newer version
         return matching[0]
     what = "is not a run" if not matching else f"is the beginning of {len(matching)} runs"
-    raise UserError(f"{name} {what} in {workspace()}; `second-look runs` lists them.")
+    where = workspace() / place if place == "bin" else workspace()
+    raise UserError(f"{name} {what} in {where}; `{command}` lists them.")
 
 
-def list_runs() -> list[Run]:
-    """Return all runs, the one that was started last first."""
-    runs = [Run(path.parent) for path in (workspace() / "runs").glob("*/config.json")]
+def list_runs(place: str = "runs") -> list[Run]:
+    """Return all runs, or the deleted ones in the bin, the one that was started last first."""
+    runs = [Run(path.parent) for path in (workspace() / place).glob("*/config.json")]
     seconds = Counter(run.name[:_SECOND] for run in runs)
 
     def start(run: Run) -> tuple[str, int, str]:

@@ -16,7 +16,7 @@ _LONGEST = 40
 
 def names_of(own: RunSummary, other: RunSummary) -> Names:
     """Return two names that tell the runs apart."""
-    titles = [one_line(run.title) or run.name for run in (own, other)]
+    titles = [one_line(run.title) for run in (own, other)]
     short = [title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…" for title in titles]
     return (own.name, other.name) if short[0] == short[1] else (short[0], short[1])
 

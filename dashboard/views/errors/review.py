@@ -18,6 +18,7 @@ from dashboard.shell import show_user_errors
 from dashboard.views.errors.address import filter_changed
 from engine.runs.opening import remove_file
 from engine.runs.run import Run, open_run
+from engine.runs.run_about import MOST_NAME
 from engine.runs.triage import triage_of, triage_path
 from engine.runs.verdicts import default_reviewer
 
@@ -98,7 +99,6 @@ def _start(run: Run) -> None:
 def _refit(run: Run) -> None:
     note_change()
     with show_user_errors():
-        title = (run.config.name or "").removesuffix(" with verdicts")
-        name = f"{title} with verdicts".strip()
+        name = f"refit of {run.title.removeprefix('refit of ')}"[:MOST_NAME]
         commands.start_fit(replace(run.fit_options, verdicts=True, name=name))
         st.session_state["refit_started"] = True

@@ -109,7 +109,7 @@ def _title(run: Run) -> str:
         config = run.config
     except UserError as error:
         return str(error)
-    return "  ·  ".join([config.name or run.name, config.network, config.data or ""])
+    return "  ·  ".join([run.title, config.network, config.data or ""])
 
 
 def _dismiss(name: str) -> None:
