@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboard.selection.image_filter import forget_filter
+from dashboard.selection.manage import in_order, manage_button
 from dashboard.selection.moved import moved_banner
 from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
 from dashboard.selection.unknown import unknown_run
@@ -21,6 +22,7 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.shared.tables import RunSummary
 from dashboard.shortcuts import shortcuts
 from engine.errors import UserError
+from engine.runs.run_bin import deleted_runs
 
 # A Material icon here would be loaded from another host.
 _DAMAGED = 3  # runs that are named
@@ -62,23 +64,29 @@ def pick_run(every: Sequence[RunSummary]) -> bool:
     runs = [run for run in every if run.state == "done"]
     names = [run.name for run in runs]
     _note_damaged([run for run in every if run.reason])
-    if unknown_run(names, {run.name: run.state for run in every}):
+    deleted = {run.name: "deleted" for run in deleted_runs()}
+    if unknown_run(names, deleted | {run.name: run.state for run in every}):
         return False
     selected = select_run(names)
+    damaged = [run.name for run in every if run.reason]
     if selected is None:
+        if deleted or damaged:
+            manage_button(None, damaged)
         return True
     count = Counter(run.line for run in runs)
     lines = {
         run.name: run.line if count[run.line] == 1 else f"{run.line}  ·  {run.name}" for run in runs
     }
-    st.selectbox(
-        "Run",
-        names,
-        key=widget_key(RUN_WIDGET),
-        format_func=lines.__getitem__,
-        on_change=_run_picked,
-        label_visibility="collapsed",
-    )
+    with st.container(horizontal=True, key="picker"):
+        st.selectbox(
+            "Run",
+            [run.name for run in in_order(runs)],
+            key=widget_key(RUN_WIDGET),
+            format_func=lines.__getitem__,
+            on_change=_run_picked,
+            label_visibility="collapsed",
+        )
+        manage_button(selected, damaged)
     moved_banner(selected)
     return True
 

@@ -28,6 +28,8 @@ def unknown_run(names: Sequence[str], states: dict[str, str]) -> bool:
         return False
     state = states.get(asked)
     what = f"is {state}, not done" if state else "is not in this workspace"
+    if state == "deleted":
+        what = "was deleted; “Manage”, beside the run list, restores it"
     st.warning(f"Run {literal(asked)} {what}.", icon=":material/link_off:")
     st.button(
         f"Show {literal(names[0])}", key="unknown_run", on_click=_show, args=(names[0],),

@@ -52,6 +52,8 @@ def show() -> None:
     split.switch(name, split.LABELLED_TEST)
     view = data.overview(table)
     figures(table, view, len(data.quarantine(name)))
+    if note := text.note(name):
+        st.markdown(note)
     if precision := data.precision(name):
         st.caption(literal(precision))
     if change := text.label_edit_effect(name):

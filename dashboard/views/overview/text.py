@@ -13,6 +13,11 @@ from dashboard.views.overview.thresholds import decided, saved_threshold
 from engine.runs.run import open_run
 
 
+def note(name: str) -> str:
+    """Return the note on a run as safe Markdown, its lines kept."""
+    return "  \n".join(map(literal, open_run(name).about.note.splitlines()))
+
+
 def label_edit_effect(name: str) -> str:
     """Return the effect of a refit with verdicts as safe Markdown, or '' for any other run."""
     config = open_run(name).config

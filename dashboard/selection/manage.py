@@ -1,0 +1,130 @@
+"""The dialog about runs: name, note, order of the run picker, deleting and restoring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import streamlit as st
+
+from dashboard.selection.image_filter import forget_filter
+from dashboard.selection.run import run_name, show_run
+from dashboard.shared.browser_sync import note_change, rerun_if_changed
+from dashboard.shared.escape import error_text, literal, one_line
+from dashboard.shared.tables import RunSummary
+from engine.errors import UserError
+from engine.runs.run import Run, open_run
+from engine.runs.run_about import MOST_NAME, MOST_NOTE, write_about
+from engine.runs.run_bin import delete_run, deleted_runs, restore_run
+
+ORDERS = {
+    "Newest first": lambda run: 0,  # as they are listed
+    "Lowest log loss first": lambda run: (run.log_loss is None, run.log_loss),
+    "Highest accuracy first": lambda run: (run.accuracy is None, -(run.accuracy or 0)),
+    "By name": lambda run: run.title.casefold(),
+}
+_ORDER, _ORDER_BOX, _REFUSAL = "run_order", "run_order_box", "manage_refusal"
+_MOST = 20  # runs in a list
+
+
+def in_order(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """Return runs, the newest first, in the order that was chosen for the run picker."""
+    return sorted(runs, key=ORDERS[st.session_state.get(_ORDER, "Newest first")])
+
+
+def manage_button(name: str | None, damaged: Sequence[str]) -> None:
+    """Show the button that opens the dialog; ``name`` is the selected run, if there is one."""
+    if st.button("Manage", icon=":material/edit:", key="manage", help="Name, note, order, delete"):
+        _dialog(name, damaged)
+    _show_refusal()
+
+
+@st.dialog("Runs", width="medium")
+def _dialog(name: str | None, damaged: Sequence[str]) -> None:
+    rerun_if_changed()
+    _show_refusal()
+    if name is not None:
+        try:
+            _selected(open_run(name))
+        except UserError as error:  # deleted in another tab
+            st.error(error_text(error), icon=":material/error:")
+    if damaged:
+        st.subheader("Damaged runs", anchor=False)
+    for each in damaged[:_MOST]:
+        _line(each, "Delete", each, _delete)
+    deleted = deleted_runs()
+    if deleted:
+        st.subheader("Deleted runs", anchor=False)
+    for run in deleted[:_MOST]:
+        _line(run.name if run.damage else run.title, "Restore", run.name, _restore)
+    if len(deleted) > _MOST:
+        st.caption(f"{len(deleted) - _MOST:,} more; second-look runs --deleted lists them.")
+
+
+def _selected(run: Run) -> None:
+    about, config = run.about, run.config
+    shown = (config.name or "") if about.name is None else about.name
+    st.text_input(
+        "Name", shown[:MOST_NAME], MOST_NAME, key=f"name_{run.name}",
+        placeholder=one_line(run.title),
+    )  # fmt: skip
+    st.text_area("Note", about.note, max_chars=MOST_NOTE, key=f"note_{run.name}")
+    orders = list(ORDERS)
+    at = orders.index(st.session_state.get(_ORDER, orders[0]))
+    st.selectbox("Order of the run list", orders, at, key=_ORDER_BOX)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.button("Save", type="primary", key="save_run", on_click=_save, args=(run,))
+        st.button(
+            "Delete this run", icon=":material/delete:", key="delete_run", on_click=_delete,
+            args=(run.name,),
+        )  # fmt: skip
+    st.caption(
+        f"{literal(run.name)}  \nA deleted run can be restored here until second-look runs "
+        "--empty-bin removes it."
+    )
+
+
+def _line(text: str, label: str, name: str, act: Callable[[str], None]) -> None:
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.markdown(literal(text))
+        st.button(label, key=f"{label.lower()}_{name}", on_click=act, args=(name,))
+
+
+def _save(run: Run) -> None:
+    chosen = st.session_state
+    with _refused():
+        write_about(run.folder, chosen[f"name_{run.name}"], chosen[f"note_{run.name}"])
+        chosen[_ORDER] = chosen[_ORDER_BOX]
+
+
+def _delete(name: str) -> None:
+    with _refused():
+        delete_run(name)
+        if name == run_name():
+            forget_filter()
+            st.query_params.clear()
+
+
+def _restore(name: str) -> None:
+    with _refused():
+        run = restore_run(name)
+        if run.status.state == "done" and not run.damage:
+            forget_filter()
+            show_run(name)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Keep a refusal for the dialog, which closes if there is none."""
+    try:
+        yield
+        note_change()
+    except UserError as error:
+        st.session_state[_REFUSAL] = error_text(error)
+
+
+def _show_refusal() -> None:
+    if refusal := st.session_state.pop(_REFUSAL, None):
+        st.error(refusal, icon=":material/error:")
