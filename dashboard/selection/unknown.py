@@ -47,10 +47,29 @@ def unknown_filters(table: Table) -> None:
     sort = st.query_params.get(SORT, "")
     if sort not in orders_of(table):
         unknown_value(SORT, sort, f"choose from {', '.join(orders_of(table)[1:])}")
+    unknown_seed()
     for each in FILTERS:
         value = st.query_params.get(each.parameter, "")
         if value and value != EVERY_SCORE and not each.parse(value, class_names):
             unknown_value(each.parameter, value, each.invalid)
+
+
+def unknown_seed() -> None:
+    """Say that the seed in the address is no whole number."""
+    _unknown_number("seed", 0, 999_999_999, "a seed is a whole number from 0 to 999,999,999")
+
+
+def unknown_page(pages: int) -> None:
+    """Say that the gallery does not have the page in the address."""
+    reason = "there is only page 1" if pages == 1 else f"the pages are 1 to {pages:,}"
+    _unknown_number("page", 1, pages, reason)
+
+
+def _unknown_number(parameter: str, least: int, most: int, reason: str) -> None:
+    text = st.query_params.get(parameter, "")
+    whole = text.isascii() and text.isdigit() and len(text) < 10
+    if text and not (whole and least <= int(text) <= most):
+        unknown_value(parameter, text, reason)
 
 
 def unknown_image(image: str, there: bool) -> None:

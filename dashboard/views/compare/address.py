@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.selection.image_filter import IMAGE_NAMES
 from dashboard.selection.run import RUN, run_name
-from dashboard.selection.unknown import unknown_value
+from dashboard.selection.unknown import unknown_page, unknown_value
 from dashboard.shared.browser_sync import component_value, set_widget, widget_key
 
 OTHER, PART, PAGE, NAME = "compare_with", "compare_part", "compare_page", "blend_name"
@@ -41,6 +41,8 @@ def part(counts: dict[str, int]) -> str:
 
 def page(pages: int, opened: int | None) -> int:
     """Return the page, from 1, or the page of the image ``opened``; set the switch to it."""
+    if not opened:
+        unknown_page(pages)
     text = st.query_params.get(_PAGE, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
     shown = opened or min(max(number, 1), pages)

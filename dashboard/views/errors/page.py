@@ -17,7 +17,7 @@ from dashboard.selection.filters import BY_PARAMETER, PREDICTED, SCORE, TEXT, TR
 from dashboard.selection.image_filter import REVIEWS, SUSPECTS, ImageFilter
 from dashboard.selection.orders import orders_of
 from dashboard.selection.run import run_name
-from dashboard.selection.unknown import unknown_filters, unknown_image
+from dashboard.selection.unknown import unknown_filters, unknown_image, unknown_page
 from dashboard.shared import browser_sync, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.escape import error_text, literal
@@ -63,6 +63,8 @@ def page() -> None:
         return
     if image_filter.image and shown.at is None:
         unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
+    if shown.at is None:  # an enlarged image is on the page that it is on
+        unknown_page(shown.pages)
     above = st.container()
     number, pages = shown.number, shown.pages
     picked = chosen.chosen_rows(table, image_filter)
