@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
-import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from engine.analysis.categories import category_rows
-from engine.runs.run import open_run
 from tests.support.browser import (
     PER_PAGE,
     assert_shown,
@@ -19,7 +16,6 @@ from tests.support.browser import (
     expected,
     focused,
     settled,
-    shown,
 )
 
 SCREENSHOTS = Path(__file__).with_name("screenshots")
@@ -152,63 +148,3 @@ def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):
     page.get_by_role("button", name="Clear filter").click()
     expect(page.locator(".st-key-gallery .tile")).to_have_count(PER_PAGE)
     page.wait_for_url(lambda url: parse_qs(urlparse(url).query).keys() == {"run", "show"})
-
-
-@pytest.mark.parametrize("path", ["", "errors", "clip", "submit", "train"])
-def test_hostile_names_are_shown_as_they_are(serve, open_context, path):
-    server = serve({"n": 80, "n_test": 20, "classes": 3, "hostile": True, "quarantined": 9})
-    page = open_context().new_page()
-    outside: list[str] = []
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((server.url, "data:", f"blob:{server.url}"))
-            else outside.append(request.url)
-        ),
-    )
-    page.on("dialog", lambda dialog: outside.append(dialog.message))
-    page.goto(f"{server.url}/{path}")
-    settled(page)
-    if path == "":
-        for name in open_run("latest").class_names:
-            expect(
-                page.locator(".st-key-matrix .row").get_by_text(name, exact=True)
-            ).to_be_visible()
-        page.get_by_text("9 unreadable files").click()
-    if path == "errors":
-        assert set(shown(page)) <= set(expected(lambda y_true, *_: np.arange(len(y_true))))
-        page.locator(".st-key-gallery .tile").first.click()
-        expect(page.locator(".st-key-image h2")).to_have_text(shown(page)[0])
-    page.wait_for_timeout(500)
-    assert outside == []
-    assert page.locator("b b, script:text('alert'), img[src*='evil']").count() == 0
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1366, 390])
-def test_screenshots_of_overview_and_errors(serve, open_context, theme, width):
-    server = serve(
-        {"n": 900, "n_test": 200, "quarantined": 4, "name": "Second try"},
-        {"n": 600, "n_test": 60, "classes": 5, "seed": 1, "age": timedelta(days=1)},
-    )
-    context: BrowserContext = open_context(theme, width, 768 if width > 400 else 844)
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page = context.new_page()
-    for name in ("overview", "errors"):
-        page.goto(f"{server.url}/{name}")
-        settled(page)
-        page.wait_for_timeout(400)
-        tall = page.locator("[data-testid=stMain]").evaluate("m => m.scrollHeight")
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        page.set_viewport_size({"width": width, "height": min(tall, 3000)})
-        page.wait_for_timeout(200)
-        page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png")
-        page.set_viewport_size({"width": width, "height": 768})
-        assert wide <= width, f"{name} scrolls sideways: {wide} > {width}"
-    page.goto(f"{server.url}/errors?show=most-incorrect")
-    settled(page)
-    page.locator(".st-key-gallery .tile").nth(1).click()
-    expect(page.locator(".st-key-image dialog")).to_be_visible()
-    settled(page)
-    page.screenshot(path=SCREENSHOTS / f"large-{theme}-{width}.png")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -114,8 +113,7 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
     assert "page=2" in page.url
 
 
-@pytest.mark.parametrize("haste", [0, 5, 30])
-def test_verdicts_in_haste_are_all_kept(serve, open_context, tmp_path: Path, haste):
+def test_verdicts_in_haste_are_all_kept(serve, open_context, tmp_path: Path):
     """A verdict as soon as an image is there, and the next image at once, again and again."""
     server = serve({"n": 60, "n_test": 0})
     page = open_context().new_page()
@@ -123,7 +121,7 @@ def test_verdicts_in_haste_are_all_kept(serve, open_context, tmp_path: Path, has
     settled(page)
     want = expected(lambda y_true, _, p: category_rows("most-uncertain", y_true, p))
     opened(page, want, 0)
-    for id in want[1:8]:
+    for id, haste in zip(want[1:8], (0, 5, 30, 0, 5, 30, 0), strict=True):
         page.evaluate(
             f"""([id, haste]) => ({WHEN_SHOWN})(id, (dialog) => {{
                 const press = {PRESS};
