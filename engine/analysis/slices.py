@@ -50,7 +50,7 @@ class Slice:
 
     Attributes
     ----------
-    trait, bin : the property and the bin, see :class:`Cut`
+    trait, bin, n_bins : the property, the bin, and how many there are, see :class:`Cut`
     true : the class of the images, None for all classes
     low, high : smallest and largest value in the bin; None if it has a name
     name : name of the bin, '' if it has ``low`` and ``high``
@@ -65,6 +65,7 @@ class Slice:
 
     trait: str
     bin: int
+    n_bins: int
     true: str | None
     low: float | None
     high: float | None
@@ -88,6 +89,7 @@ class Slice:
     def as_json(self) -> dict[str, Any]:
         """Return the slice as `second-look slices --json` prints it."""
         values = vars(self).copy()
+        del values["n_bins"]
         return {
             "property": values.pop("trait"),
             **values,
@@ -229,6 +231,7 @@ def _of_group(cut: Cut, true: str | None, rows: np.ndarray, images: _Images) -> 
         yield Slice(
             trait=cut.trait,
             bin=b,
+            n_bins=cut.n_bins,
             true=true,
             low=None if cut.names else float(cut.low[b]),
             high=None if cut.names else float(cut.high[b]),

@@ -164,9 +164,15 @@ def test_slices_have_words():
         }
     )  # fmt: skip
     made = {cut.trait: cut for cut in cuts(frame)}
-    assert cut_words(made["brightness"], 0) == "Brightness 10% to 25%"
-    assert cut_words(made["bytes"], 4) == "File size 162 kB to 200 kB".replace(" kB to", " to")
-    assert cut_words(made["pixels"], 0) == "Size 0.01 to 0.39 megapixels"
+    assert cut_words(made["brightness"], 0) == "Darkest fifth (brightness 10% to 25%)"
+    assert cut_words(made["bytes"], 4) == "Largest-file fifth (file size 162 to 200 kB)"
+    assert [cut_words(made["pixels"], bin).partition(" (")[0] for bin in range(5)] == [
+        "Smallest fifth", "Second-smallest fifth", "Middle fifth", "Second-largest fifth",
+        "Largest fifth",
+    ]  # fmt: skip
+    assert cut_words(made["pixels"], 0) == "Smallest fifth (size 0.01 to 0.39 megapixels)"
+    few = next(iter(cuts(pd.DataFrame({"brightness": [0.1, 0.1, 0.1, 0.9, 0.9, 0.9]}))))
+    assert cut_words(few, 0) == "Brightness 10%"  # no fifth
     assert cut_words(made["cause"], 1) == "Cause: viewpoint"
     found = slices(predicted(np.arange(100) % 3 == 0), list(made.values()))
     assert {described(s) for s in found if s.trait == "cause"} >= {

@@ -40,9 +40,10 @@ def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
     marked = sum(one.stands_out for one in found)
     are = "are" if marked > 1 else "is"
     assert f"{marked or 'none'} of {len(found)} {are} significant" in captions(app)
-    rows, most = weak_slices.rows(found[:8])
+    rows, most = weak_slices.rows(table, found[:8])
     assert [row["n"] for row in rows] == [str(one.n) for one in found[:8]]
     for row in rows:
+        assert len(row["images"]) == 3 and all(src.startswith("data:") for src in row["images"])
         value, low, high, rest = row["at"]
         assert 0 <= low <= value <= high <= 100 and 0 <= rest <= 100
     assert float(most) > 0

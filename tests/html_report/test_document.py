@@ -175,7 +175,7 @@ def test_in_a_notebook_the_page_keeps_to_its_frame():
 def test_slices_lie_on_one_scale():
     made = [
         Slice(
-            trait="bytes", bin=0, true=None, low=1.0, high=2.0, name="", n=30, errors=3,
+            trait="bytes", bin=0, n_bins=1, true=None, low=1.0, high=2.0, name="", n=30, errors=3,
             error_rate=0.1, error_interval=(0.05, 0.2), log_loss=loss,
             log_loss_interval=(loss / 2, 9 * loss), rest=0.1, excess=0.0, p=1.0, p_adjusted=1.0,
         )

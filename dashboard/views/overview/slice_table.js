@@ -10,7 +10,8 @@ function rowOf(row, index) {
   button.dataset.index = index;
   button.tabIndex = index ? -1 : 0;
   button.setAttribute("aria-label", row.label);
-  const name = element("span", "name", row.name);
+  const name = element("span", "name");
+  name.append(...row.images.filter(Boolean).map(imageOf), row.name);
   if (row.marked) name.append(" ", element("b", "", "significant"));
   const [value, low, high, rest] = row.at;
   const line = element("span", "line");

@@ -6,18 +6,20 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.gallery.tiles import images_of
+from dashboard.selection import rows as selection_rows
 from dashboard.selection import slices
 from dashboard.selection.filters import SLICE, TRUE
 from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.slices import Measuring
-from dashboard.shared import browser_sync
+from dashboard.shared import browser_sync, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.views.overview.slice_table import slice_table
 from engine.analysis.slice_text import described
 from engine.analysis.slices import Slice
 from engine.html_report.charts import places, scale_of
 
-SHOWN = 8
+SHOWN, THUMBNAILS = 8, 3
 KEY = "slices"
 
 
@@ -26,9 +28,7 @@ def open_chosen(table: Table) -> None:
     asked = browser_sync.component_value(KEY, "open")
     found = slices.find_slices(table) if asked is not None else []
     if isinstance(found, list) and isinstance(asked, int) and 0 <= asked < min(len(found), SHOWN):
-        chosen = found[asked]
-        where = {TRUE: chosen.true or "", SLICE: slices.slice_address(chosen)}
-        open_errors(ImageFilter(where=where))
+        open_errors(_images_of(found[asked]))
 
 
 def show(table: Table) -> None:
@@ -41,15 +41,18 @@ def show(table: Table) -> None:
         st.caption("There are too few images to form slices.")
     else:
         st.caption(_text(found, slices.sample_text(table)))
-        slice_table(*rows(found[:SHOWN]), key=KEY, opened=lambda: None)
+        slice_table(*rows(table, found[:SHOWN]), key=KEY, opened=lambda: None)
 
 
-def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
-    """Return the component's rows, and the end of their scale."""
+def rows(table: Table, found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
+    """Return the component's rows, each with its highest-loss images, and the end of the scale."""
     most = scale_of(found)
+    worst = [selection_rows.rows(table, _images_of(one))[:THUMBNAILS] for one in found]
+    sources = iter(thumbnails.small([file for each in worst for file in images_of(table, each)]))
     made = [
         {
             "name": described(one),
+            "images": [next(sources) for _ in each],
             "n": f"{one.n:,}",
             "errors": f"{one.error_rate:.1%}",
             "loss": f"{one.log_loss:.4f}",
@@ -59,9 +62,13 @@ def rows(found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
             f"loss {one.log_loss:.4f} versus {one.rest:.4f} for the rest"
             + (", significant" if one.stands_out else ""),
         }
-        for one in found
+        for one, each in zip(found, worst, strict=True)
     ]
     return made, f"{most:g}"
+
+
+def _images_of(one: Slice) -> ImageFilter:
+    return ImageFilter(where={TRUE: one.true or "", SLICE: slices.slice_address(one)})
 
 
 @st.fragment(run_every=1.0)
