@@ -92,7 +92,7 @@ def _value(path: Path, rng: random.Random) -> None:
         return
     try:
         whole = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # a file spoiled before
         whole = {}
     at = whole
     while isinstance(at, dict) and at:
