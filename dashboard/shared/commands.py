@@ -12,6 +12,7 @@ from engine.runs.background import start_command
 from engine.runs.files import workspace
 from engine.runs.fit_options import FitOptions
 from engine.runs.network_names import names_a_file
+from engine.runs.opening import remove_file
 from engine.runs.run import Run
 
 
@@ -32,6 +33,35 @@ def start_fit(options: FitOptions) -> Run:
     run = jobs.queue_fit(options)
     jobs.start_job(run, ["fit", *options.arguments(), "--into", run.name, "--json"])
     return run
+
+
+def start_again(run: Run) -> None:
+    """Start a fit of this page again in its own run, unless a process works on it.
+
+    Features in the cache and a checkpoint are used, so that it goes on where it ended.
+
+    Raises
+    ------
+    UserError
+        If the run does not say what was asked for, or the process cannot be started.
+    """
+    config = run.config
+    if jobs.progress_of(run).active:
+        return
+    try:
+        options = FitOptions.chosen(config.data or "", config.request or {})
+        arguments = options.arguments()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"run {run.name} does not say how it was fitted; start a new fit below."
+        ) from error
+    if config.request is None or not options.path.is_absolute():
+        raise UserError(f"run {run.name} was not started on this page; start a new fit below.")
+    drawn = options.path == workspace() / "demo" and options.name == "Demo"
+    command = ["demo", str(options.path), "--fit"] if drawn else ["fit", *arguments]
+    remove_file(run.folder / "cancel")
+    run.set_status("queued")
+    jobs.start_job(run, [*command, "--into", run.name, "--json"])
 
 
 def start_demo() -> Run:

@@ -19,6 +19,7 @@ LOG = "fit.log"
 STAGES = ("draw", "list", "features", "train", "predict")
 _NAME = r"(?:timm/)?[A-Za-z0-9_]{1,60}(?:\.[A-Za-z0-9_]{1,60})?"
 _BACKBONE = re.compile(rf"{_NAME}(?:\+{_NAME})*")
+_STARTED: dict[str, object] = {}  # the last start of each run by this process
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -90,7 +91,8 @@ def start_job(run: Run, arguments: Sequence[str]) -> None:
             command = " ".join(["python", "-m", "engine", *arguments])
             log.write(time.strftime("%Y-%m-%d %H:%M:%S  ").encode())
             log.write(command.encode("utf-8", "backslashreplace") + b"\n")
-            start_command(arguments, lambda code: _ended(run, code), out=log, err=log)
+            started = _STARTED[run.name] = object()
+            start_command(arguments, lambda code: _ended(run, started, code), out=log, err=log)
     except (OSError, ValueError) as error:
         reason = f"the process could not be started ({error})."
         run.set_status("failed", message=f"The fit failed: {reason}")
@@ -107,9 +109,8 @@ def progress_of(run: Run) -> JobProgress:
     status = run.status
     active = status.state in ("queued", "running")
     rate, total = status.images_per_second, status.total
-    left = (
-        (total - status.done) / rate if status.state == "running" and rate > 0 and total else None
-    )
+    counting = status.state == "running" and rate > 0 and status.done < total
+    left = (total - status.done) / rate if counting else None
     return JobProgress(
         status.state, status.stage, status.done, total, rate, left, status.message,
         active and run.cancel_requested,
@@ -132,7 +133,9 @@ def last_log_lines(run: Run, n: int = 12) -> list[str]:
     return [line for line in lines if line][-n:]
 
 
-def _ended(run: Run, code: int) -> None:
+def _ended(run: Run, started: object, code: int) -> None:
+    if _STARTED.get(run.name) is not started:
+        return  # it was started again meanwhile
     if run.status.state == "queued":  # it ended before it could say a word
         lines = last_log_lines(run, 1)
         run.set_status("failed", message=lines[0] if lines else f"It ended with status {code}.")

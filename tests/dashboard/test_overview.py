@@ -66,7 +66,7 @@ def test_the_figures_are_those_of_the_run(make_run):
 def test_without_a_run_there_is_one_instruction_and_one_button(home):
     app = overview()
     assert not app.exception
-    assert [button.label for button in app.button] == ["Start the demo"]
+    assert [button.label for button in app.button] == ["Start the demo", "Use my images"]
     assert "No finished run yet" in page_text(app)
     assert not app.selectbox
 
@@ -133,7 +133,7 @@ def test_unfinished_runs_are_not_offered(make_run):
     make_run(n=30, state="failed", seed=1)
     app = overview()
     assert not app.selectbox
-    assert [button.label for button in app.button] == ["Start the demo"]
+    assert [button.label for button in app.button] == ["Start the demo", "Use my images"]
 
 
 def test_what_the_precision_changed_stands_below_the_figures(make_run):

@@ -211,6 +211,52 @@ def test_a_killed_worker_is_lost_with_its_last_lines(home: Path) -> None:
     assert "Lost." not in html(app)
 
 
+def test_a_fit_that_ended_early_goes_on_in_its_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start_job", lambda run, arguments: started.append(arguments))
+    run = job("cancelled")
+    jobs.cancel(run)
+    app = opened()
+    app.button(key=f"again_{run.name}").click().run()
+    assert not app.exception and run.status.state == "queued" and not run.cancel_requested
+    assert started == [["fit", "/d", "--name=mine", "--into", run.name, "--json"]]
+    commands.start_again(run)
+    assert len(started) == 1  # it is under way
+
+
+@pytest.mark.parametrize("keys", [{"data": "--help"}, {"request": {"no": 1}}, {"request": None}])
+def test_what_a_strange_run_asks_for_is_not_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(jobs, "start_job", lambda *_: pytest.fail("started"))
+    run = job("failed")
+    run.update_config(**keys)
+    with pytest.raises(UserError, match="start a new fit below"):
+        commands.start_again(run)
+    assert run.status.state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "said"),
+    [
+        ("queued", {}, "loading PyTorch"),
+        ("running", {}, "Finding the images and the weights"),
+        ("running", {"stage": "features", "done": 9, "total": 9, "images_per_second": 4.0},
+         "All 9 done; preparing the next step"),
+    ],
+)  # fmt: skip
+def test_progress_says_what_runs_and_promises_no_second(
+    home: Path, state: str, status: dict[str, Any], said: str
+) -> None:
+    run = job(state)
+    with run.held():
+        run.set_status(state, **status)
+        shown = html(opened())
+        assert said in shown and "s left" not in shown
+
+
 def test_a_failed_fit_says_why(home: Path) -> None:
     job("failed", message="--weights x.pt is <no> safetensors file.")
     said = html(opened())

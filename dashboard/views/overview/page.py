@@ -206,11 +206,17 @@ def quarantine(name: str) -> None:
 
 def empty() -> None:
     with st.container(key="empty", horizontal_alignment="center"):
-        st.header("Review the errors of an image classifier", anchor=False)
-        st.markdown("No finished run yet. The demo draws images and fits a model on them.")
-        if st.button("Start the demo", type="primary", icon=":material/play_arrow:"):
-            commands.start_demo()
-            st.switch_page("views/train/page.py")
+        st.header("Second Look", anchor=False)
+        st.markdown(
+            "Fine-tune an image classifier, review its errors, write the submission.  \n"
+            "No finished run yet. The demo draws images and fits a model on them."
+        )
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            if st.button("Start the demo", type="primary", icon=":material/play_arrow:"):
+                commands.start_demo()
+                st.switch_page("views/train/page.py")
+            if st.button("Use my images", icon=":material/folder_open:"):
+                st.switch_page("views/train/page.py")
 
 
 ABOUT = {

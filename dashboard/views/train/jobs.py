@@ -6,8 +6,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.selection.run import RUN
-from dashboard.shared import html
+from dashboard.shared import commands, html
 from dashboard.shared.chart import chart
+from dashboard.shell import show_user_errors
 from dashboard.views.train import charts, jobs_text
 from engine.errors import UserError
 from engine.runs import jobs
@@ -65,6 +66,11 @@ def _ended(run: Run) -> None:
                 if st.button("Open", key=f"open_{run.name}", type="primary"):
                     st.switch_page("views/overview/page.py", query_params={RUN: run.name})
             else:
+                if run.config.request is not None:
+                    st.button(
+                        "Try again" if job.state == "failed" else "Resume", key=f"again_{run.name}",
+                        on_click=_again, args=(run,), icon=":material/replay:",
+                    )  # fmt: skip
                 st.button(
                     "Dismiss", key=f"dismiss_{run.name}", on_click=_dismiss, args=(run.name,),
                     type="tertiary",
@@ -110,6 +116,11 @@ def _title(run: Run) -> str:
     except UserError as error:
         return str(error)
     return "  ·  ".join([run.title, config.network, config.data or ""])
+
+
+def _again(run: Run) -> None:
+    with show_user_errors():
+        commands.start_again(run)
 
 
 def _dismiss(name: str) -> None:

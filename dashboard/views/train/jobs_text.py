@@ -37,10 +37,14 @@ def job_progress(job: JobProgress, demo: bool) -> Markup:
     share = min(job.done / job.total, 1) if job.total else 0
     if job.cancelling:
         state = "Stopping…"
+    elif job.state == "queued":
+        state = "Starting the process and loading PyTorch…"
     elif not job.stage:
-        state = "Starting…"
-    else:
+        state = "Finding the images and the weights…"
+    elif job.done < job.total:
         state = f"{job.done:,} of {job.total:,}"
+    else:
+        state = f"All {job.total:,} done; preparing the next step…"
     rate = f"{job.images_per_second:,.0f} images a second" if job.images_per_second else ""
     left = "" if job.seconds_left is None else f"{duration(job.seconds_left)} left"
     return rendered(
