@@ -173,8 +173,8 @@ def test_damaged_runs_are_listed_with_their_reason_on_every_page_and_command(
     tmp_path: Path, engine: Engine
 ) -> None:
     secret = put(tmp_path / "secret.csv", b"not-for-any-page")
-    runs = [synthetic_run(tmp_path, n=12, n_test=4, seed=i, images=False) for i in range(10)]
-    good = complete(synthetic_run(tmp_path, n=12, n_test=4, name="the good one"))
+    runs = [synthetic_run(tmp_path, n=12, n_test=4, images=False) for _ in range(10)]
+    good = complete(synthetic_run(tmp_path, n=12, n_test=4, images=False, name="the good one"))
     reasons = _hostile(runs, secret)
     listed = {line["run"]: line for line in json.loads(engine("runs", "--json").out)}
     assert len(listed) == 11 and listed[good.name]["status"] == "done"
