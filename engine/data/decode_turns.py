@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine import portable
+
 _LARGE = 16_000_000  # pixels that a decoder holds at once, about 100 MB with its copies
 _BYTES_OF_PIXEL = 4
 _turn = threading.RLock()
@@ -20,6 +22,7 @@ def decode_turn(pixels: int) -> Iterator[None]:
         yield
         return
     with _turn:
+        portable.give_back_memory()  # glibc keeps what another thread has freed for that thread
         yield
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import portable
 from engine.data import thumbnails
 from engine.data.decode_turns import decode_turn, read_turn
 from tests.support.tiny_images import image_bytes, put
@@ -65,3 +66,12 @@ def test_a_thumbnail_waits_by_the_size_that_is_decoded(monkeypatch: pytest.Monke
     )
     thumbnails.make_thumbnail(image_bytes("cat"), 224)
     assert len(asked) == 1 and asked[0] > 0
+
+
+def test_memory_is_given_back_before_a_large_image_alone(monkeypatch):
+    given = []
+    monkeypatch.setattr(portable, "give_back_memory", lambda: given.append(1))
+    with decode_turn(1_000_000):
+        assert not given
+    with decode_turn(100_000_000):
+        assert given == [1]
