@@ -126,7 +126,8 @@ def start_fit(page: Page, data: Path, network: str, whole: bool, **more: str) ->
         page.wait_for_selector(READY)
     if whole:
         page.get_by_text("The whole network", exact=True).click()
-    page.get_by_text("More options").click()
+    if not page.get_by_role("spinbutton", name="Image size").is_visible():
+        page.get_by_text("More options").click()
     for label, value in more.items():
         number = page.get_by_role("spinbutton", name=label.replace("_", " "))
         number.fill(value)

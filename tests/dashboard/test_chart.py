@@ -33,7 +33,7 @@ def test_the_points_of_a_figure_are_its_table():
 
 def test_every_chart_can_be_downloaded(make_run):
     run = make_run(n=60)
-    for page, count in (("overview", 3), ("clip", 2), ("submit", 1)):
+    for page, count in (("overview", 5), ("clip", 2), ("submit", 1)):
         app = opened(page, run)
         assert not app.exception
         charts = [each for each in app.get("plotly_chart")]

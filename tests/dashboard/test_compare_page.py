@@ -141,7 +141,7 @@ def test_alone_or_without_a_run_there_is_one_instruction(make_run, home):
     assert [m.value for m in app.markdown] == [
         "No other run has the same classes. Fit a second model on the same images."
     ]
-    assert not app.button
+    assert [button.key for button in app.button] == ["manage"]  # beside the picker
 
 
 def test_runs_without_a_common_image_are_refused_in_one_sentence(make_run):

@@ -148,7 +148,8 @@ def test_the_choices_become_the_options_of_fit(
         "backbone": "resnet18", "weights": "none", "train": "all", "sample": True,
         "name": "first try", "epochs": 2, "lr": 0.01,
     }  # fmt: skip
-    assert app.text_input(key="train_data").value == ""  # the fit is what matters now
+    assert app.text_input(key="train_data").value == str(data)  # for another try
+    assert "has started" in app.toast[0].value
 
 
 def test_views_are_an_option_of_the_page(

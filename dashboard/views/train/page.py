@@ -25,6 +25,8 @@ DATA, RECENT, STARTED = "train_data", "train_recent", "train_started"
 
 def page() -> None:
     st.header("Train", anchor=False)
+    if st.session_state.pop(STARTED, False):
+        st.toast("The fit has started: it is the first above.", icon=":material/play_arrow:")
     train_jobs.show()
     data = choose_data()
     if data is None:
@@ -49,8 +51,6 @@ def choose_data() -> Path | None:
     """Let the user enter a data folder or choose a recent one."""
     st.subheader("Images", anchor=False)
     recent = train_data.recent_folders()
-    if st.session_state.pop(STARTED, False):  # show only the started fit
-        st.session_state[DATA], st.session_state[RECENT] = "", None
     st.text_input(
         "Data folder",
         key=DATA,
