@@ -17,8 +17,8 @@ demo: $(VENV)/.run-ready ## draw images, fit on them, and open the dashboard
 		$(PY) -m engine dashboard; \
 	else echo "Look further: $(PY) -m engine dashboard"; fi
 
-# The tests of the pages run beside the others, and their output comes last.
-BESIDE := tests/browser tests/dashboard
+# Half of the tests, those of pages and faults, run beside the others; their output comes last.
+BESIDE := tests/browser tests/dashboard tests/faults
 test: $(VENV)/.test-ready lint ## everything that a change must pass
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
 	{ $(PY) -m pytest -o cache_dir=.pytest_cache/beside $(BESIDE) > "$$log" 2>&1 & } && \

@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-settings.register_profile("ours", deadline=None)  # a busy machine is no defect
+settings.register_profile("ours", deadline=None, max_examples=50)  # a busy machine is no defect
 settings.load_profile("ours")
 
 

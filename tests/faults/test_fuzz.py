@@ -225,7 +225,7 @@ VALUES = st.text(max_size=20) | st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.sampled_from(["overview", "errors", "clip", "submit"]),
     st.dictionaries(st.sampled_from(PARAMETERS), VALUES, max_size=5),

@@ -162,7 +162,7 @@ def test_a_full_disk_during_a_fit_is_said_and_the_fit_goes_on_with_space(
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize(("train", "kills"), [("head", 10), ("all", 10)])
+@pytest.mark.parametrize(("train", "kills"), [("head", 6), ("all", 6)])
 def test_a_fit_killed_at_random_moments_leaves_whole_files_and_ends_as_the_unbroken_one(
     train: str, kills: int, tmp_path: Path
 ) -> None:
