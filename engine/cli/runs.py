@@ -54,15 +54,16 @@ def runs(
     elif empty_bin:
         print_result(as_json, asdict(run_bin.empty_bin()), _draw_emptied)
     elif run is not None:
+        draw = _draw
         if delete:
-            found = run_bin.delete_run(run)
+            found, draw = run_bin.delete_run(run), _draw_deleted
         elif restore:
-            found = run_bin.restore_run(run)
+            found, draw = run_bin.restore_run(run), _draw_restored
         else:
             found = named(run)
             if asked[0]:
                 write_about(found.folder, name, note)
-        print_result(as_json, [_line(found)], _draw)
+        print_result(as_json, [_line(found)], draw)
     else:
         lines = [_line(each) for each in list_runs("bin" if deleted else "runs")]
         print_result(as_json, lines, _draw if lines or not deleted else _draw_no_deleted)
@@ -113,6 +114,16 @@ def _draw(value: list[dict[str, Any]]) -> None:
         if line["predicted"]:
             out.print(literal(line["run"]), style="dim")
             draw_predicted(out, line["predicted"])
+
+
+def _draw_deleted(value: list[dict[str, Any]]) -> None:
+    name = value[0]["run"]
+    said = f"{name} is in the bin; `second-look runs {name} --restore` takes it back."
+    console().print(literal(said), soft_wrap=True)
+
+
+def _draw_restored(value: list[dict[str, Any]]) -> None:
+    console().print(literal(f"{value[0]['run']} is among the runs again."), soft_wrap=True)
 
 
 def _draw_no_deleted(_: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.names import AMBIGUOUS, NONE, match_names
+from engine.data.tables import is_number
 from engine.errors import UserError, first_ten
 from engine.runs.csv_text import names_and_stems, read_csv_text
 
@@ -90,7 +91,7 @@ def sample_form(
             return Form(header, form.kind, form.classes, False, message)
         return form
     found = set(pc.unique(pc.utf8_trim_whitespace(columns[1])).to_pylist()) - {""}
-    numeric = all(map(_is_number, found))
+    numeric = all(map(is_number, found))
     if values == "class" and len(classes) == 2 and numeric:
         return _class_of_two(header, classes, positive)
     if values == "probability" and len(classes) > 2:
@@ -222,14 +223,6 @@ def _words(text: str) -> str:
 
 def _plain(text: str) -> str:
     return text.strip().casefold()
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_whole(text: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from engine.data.split_words import split_of, words
-from engine.data.tables import Table
+from engine.data.tables import Table, is_number
 from engine.errors import UserError
 from engine.runs.opening import read_file
 
@@ -95,16 +95,8 @@ def _fields(line: str) -> list[str]:
 
 def _is_header(rows: list[list[str]]) -> bool:
     """Tell whether the first row holds no number where the others hold nothing else."""
-    numeric = [any(_is_number(field) for field in row[1:]) for row in rows[:2]]
-    return len(rows) > 1 and numeric == [False, True] and all(map(_is_number, rows[1][1:]))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    numeric = [any(is_number(field) for field in row[1:]) for row in rows[:2]]
+    return len(rows) > 1 and numeric == [False, True] and all(map(is_number, rows[1][1:]))
 
 
 def _second(file: Path) -> str:

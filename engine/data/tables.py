@@ -49,3 +49,12 @@ class Table:
 def plain(name: str) -> str:
     """Return a column's name in lower case with ``_`` for what is no letter or digit."""
     return "_".join(words(name)) if name.strip() else ""
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number, as Python reads one."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -341,6 +341,8 @@ def named(name: str, place: str = "runs") -> Run:
     """
     if name == "latest":
         runs = [run for run in list_runs(place) if run.status.state == "done" and not run.damage]
+        if not runs and place == "bin":
+            raise UserError("the bin has no finished run; `second-look runs --deleted` lists it.")
         if not runs:
             raise UserError(
                 f"there is no finished run in {workspace()}; start with `second-look fit`."

@@ -142,6 +142,9 @@ def test_the_command_names_deletes_restores_and_empties(engine: Engine, workspac
     assert engine("runs", run.name, "--restore").code == 0
     assert json.loads(engine("runs", run.name, "--json").out)[0]["run"] == run.name
     assert "bin is empty" in engine("runs", "--deleted").out
+    assert "the bin has no finished run" in engine("runs", "latest", "--restore").refusal
+    assert f"runs {run.name} --restore` takes it back" in engine("runs", run.name, "--delete").out
+    assert "among the runs again" in engine("runs", run.name, "--restore").out
     engine("runs", run.name, "--delete")
     assert "1 deleted run." in engine("runs", "--empty-bin").out
     for wrong in (("--delete",), (run.name, "--clean"), (run.name, "--delete", "--restore")):
