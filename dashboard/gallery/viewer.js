@@ -81,7 +81,8 @@ function sharpen(dialog) {
   dialog.sharp = id;
   const full = new Image();
   full.onload = () => {
-    if (dialog.image?.id === id) dialog.querySelector(".stage img").src = full.src;
+    if (dialog.image?.id !== id) return;
+    for (const image of dialog.querySelectorAll(":is(.stage, .twin) img:first-child")) image.src = full.src;
   };
   full.src = dialog.querySelector(".original").href;
 }
@@ -100,7 +101,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   };
   dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
   const stage = find(".stage");
-  dialog.zoom ??= zoomable(stage, (to) => dialog.go(to));
+  dialog.zoom ??= zoomable(stage, (to) => dialog.go(to), find(".twin"));
   dialog.go = go;
   const whole = find(".whole");
   stage.onzoom = (scale) => {

@@ -15,7 +15,8 @@ _HTML = """<dialog aria-labelledby="name"><header><span class="where"></span>
 <button class="whole" type="button" aria-pressed="false">1:1 <kbd>Z</kbd></button>
 <button class="close" type="button">Close <kbd>Esc</kbd></button></header>
 <div class="body"><div class="stage"><img alt=""><img class="heat" alt=""><span class="unreadable">
-cannot be read</span></div>
+cannot be read</span><span class="run"></span></div>
+<div class="twin" hidden><img alt=""><img class="heat" alt=""><span class="run"></span></div>
 <div class="beside" hidden><img alt=""><button class="second" type="button"></button></div>
 <aside><div class="outcome"></div><h2 id="name"></h2><p class="path"></p><p class="size"></p>
 <p><a class="original" target="_blank" rel="noopener">Original file</a></p>

@@ -1,7 +1,8 @@
 // Enlarges what lies on a stage: wheel, pinch and double click zoom, dragging moves, a swipe turns.
+// What is done on one of two stages of the same size is done on the other.
 const MOST = 16, SWIPE = 60; // times the fitted size; pixels
 
-function zoomable(stage, turn) {
+function zoomable(stage, turn, twin) {
   const view = { scale: 1, x: 0, y: 0 };
   const fingers = new Map();
   let spread = 0, start = null;
@@ -12,8 +13,10 @@ function zoomable(stage, turn) {
     view.x = Math.min(Math.max(view.x, w * (1 - view.scale)), 0);
     view.y = Math.min(Math.max(view.y, h * (1 - view.scale)), 0);
     const moved = view.scale === 1 ? "" : `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
-    for (const each of stage.querySelectorAll("img")) each.style.transform = moved;
-    stage.classList.toggle("zoomed", view.scale > 1);
+    for (const side of [stage, twin]) {
+      for (const each of side.querySelectorAll("img")) each.style.transform = moved;
+      side.classList.toggle("zoomed", view.scale > 1);
+    }
     stage.onzoom?.(view.scale);
   }
   function zoom(by, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
@@ -37,7 +40,7 @@ function zoomable(stage, turn) {
     zoom(by > 1.05 ? by : 2, x, y);
   }
   const at = (event) => {
-    const box = stage.getBoundingClientRect();
+    const box = event.currentTarget.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
 
@@ -49,7 +52,7 @@ function zoomable(stage, turn) {
   stage.onpointerdown = (event) => {
     if (event.button) return;
     event.preventDefault(); // an image would be dragged away
-    stage.setPointerCapture(event.pointerId);
+    event.currentTarget.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, at(event));
     spread = 0;
     start = fingers.size === 1 ? at(event) : null;
@@ -76,5 +79,7 @@ function zoomable(stage, turn) {
     if (swiped) turn(across < 0 ? "after" : "before");
     start = null;
   };
+  for (const name of ["onwheel", "ondblclick", "onpointerdown", "onpointermove", "onpointerup",
+    "onpointercancel"]) twin[name] = stage[name];
   return { zoom, whole, reset, sized: (size) => { view.size = size; reset(); } };
 }

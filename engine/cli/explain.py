@@ -17,6 +17,8 @@ from engine.errors import UserError
 from engine.runs.opening import read_file
 from engine.text import plain
 
+_NETWORKS = 2  # in memory: Compare asks for the maps of two runs in turn
+
 
 def explain(
     run: RunName,
@@ -106,11 +108,12 @@ def _serve() -> None:
         if not isinstance(name, str) or not isinstance(id, str):
             raise UserError("each request needs a run and an id, both as text.")
         if name not in opened:
-            opened.clear()  # keep one network in memory
+            for oldest in list(opened)[: 1 - _NETWORKS]:
+                del opened[oldest]
             opened[name] = Explainer(open_run(name))
         found = opened[name].explain(id, split if isinstance(split, str) else None)
         if found["note"]:  # do not cache: what is missing may exist at the next request
-            opened.clear()
+            del opened[name]
         return found
 
     serve(answer)

@@ -23,7 +23,7 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     settled(page)
     page.locator(".st-key-gallery .tile").first.click()
     dialog = page.locator(".st-key-image dialog")
-    heat, reasons = dialog.locator(".heat"), dialog.locator(".explanation")
+    heat, reasons = dialog.locator(".heat").first, dialog.locator(".explanation")
     expect(dialog).to_be_visible()
     expect(reasons).not_to_be_visible()
     page.keyboard.press("w")

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dashboard.explanation import answers
 from dashboard.shared import tables
-from dashboard.views.errors import explanation_data
 from engine.errors import UserError
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
 from engine.runs.run import Run
@@ -39,17 +39,17 @@ def run(make_run) -> Run:
 @pytest.fixture
 def stand(run, monkeypatch) -> Stand:
     stand = Stand(explained(run))
-    monkeypatch.setattr(explanation_data, "_WORKER", stand)
-    monkeypatch.setattr(explanation_data, "_WAIT", 0.02)
-    monkeypatch.setattr(explanation_data, "_waiting", {})
-    monkeypatch.setattr(explanation_data, "_QUEUE", ThreadPoolExecutor(1))
+    monkeypatch.setattr(answers, "_WORKER", stand)
+    monkeypatch.setattr(answers, "_WAIT", 0.02)
+    monkeypatch.setattr(answers, "_waiting", {})
+    monkeypatch.setattr(answers, "_QUEUE", ThreadPoolExecutor(1))
     yield stand
     stand.may.set()
 
 
 def answer(run: Run, row: int = 0) -> dict:
     table = tables.table(run.name)
-    return explanation_data.answer(table, row, table.predictions.ids[row].as_py())
+    return answers.answer(table, row, table.predictions.ids[row].as_py())
 
 
 def test_it_looks_and_then_it_found(run, stand, monkeypatch):
@@ -57,7 +57,7 @@ def test_it_looks_and_then_it_found(run, stand, monkeypatch):
     assert answer(run) == {"id": image, "state": "looking"}
     assert answer(run)["state"] == "looking"
     stand.may.set()
-    monkeypatch.setattr(explanation_data, "_WAIT", 20)
+    monkeypatch.setattr(answers, "_WAIT", 20)
     found = answer(run)
     assert found["state"] == "found" and len(stand.asked) == 1
     assert stand.asked[0] == {"run": run.name, "id": image, "split": "valid"}
@@ -78,7 +78,7 @@ def test_what_is_kept_is_not_asked_again(run, stand):
 def test_an_image_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeypatch):
     assert [answer(run, row)["state"] for row in (0, 1, 2)] == ["looking"] * 3
     stand.may.set()
-    monkeypatch.setattr(explanation_data, "_WAIT", 20)
+    monkeypatch.setattr(answers, "_WAIT", 20)
     assert answer(run, 2)["state"] == "found"
     ids = tables.table(run.name).predictions.ids.to_pylist()
     assert [question["id"] for question in stand.asked] == [ids[0], ids[2]]
@@ -87,11 +87,29 @@ def test_an_image_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeyp
 def test_a_refusal_is_its_sentence_and_may_be_asked_again(run, stand, monkeypatch):
     stand.answer = UserError("vit_b_16 has attention layers.")
     stand.may.set()
-    monkeypatch.setattr(explanation_data, "_WAIT", 20)
+    monkeypatch.setattr(answers, "_WAIT", 20)
     for _ in range(2):
         found = answer(run)
         assert (found["state"], found["message"]) == ("failed", "vit_b_16 has attention layers.")
     assert len(stand.asked) == 2
+
+
+def test_two_runs_are_explained_side_by_side(run, make_run, stand):
+    other = make_run(n=40, seed=1)
+    save_explanation(run, stand.answer)
+    of = [tables.table(each.name) for each in (run, other)]
+    found = answers.answer_of_two(of, stand.answer["id"], ("first", "second"))
+    assert found["state"] == "found" and stand.asked == []
+    predicted, true = found["maps"]
+    own, without = predicted["panes"]
+    assert own["src"].startswith("data:image/png;base64,")
+    assert own["text"] == f"first: evidence for {stand.answer['predicted']}"
+    assert without["src"] == "" and "second: run" in without["text"]
+    assert "has no model" in without["text"]
+    assert true["name"] == f"True class: {stand.answer['true']}"
+    assert true["panes"][0]["text"] == f"first: no area is evidence for {stand.answer['true']}"
+    found = answers.answer_of_two(of[1:], stand.answer["id"], ("second",))
+    assert found["state"] == "failed" and "has no model" in found["message"]
 
 
 def test_a_run_without_a_model_says_so(make_run, stand):

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from dashboard.explanation.answers import answer_of_two
+from dashboard.explanation.explanation import explanation
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import bars, images_of, large_of, tiles_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.verdicts import keep_verdicts
 from dashboard.selection.run import RUN, run_name
 from dashboard.selection.unknown import unknown_image
-from dashboard.shared import html, tables, thumbnails
+from dashboard.shared import browser_sync, html, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.escape import literal
 from dashboard.shared.paging import PAGER_WIDTH, page_count, page_of
@@ -25,7 +27,7 @@ from dashboard.views.compare.text import Names
 from engine.analysis.reuse import reuse_sentence
 from engine.competition.blend import keep_blend
 
-PER_PAGE = 24
+PER_PAGE, EXPLANATION = 24, "compared_explanation"
 NAMES = {
     "fixed": "Fixed",
     "broken": "Broken",
@@ -131,8 +133,22 @@ def one_gallery(compared: Compared, part: str, names: Names) -> None:
         large, key="compared_large", changed=partial(address.image_opened, "compared_large"),
         judged=partial(keep_verdicts, compared.table, "compared_large"),
     )  # fmt: skip
+    explain(compared, names)
     following = page_of(order, number + 1, PER_PAGE)
     thumbnails.prefetch(images_of(compared.table, following))
+
+
+@st.fragment
+def explain(compared: Compared, names: Names) -> None:
+    """Answer the browser's request for the heat maps of both runs."""
+    browser_sync.rerun_if_changed()
+    asked = browser_sync.component_value(EXPLANATION, "want")
+    wanted = isinstance(asked, str) and asked
+    of = (compared.table, compared.other)
+    explanation(
+        answer_of_two(of, asked, names) if wanted else {},
+        key=EXPLANATION, wanted=lambda: None, runs=names,
+    )  # fmt: skip
 
 
 def tiles(compared: Compared, chosen: np.ndarray) -> list[dict[str, Any]]:
@@ -156,7 +172,6 @@ def place_of(compared: Compared, order: np.ndarray) -> int | None:
 def large_at(compared: Compared, order: np.ndarray, at: int, names: Names) -> dict[str, Any]:
     """Return the viewer's data for the image at a position of the order."""
     large = large_of(compared.table, order, at)
-    large["explainable"] = False  # explanations are shown on the Errors page only
     large["loss"] += f"; in {names[1]} {compared.losses[order[at]]:.3f}"
     row = tables.row_of(compared.other, large["id"])
     if row is not None:

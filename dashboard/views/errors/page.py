@@ -7,6 +7,8 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from dashboard.explanation.answers import answer
+from dashboard.explanation.explanation import explanation
 from dashboard.gallery.gallery import Choice, gallery
 from dashboard.gallery.tiles import images_of
 from dashboard.gallery.viewer import viewer
@@ -27,8 +29,6 @@ from dashboard.shell import show_user_errors
 from dashboard.views.errors import address, bulk, chosen, data, export, review
 from dashboard.views.errors.beside import beside_of
 from dashboard.views.errors.data import Gallery
-from dashboard.views.errors.explanation import explanation
-from dashboard.views.errors.explanation_data import answer
 from dashboard.views.errors.prefetch import prefetch
 from dashboard.views.errors.text import NAMES, category, not_searched, order_name, sentence
 from dashboard.views.errors.tile_size import tile_size

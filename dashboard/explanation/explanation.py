@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dashboard.shared.component import registered
@@ -15,7 +15,8 @@ def explanation(
     *,
     key: str,
     wanted: Callable[[], None],
-    opened: Callable[[], None],
+    opened: Callable[[], None] = lambda: None,
+    runs: Sequence[str] = (),
 ) -> None:
     """Fill the explanation section of the viewer when the user requests it.
 
@@ -23,13 +24,14 @@ def explanation(
     ----------
     data : empty until requested; then id, state (looking, found, failed), maps (name, role, src,
         '' if there is no evidence for the class), neighbours (id, label, other, distance, src,
-        known) and message, a sentence to show
+        known) and message, a sentence to show; of two runs, maps (name, and panes: src and text)
     key : name of the widget; ``wanted`` reads the id of the image to explain there under ``want``,
         ``opened`` that of a neighbour to open under ``neighbour``
+    runs : names of the two runs whose heat maps are shown side by side
     """
     _explanation(
         key=key,
-        data=data,
+        data={**data, "runs": list(runs)},
         height="content",
         on_want_change=wanted,
         on_neighbour_change=opened,

@@ -1,4 +1,4 @@
-"""Heat maps and nearest training images of one image, computed without blocking the page.
+"""Heat maps and nearest training images of an image, computed without blocking the page.
 
 A worker process computes explanations; results are stored, so that each image is computed once.
 """
@@ -6,6 +6,7 @@ A worker process computes explanations; results are stored, so that each image i
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,49 @@ def answer(table: Table, row: int, image: str) -> dict[str, Any]:
         "id": image, "state": "found", "maps": maps, "neighbours": neighbours,
         "message": found["note"],
     }  # fmt: skip
+
+
+def answer_of_two(of: Sequence[Table], image: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the component's data for an image of two runs, with their heat maps side by side.
+
+    Parameters
+    ----------
+    of : a table of each run
+    image : its id
+    names : how the runs are called
+    """
+    found: list[dict[str, Any] | str] = []  # a text says why there is none
+    one: dict[str, Any] | str | None
+    for table in of:
+        row = tables.row_of(table, image)
+        try:
+            one = _explained(table, row, image) if row is not None else "no prediction."
+        except UserError as error:
+            one = str(error)
+        if one is None:
+            return {"id": image, "state": "looking"}
+        found.append(one)
+    if all(isinstance(one, str) for one in found):
+        return {"id": image, "state": "failed", "message": found[0]}
+    known = [one for one in found if not isinstance(one, str)]
+    pairs = [("Predicted class", "predicted")]
+    if any(one["predicted"] != one["true"] for one in known):
+        pairs.append((f"True class: {known[0]['true']}", "true"))
+    maps = [
+        {"name": title, "panes": [_pane(*one, role) for one in zip(found, names, strict=True)]}
+        for title, role in pairs
+    ]
+    return {"id": image, "state": "found", "maps": maps}
+
+
+def _pane(found: dict[str, Any] | str, name: str, role: str) -> dict[str, str]:
+    """Return one of two images: its heat map, and the text below it."""
+    if isinstance(found, str):
+        return {"src": "", "text": f"{name}: {found}"}
+    (one,) = (each for each in found["maps"] if role in each["roles"])
+    if one["blank"]:
+        return {"src": "", "text": f"{name}: no area is evidence for {one['class']}"}
+    return {"src": _uri(Path(one["file"])), "text": f"{name}: evidence for {one['class']}"}
 
 
 def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:

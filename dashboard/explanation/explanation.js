@@ -40,6 +40,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const answer = host.answer?.id === viewer.id ? host.answer : {};
     const here = answer.state;
     if (!host.asked || here !== "found") heat.removeAttribute("src");
+    pair(find, here === "found");
     const fill = (...parts) => {
       const focused = box.contains(box.getRootNode().activeElement);
       box.replaceChildren(...parts);
@@ -64,16 +65,53 @@ export default function ({ data, parentElement, setTriggerValue }) {
       return;
     }
     if (box.shown === answer && box.querySelector(".choice")) {
-      if (box.heat) heat.src = box.heat;
+      if (data.runs.length) box.shownPanes();
+      else if (box.heat) heat.src = box.heat;
       return;
     }
     box.shown = answer;
-    found(answer, box, heat, fill);
+    if (data.runs.length) both(answer, box, find, fill);
+    else found(answer, box, heat, fill);
   }
 
   function toggle() {
     host.asked = host.fresh = !host.asked;
     draw();
+  }
+
+  // The second stage has the same image; it is shown for two runs only.
+  function pair(find, found) {
+    const twin = find(".twin"), on = Boolean(host.asked && data.runs.length);
+    const image = find(".stage img");
+    twin.hidden = !on;
+    if (on && image.src) twin.querySelector("img").src = image.src;
+    [find(".stage"), twin].forEach((stage, i) => {
+      if (!on || !found) stage.querySelector(".heat").removeAttribute("src");
+      stage.querySelector(".run").textContent = on ? data.runs[i] : "";
+    });
+  }
+
+  function both({ maps }, box, find, fill) {
+    const choice = nameGroup(element("div", "choice"), "Heat maps over the images");
+    const ways = [...maps, { name: "Hide heat maps", panes: data.runs.map((text) => ({ text })) }];
+    const buttons = ways.map((way, i) => buttonOf(way.name, () => show(i)));
+    choice.append(...buttons);
+    function show(i) {
+      buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(at === i)));
+      [find(".stage"), find(".twin")].forEach((stage, at) => {
+        const { src, text } = ways[i].panes[at];
+        const heat = stage.querySelector(".heat");
+        if (src) heat.src = src;
+        else heat.removeAttribute("src");
+        stage.querySelector(".run").textContent = text;
+      });
+      box.shownPanes = () => show(i);
+    }
+    show(0);
+    fill(element("h3", "", "Explanation"), choice, element("p", "legend",
+      "Warm areas: evidence for the class below the image. A network uses only the outlined square."));
+    if (host.fresh) box.scrollIntoView({ block: "nearest" });
+    host.fresh = false;
   }
 
   function found({ maps, neighbours, message }, box, heat, fill) {

@@ -1,0 +1,1 @@
+"""Explanations of predictions: heat maps and nearest training images in the viewer."""
