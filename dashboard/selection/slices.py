@@ -168,4 +168,8 @@ def _found(key: Key, now: Stamps) -> list[Slice]:
     rows = properties.sample_rows(len(table))
     y, names = table.predictions.y_true[rows], table.predictions.class_names
     turned = turned_loss(y, table.predictions.probabilities[rows])
-    return slices_of(y, table.loss[rows], turned, names, _cuts(key, now), table.y_pred[rows] != y)
+    groups = tables.groups(table)
+    return slices_of(
+        y, table.loss[rows], turned, names, _cuts(key, now), table.y_pred[rows] != y,
+        None if groups is None else groups[rows],
+    )  # fmt: skip

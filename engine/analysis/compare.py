@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb, erfc, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.analysis.intervals import turned_loss
-from engine.analysis.joined import join
+from engine.analysis.intervals import images_said, turned_loss
+from engine.analysis.joined import join, places_in
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.paired import accuracy_difference, difference_with_unseen
+from engine.analysis.paired import (
+    accuracy_difference,
+    difference_with_unseen,
+    discordant,
+    mcnemar,
+)
 from engine.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_EXACT_BELOW = 1000  # images that only one of the two gets right
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,7 +29,7 @@ class Comparison:
 
     Attributes
     ----------
-    n : images that both predicted
+    n, n_groups : images that both predicted, and groups of them that are independent
     left_out : reason to number of images
     log_loss, accuracy : of the run and of the other
     log_loss_difference, accuracy_difference : run minus other, with 95 % interval
@@ -44,6 +46,7 @@ class Comparison:
     """
 
     n: int
+    n_groups: int
     left_out: dict[str, int]
     log_loss: tuple[float, float]
     accuracy: tuple[float, float]
@@ -75,10 +78,11 @@ class Comparison:
     def verdict(self) -> str:
         """Say in one sentence which of the two is better, or that it is a toss-up."""
         difference, low, high = self.log_loss_difference
-        within = f"95 % interval {low:+.4f} to {high:+.4f}, {self.n:,} images"
+        images = images_said(self.n, self.n_groups)
+        within = f"95 % interval {low:+.4f} to {high:+.4f}, {images}"
         if self.better is None:
             if difference == 0:
-                return f"A toss-up: both have the same log loss on {self.n:,} images."
+                return f"A toss-up: both have the same log loss on {images}."
             return (
                 f"A toss-up: {self.names[int(difference > 0)]} is ahead by {abs(difference):.4f} "
                 f"in log loss, but zero lies within the noise ({within})."
@@ -119,6 +123,7 @@ class Comparison:
             "run": self.names[0],
             "other": self.names[1],
             "n": self.n,
+            "n_groups": self.n_groups,
             "left_out": self.left_out,
             "log_loss": list(self.log_loss),
             "accuracy": list(self.accuracy),
@@ -144,6 +149,7 @@ def compare(
     seed: int = 0,
     names: tuple[str, str] = ("the run", "the other"),
     contents: Sequence[np.ndarray] = (),
+    groups: np.ndarray | None = None,
 ) -> Comparison:
     """Compare two runs on the images that both predicted; differences are run minus other.
 
@@ -151,6 +157,7 @@ def compare(
     ----------
     names : what the runs are called in sentences
     contents : the checksum of each row's image, for the run and the other, see `joined.join`
+    groups : int array, the group of each of the run's images; a group counts as one observation
 
     Raises
     ------
@@ -169,17 +176,23 @@ def compare(
         return found[np.argsort(-losses[payer][found], kind="stable")]
 
     fixed, broken = rows(hits[0] & ~hits[1], 1), rows(~hits[0] & hits[1], 0)
-    p, exact = mcnemar(len(fixed), len(broken))
+    if groups is not None:
+        groups = groups[places_in(a.ids, run.ids)]
+    _, of_fixed, of_broken = discordant(*hits, groups)
+    p, exact = mcnemar(round(of_fixed), round(of_broken))
     same = np.array_equal(losses[0], losses[1])
     turned = _turned_difference(y, (a.probabilities, b.probabilities), hits[0] & hits[1])
     nothing = (0.0, 0.0, 0.0)
     return Comparison(
         n=len(y),
+        n_groups=len(y) if groups is None else len(np.unique(groups)),
         left_out=joined.left_out,
         log_loss=(float(losses[0].mean()), float(losses[1].mean())),
         accuracy=(float(hits[0].mean()), float(hits[1].mean())),
-        log_loss_difference=nothing if same else difference_with_unseen(*losses, turned, seed),
-        accuracy_difference=nothing if same else accuracy_difference(*hits),
+        log_loss_difference=nothing
+        if same
+        else difference_with_unseen(*losses, turned, seed, groups),
+        accuracy_difference=nothing if same else accuracy_difference(*hits, groups),
         both_right=rows(hits[0] & hits[1], 0),
         fixed=fixed,
         broken=broken,
@@ -192,30 +205,6 @@ def compare(
         tables=(a, b),
         names=names,
     )
-
-
-def mcnemar(fixed: int, broken: int) -> tuple[float, bool]:
-    """Return the two-sided mid-p value of fixed and broken images being equally likely.
-
-    Below 1,000 such images by the binomial distribution, of which the observed count has half its
-    probability; from there on by chi-square, which is the same to three digits.
-
-    Returns
-    -------
-    (p, whether it is exact)
-
-    Examples
-    --------
-    >>> mcnemar(1, 8)
-    (0.021484375, True)
-    """
-    n = fixed + broken
-    if n < _EXACT_BELOW:  # in integers: 2**n exceeds a float
-        fewer = min(fixed, broken)
-        twice = 2 * sum(comb(n, k) for k in range(fewer)) + comb(n, fewer)
-        return min(1.0, twice / 2**n), True
-    chi_square = (fixed - broken) ** 2 / n
-    return erfc(sqrt(chi_square / 2)), False  # survival of chi-square with 1 degree of freedom
 
 
 def _turned_difference(

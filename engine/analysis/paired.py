@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from math import comb, erfc, sqrt
+
 import numpy as np
 
+from engine.analysis.intervals import group_values
 from engine.analysis.metrics import mean_interval
 from engine.analysis.stats import Z
+
+_EXACT_BELOW = 1000  # images that only one of the two gets right
 
 
 def paired_difference(
@@ -46,7 +51,11 @@ def paired_difference(
 
 
 def difference_with_unseen(
-    a_losses: np.ndarray, b_losses: np.ndarray, turned: float, seed: int = 0
+    a_losses: np.ndarray,
+    b_losses: np.ndarray,
+    turned: float,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> tuple[float, float, float]:
     """Return the mean of ``a_losses - b_losses`` with an interval that counts an unseen error.
 
@@ -58,11 +67,14 @@ def difference_with_unseen(
     ----------
     a_losses, b_losses : arrays of shape (n,), with the same image at the same position
     turned : difference in loss on an image that both predict correctly, with another label
+    groups : array of shape (n,), equal where images belong together; they count as one
 
     Returns
     -------
     (difference, low, high)
     """
+    if groups is not None:
+        a_losses, b_losses = group_values(a_losses, groups), group_values(b_losses, groups)
     difference, low, high = paired_difference(a_losses, b_losses, seed)
     values = np.append(np.asarray(a_losses, dtype=np.float64) - b_losses, turned)
     error = Z * float(values.std(ddof=1)) / len(values) ** 0.5
@@ -70,19 +82,65 @@ def difference_with_unseen(
     return difference, min(low, mean - error), max(high, mean + error)
 
 
-def accuracy_difference(a_hits: np.ndarray, b_hits: np.ndarray) -> tuple[float, float, float]:
+def accuracy_difference(
+    a_hits: np.ndarray, b_hits: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[float, float, float]:
     """Return the accuracy of a minus that of b, and its 95 % interval.
 
     Parameters
     ----------
     a_hits, b_hits : bool arrays of shape (n,), with the same image at the same position
+    groups : array of shape (n,), equal where images belong together
 
     References
     ----------
     Agresti and Min (2005), Simple improved confidence intervals for comparing matched
     proportions.
     """
+    size, a_only, b_only = discordant(a_hits, b_hits, groups)
+    mean = (a_only - b_only) / (size + 2)
+    error = Z * ((a_only + b_only + 1) - (a_only - b_only) ** 2 / (size + 2)) ** 0.5 / (size + 2)
+    return (a_only - b_only) / size, max(mean - error, -1.0), min(mean + error, 1.0)
+
+
+def mcnemar(fixed: int, broken: int) -> tuple[float, bool]:
+    """Return the two-sided mid-p value of fixed and broken images being equally likely.
+
+    Below 1,000 such images by the binomial distribution, of which the observed count has half its
+    probability; from there on by chi-square, which is the same to three digits.
+
+    Returns
+    -------
+    (p, whether it is exact)
+
+    Examples
+    --------
+    >>> mcnemar(1, 8)
+    (0.021484375, True)
+    """
+    n = fixed + broken
+    if n < _EXACT_BELOW:  # in integers: 2**n exceeds a float
+        fewer = min(fixed, broken)
+        twice = 2 * sum(comb(n, k) for k in range(fewer)) + comb(n, fewer)
+        return min(1.0, twice / 2**n), True
+    chi_square = (fixed - broken) ** 2 / n
+    return erfc(sqrt(chi_square / 2)), False  # survival of chi-square with 1 degree of freedom
+
+
+def discordant(
+    a_hits: np.ndarray, b_hits: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """Return the number of images, and those that only a or only b gets right.
+
+    Grouped images are scaled to the number of independent ones that they are worth, estimated from
+    the variance of the difference between groups as in `effective_counts`.
+    """
     n, a_only, b_only = len(a_hits), int((a_hits & ~b_hits).sum()), int((b_hits & ~a_hits).sum())
-    mean = (a_only - b_only) / (n + 2)
-    error = Z * ((a_only + b_only + 1) - (a_only - b_only) ** 2 / (n + 2)) ** 0.5 / (n + 2)
-    return (a_only - b_only) / n, max(mean - error, -1.0), min(mean + error, 1.0)
+    if groups is None:
+        return n, a_only, b_only
+    values = a_hits.astype(np.float64) - b_hits
+    of_groups = group_values(values, groups)
+    size = float(len(of_groups))
+    if size > 1 and (variance := float(of_groups.var(ddof=1)) / size) > 0:
+        size = min(max(float(values.var()) / variance, size), n)
+    return size, a_only * size / n, b_only * size / n

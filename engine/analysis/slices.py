@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engine.analysis.intervals import loss_interval, proportion_interval, turned_loss
+from engine.analysis.intervals import (
+    effective_counts,
+    loss_interval,
+    proportion_interval,
+    turned_loss,
+)
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.stats import permutation_pvalue
 from engine.errors import UserError
@@ -101,12 +106,13 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """Labels, losses and errors, arrays of shape (n,), and the loss assumed for an unseen error."""
+    """Labels, losses, errors and groups of n images, and the loss assumed for an unseen error."""
 
     y: np.ndarray
     losses: np.ndarray
     wrong: np.ndarray
     turned: float
+    groups: np.ndarray | None = None
 
 
 def cuts(properties: pd.DataFrame) -> list[Cut]:
@@ -131,7 +137,9 @@ def cuts(properties: pd.DataFrame) -> list[Cut]:
     return made
 
 
-def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
+def slices(
+    predictions: Predictions, cut_by: list[Cut], groups: np.ndarray | None = None
+) -> list[Slice]:
     """Return all slices of at least 20 images (5 for named bins), the weakest first.
 
     As many other images must be left to compare them with.
@@ -139,7 +147,8 @@ def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
     A slice is a bin of a property, or the part of a bin with one true class. The latter is compared
     with the rest of its class, so that a difficult class alone makes no slice significant.
     Significant slices come first; both parts are sorted by excess, largest first. P-values are
-    adjusted by the method of Benjamini and Hochberg (1995).
+    adjusted by the method of Benjamini and Hochberg (1995). Images of one of the ``groups``, int
+    array of shape (n,), count as one in the intervals.
 
     Raises
     ------
@@ -154,7 +163,7 @@ def slices(predictions: Predictions, cut_by: list[Cut]) -> list[Slice]:
     y, names = predictions.y_true, predictions.class_names
     losses = per_sample_log_loss(y, predictions.probabilities)
     turned = turned_loss(y, predictions.probabilities)
-    return slices_of(y, losses, turned, names, cut_by, predictions.y_pred != y)
+    return slices_of(y, losses, turned, names, cut_by, predictions.y_pred != y, groups)
 
 
 def slices_of(
@@ -164,6 +173,7 @@ def slices_of(
     class_names: Sequence[str],
     cut_by: list[Cut],
     wrong: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> list[Slice]:
     """Return the slices for given labels, losses and errors, arrays of shape (n,).
 
@@ -171,7 +181,7 @@ def slices_of(
     ----------
     turned : what an error costs that has not been seen, see `turned_loss`
     """
-    images = _Images(y_true, losses, wrong, turned)
+    images = _Images(y_true, losses, wrong, turned, groups)
     found = [made for cut in cut_by for made in _of_cut(images, class_names, cut)]
     if not found:
         return []
@@ -227,6 +237,8 @@ def _of_group(cut: Cut, true: str | None, rows: np.ndarray, images: _Images) -> 
     mean = total / counted
     p = permutation_pvalue(mean, counted, losses)
     for b in np.flatnonzero(enough).tolist():
+        own = bin_of == b
+        groups = None if images.groups is None else images.groups[rows[own]]
         rest = float((losses.sum() - total[b]) / (size - n[b]))
         yield Slice(
             trait=cut.trait,
@@ -239,9 +251,9 @@ def _of_group(cut: Cut, true: str | None, rows: np.ndarray, images: _Images) -> 
             n=int(n[b]),
             errors=int(errors[b]),
             error_rate=float(errors[b] / n[b]),
-            error_interval=proportion_interval(int(errors[b]), int(n[b])),
+            error_interval=proportion_interval(*effective_counts(wrong[own], groups)),
             log_loss=float(mean[b]),
-            log_loss_interval=loss_interval(losses[bin_of == b], images.turned),
+            log_loss_interval=loss_interval(losses[own], images.turned, groups),
             rest=rest,
             excess=float(n[b] * (mean[b] - rest) / len(images.losses)),
             p=float(p[b]),

@@ -1,4 +1,4 @@
-"""Which images of a run are not independent: those of one given group, and copies."""
+"""Which images of a run are not independent: those of one given group, and near-duplicates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from engine.runs.predictions import Predictions
 from engine.runs.run import Run
 from engine.runs.sealed_images import sealed_file
 
+NEAR = "near_duplicate"
 _SPLITS = {"folds": ("train", "valid"), "valid": ("valid",), "test": ("test",), SEALED: (SEALED,)}
 
 
 def image_groups(run: Run, split: str, predictions: Predictions) -> np.ndarray | None:
     """Return the group of each predicted image, None where each image is a group of its own.
 
-    Images belong together that have the same group (``fit --group``) or the same bytes.
+    Images belong together that have the same group (``fit --group``) or the same bytes, or that
+    the fit found to be nearly identical.
 
     Parameters
     ----------
@@ -35,32 +37,42 @@ def image_groups(run: Run, split: str, predictions: Predictions) -> np.ndarray |
     images = _listed(run, split)
     if images is None:
         return None
-    if not _has_copies(images["sha256"]) and images["group"].null_count == len(images):
+    given = [name for name in ("group", NEAR) if images[name].null_count < len(images)]
+    if not given and not _has_copies(images["sha256"]):
         return None
     at = np.asarray(pc.fill_null(pc.index_in(predictions.ids, images["id"]), -1))
     known = np.flatnonzero(at >= 0)
     # Numbers instead of texts: a million checksums as Python objects take 0.1 GB.
-    codes = {name: _codes(images[name])[at[known]] for name in ("sha256", "group")}
+    codes = {name: _codes(images[name])[at[known]] for name in ("sha256", "group", NEAR)}
+    alike = np.where(np.isnan(codes[NEAR]), -1 - np.arange(len(known)), codes[NEAR])
     groups = np.arange(len(predictions))
-    groups[known] = len(predictions) + components(pd.DataFrame(codes))
+    groups[known] = len(predictions) + components(
+        pd.DataFrame(codes), also=np.unique(alike, return_inverse=True)[1]
+    )
     groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     return groups if int(groups.max(initial=-1)) + 1 < len(groups) else None
 
 
 def _listed(run: Run, split: str) -> pa.Table | None:
-    """Return id, sha256 (the id where unknown) and group of the images of a split."""
+    """Return id, sha256 (the id where unknown), group and near-duplicates of a split's images."""
     if split not in _SPLITS:
         return None
     file = sealed_file(run) if split == SEALED else run.folder / "images.parquet"
     try:
-        images = read_images(file, ["id", "split", "sha256", "group"], splits=_SPLITS[split])
+        columns = ["id", "split", "sha256", "group"]
+        images = read_images(file, columns, [NEAR], splits=_SPLITS[split])
     except UserError:
         return None
-    id, group, sha256 = (images[name].cast(pa.string()) for name in ("id", "group", "sha256"))
+    if NEAR not in images.column_names:  # of a run of an earlier version
+        images = images.append_column(NEAR, pa.nulls(len(images), pa.string()))
+    id, group, sha256, near = (
+        images[name].cast(pa.string()) for name in ("id", "group", "sha256", NEAR)
+    )
     if _has_copies(id):
         return None
     unknown = pc.binary_join_element_wise("id ", id, "")
-    return pa.table({"id": id, "group": group, "sha256": pc.coalesce(sha256, unknown)})
+    sha256 = pc.coalesce(sha256, unknown)
+    return pa.table({"id": id, "group": group, "sha256": sha256, NEAR: near})
 
 
 def _has_copies(texts: pa.ChunkedArray) -> bool:

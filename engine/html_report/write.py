@@ -10,6 +10,7 @@ from engine.analysis.clip_report import clip_report
 from engine.analysis.report import Report
 from engine.competition.correction import positive_index
 from engine.data.formats import Unreadable
+from engine.data.image_groups import image_groups
 from engine.data.properties import image_properties, sample_rows
 from engine.data.thumbnails import thumbnail
 from engine.html_report.document import Page, document
@@ -50,6 +51,7 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
     config, predictions = run.config, run.predictions(split)
     lower, upper = run.bounds
     measured = predictions.take(sample_rows(len(predictions)))
+    cut_by = cuts(image_properties(run, split, measured.ids, progress))
     page = Page(
         run=run.name,
         title=run.title,
@@ -69,7 +71,7 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
         clip=clip_report(
             predictions, lower, upper, n_test=config.n.test, positive=positive_index(run)
         ),
-        slices=slices(measured, cuts(image_properties(run, split, measured.ids, progress))),
+        slices=slices(measured, cut_by, image_groups(run, split, measured)),
         thumbnails=_thumbnails(run, report),
         measured=len(measured) if len(measured) < len(predictions) else None,
     )

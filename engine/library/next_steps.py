@@ -17,6 +17,7 @@ from engine.analysis.next_steps import (
 )
 from engine.competition.blend import prepare_blend
 from engine.competition.correction import compared
+from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.library.run import Run, opened
 from engine.runs import run as stored
@@ -113,14 +114,14 @@ def _from_other_runs(run: Run, others: list[Run]) -> list[NextStep]:
     """Return the best other run of the same images, and the best blend with one."""
     singles, blends = [], []
     own = run.predictions(run.labelled_split)
+    groups = image_groups(run, run.labelled_split, own)
     for other in others:
         title = other.title
         if title == other.name:
             title = f"{other.config.network}, {title}"
         try:
-            found = compare(
-                own, other.predictions(other.labelled_split), names=(run.name, other.name)
-            )
+            table = other.predictions(other.labelled_split)
+            found = compare(own, table, names=(run.name, other.name), groups=groups)
             singles.append(run_step(found, title))
             if found.losses[0].tolist() != found.losses[1].tolist():
                 prepared = prepare_blend([run, other])

@@ -42,12 +42,15 @@ def compare(run: Run | str, other: Run | str) -> Comparison:
     'A toss-up: both have the same log loss on 39 images.'
     """
     from engine.analysis.compare import compare as compare_tables
+    from engine.data.image_groups import image_groups
     from engine.runs.contents import contents
 
     a, b = opened(run), opened(other, "other")
     tables = [each.predictions(each.labelled_split) for each in (a, b)]
     known = [contents(*each) for each in zip((a, b), tables, strict=True)]
-    return compare_tables(tables[0], tables[1], names=(a.name, b.name), contents=known)
+    groups = image_groups(a, a.labelled_split, tables[0])
+    names = (a.name, b.name)
+    return compare_tables(tables[0], tables[1], names=names, contents=known, groups=groups)
 
 
 def triage(run: Run | str, *, progress: Progress | None = None) -> Triage:
@@ -133,6 +136,7 @@ def slices(
     """
     from engine.analysis.slices import cuts
     from engine.analysis.slices import slices as sliced_by
+    from engine.data.image_groups import image_groups
     from engine.data.properties import image_properties, sample_rows
 
     run = opened(run)
@@ -141,5 +145,5 @@ def slices(
     total = len(predictions)
     predictions = predictions.take(sample_rows(total))
     cut_by = cuts(image_properties(run, split, predictions.ids, progress))
-    found = sliced_by(predictions, cut_by)
+    found = sliced_by(predictions, cut_by, image_groups(run, split, predictions))
     return SliceReport(run.name, len(predictions), total, tuple(found))

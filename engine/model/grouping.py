@@ -18,7 +18,8 @@ class Grouped:
 
     Attributes
     ----------
-    dataset : with its split as it is fitted
+    dataset : with its split as it is fitted; where some labelled images are nearly identical, a
+        column ``near_duplicate`` numbers their sets, null where an image is like no other
     component : the set that each labelled image must stay with, by path
     divided : number of sets that a split given with the data divides, and of their images
     """
@@ -40,6 +41,10 @@ def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
     sha256 = labelled["sha256"].tolist()
     near = near_identical(features.of_first_view(sha256).numpy(), sha256)
     component = components(labelled, also=near)
+    alike = np.bincount(near, minlength=1)[near] > 1
+    if alike.any():
+        images = images.assign(near_duplicate=None)
+        images.loc[labelled.index[alike], "near_duplicate"] = near[alike].astype(str)
     known = dict(zip(labelled["path"], component.tolist(), strict=True))
     cut = torn(labelled["split"], component)
     if dataset.split_given or not len(cut):
@@ -52,7 +57,7 @@ def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
                 f"or groups ({n:,} images) between train and valid, which flatters the scores.",
             )
         origin = replace(dataset.origin, warnings=warnings)
-        return Grouped(replace(dataset, origin=origin), known, (len(cut), n))
+        return Grouped(replace(dataset, images=images, origin=origin), known, (len(cut), n))
     whole = images.copy()
     whole.loc[learnt, "split"] = kept_together(labelled, component, seed)["split"]
     return Grouped(replace(dataset, images=whole), known, (0, 0))

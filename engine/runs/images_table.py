@@ -13,7 +13,7 @@ from engine.errors import UserError
 from engine.runs.parquet_files import open_parquet
 
 _DIGITS = b"0123456789abcdef"
-_TEXTS = ("id", "path", "split", "label", "sha256", "group")
+_TEXTS = ("id", "path", "split", "label", "sha256", "group", "near_duplicate")
 _NUMBERS = ("width", "height", "bytes")
 _BLOCK = 100_000  # checksums that are texts at a time
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, chi2
 from sklearn.metrics import cohen_kappa_score
 
-from engine.analysis.compare import cohen_kappa, compare, mcnemar
+from engine.analysis.compare import cohen_kappa, compare
 from engine.analysis.joined import join
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.paired import accuracy_difference
+from engine.analysis.paired import accuracy_difference, mcnemar
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
@@ -172,6 +172,22 @@ def test_the_interval_of_an_accuracy_difference_is_agresti_and_mins():
     assert difference == pytest.approx(-0.01)
     centre, error = -1 / 102, 1.959964 * np.sqrt(8 - 1 / 102) / 102
     assert (low, high) == pytest.approx((centre - error, centre + error))
+
+
+def test_copies_of_an_image_count_once():
+    once = drawn(80, 5), drawn(80, 6)
+    copies = [
+        make_predictions([f"{k:03}" for k in range(400)], [""] * 400, np.repeat(table.y_true, 5),
+                         np.repeat(table.probabilities, 5, axis=0), NAMES)
+        for table in once
+    ]  # fmt: skip
+    found = compare(*copies, groups=np.repeat(np.arange(80), 5))
+    expected = compare(*once)
+    assert found.n_groups == 80 and "400 images in 80 groups" in found.verdict
+    np.testing.assert_allclose(found.log_loss_difference, expected.log_loss_difference)
+    np.testing.assert_allclose(found.accuracy_difference, expected.accuracy_difference, atol=2e-3)
+    assert found.mcnemar_p == pytest.approx(expected.mcnemar_p, abs=0.05)
+    assert abs(compare(*copies).accuracy_difference[1]) < abs(found.accuracy_difference[1])
 
 
 @settings(max_examples=40)

@@ -100,6 +100,24 @@ def test_a_hard_class_makes_none_of_its_slices_stand_out():
     assert not [s for s in found if s.stands_out]
 
 
+def test_copies_of_an_image_count_once_in_the_intervals():
+    wrong = np.arange(100) % 9 == 0
+    once = predicted(wrong)
+    copies = once.take(np.arange(300) // 3)
+    dark = np.repeat([0.0, 1.0], 50)
+    repeats = np.arange(300) // 3
+    one, other = (
+        next(s for s in found if (s.bin, s.true) == (0, None))
+        for found in (
+            slices(once, cuts(pd.DataFrame({"dark": dark}))),
+            slices(copies, cuts(pd.DataFrame({"dark": dark[repeats]})), repeats),
+        )
+    )
+    assert (one.n, other.n) == (50, 150)
+    assert other.error_interval == pytest.approx(one.error_interval, abs=1e-3)
+    assert other.log_loss_interval == pytest.approx(one.log_loss_interval)
+
+
 def test_small_slices_say_nothing():
     name = np.array(["few"] * 4 + ["enough"] * 5 + ["rest"] * 91, dtype=object)
     number = np.repeat([0.0, 1.0, 2.0], [19, 40, 41])

@@ -47,3 +47,14 @@ def test_copies_and_given_groups_count_once(run):
 def test_images_of_unknown_content_are_no_copies(run):
     saved(run, sha256=None)
     assert image_groups(run, "valid", run.predictions("valid")) is None
+
+
+def test_near_identical_images_count_once(run):
+    valid = np.flatnonzero(run.images["split"] == "valid")
+    near, group = (pd.Series([None] * len(run.images), dtype=object) for _ in range(2))
+    near[valid[:3]], near[valid[10:12]] = "7", "8"
+    group[valid[2:5]] = "p1"  # shares an image with the first set
+    saved(run, near_duplicate=near, group=group)
+    groups = image_groups(run, "valid", run.predictions("valid"))
+    assert groups is not None and groups.max() + 1 == 60 - 4 - 1
+    assert "60 images in 55 groups" in repr(opened(run).report())

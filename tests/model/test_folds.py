@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,12 +16,14 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from engine.analysis.near_duplicates import assign_folds, near_identical
-from engine.data.dataset import load_dataset
+from engine.data.dataset import Dataset, load_dataset
 from engine.errors import UserError
 from engine.model.device import choose_device
 from engine.model.extractor import Extractor
+from engine.model.features import Features
 from engine.model.fit import FitResult
 from engine.model.folds import out_of_fold
+from engine.model.grouping import grouped
 from engine.model.head import HeadOptions
 from engine.model.preprocessing import preprocessing
 from engine.model.weights import find_weights
@@ -104,6 +107,22 @@ def test_neither_do_its_images():
     after = out_of_fold(shuffled, y, 2, fold, SETTINGS, L2, len(y))
     np.testing.assert_allclose(after[rows], before[np.roll(rows, 1)], atol=1e-5)
     assert np.abs(after[fold != 1] - before[fold != 1]).max() > 1e-3
+
+
+def test_a_run_keeps_which_labelled_images_are_nearly_identical():
+    values = torch.randn(40, 64, generator=torch.Generator().manual_seed(0))
+    values[7] = values[3] + 0.01
+    sha256 = [f"{k:064x}" for k in range(40)]
+    images = pd.DataFrame(
+        {"id": sha256, "path": sha256, "label": ["a", "b"] * 20, "sha256": sha256, "group": None,
+         "split": ["train"] * 30 + ["valid"] * 5 + ["test"] * 5}
+    )  # fmt: skip
+    dataset = Dataset(Path("."), images.iloc[::-1], images.iloc[:0], ("a", "b"), split_given=True)
+    features = Features(values.half(), {name: row for row, name in enumerate(sha256)})
+    near = grouped(dataset, features, seed=0).dataset.images["near_duplicate"]
+    assert near[3] == near[7] and near.notna().sum() == 2
+    features.values[7] = -features.values[3]
+    assert "near_duplicate" not in grouped(dataset, features, seed=0).dataset.images
 
 
 @pytest.mark.parametrize("fold", [[0, 0, 0, 0], [0, 2, 0, 2]])

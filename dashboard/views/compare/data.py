@@ -93,7 +93,8 @@ def _compared(key: Key, other: Key) -> Compared:
     table = cached_table(key)
     predictions = [table.predictions, cached_table(other).predictions]
     known = [contents(open_run(k[0]), p) for k, p in zip((key, other), predictions, strict=True)]
-    found = compare(predictions[0], predictions[1], contents=known)
+    groups = tables.groups(table)
+    found = compare(predictions[0], predictions[1], contents=known, groups=groups)
     rows = places_in(found.tables[0].ids, table.predictions.ids)
     parts = {
         "fixed": rows[found.fixed],
