@@ -82,6 +82,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     const hadFocus = parentElement.activeElement;
     const focusedId = hadFocus?.dataset.id;
     grid.shown = next;
+    grid.classList.remove("stale");
     markDrawn(parentElement);
     grid.replaceChildren(...next.tiles.map((tile, i) => tileOf(tile, images[i])));
     if (grid.children.length) grid.children[0].tabIndex = 0;
@@ -185,6 +186,14 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   };
   resize();
   window.addEventListener(TILE, resize);
+  // What a switch of the page is about to replace is dimmed at once, before its heading changes.
+  const stale = ({ target }) => {
+    if (!target.closest(".stButtonGroup [aria-checked='false'], .stPagination button:enabled")) return;
+    grid.classList.add("stale");
+    clearTimeout(grid.fresh);
+    grid.fresh = setTimeout(() => grid.classList.remove("stale"), 3000);
+  };
+  document.addEventListener("click", stale);
   grid.addEventListener("wheel", wheel, { passive: false });
 
   // The viewer reports the image shown last; return the focus to it.
@@ -196,6 +205,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   return () => {
     window.removeEventListener("second-look-viewer-closed", closed);
     window.removeEventListener(TILE, resize);
+    document.removeEventListener("click", stale);
     grid.removeEventListener("wheel", wheel);
   };
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dashboard.review.standing import TITLES
 from dashboard.shared.component import registered
 from engine.runs.image_notes import MOST_NOTE_LETTERS, MOST_TAG_LETTERS
 from engine.runs.verdicts import BOTH, CAUSES, FINE, HARD, NEITHER, WRONG
@@ -26,12 +27,9 @@ cannot be read</span><span class="run"></span></div>
 <section class="explanation" hidden></section></aside></div>
 <footer><button class="before" type="button">← Previous</button>
 <button class="after" type="button">Next →</button></footer></dialog>"""
-VERDICT_KEYS = (  # key, verdict, title of its button
-    ("l", WRONG, "Wrong label"),
-    ("b", BOTH, "Both"),
-    ("n", NEITHER, "Neither"),
-    ("h", HARD, "Ambiguous"),
-    ("f", FINE, "Label is correct"),
+VERDICT_KEYS = tuple(  # key, verdict, title of its button
+    (key, verdict, TITLES[verdict])
+    for key, verdict in (("l", WRONG), ("b", BOTH), ("n", NEITHER), ("h", HARD), ("f", FINE))
 )
 _viewer = registered(
     __file__,

@@ -10,7 +10,25 @@ import streamlit as st
 from dashboard.shared import tables
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
-from engine.runs.verdicts import WRONG, Verdict, Verdicts, load_verdicts, verdicts_path
+from engine.runs.verdicts import (
+    BOTH,
+    FINE,
+    HARD,
+    NEITHER,
+    WRONG,
+    Verdict,
+    Verdicts,
+    load_verdicts,
+    verdicts_path,
+)
+
+TITLES = {
+    WRONG: "Wrong label",
+    BOTH: "Both",
+    NEITHER: "Neither",
+    HARD: "Ambiguous",
+    FINE: "Label is correct",
+}
 
 
 def standing() -> Verdicts:
@@ -46,7 +64,9 @@ def verdict_text(verdict: Verdict | None) -> str:
     """Return a verdict as text, '' without one."""
     if verdict is None:
         return ""
-    return f"correct label: {verdict.label}" if verdict.verdict == WRONG else verdict.verdict
+    if verdict.verdict == WRONG:
+        return f"correct label: {verdict.label}"
+    return TITLES[verdict.verdict].lower()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -83,13 +83,19 @@ def _parse_range(text: str, _names: Sequence[str]) -> str:
 
 
 def _in_range(table: Table, text: str) -> np.ndarray:
+    """Return the scores from low to below high, so that no image is in two adjoining ranges.
+
+    1 is included, and so is the only value of a range of one value.
+    """
     low, high = _bounds(text)
-    return np.asarray((table.score >= low) & (table.score <= high))
+    below = table.score <= high if high in (low, 1.0) else table.score < high
+    return np.asarray((table.score >= low) & below)
 
 
 def _range_text(table: Table, text: str) -> str:
     low, high = _bounds(text)
-    return f"{table.score_name} {low:g} to {high:g}"
+    below = "" if high in (low, 1.0) else "below "
+    return f"{table.score_name} {low:g} to {below}{high:g}"
 
 
 def _parse_class(text: str, names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dashboard.review.notes import noted_rows, notes_of
-from dashboard.review.standing import reviewed_rows, standing, verdicts_of
+from dashboard.review.standing import reviewed_rows, standing, verdict_text, verdicts_of
 from dashboard.shared.tables import Table
 from engine.runs.verdicts import Verdict
 
@@ -41,7 +41,8 @@ def _has_word(table: Table, word: str) -> np.ndarray:
 def _words(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
-    return "\n".join((verdict.verdict, verdict.label, verdict.cause, verdict.reviewer))
+    shown = verdict_text(verdict)
+    return "\n".join((verdict.verdict, shown, verdict.label, verdict.cause, verdict.reviewer))
 
 
 def _contains(texts: pa.Array | pa.ChunkedArray, word: str) -> np.ndarray:

@@ -61,6 +61,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool = F
 
 
 def no_run(purpose: str) -> None:
-    """Show that there is no finished run, with a link to the Train page."""
+    """Show that there is no finished run, with links to where one is made."""
     st.write(f"There is no finished run yet. Fit a model first, then {purpose} here.")
-    st.page_link("views/train/page.py", label="Go to Train", icon=":material/model_training:")
+    st.page_link(
+        "views/train/page.py", label="Fit a model to my images", icon=":material/model_training:"
+    )
+    st.page_link("views/overview/page.py", label="Start the demo", icon=":material/play_arrow:")

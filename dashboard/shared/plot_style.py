@@ -18,8 +18,9 @@ def style_figure(figure: go.Figure, height: int) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )
-    figure.update_xaxes(showgrid=False, zeroline=False, fixedrange=True, automargin=True)
-    figure.update_yaxes(gridcolor=FAINT, zeroline=False, fixedrange=True, automargin=True)
+    every = {"zeroline": False, "fixedrange": True, "automargin": True, "exponentformat": "none"}
+    figure.update_xaxes(showgrid=False, **every)
+    figure.update_yaxes(gridcolor=FAINT, **every)
     return figure
 
 

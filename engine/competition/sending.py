@@ -16,6 +16,7 @@ from engine.competition.records import list_submissions, record_sent
 from engine.errors import UserError, first_ten
 from engine.runs.files import locked, read_json, sha256_of
 from engine.runs.run import Run, list_runs
+from engine.runs.run_bin import deleted_runs
 
 SEND_SECONDS, WAIT_SECONDS = 300.0, 300.0
 MAX_MESSAGE = 300
@@ -144,16 +145,18 @@ def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
 
 
 def sent_submissions() -> list[dict[str, Any]]:
-    """Return every submission that was sent, of all runs, newest first.
+    """Return every submission that was sent, of all runs and deleted ones, newest first.
 
     Returns
     -------
     list of dict
         run, file, lower, upper, competition, ref, status, sent, valid_log_loss, score, and gap:
         the public score minus the validation log loss at the same bounds; None where unknown.
+        deleted: whether the run is in the bin.
     """
     sent = []
-    for run in list_runs():
+    kept, deleted = list_runs(), deleted_runs()
+    for at, run in enumerate([*kept, *deleted]):
         for record in list_submissions(run.folder / "submissions"):
             kaggle = record.get("kaggle")
             if not isinstance(kaggle, dict) or not kaggle.get("ref"):
@@ -164,6 +167,7 @@ def sent_submissions() -> list[dict[str, Any]]:
                 {key: record.get(key) for key in ("run", "file", "lower", "upper", "correction")}
                 | {key: kaggle.get(key) for key in ("competition", "ref", "status", "sent")}
                 | {"valid_log_loss": expected, "score": score, "gap": gap}
+                | {"deleted": at >= len(kept)}
             )
     return sorted(sent, key=lambda line: str(line["sent"]), reverse=True)
 

@@ -30,6 +30,7 @@ from engine.competition.sending import (
 )
 from engine.errors import UserError
 from engine.runs.run import Run
+from engine.runs.run_bin import delete_run, restore_run
 from tests.support.kaggle_stand_in import (
     COMPETITION,
     TOKEN,
@@ -327,6 +328,9 @@ def test_a_submission_is_sent_scored_and_recorded(kaggle: StandIn, run: Run) -> 
     (line,) = sent_submissions()
     assert line["valid_log_loss"] == pytest.approx(expected, abs=1e-12)
     assert line["gap"] == pytest.approx(0.06174 - expected, abs=1e-12)
+    delete_run(run.name)
+    assert sent_submissions() == [{**line, "deleted": True}] and not line["deleted"]
+    restore_run(run.name)
     for path in run.folder.rglob("*"):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes()
 

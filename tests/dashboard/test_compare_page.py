@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared.tables import RunSummary
 from dashboard.views.compare import data as compare_data
+from dashboard.views.compare.text import names_of
 from engine.analysis.compare import compare
 from engine.competition.blend import prepare_blend
 from engine.runs.predictions import make_predictions, save_predictions
@@ -84,6 +87,16 @@ def test_a_gallery_shows_its_images_the_costliest_first(pair, part):
     payer = tables[1 if part == "fixed" else 0]
     costs = -np.log(payer.probabilities[rows, payer.y_true[rows]])
     assert (np.diff(costs) <= 1e-12).all()
+
+
+def test_runs_are_named_by_what_tells_them_apart():
+    first = RunSummary(
+        "20260101T000000Z-a-1", "20260101T000000Z-a-1", "", "net a", "done", 0.9, 0.1
+    )
+    other = replace(first, name="20260102T000000Z-a-2", title="20260102T000000Z-a-2")
+    assert names_of(first, replace(other, backbone="net b")) == ("net a", "net b")
+    assert names_of(replace(first, title="best"), replace(other, backbone="net b"))[0] == "best"
+    assert names_of(first, other) == (first.name, other.name)
 
 
 def test_a_cell_of_the_table_shows_its_images(pair):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def test_the_filter_is_the_address(make_run):
     run = make_run(n=300)
     table = tables.table(run.name)
     p = table.predictions
-    want = (p.y_true == 0) & (table.y_pred == 1) & (table.score >= 0.6) & (table.score <= 0.95)
+    want = (p.y_true == 0) & (table.y_pred == 1) & (table.score >= 0.6) & (table.score < 0.95)
     address = {"true": "cat", "predicted": "dog", "p": "0.6-0.95"}
     app = errors(**address)
     assert sentence(app).startswith(
@@ -66,6 +67,14 @@ def test_the_filter_is_the_address(make_run):
     app.button(key="clear").click().run()
     assert parameters(app) == {"show": "all"}
     assert sentence(app).startswith("**300** of 300")
+
+
+def test_an_image_on_the_border_of_two_ranges_is_in_one_of_them(make_run):
+    table = replace(tables.table(make_run(n=20).name), score=np.array([0.2, 0.5, 1.0]))
+    keep = BY_PARAMETER["p"].keep
+    assert keep(table, "0-0.5").tolist() == [True, False, False]
+    assert keep(table, "0.5-1").tolist() == [False, True, True]
+    assert keep(table, "0.5-0.5").tolist() == [False, True, False]
 
 
 def test_without_an_address_the_page_opens_on_the_errors(make_run):
@@ -178,10 +187,10 @@ def test_an_empty_filter_says_so(make_run):
     assert app.button(key="clear").label == "Clear filter"
 
 
-def test_without_a_run_it_points_to_the_overview(home):
+def test_without_a_run_it_says_how_to_make_one(home):
     app = errors()
     assert not app.exception
-    assert "Overview" in app.info[0].value
+    assert "no finished run yet" in app.markdown[0].value
 
 
 @pytest.mark.parametrize("classes", [5, 120])

@@ -82,7 +82,7 @@ def test_a_map_that_failed_says_why_and_can_be_tried_again(make_run, no_process)
 
 def test_an_imported_run_and_no_run_say_what_to_do(home, make_run):
     app = opened("map")
-    assert "Overview" in app.info[0].value
+    assert "no finished run yet" in app.markdown[0].value
     make_run(n=20)
     app = opened("map")
     assert "imported" in app.info[0].value and not app.exception

@@ -16,6 +16,7 @@ from dashboard.views.clip.bounds_track import bounds_track
 from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedLoss
 from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.clipping import touched, wrong_cost
+from engine.analysis.recommendation import Comparison
 from engine.runs.run import open_run
 
 
@@ -41,6 +42,10 @@ def page() -> None:
 def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
     """Draw everything that depends on the bounds; dragging reruns only this fragment."""
     lower, upper, linked = bounds.current()
+    compared = corrections.comparison(valid)
+    kept = open_run(valid.key[0]).kept_bounds
+    applied = f" {text.applied(kept, compared)}" if compared else ""
+    st.caption(f"{text.ABOUT}{applied}")
     loss = curve.loss.at(lower, upper)
     touches = [(split, len(t), *_touched(t, lower, upper)) for split, t in _splits(valid, test)]
     shown = test if test is not None and len(test) else valid
@@ -60,7 +65,7 @@ def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
     )
     _fields()
     shifted = _shift(valid, (lower, upper))
-    _presets(shifted)
+    _presets(shifted, compared, kept)
     st.space("small")
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -126,15 +131,6 @@ def compare_corrections(valid: Table) -> None:
             st.caption("At least ten labelled images are needed.")
             return
         html.show_html(text.recommendation(compared))
-        own = open_run(valid.key[0]).kept_bounds
-        st.caption(text.applied(own, compared))
-        chosen = compared.chosen
-        if st.button(
-            "Use the recommended correction", type="primary", icon=":material/target:",
-            on_click=bounds.use_recommended, args=(chosen.lower, chosen.upper),
-            disabled=own is None,
-        ):  # fmt: skip
-            st.rerun()
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
         with left:
             html.show_html(text.corrections_table(compared))
@@ -143,9 +139,18 @@ def compare_corrections(valid: Table) -> None:
             chart(figure, "corrections", "log loss of each correction minus that without")
 
 
-def _presets(shifted: ShiftedLoss | None) -> None:
-    """Offer bounds to start from, and those for the assumed drop in accuracy."""
+def _presets(
+    shifted: ShiftedLoss | None, compared: Comparison | None, kept: tuple[float, float] | None
+) -> None:
+    """Offer what is recommended, bounds to start from, and those for the assumed drop."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if compared:
+            chosen = compared.chosen
+            st.button(
+                "Use the recommended correction", type="primary", icon=":material/target:",
+                on_click=bounds.use_recommended, args=(chosen.lower, chosen.upper),
+                disabled=kept is None,
+            )  # fmt: skip
         if shifted is not None:
             best = text.short(shifted.symmetric[0])
             label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"

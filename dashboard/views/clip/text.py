@@ -13,6 +13,10 @@ from dashboard.views.clip.corrections import ShiftedLoss
 from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.recommendation import Comparison, named
 
+ABOUT = (
+    "Clip bounds keep probabilities away from 0 and 1, which limits what a confident error adds "
+    "to the log loss."
+)
 PUBLISHED = (
     "Test sets tend to be harder than one's own images. Published solutions for Kaggle's Dogs vs. "
     "Cats Redux scored 0.0119 on their own images but 0.0414 on the leaderboard, and 0.0062 but "
@@ -99,7 +103,10 @@ def applied(kept: tuple[float, float] | None, compared: Comparison) -> str:
     if kept is None:
         return f"A submission applies the recommendation: {named(compared.chosen)}."
     lower, upper = kept
-    return f"A submission applies the bounds set here: {lower:g} and {upper:.9g}."
+    return (
+        f"A submission applies the bounds set here: {lower:g} and {upper:.9g}. "
+        f"Recommended: {named(compared.chosen)}."
+    )
 
 
 def corrections_table(compared: Comparison) -> Markup:

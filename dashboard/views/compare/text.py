@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from markupsafe import Markup
 
 from dashboard.shared.escape import literal, one_line
@@ -15,7 +17,12 @@ _LONGEST = 40
 
 
 def names_of(own: RunSummary, other: RunSummary) -> Names:
-    """Return two names that tell the runs apart."""
+    """Return two names that tell the runs apart, without a display name their backbones."""
+    if own.backbone != other.backbone:
+        own, other = (
+            replace(run, title=run.backbone) if run.title == run.name else run
+            for run in (own, other)
+        )
     titles = [one_line(run.title) for run in (own, other)]
     short = [title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…" for title in titles]
     return (own.name, other.name) if short[0] == short[1] else (short[0], short[1])

@@ -20,7 +20,7 @@ from dashboard.selection.image_filter import REVIEWS, SUSPECTS, ImageFilter
 from dashboard.selection.orders import orders_of
 from dashboard.selection.run import run_name
 from dashboard.selection.unknown import unknown_filters, unknown_image, unknown_page
-from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared import browser_sync, html, tables, thumbnails
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
@@ -47,7 +47,7 @@ def show() -> None:
 def page() -> None:
     name = run_name()
     if name is None:
-        st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
+        html.no_run("look at its errors")
         return
     selected = split.selected_table(name, split.ANY_TEST)
     unknown_filters(selected)

@@ -29,17 +29,18 @@ def tools(name: str, show: str) -> None:
         return
     run = open_run(name)
     set_reviewer_box()
-    with st.container(horizontal=True, vertical_alignment="bottom", key="review"):
+    with st.container(horizontal=True, vertical_alignment="center", key="review"):
         if show == SUSPECTS and (counts := kind_counts(name)):
             st.segmented_control(
                 "Suspicion", ["", *counts], required=True, key=widget_key(BY_PARAMETER[KIND].key),
                 format_func=lambda kind: f"{KIND_NAMES[kind]} {counts[kind]:,}" if kind else "Any",
-                on_change=filter_changed,
+                on_change=filter_changed, label_visibility="collapsed",
             )  # fmt: skip
-        st.text_input(
-            "Reviewer", key=REVIEWER, placeholder=default_reviewer(), width=200,
-            on_change=reviewer_named, help="Saved with each verdict, together with the time",
-        )  # fmt: skip
+        with st.popover("Reviewer", icon=":material/person:"):
+            st.text_input(
+                "Reviewer", key=REVIEWER, placeholder=default_reviewer(),
+                on_change=reviewer_named, help="Saved with each verdict, together with the time",
+            )  # fmt: skip
         if show == SUSPECTS and triage_stamp(name) != NEVER:
             st.button(
                 "Find suspects again", icon=":material/refresh:", on_click=_start, args=(run,),

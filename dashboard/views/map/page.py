@@ -17,7 +17,7 @@ from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.lasso import Lasso
 from dashboard.selection.map_coordinates import SPLITS
 from dashboard.selection.run import run_name
-from dashboard.shared import browser_sync, commands, tables, thumbnails
+from dashboard.shared import browser_sync, commands, html, tables, thumbnails
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
@@ -44,7 +44,7 @@ HELP = (
 def show() -> None:
     name = run_name()
     if name is None:
-        st.info("No finished run yet; start the demo on the Overview page.", icon=":material/info:")
+        html.no_run("see its images as a map")
         return
     run = open_run(name)
     if run.config.head_sha256 is None:

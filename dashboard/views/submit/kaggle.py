@@ -77,7 +77,7 @@ def sent_table() -> None:
     html.show_html(html.table(head, [_line(entry) for entry in sent[:SHOWN]], whole=True))
     if gaps := gap_note(sent):
         st.caption(literal(gaps))
-    waiting = [entry for entry in sent if entry["status"] == "pending"]
+    waiting = [entry for entry in sent if entry["status"] == "pending" and not entry["deleted"]]
     if waiting and st.button("Check score", icon=":material/refresh:", key="submit_look"):
         with st.spinner("Asking Kaggle…"):
             st.session_state[_MESSAGE] = _look(waiting)
@@ -146,7 +146,7 @@ def _line(entry: dict[str, Any]) -> list[str]:
 
     score = figure(entry["score"], ".5f")
     sent = str(entry["sent"])[:16].replace("T", " ")
-    within = applied(entry)
+    within = applied(entry) + (" · deleted run" if entry["deleted"] else "")
     return [
         f"{sent} · {entry['competition']} · ref {entry['ref']} · {within}",
         figure(entry["valid_log_loss"], ".5f"),
