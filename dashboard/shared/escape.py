@@ -33,7 +33,12 @@ def error_text(error: UserError) -> str:
 
 def form_text(text: str) -> str:
     """Return Markdown of a sentence, with options of the command line by their labels."""
-    return literal(rename_options(text, lambda name, _: f"“{_label(name)}”"))
+    return literal(form_words(text))
+
+
+def form_words(text: str) -> str:
+    """Return plain text of a sentence, with options of the command line by their labels."""
+    return rename_options(text, lambda name, _: f"“{_label(name)}”")
 
 
 def _label(name: str) -> str:

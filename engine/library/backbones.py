@@ -102,10 +102,10 @@ def backbones(
     (46, ['resnet18', 'squeezenet1_1'])
     """
     from engine.data.layouts import find_images
-    from engine.model.backbone_facts import all_facts
     from engine.model.backbones import check_backbone
     from engine.model.device import choose_device
     from engine.model.speeds import keep_speeds, kept_speeds, measured_speed
+    from engine.runs.backbone_facts import all_facts
     from engine.runs.network_names import backbone_names
 
     facts = all_facts()

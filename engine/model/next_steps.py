@@ -13,10 +13,10 @@ from engine.analysis.near_duplicates import assign_folds, near_identical
 from engine.analysis.next_steps import images_step, side_by_side_step, views_step
 from engine.data.splits import components
 from engine.errors import UserError
-from engine.model.backbone_facts import all_facts
 from engine.model.extractor import Extractor, open_model
 from engine.model.head import HeadOptions
 from engine.model.learning_curve import LabelledFeatures, losses_by_share
+from engine.runs.backbone_facts import all_facts
 from engine.runs.files import read_json
 from engine.runs.fit_options import FitOptions
 from engine.runs.next_steps import (

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.model.backbone_facts import BackboneFacts, all_facts
 from engine.model.extractor import Extractor
 from engine.model.speeds import kept_speeds
+from engine.runs.backbone_facts import all_facts, better_and_faster
 from engine.runs.fit_options import FitOptions
 from engine.runs.network_names import names_a_file
 from engine.runs.progress import Reporter
@@ -16,8 +16,6 @@ from engine.runs.progress import Reporter
 LONG = 60.0  # seconds from which a pass is announced
 _ENOUGH = 4.0  # seconds of a pass from which its speed is known
 _FEWEST = 64  # images from which a speed is kept
-_FASTER = 2.0  # least ratio of two speeds that were measured here
-_FEWER = 10.0  # least ratio of operations, where a speed was not measured
 
 
 @dataclass
@@ -100,32 +98,3 @@ class PassTime:
         )
         better = better_and_faster(name, {**self.known, name: speed}) if self.suggest else ""
         return f"{said} {better}".rstrip()
-
-
-def better_and_faster(name: str, speeds: Mapping[str, float]) -> str:
-    """Return a sentence on the best network that is more accurate and faster here, or ''.
-
-    Where the speeds of both were not measured here, only a network with a tenth of the operations
-    counts as faster, and the sentence says that it was not measured.
-    """
-    facts = all_facts()
-    asked = facts.get(name)
-    if asked is None:
-        return ""
-
-    def faster(other: BackboneFacts) -> bool:
-        if name in speeds and other.name in speeds:
-            return speeds[other.name] >= _FASTER * speeds[name]
-        return other.gflop * _FEWER <= asked.gflop
-
-    better = [each for each in facts.values() if each.accuracy > asked.accuracy and faster(each)]
-    if not better:
-        return ""
-    best = max(better, key=lambda each: (each.name in speeds, each.accuracy))
-    how = f"needs {best.gflop:.2g} instead of {asked.gflop:.2g} GFLOP an image (not measured here)"
-    if best.name in speeds and name in speeds:
-        how = f"is {speeds[best.name] / speeds[name]:.2g} times as fast here"
-    return (
-        f"{best.name} is more accurate on ImageNet ({best.accuracy:.1%} instead of "
-        f"{asked.accuracy:.1%}) and {how}: --backbone {best.name}."
-    )

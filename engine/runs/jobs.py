@@ -137,5 +137,5 @@ def _ended(run: Run, started: object, code: int) -> None:
     if _STARTED.get(run.name) is not started:
         return  # it was started again meanwhile
     if run.status.state == "queued":  # it ended before it could say a word
-        lines = last_log_lines(run, 1)
-        run.set_status("failed", message=lines[0] if lines else f"It ended with status {code}.")
+        said = "".join(last_log_lines(run, 1)).removeprefix("Error: ")
+        run.set_status("failed", message=said or f"It ended with status {code}.")

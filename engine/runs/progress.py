@@ -107,5 +107,6 @@ def _record_end(run: Run) -> Iterator[None]:
         raise
     except Exception as error:
         with suppress(UserError):  # on a full disk; the original error is more informative
-            run.set_status("failed", message=str(error) or type(error).__name__)
+            named = error.on_command_line if isinstance(error, UserError) else str(error)
+            run.set_status("failed", message=named or type(error).__name__)
         raise

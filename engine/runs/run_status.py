@@ -17,7 +17,7 @@ class RunStatus:
     Attributes
     ----------
     state : queued, running, done, failed, cancelled or lost
-    message : how it ended, '' while it goes on
+    message : how it ended, with options as the command line spells them, '' while it goes on
     stage : of the fit, '' before the first
     done, total : images of the stage; total is 0 where it is not known
     images_per_second : of the stage, 0.0 where it is not known

@@ -10,7 +10,9 @@ from dashboard.shared import commands
 from engine.data.dataset import load_dataset
 from engine.errors import UserError
 from engine.runs import jobs
+from engine.runs.files import workspace
 from engine.runs.fit_options import FitOptions
+from engine.runs.network_speeds import cpu_name, keep_for_machine
 from engine.runs.run import Run
 from tests.support import pages
 from tests.support.pages import assert_harmless, html
@@ -259,9 +261,59 @@ def test_progress_says_what_runs_and_promises_no_second(
 
 
 def test_a_failed_fit_says_why(home: Path) -> None:
-    job("failed", message="--weights x.pt is <no> safetensors file.")
+    message = "--weights x.pt is <no> safetensors file; set --train to head."
+    run = job("failed", message=message)
+    (run.folder / jobs.LOG).write_text(f"python -m engine fit\nError: {message}\n")
     said = html(opened())
-    assert "Failed." in said and "&lt;no&gt; safetensors" in said
+    assert "Failed." in said and "“Initial weights” x.pt is &lt;no&gt; safetensors" in said
+    assert "set “Train” to head" in said
+    assert "--weights" not in said and "python -m engine" not in said  # it says no more
+    (run.folder / jobs.LOG).write_text("Killed\n")
+    assert "Killed" in html(opened())
+
+
+def test_what_cannot_be_fitted_is_refused_before_it_starts(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = started(monkeypatch)
+    app = opened(kaggle(tmp_path / "pets"))
+    app.selectbox(key="train_views").set_value(2)
+    app.segmented_control(key="train_what").set_value("all").run()
+    app.button(key="train_start").click().run()
+    assert not calls and "Views 2 works only if the head alone" in app.error[0].value
+
+
+def test_weights_files_near_the_data_can_be_chosen(home: Path, tmp_path: Path) -> None:
+    data = kaggle(tmp_path / "pets")
+    for name in ("weights/mine.safetensors", "pets/a.pth", "deep/1/2/3/far.pt", "not.txt"):
+        put(tmp_path / name, b"-")
+    put(workspace() / "runs" / "r" / "model.safetensors", b"-")
+    (tmp_path / "link.pt").symlink_to(tmp_path / "not.txt")
+    app = opened(data)
+    offered = app.selectbox(key="train_weights").options
+    names = [Path(each).name for each in offered[2:]]
+    assert names == ["a.pth", "mine.safetensors"]
+
+
+def test_the_page_says_how_long_it_takes_and_what_is_faster(home: Path, tmp_path: Path) -> None:
+    data = kaggle(tmp_path / "pets", train=10, test=4)
+    app = opened(data)
+    said = [each.value for each in app.caption]
+    assert any("24 images takes is not yet measured here" in each for each in said)
+    assert any("more accurate on ImageNet" in each and "“Network”" in each for each in said)
+    speeds = {"vgg16": 0.1, "resnet50": 24.0}
+    keep_for_machine(cpu_name(4, "float32"), speeds)
+    keep_for_machine(cpu_name(2, "float32"), {"vgg16": 0.05})
+    keep_for_machine("another CPU, 8 threads, float32", {"vgg16": 99.0})
+    app.run()
+    said = [each.value for each in app.caption]
+    assert any("between 4 minutes and 8 minutes, as measured here" in each for each in said)
+    assert any("resnet50" in each and "as fast here" in each for each in said)
+    app.selectbox(key="train_backbone").set_value("resnet50").run()
+    said = [each.value for each in app.caption]
+    assert any("takes about 1 second, as measured here" in each for each in said)
+    app.segmented_control(key="train_what").set_value("all").run()
+    assert any("more than 7 seconds here" in each.value for each in app.caption)
 
 
 def test_a_finished_fit_is_one_click_away(make_run) -> None:

@@ -12,13 +12,14 @@ import torchvision
 from typer.testing import CliRunner
 
 import engine
+from engine import portable
 from engine.cli import main
 from engine.errors import UserError
 from engine.model import pass_time, speeds
-from engine.model.backbone_facts import all_facts
 from engine.model.device import Device
-from engine.model.pass_time import PassTime, better_and_faster
+from engine.model.pass_time import PassTime
 from engine.model.speeds import keep_speeds, kept_speeds, measured_speed
+from engine.runs.backbone_facts import all_facts, better_and_faster
 from tests.support.small_fits import small_fit
 from tests.support.tiny_images import kaggle
 
@@ -101,8 +102,18 @@ def test_facts_are_those_of_the_default_weights():
     for name in ("squeezenet1_1", "shufflenet_v2_x0_5"):
         network = torchvision.models.get_model(name, weights=None)
         assert facts[name].parameters == sum(each.numel() for each in network.parameters())
+    models = torchvision.models
+    names = models.list_models(module=models)
+    assert sorted(facts) == sorted(names)
+    for name in names:
+        weights = models.get_model_weights(name).DEFAULT
+        meta, fact = weights.meta, facts[name]
+        assert (fact.parameters, fact.gflop) == (meta["num_params"], meta["_ops"])
+        assert fact.accuracy == round(meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100, 5)
+        assert fact.crop == weights.transforms().crop_size[0]
     assert facts["vgg16"].gflop == 15.47 and facts["vgg16"].accuracy == 0.71592
-    assert list(facts)[0] == max(facts, key=lambda name: facts[name].accuracy)
+    accuracies = [fact.accuracy for fact in facts.values()]
+    assert accuracies == sorted(accuracies, reverse=True)
 
 
 def test_speeds_are_kept_by_machine_and_precision(monkeypatch, tmp_path):
@@ -112,7 +123,7 @@ def test_speeds_are_kept_by_machine_and_precision(monkeypatch, tmp_path):
     keep_speeds(Device("cpu", torch.bfloat16, 16), {"vgg16": 20.0})
     keep_speeds(CPU, {"resnet18": 90.0})
     assert kept_speeds(CPU) == {"vgg16": 8.13, "resnet18": 90.0}
-    monkeypatch.setattr(speeds.portable, "cpu_model", lambda: "another")
+    monkeypatch.setattr(portable, "cpu_model", lambda: "another")
     assert kept_speeds(CPU) == {}
     (tmp_path / "cache" / "backbones" / "speeds.json").write_text('{"another')
     assert kept_speeds(CPU) == {}

@@ -75,9 +75,26 @@ def preview_of(options: FitOptions, progress: Callable[[str, int, int], None]) -
     return kept[key]
 
 
-@lru_cache(maxsize=8)
 def counts(preview: DatasetPreview, valid: int | None, sample: bool, seed: int) -> pd.DataFrame:
     """Count images by class (rows) and split (columns), with the split that `fit` will use.
+
+    Raises
+    ------
+    UserError
+        If ``valid`` is out of range.
+    """
+    images = split_images(preview, valid, sample, seed)
+    split = images["split"]
+    table = pd.crosstab(images["label"].fillna("").mask(split == "test", ""), split)
+    table = table.reindex(columns=["train", "valid", "test"], fill_value=0)
+    return table.reindex(list(preview.dataset.class_names), fill_value=0)
+
+
+@lru_cache(maxsize=8)
+def split_images(
+    preview: DatasetPreview, valid: int | None, sample: bool, seed: int
+) -> pd.DataFrame:
+    """Return the images with the split that `fit` will use.
 
     Raises
     ------
@@ -87,11 +104,7 @@ def counts(preview: DatasetPreview, valid: int | None, sample: bool, seed: int) 
     images = preview.dataset.images
     if not preview.valid_given:
         images = images.assign(split=images["split"].where(images["split"] != "valid", "train"))
-    images = divided(images, preview.dataset.root, valid, sample, seed)
-    split = images["split"]
-    table = pd.crosstab(images["label"].fillna("").mask(split == "test", ""), split)
-    table = table.reindex(columns=["train", "valid", "test"], fill_value=0)
-    return table.reindex(list(preview.dataset.class_names), fill_value=0)
+    return divided(images, preview.dataset.root, valid, sample, seed)
 
 
 def samples(preview: DatasetPreview, n: int) -> pd.DataFrame:

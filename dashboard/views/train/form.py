@@ -7,7 +7,9 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.shared.escape import one_line
 from dashboard.views.train.data import DatasetPreview
+from dashboard.views.train.weights_files import ENDINGS, weights_files
 from engine.runs.fit_option import FitOption
 from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS
 
@@ -32,7 +34,7 @@ _USUAL = {
     "head": {"epochs": "not needed", "lr": "not needed", "image_size": "default of the weights"},
     "all": {"epochs": f"{ALL_EPOCHS}", "lr": f"{ALL_LR:g}", "image_size": "default of the weights"},
 }
-_IN_A_ROW = 4
+_IN_A_ROW, _LONGEST = 4, 48
 _FOUND = "as found"
 _ABOUT_READING = [o for o in FIT_OPTIONS if o.about_data and o.kind is str and o.on_page]
 
@@ -48,9 +50,11 @@ def fit_choices(preview: DatasetPreview) -> dict[str, Any]:
         "Several joined by +, such as resnet18+densenet121, are fitted side by side.",
     )  # fmt: skip
     weights = second.selectbox(
-        "Initial weights", ["default", "none"], key="train_weights", accept_new_options=True,
-        format_func=lambda name: WEIGHTS.get(name, name),
-        help="Published weights are downloaded once. Type a path to use a .safetensors file.",
+        "Initial weights", ["default", "none", *weights_files(preview.dataset.root)],
+        key="train_weights", accept_new_options=True,
+        format_func=lambda name: WEIGHTS.get(name) or one_line(_ending(name)),
+        help="Published weights are downloaded once. Weights files near the data are listed "
+        f"({', '.join(ENDINGS)}); type the path of another one.",
     )  # fmt: skip
     name = third.text_input(
         "Name", key="train_name", max_chars=120, placeholder="display name (optional)"
@@ -93,6 +97,10 @@ def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
     chosen = st.session_state
     valid = None if preview.valid_given else chosen.get("train_valid")
     return valid, bool(chosen.get("train_sample")), int(chosen.get("train_seed") or 0)
+
+
+def _ending(path: str) -> str:
+    return path if len(path) <= _LONGEST else f"…{path[1 - _LONGEST :]}"
 
 
 def _advanced(preview: DatasetPreview, train: str) -> dict[str, Any]:

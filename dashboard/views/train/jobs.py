@@ -81,7 +81,8 @@ def _ended(run: Run) -> None:
                 _curves(run)
             return
         lines = [] if job.state == "cancelled" else jobs.last_log_lines(run, LINES)
-        html.show_html(jobs_text.job_end(job, lines))
+        said = bool(lines) and lines[-1] == f"Error: {job.message}"
+        html.show_html(jobs_text.job_end(job, [] if said else lines))
 
 
 def _line() -> DeltaGenerator:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from dashboard.shared.escape import form_words
 from dashboard.shared.html import rendered
 from engine.runs.jobs import JobProgress
 from engine.runs.run_config import Scores
@@ -69,7 +70,7 @@ def job_end(job: JobProgress, lines: Sequence[str]) -> Markup:
         where = f" Last step: {STAGES[job.stage].lower()}, {job.done:,} of {job.total:,}."
     return rendered(
         __file__, "end", state=STATES.get(job.state, "Lost"), bad=True,
-        message=job.message + where, lines=list(lines),
+        message=form_words(job.message) + where, lines=list(lines),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import streamlit as st
@@ -11,7 +12,7 @@ from dashboard.shared import commands, html, thumbnails
 from dashboard.shared.escape import error_text, form_text, literal
 from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.train import data as train_data
-from dashboard.views.train import form, text
+from dashboard.views.train import estimate, form, text
 from dashboard.views.train import jobs as train_jobs
 from dashboard.views.train.data import DatasetPreview
 from engine.errors import UserError
@@ -44,7 +45,9 @@ def page() -> None:
         unusual_files(preview)
     with right:
         sample_grid(preview)
-    start(FitOptions.chosen(data, {**reading, **form.fit_choices(preview)}))
+    options = FitOptions.chosen(data, {**reading, **form.fit_choices(preview)})
+    expected_time(preview, options)
+    start(options)
 
 
 def choose_data() -> Path | None:
@@ -167,11 +170,22 @@ def unusual_files(preview: DatasetPreview) -> None:
         st.caption("All files are readable, and no image occurs in two splits or with two labels.")
 
 
+def expected_time(preview: DatasetPreview, options: FitOptions) -> None:
+    """Say how long the pass will take, as measured here, and which network is better."""
+    try:
+        split = train_data.split_images(preview, *form.split_choices(preview))["split"]
+    except UserError:  # shown above
+        return
+    for sentence in estimate.sentences(options, Counter(split)):
+        st.caption(form_text(sentence))
+
+
 def start(options: FitOptions) -> None:
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train_start"):
         try:
             for weights in filter(names_a_file, options.weights):
                 check_readable(Path(os.path.expanduser(weights)).absolute())
+            options.checked()
             commands.start_fit(options)
         except UserError as error:
             st.error(error_text(error), icon=":material/error:")

@@ -1,0 +1,71 @@
+"""Sentences on the time that a fit will take, from what was measured on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.runs.backbone_facts import better_and_faster
+from engine.runs.fit_options import ALL_EPOCHS, FitOptions
+from engine.runs.network_names import names_a_file
+from engine.runs.network_speeds import Speeds, pass_seconds, speeds_here
+
+
+def sentences(options: FitOptions, images: Mapping[str, int]) -> list[str]:
+    """Return how long the network takes for these images, and a network that is better and faster.
+
+    Parameters
+    ----------
+    images : the number of images by split
+    """
+    sized = options.image_size is not None  # speeds are kept for the size of the weights
+    measured = [] if sized else speeds_here(options.device, options.precision)
+    said = _training(options, images, measured)
+    if options.train == "head":
+        said = _extracting(options, sum(images.values()), measured)
+    better = _better(options, measured)
+    return [said, better] if better else [said]
+
+
+def _extracting(options: FitOptions, n: int, measured: Sequence[Speeds]) -> str:
+    found = pass_seconds(options.backbone, n * options.views, measured)
+    of = f"{n:,} images" + (f" in {options.views} views" if options.views > 1 else "")
+    if found is None:
+        return f"How long extracting features of {of} takes is not yet measured here."
+    return (
+        f"Extracting features of {of} takes {_about(*found)}, as measured here; images that passed "
+        "through this network before take no time."
+    )
+
+
+def _training(options: FitOptions, images: Mapping[str, int], measured: Sequence[Speeds]) -> str:
+    epochs = options.epochs or ALL_EPOCHS
+    n = images.get("train", 0)
+    of = f"Training the whole network on {n:,} images, {epochs:,} times,"
+    found = pass_seconds(options.backbone, n * epochs, measured)
+    if found is None:
+        return f"{of} is not yet measured here."
+    return f"{of} takes more than {_span(found[0])} here, which is the time without the gradients."
+
+
+def _better(options: FitOptions, measured: Sequence[Speeds]) -> str:
+    """Return the sentence of a fit on a CPU: a network that is more accurate and faster."""
+    own_file = any(source == "none" or names_a_file(source) for _, source in options.networks)
+    on_gpu = options.device not in ("auto", "cpu") or len(options.backbone) > 1 or own_file
+    if on_gpu or (options.device == "auto" and speeds_here("cuda", "auto")):
+        return ""
+    speeds = {name: speed for each in measured for name, speed in each.items()}
+    better = better_and_faster(options.network, speeds)
+    return f"On a CPU, {better}" if better else ""
+
+
+def _about(least: float, most: float) -> str:
+    low, high = _span(least), _span(most)
+    return f"about {low}" if low == high else f"between {low} and {high}"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} second{'s' * (round(seconds) > 1)}"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} minutes"
+    return f"{seconds / 3600:.1f} hours"
