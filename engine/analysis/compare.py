@@ -77,18 +77,20 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """Say in one sentence which of the two is better, or that it is a toss-up."""
-        difference, low, high = self.log_loss_difference
+        difference, *ends = self.log_loss_difference
         images = images_said(self.n, self.n_groups)
+        if difference == 0:
+            return f"A toss-up: both have the same log loss on {images}."
+        ahead = int(difference > 0)
+        low, high = sorted(end if ahead else -end for end in ends)
+        lower = f"its log loss is lower by {abs(difference):.4f}"
         within = f"95 % interval {low:+.4f} to {high:+.4f}, {images}"
         if self.better is None:
-            if difference == 0:
-                return f"A toss-up: both have the same log loss on {images}."
             return (
-                f"A toss-up: {self.names[int(difference > 0)]} is ahead by {abs(difference):.4f} "
-                f"in log loss, but zero lies within the noise ({within})."
+                f"A toss-up: {self.names[ahead]} is ahead, {lower}, but that may be chance "
+                f"({within})."
             )
-        winner, loser = self.names[self.better], self.names[1 - self.better]
-        return f"{winner} is better than {loser} by {abs(difference):.4f} in log loss ({within})."
+        return f"{self.names[ahead]} is better than {self.names[1 - ahead]}: {lower} ({within})."
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row an image that both predicted.

@@ -35,6 +35,7 @@ _SHIFT = np.linspace(-8, 8, 33)
 _UNBOUNDED = 40.0  # log odds beyond those of any float64 probability
 _LIMIT = np.append(np.linspace(1.1, 14, 20), _UNBOUNDED)  # log odds at the bound
 _ZOOMS = 4
+_ROUNDING = 1e-9  # of an expected loss
 _MANY_CLASS_ROWS = 1500
 _SAFE = 1e-6
 
@@ -131,13 +132,16 @@ Point = tuple[float, float, float]  # log of the sharpness, shift, log odds at t
 
 
 def _lowest(loss: Loss, start: Point, axes: list[np.ndarray]) -> Point:
-    """Return the point of lowest expected loss: of a grid, then of finer grids around it."""
+    """Return the point of lowest expected loss: of a grid, then of finer grids around it.
+
+    Of points that are equally good but for rounding, the first counts.
+    """
     best, lowest = start, _at(loss, *start)
     for _ in range(_ZOOMS):
         mesh = [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")]
         losses = loss(*mesh)
-        least = int(losses.argmin())
-        if losses[least] < lowest:
+        least = int(np.argmax(losses <= losses.min() * (1 + _ROUNDING)))
+        if losses[least] < lowest * (1 - _ROUNDING):
             lowest = float(losses[least])
             best = (float(mesh[0][least]), float(mesh[1][least]), float(mesh[2][least]))
         axes = [_closer(axis, at) for axis, at in zip(axes, best, strict=True)]
@@ -149,7 +153,8 @@ def _closer(axis: np.ndarray, at: float) -> np.ndarray:
         return np.array([at])
     i = int(np.abs(axis - at).argmin())
     low, high = axis[max(i - 1, 0)], axis[min(i + 1, len(axis) - 1)]
-    return np.union1d(np.linspace(low, high, 7), [at])
+    below, above = np.linspace(low, at, 4), np.linspace(at, high, 4)
+    return np.unique(np.append(below, above))  # `at` exactly once, or no next grid would be finer
 
 
 def _at(loss: Loss, log_a: float, shift: float, limit: float) -> float:

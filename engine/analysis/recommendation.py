@@ -21,6 +21,11 @@ _FEW_IMAGES = 1200.0  # over the square of the images: the gain that few of them
 _SHIFT_FROM = 100  # images from which on Platt scaling may be recommended
 _MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
 _CURVE_FROM, _CURVE_GAIN = 1000, 0.01  # images, and share of the log loss, for isotonic regression
+WITHIN_NOISE = (
+    "is within noise: these images do not show whether the correction helps. It is recommended "
+    "because it has the lowest expected log loss on new images, as it allows for confident errors "
+    "that these images do not contain"
+)
 
 
 @dataclass(frozen=True)
@@ -143,8 +148,9 @@ class Comparison:
                     f"Apply no correction: {images} are too few to choose one; label more images."
                 )
             told = (
-                f"Apply no correction: with {images}, one is recommended only if it is expected to "
-                f"lower the log loss of {self.raw:.5f} by {needed:.1%} or more, and none is."
+                f"Apply no correction: none is expected to lower the log loss of {self.raw:.5f} by "
+                f"{100 * needed:.1f} % or more. With {images}, a smaller expected gain is not "
+                "reliable."
             )
         else:
             gain, (low, high) = self.choice.gain.difference, self.choice.gain.interval
@@ -154,10 +160,7 @@ class Comparison:
             )
             told = f"Apply {named(self.chosen)}: {change}."
             if not self.clear:
-                told += (
-                    " The change is within noise, but this correction has the lowest expected loss "
-                    "on new images: it allows for errors that these images do not contain."
-                )
+                told += f" The change {WITHIN_NOISE}."
         if self.independent < FEW:
             told += (
                 f" {self.independent:,} {'images' if self.independent == self.n else 'groups'} are "

@@ -9,8 +9,9 @@ import numpy as np
 
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.gain import fixed_difference
-from engine.analysis.metrics import log_loss
-from engine.analysis.recommendation import Comparison, compare_corrections, named
+from engine.analysis.intervals import loss_interval, turned_loss
+from engine.analysis.metrics import per_sample_log_loss
+from engine.analysis.recommendation import WITHIN_NOISE, Comparison, compare_corrections, named
 from engine.competition.submission import Check
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
@@ -27,11 +28,13 @@ class Expectation:
     ----------
     n : labelled images
     log_loss, log_loss_without : with the correction and without; with a fitted one cross-validated
+    log_loss_interval : 95 % interval with the correction
     difference, interval : the first minus the second, below 0 is better, and its 95 % interval
     """
 
     n: int
     log_loss: float
+    log_loss_interval: tuple[float, float]
     log_loss_without: float
     difference: float
     interval: tuple[float, float]
@@ -43,7 +46,8 @@ class Expectation:
 
     def summary(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {**vars(self), "interval": list(self.interval)}
+        ends = {key: list(getattr(self, key)) for key in ("log_loss_interval", "interval")}
+        return {**vars(self), **ends}
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,21 @@ class ChosenCorrection:
         told = f"{what[0].upper()}{what[1:]} ({self.source})"
         if self.expected is None:
             return f"{told}; too few labelled images to say what it does to the log loss."
-        e = self.expected
-        if self.fitted.name == "none":
-            return f"{told}; expected log loss {e.log_loss:.5f} ({e.n:,} labelled images)."
-        low, high = e.interval
-        return (
-            f"{told}; expected log loss {e.log_loss:.5f}, {e.log_loss_without:.5f} without it "
-            f"({e.difference:+.5f}, 95 % interval {low:+.5f} to {high:+.5f}; {e.n:,} labelled "
-            "images)."
+        e, (least, most) = self.expected, self.expected.log_loss_interval
+        told += (
+            f"; expected log loss {e.log_loss:.5f} (95 % interval {least:.5f} to {most:.5f}, "
+            f"{e.n:,} labelled images)"
         )
+        if self.fitted.name == "none":
+            return f"{told}."
+        low, high = e.interval
+        told += (
+            f", {e.log_loss_without:.5f} without it (difference {e.difference:+.5f}, {low:+.5f} to "
+            f"{high:+.5f})."
+        )
+        if self.source == "recommended" and low <= 0 <= high:
+            told += f" The difference {WITHIN_NOISE}."
+        return told
 
     def summary(self) -> dict[str, Any]:
         """Return it as plain values, from which the same submission can be made again."""
@@ -195,14 +205,14 @@ def expectation(found: Comparison | None, fitted: FittedCorrection) -> Expectati
     """Return the log loss to expect with a correction, None where there is nothing to judge by."""
     if found is None:
         return None
-    own = next((one for one in found.scored if one.fitted == fitted), None)
-    if own is not None:
-        gain = own.gain
-        return Expectation(found.n, own.log_loss, found.raw, gain.difference, gain.interval)
     y, p, groups = found.images
-    gain = fixed_difference(y, p, fitted, groups)
-    after = log_loss(y, fitted.apply(p))
-    return Expectation(found.n, after, found.raw, gain.difference, gain.interval)
+    after = fitted.apply(p)
+    losses = per_sample_log_loss(y, after)
+    interval = loss_interval(losses, turned_loss(y, after), groups)
+    own = next((one for one in found.scored if one.fitted == fitted), None)
+    gain = own.gain if own else fixed_difference(y, p, fitted, groups)
+    level = own.log_loss if own else float(losses.mean())
+    return Expectation(found.n, level, interval, found.raw, gain.difference, gain.interval)
 
 
 def positive_index(run: Run) -> int | None:

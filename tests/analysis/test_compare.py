@@ -99,8 +99,8 @@ def test_a_clear_winner_is_named_with_its_interval():
     found = compare(good, bad, names=("good", "bad"))
     back = compare(bad, good, names=("bad", "good"))
     assert found.better == 0 and compare(bad, good).better == 1
-    assert found.verdict.startswith("good is better than bad by ")
-    assert back.verdict.startswith("good is better than bad by ")
+    assert found.verdict.startswith("good is better than bad: its log loss is lower by ")
+    assert back.verdict.startswith("good is better than bad: its log loss is lower by ")
     value = found.as_json()
     assert value["better"] == "good"
     assert json.loads(json.dumps(value, allow_nan=False)) == value

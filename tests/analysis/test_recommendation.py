@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold
 
 from engine.analysis import recommendation
+from engine.analysis.corrections import fit_corrections
 from engine.analysis.gain import cross_validated_gain, cross_validated_losses
 from engine.analysis.recommendation import compare_corrections, named, refitting
 from tests.support.clip_tables import many_classes, two_classes
@@ -76,6 +77,18 @@ def test_neither_order_nor_chance_decides(table):
     assert one.recommended == other.recommended
     assert named(one.chosen) == named(other.chosen)
     assert one.choice.log_loss == pytest.approx(other.choice.log_loss)
+
+
+@pytest.mark.parametrize("name", ["Redux", "heavy tails", "90 % accurate", "ten classes"])
+def test_neither_does_rounding(name):
+    rng = np.random.default_rng(4)
+    for _ in range(3):
+        y, p, _ = populations(None)[name]().draw(50, rng)
+        rounded = p * (1 + 1e-15 * rng.standard_normal(p.shape))
+        found, other = fit_corrections(y, p), fit_corrections(y, np.minimum(rounded, 1))
+        for correction in found:
+            values = found[correction].fitted.values
+            assert other[correction].fitted.values == pytest.approx(values, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", populations(None))

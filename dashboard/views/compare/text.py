@@ -104,16 +104,18 @@ def blended(prepared: PreparedBlend, names: Names) -> Markup:
     weights = f"{found.weights[0]:.0%} of {names[0]} and {found.weights[1]:.0%} of {names[1]}"
     weights += f", of their {found.pool.kind}"
     if found.pays:
-        change = f"lowers the log loss of {best} by {gain:.4f}"
+        change = f"lowers the log loss of {best} by {gain:.4f} (95 %: {low:.4f} to {high:.4f})"
         conclusion = "The gain is significant."
     elif high < 0:
-        change = f"has a log loss {-gain:.4f} higher than {best} alone"
+        change = f"raises the log loss of {best} by {-gain:.4f} (95 %: {-high:.4f} to {-low:.4f})"
         conclusion = f"Keep {best}."
     else:
-        change = f"changes the log loss of {best} by {-gain:+.4f}"
+        change = (
+            f"changes the log loss of {best} by {-gain:+.4f} (95 %: {-high:+.4f} to {-low:+.4f})"
+        )
         conclusion = "No clear difference: these images do not show whether blending helps."
     sentence = (
-        f"The best blend is {weights}. Cross-validated, it {change}, with a log loss of "
-        f"{found.cross_validated:.4f} (95 %: {low:+.4f} to {high:+.4f})."
+        f"The best blend is {weights}. Cross-validated, it {change}, to "
+        f"{found.cross_validated:.4f}."
     )
     return rendered(__file__, "blended", sentence=sentence, conclusion=conclusion)
