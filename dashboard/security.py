@@ -17,7 +17,8 @@ from streamlit import config
 
 from dashboard.server.document import OwnDocument, page_document
 from dashboard.server.originals import Originals
-from dashboard.server.token import RefusedUploads, TokenGate, page_token
+from dashboard.server.token import TokenGate, page_token
+from dashboard.server.uploads import LimitedUploads
 
 
 def guards() -> list[Middleware]:
@@ -28,7 +29,7 @@ def guards() -> list[Middleware]:
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         Middleware(SameOrigin, allowed=config.get_option("server.corsAllowedOrigins") or []),
         Middleware(TokenGate, token=page_token()),
-        Middleware(RefusedUploads),
+        Middleware(LimitedUploads),
         Middleware(Originals),
         Middleware(OwnDocument),
     ]

@@ -19,7 +19,7 @@ from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
 from engine.runs.explanations import load_explanation
 from engine.runs.opening import read_file
-from engine.runs.run import OUT_OF_FOLD, open_run
+from engine.runs.run import OUT_OF_FOLD, Run, open_run
 from engine.runs.worker import Worker
 
 _WAIT = 0.15  # seconds to wait before the page continues and asks again
@@ -94,6 +94,12 @@ def answer_of_two(of: Sequence[Table], image: str, names: Sequence[str]) -> dict
         for title, role in pairs
     ]
     return {"id": image, "state": "found", "maps": maps}
+
+
+def ask_about(run: Run, content: bytes) -> Future[dict[str, Any]]:
+    """Ask the worker about an image that is in no run; its answer is as `Tried.plain`."""
+    question = {"run": run.name, "image": base64.b64encode(content).decode("ascii")}
+    return _QUEUE.submit(_WORKER.ask, question)
 
 
 def _pane(found: dict[str, Any] | str, name: str, role: str) -> dict[str, str]:

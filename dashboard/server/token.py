@@ -62,19 +62,5 @@ class TokenGate:
         return answer
 
 
-class RefusedUploads:
-    """Refuses uploads: no page has an uploader, and Streamlit keeps what is sent in memory."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "/_stcore/upload_file" in scope["path"]:
-            refusal = PlainTextResponse("Uploads are refused.", status_code=403)
-            await refusal(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
-
-
 def _same(given: str, token: str) -> bool:
     return bool(token) and hmac.compare_digest(given.encode(), token.encode())

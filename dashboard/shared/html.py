@@ -60,6 +60,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool = F
     return rendered(__file__, "table", head=head, rows=rows, whole=whole)
 
 
+def image_grid(images: Sequence[tuple[str, str]]) -> Markup:
+    """Return a grid of small images, each as (data URI, caption)."""
+    return rendered(__file__, "image_grid", images=images)
+
+
+def large_image(src: str, text: str) -> Markup:
+    """Return an image that fits into the window, from a data URI, with its text for readers."""
+    return rendered(__file__, "large_image", src=src, text=text)
+
+
 def no_run(purpose: str) -> None:
     """Show that there is no finished run, with links to where one is made."""
     st.write(f"There is no finished run yet. Fit a model first, then {purpose} here.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,22 +99,32 @@ def _text(text: str) -> Text:
 
 def _serve() -> None:
     from engine.model.explain import Explainer
+    from engine.model.try_image import Trial
     from engine.runs.run import open_run
     from engine.runs.worker import serve
 
-    opened: dict[str, Explainer] = {}
+    opened: dict[tuple[type, str], Any] = {}
 
-    def answer(question: Mapping[str, Any]) -> dict[str, Any]:
-        name, id, split = (question.get(key) for key in ("run", "id", "split"))
-        if not isinstance(name, str) or not isinstance(id, str):
-            raise UserError("each request needs a run and an id, both as text.")
-        if name not in opened:
+    def of(kind: type, name: str) -> Any:
+        if (kind, name) not in opened:
             for oldest in list(opened)[: 1 - _NETWORKS]:
                 del opened[oldest]
-            opened[name] = Explainer(open_run(name))
-        found = opened[name].explain(id, split if isinstance(split, str) else None)
-        if found["note"]:  # do not cache: what is missing may exist at the next request
-            del opened[name]
+            opened[kind, name] = kind(open_run(name))
+        return opened[kind, name]
+
+    def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+        name, id, split, image = (question.get(key) for key in ("run", "id", "split", "image"))
+        kind: type = Explainer if image is None else Trial
+        if not isinstance(name, str) or not isinstance(id if image is None else image, str):
+            raise UserError("each request needs a run, and an id or an image, as text.")
+        if image is None:
+            found: dict[str, Any] = of(kind, name).explain(
+                id, split if isinstance(split, str) else None
+            )
+        else:
+            found = of(kind, name).of(base64.b64decode(image)).plain()
+        if found["note"]:  # do not keep it: what is missing may exist at the next request
+            del opened[kind, name]
         return found
 
     serve(answer)

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from engine.analysis.neighbours import nearest
 from engine.data.formats import Unreadable
 from engine.data.images import decode
 from engine.data.overlays import overlay
@@ -22,12 +21,12 @@ from engine.model.device import choose_device
 from engine.model.extractor import open_model
 from engine.model.gradcam import Seen, grad_cam, last_map
 from engine.model.preprocessing import Preprocessing
+from engine.model.training_features import TrainingFeatures
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
 from engine.runs.files import write_atomic
 from engine.runs.opening import is_file, read_file
 from engine.runs.run import Run
 
-NEIGHBOURS = 8
 _SPLITS = ("valid", "train", "test")  # splits that are searched for an id
 
 
@@ -64,13 +63,7 @@ class Explainer:
         self._layer = last_map(self._network, self._extractor.backbone, blank)
         kept = self._extractor.kept_features(self._images)
         self._values, self._row_of = kept.values.numpy(), kept.row_of
-        learnt = self._images["split"] == "train"
-        if run.labelled_split == "folds":  # then the last layer was trained on both splits
-            learnt |= self._images["split"] == "valid"
-        learnt &= self._images["sha256"].isin(self._row_of.keys())
-        self._learnt = self._images[learnt].reset_index(drop=True)
-        rows = [self._row_of[name] for name in self._learnt["sha256"]]
-        self._train = self._values[rows]  # (n_learnt, width), float16
+        self._learnt = TrainingFeatures.of(run, self._images, kept)
 
     def explain(self, id: str, split: str | None = None) -> dict[str, Any]:
         """Return heat maps for the predicted and the true class of an image, and similar images.
@@ -100,7 +93,7 @@ class Explainer:
             image = replace(image, predicted=int(seen.probabilities.argmax()))
             wanted = _classes(image)
             seen = self._seen(pixels, wanted)
-        box = _box(height, width, self._extractor.steps)
+        box = input_box(height, width, self._extractor.steps)
         maps = []
         for index, heat in zip(wanted, seen.maps.numpy(), strict=True):
             file = explanations_folder(self.run) / f"{image.sha256}-{index}.png"
@@ -119,7 +112,7 @@ class Explainer:
             "run": self.run.name, "split": image.split, "id": image.id,
             "sha256": image.sha256, "path": image.path,
             "predicted": self._name(image.predicted), "true": self._name(image.true),
-            "maps": maps, "box": list(box), "neighbours": near, "note": self._note(),
+            "maps": maps, "box": list(box), "neighbours": near, "note": self._learnt.note,
         }  # fmt: skip
         if not found["note"]:  # do not store an incomplete explanation
             save_explanation(self.run, found)
@@ -149,27 +142,10 @@ class Explainer:
         return grad_cam(self._network, self._head, self._layer, batch, list(classes))
 
     def _neighbours(self, image: Image, seen: Seen) -> list[dict[str, Any]]:
-        if not len(self._learnt):
-            return []
-        row = self._row_of.get(image.sha256)
+        row, learnt = self._row_of.get(image.sha256), self._learnt.images
         query = seen.features.numpy()[None] if row is None else self._values[row : row + 1]
-        own = (self._learnt["id"] == image.id) & (self._learnt["split"] == image.split)
-        itself = np.array([int(np.flatnonzero(own)[0]) if own.any() else -1])
-        rows, distances = nearest(query, self._train, NEIGHBOURS, itself=itself)
-        columns = ["split", "id", "path", "label", "sha256"]
-        chosen = self._learnt.loc[rows[0][rows[0] >= 0], columns].to_dict("records")
-        return [
-            {str(key): value for key, value in one.items()} | {"distance": round(float(far), 4)}
-            for one, far in zip(chosen, distances[0], strict=False)
-        ]
-
-    def _note(self) -> str:
-        if len(self._learnt):
-            return ""
-        return (
-            "The features of the training images are not available; compute them on the Map page "
-            f"or with `second-look embed {self.run.name}`."
-        )
+        own = np.flatnonzero((learnt["id"] == image.id) & (learnt["split"] == image.split))
+        return self._learnt.nearest(query, int(own[0]) if len(own) else -1)
 
     def _name(self, index: int | None) -> str | None:
         return None if index is None else self.class_names[index]
@@ -204,7 +180,8 @@ def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, fl
     return left, top, 1 - left, 1 - top
 
 
-def _box(height: int, width: int, steps: Preprocessing) -> tuple[float, float, float, float]:
+def input_box(height: int, width: int, steps: Preprocessing) -> tuple[float, float, float, float]:
+    """Return what the network sees as left, top, right, bottom in fractions of the image."""
     if steps.whole:
         return 0.0, 0.0, 1.0, 1.0
     return crop_box(height, width, steps.resize, steps.crop)

@@ -153,12 +153,14 @@ class _LineReader:
 
     def _read(self) -> None:
         # Not `readline`: it holds a lock for which the interpreter would wait at its end.
-        rest, more = b"", b"-"
-        while more:
-            more = os.read(self._pipe.fileno(), 65536)
-            *lines, rest = (rest + more).split(b"\n")
-            for line in lines:
-                self._lines.put(line + b"\n")
+        parts: list[bytes] = []  # of a line, which may hold an image
+        while more := os.read(self._pipe.fileno(), 65536):
+            first, *others = more.split(b"\n")
+            parts.append(first)
+            for other in others:
+                self._lines.put(b"".join(parts) + b"\n")
+                parts = [other]
+        rest = b"".join(parts)
         self._lines.put(rest)  # cut short, or nothing
         if rest:
             self._lines.put(b"")

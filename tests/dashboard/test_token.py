@@ -12,7 +12,9 @@ from urllib.parse import unquote
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from dashboard.server.token import RefusedUploads, TokenGate, page_token
+from dashboard.server import uploads
+from dashboard.server.token import TokenGate, page_token
+from dashboard.server.uploads import MOST_MEGABYTES, LimitedUploads
 from engine.errors import UserError
 from engine.runs.page_token import ONCE, TOKEN
 
@@ -35,7 +37,9 @@ class Browser:
     app: Any
     cookie: str = ""
 
-    def ask(self, address: str, method: str = "GET", kind: str = "http") -> dict[str, Any]:
+    def ask(
+        self, address: str, method: str = "GET", kind: str = "http", size: str | None = None
+    ) -> dict[str, Any]:
         path, _, query = address.partition("?")
         sent: list[Any] = []
 
@@ -46,6 +50,8 @@ class Browser:
             "type": kind, "method": method, "path": unquote(path), "query_string": query.encode(),
             "headers": [(b"cookie", self.cookie.encode())] if self.cookie else [],
         }  # fmt: skip
+        if size is not None:
+            scope["headers"].append((b"content-length", size.encode()))
         with ThreadPoolExecutor(1) as thread:  # Playwright's loop runs in this one
             thread.submit(lambda: asyncio.run(self.app(scope, None, send))).result()
         answer = {key.decode(): value.decode() for key, value in sent[0].get("headers", [])}
@@ -56,7 +62,7 @@ class Browser:
 
 
 def browser(token: str = SECRET) -> Browser:
-    return Browser(TokenGate(RefusedUploads(page), token=token))
+    return Browser(TokenGate(LimitedUploads(page), token=token))
 
 
 PATHS = ["/", "/errors?run=x", "/media/a.jpg", "/_stcore/health", "/_stcore/host-config",
@@ -101,11 +107,35 @@ def test_the_address_that_a_browser_was_opened_with_serves_once(
     assert asking.ask(f"/?token={SERVES_ONCE}")["status"] == 403
 
 
-@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "OPTIONS"])
-def test_uploads_are_refused_whoever_sends_them(method: str) -> None:
-    asking = browser("")
-    assert asking.ask("/")["body"] == b"the page"
-    assert asking.ask("/_stcore/upload_file/a/b", method)["status"] == 403
+UPLOAD = "/_stcore/upload_file/tab/file"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "size", "status"),
+    [
+        (UPLOAD, "POST", "9", 403), (UPLOAD, "OPTIONS", None, 403), (UPLOAD, "GET", None, 403),
+        ("/x/_stcore/upload_file/tab/file", "PUT", "9", 403), (f"{UPLOAD}/more", "PUT", "9", 403),
+        ("/_stcore/upload_file", "PUT", "9", 403), (UPLOAD, "PUT", None, 411),
+        (UPLOAD, "PUT", "-1", 411), (UPLOAD, "PUT", "1e3", 411), (UPLOAD, "PUT", "9" * 40, 413),
+        (UPLOAD, "PUT", str(MOST_MEGABYTES * 2**20 + 2**17), 413),
+        (UPLOAD, "PUT", str(MOST_MEGABYTES * 2**20), 200), (UPLOAD, "DELETE", None, 200),
+    ],
+)  # fmt: skip
+def test_only_an_image_of_limited_size_may_be_uploaded(
+    path: str, method: str, size: str | None, status: int
+) -> None:
+    assert browser("").ask(path, method, size=size)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("kept", "status"),
+    [({}, 200), ({"other": 1}, 200), ({"tab": 1}, 429), ({"a": 1, "b": 1, "c": 2}, 429)],
+)
+def test_a_tab_has_one_upload_in_memory_and_all_tabs_four(
+    monkeypatch: pytest.MonkeyPatch, kept: dict[str, int], status: int
+) -> None:
+    monkeypatch.setattr(uploads, "_kept", lambda: kept)
+    assert browser("").ask(UPLOAD, "PUT", size="9")["status"] == status
 
 
 def test_what_started_the_page_decides_on_its_token(monkeypatch: pytest.MonkeyPatch) -> None:

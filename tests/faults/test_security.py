@@ -169,6 +169,16 @@ def test_no_file_is_served(path: str, house: House) -> None:
     assert status >= 400 or body == house.ask("/")[2]
 
 
+@pytest.mark.parametrize(
+    ("size", "status"), [("9", (400, 403)), (str(40 * 2**20), (413,)), ("many", (400, 411))]
+)
+def test_nothing_is_uploaded_but_by_a_page(
+    size: str, status: tuple[int, ...], house: House
+) -> None:
+    path = "/_stcore/upload_file/0000-none/image"
+    assert house.ask(path, "PUT", content_length=size)[0] in status
+
+
 def test_the_agent_interface_is_off(house: House) -> None:
     status, _, body = house.ask("/_stcore/agent/interact", "POST", Content_Length="0")
     assert status in (403, 404, 405), body

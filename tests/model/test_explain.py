@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -24,11 +25,12 @@ from engine.model.embed import embed
 from engine.model.explain import Explainer, crop_box
 from engine.model.extractor import open_model
 from engine.model.preprocessing import Preprocessing
+from engine.model.try_image import Trial
 from engine.runs.run import Run
 from engine.runs.worker import Worker
 from tests.support.paths import ROOT
 from tests.support.small_fits import home, small_fit
-from tests.support.tiny_images import kaggle
+from tests.support.tiny_images import image_bytes, kaggle
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +156,8 @@ def test_the_command_serves_until_its_questions_end(at_home, capsys, monkeypatch
     image = at_home.predictions().ids[1].as_py()
     question = {"run": at_home.name, "id": image, "split": "valid"}
     questions = [question, {**question, "id": "../x"}, {**question, "run": "nothing"}, {"run": 3}]
+    content = base64.b64encode(image_bytes("dog", 99)).decode()
+    questions += [{"run": at_home.name, "image": content}, {"run": at_home.name, "image": "AAAA"}]
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
         pipe.write("".join(json.dumps(each) + "\n" for each in questions))
@@ -162,8 +166,10 @@ def test_the_command_serves_until_its_questions_end(at_home, capsys, monkeypatch
         command_line.app(["explain", "latest", "--serve"], standalone_mode=False)
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert answers[0]["id"] == image and len(answers[0]["neighbours"]) == 8
-    first, second, third = (answer["error"] for answer in answers[1:])
-    assert "has no image" in first and "is not a run" in second and "a run and an id" in third
+    first, second, third = (answer["error"] for answer in answers[1:4])
+    assert len(answers[4]["neighbours"]) == 8 and len(answers[4]["classes"]) == 2
+    assert "the image cannot be decoded" in answers[5]["error"]
+    assert "has no image" in first and "is not a run" in second and "a run, and an id" in third
 
 
 def echoing(idle: float = 60) -> list[str]:
@@ -260,3 +266,32 @@ def test_people_read_names_as_they_are(at_home, capsys):
     draw({**found, "id": "[red]x[/]\x1b[2J", "note": "[b]none[/]", "maps": []})
     said = capsys.readouterr().out
     assert "[red]x[/]" in said and "\x1b" not in said and "[b]none[/]" in said
+
+
+def test_an_image_of_the_run_is_predicted_as_if_it_were_dropped(at_home):
+    trial, predictions = Trial(at_home), at_home.predictions()
+    near = set()
+    for row in range(3):
+        content = (at_home.data_root / predictions.paths[row].as_py()).read_bytes()
+        found = trial.of(content)
+        expected = dict(zip(at_home.class_names, predictions.probabilities[row], strict=True))
+        assert dict(found.classes) == pytest.approx(expected, abs=2e-3)
+        assert found.classes[0][0] == max(expected, key=lambda name: expected[name])
+        assert [name for name, _ in found.maps] == [name for name, _ in found.classes[:2]]
+        for _, image in found.maps:
+            if image:
+                with Image.open(io.BytesIO(base64.b64decode(image))) as drawn:
+                    assert drawn.size == (40, 30)
+        near |= {one["id"] for one in found.neighbours}
+        assert found.neighbours[0]["distance"] <= found.neighbours[-1]["distance"]
+    assert near <= set(at_home.images.query("split == 'train'")["id"])
+    assert (found.map_note, found.note) == ("", "")
+    train = at_home.images.query("split == 'train'").iloc[0]
+    (same, *_) = trial.of((at_home.data_root / train["path"]).read_bytes()).neighbours
+    assert same["id"] == train["id"] and same["distance"] < 1e-3
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\xff\xd8\xff\xe0 no image", b"%PDF-1.7"])
+def test_what_is_no_image_is_refused_in_one_sentence(at_home, content):
+    with pytest.raises(UserError, match="^the image cannot be decoded: .*\\.$"):
+        Trial(at_home).of(content)

@@ -25,6 +25,7 @@ from dashboard.views.map import address, data
 from dashboard.views.map.data import Points
 from dashboard.views.map.event_bridge import event_bridge
 from dashboard.views.map.scatter import scatter
+from dashboard.views.map.try_image import try_button
 from engine.runs import maps
 from engine.runs.run import Run, open_run
 
@@ -63,6 +64,7 @@ def show() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
         st.caption(ABOUT[shown], width="stretch")
+        try_button(run)
     ensure_map(run, "pca" if stand["pca"] != "done" else "tsne", wanted)
     if stand[shown] != "done":
         return

@@ -130,9 +130,8 @@ def sample_grid(preview: DatasetPreview) -> None:
         ImageFile(preview.dataset.root / path, sha256)
         for path, sha256 in zip(chosen["path"], chosen["sha256"], strict=True)
     ]
-    html.show_html(
-        text.image_grid(list(zip(thumbnails.small(files), chosen["label"], strict=True)))
-    )
+    images = zip(thumbnails.small(files), chosen["label"], strict=True)
+    html.show_html(html.image_grid(list(images)))
 
 
 def unusual_files(preview: DatasetPreview) -> None:

@@ -1,4 +1,4 @@
-"""Renders the example images and what was found in the data as HTML."""
+"""Renders what was found in the data as HTML."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from dashboard.shared.html import rendered
-
-
-def image_grid(images: Sequence[tuple[str, str]]) -> Markup:
-    """Return a grid of (data URI, caption)."""
-    return rendered(__file__, "image_grid", images=images)
 
 
 def found(lines: Sequence[tuple[str, str]]) -> Markup:
