@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboard.selection.image_filter import forget_filter
-from dashboard.selection.manage import in_order, manage_button
+from dashboard.selection.manage import can_be_managed, in_order, manage_button
 from dashboard.selection.moved import moved_banner
 from dashboard.selection.run import RUN_WIDGET, run_picked, select_run
 from dashboard.selection.unknown import unknown_run
@@ -68,10 +68,9 @@ def pick_run(every: Sequence[RunSummary]) -> bool:
     if unknown_run(names, deleted | {run.name: run.state for run in every}):
         return False
     selected = select_run(names)
-    damaged = [run.name for run in every if run.reason]
     if selected is None:
-        if deleted or damaged:
-            manage_button(None, damaged)
+        if can_be_managed(every):
+            manage_button(None, every)
         return True
     count = Counter(run.line for run in runs)
     lines = {
@@ -86,7 +85,7 @@ def pick_run(every: Sequence[RunSummary]) -> bool:
             on_change=_run_picked,
             label_visibility="collapsed",
         )
-        manage_button(selected, damaged)
+        manage_button(selected, every)
     moved_banner(selected)
     return True
 

@@ -1,9 +1,10 @@
-"""The dialog about runs: name, note, order of the run picker, deleting and restoring."""
+"""The dialog about runs: name, note, order of the run picker, deleting, restoring, the bin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import streamlit as st
 
@@ -15,7 +16,7 @@ from dashboard.shared.tables import RunSummary
 from engine.errors import UserError
 from engine.runs.run import Run, open_run
 from engine.runs.run_about import MOST_NAME, MOST_NOTE, write_about
-from engine.runs.run_bin import delete_run, deleted_runs, restore_run
+from engine.runs.run_bin import delete_run, deleted_runs, empty_bin, restore_run
 
 ORDERS = {
     "Newest first": lambda run: 0,  # as they are listed
@@ -24,7 +25,9 @@ ORDERS = {
     "By name": lambda run: run.title.casefold(),
 }
 _ORDER, _ORDER_BOX, _REFUSAL = "run_order", "run_order_box", "manage_refusal"
+_FREED = "manage_freed"
 _MOST = 20  # runs in a list
+_ENDED = ("failed", "cancelled", "lost")
 
 
 def in_order(runs: Sequence[RunSummary]) -> list[RunSummary]:
@@ -32,33 +35,65 @@ def in_order(runs: Sequence[RunSummary]) -> list[RunSummary]:
     return sorted(runs, key=ORDERS[st.session_state.get(_ORDER, "Newest first")])
 
 
-def manage_button(name: str | None, damaged: Sequence[str]) -> None:
+def can_be_managed(every: Sequence[RunSummary]) -> bool:
+    """Return whether there is something to manage although no run is finished."""
+    return bool(deleted_runs() or _ended(every) or _damaged(every))
+
+
+def manage_button(name: str | None, every: Sequence[RunSummary]) -> None:
     """Show the button that opens the dialog; ``name`` is the selected run, if there is one."""
     if st.button("Manage", icon=":material/edit:", key="manage", help="Name, note, order, delete"):
-        _dialog(name, damaged)
-    _show_refusal()
+        dialog(name, every)
+    _show_outcome()
 
 
 @st.dialog("Runs", width="medium")
-def _dialog(name: str | None, damaged: Sequence[str]) -> None:
+def dialog(name: str | None, every: Sequence[RunSummary]) -> None:
     rerun_if_changed()
-    _show_refusal()
+    _show_outcome()
     if name is not None:
         try:
             _selected(open_run(name))
         except UserError as error:  # deleted in another tab
             st.error(error_text(error), icon=":material/error:")
-    if damaged:
+    if ended := _ended(every):
+        st.subheader("Failed, cancelled and lost runs", anchor=False)
+        count = f"{len(ended):,} run{'s' * (len(ended) > 1)}"
+        _line(count, "Delete", "ended", _delete_all, ended)
+    if damaged := _damaged(every):
         st.subheader("Damaged runs", anchor=False)
     for each in damaged[:_MOST]:
-        _line(each, "Delete", each, _delete)
-    deleted = deleted_runs()
-    if deleted:
-        st.subheader("Deleted runs", anchor=False)
+        _line(each, "Delete", each, _delete, each)
+    if deleted := deleted_runs():
+        _bin(deleted)
+
+
+def _ended(every: Sequence[RunSummary]) -> list[str]:
+    return [run.name for run in every if run.state in _ENDED]
+
+
+def _damaged(every: Sequence[RunSummary]) -> list[str]:
+    return [run.name for run in every if run.reason]
+
+
+def _bin(deleted: Sequence[Run]) -> None:
+    st.subheader("Deleted runs", anchor=False)
     for run in deleted[:_MOST]:
-        _line(run.name if run.damage else run.title, "Restore", run.name, _restore)
+        _line(run.name if run.damage else run.title, "Restore", run.name, _restore, run.name)
     if len(deleted) > _MOST:
         st.caption(f"{len(deleted) - _MOST:,} more; second-look runs --deleted lists them.")
+    n = len(deleted)
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        sure = st.checkbox(
+            f"Remove {n:,} run{'s' * (n > 1)} for good", key=f"empty_{n}",
+            help="Their files are removed. The images stay where they are.",
+        )  # fmt: skip
+        st.button(
+            "Empty the bin", icon=":material/delete_forever:", key="empty_bin", disabled=not sure,
+            on_click=_empty,
+        )  # fmt: skip
 
 
 def _selected(run: Run) -> None:
@@ -79,17 +114,16 @@ def _selected(run: Run) -> None:
             args=(run.name,),
         )  # fmt: skip
     st.caption(
-        f"{literal(run.name)}  \nA deleted run can be restored here until second-look runs "
-        "--empty-bin removes it."
+        f"{literal(run.name)}  \nA deleted run can be restored here until the bin is emptied."
     )
 
 
-def _line(text: str, label: str, name: str, act: Callable[[str], None]) -> None:
+def _line(text: str, label: str, key: str, act: Callable[..., None], what: Any) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.markdown(literal(text))
-        st.button(label, key=f"{label.lower()}_{name}", on_click=act, args=(name,))
+        st.button(label, key=f"{label.lower()}_{key}", on_click=act, args=(what,))
 
 
 def _save(run: Run) -> None:
@@ -105,6 +139,18 @@ def _delete(name: str) -> None:
         if name == run_name():
             forget_filter()
             st.query_params.clear()
+
+
+def _delete_all(names: Sequence[str]) -> None:
+    with _refused():
+        for name in names:
+            delete_run(name)
+
+
+def _empty() -> None:
+    with _refused():
+        emptied = empty_bin()
+        st.session_state[_FREED] = f"{emptied.bytes / 1e6:,.1f} MB are free again."
 
 
 def _restore(name: str) -> None:
@@ -125,6 +171,8 @@ def _refused() -> Iterator[None]:
         st.session_state[_REFUSAL] = error_text(error)
 
 
-def _show_refusal() -> None:
+def _show_outcome() -> None:
     if refusal := st.session_state.pop(_REFUSAL, None):
         st.error(refusal, icon=":material/error:")
+    if freed := st.session_state.pop(_FREED, None):
+        st.toast(freed, icon=":material/delete_forever:")

@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.runs.run import Run, list_runs, open_run
 from engine.runs.run_about import write_about
-from engine.runs.run_bin import delete_run
+from engine.runs.run_bin import delete_run, deleted_runs
 from tests.support.pages import assert_harmless, opened
 
 HOSTILE = "<script>alert(1)</script> ![x](http://evil) **b**"
@@ -77,3 +77,33 @@ def test_a_run_that_is_written_is_not_deleted_and_a_damaged_one_is(make_run):
     app = managed(run)
     app.button(key=f"delete_{bad.name}").click().run()
     assert [each.name for each in list_runs()] == [run.name]
+
+
+def _dialog() -> None:
+    from dashboard.selection import manage
+    from dashboard.shared import tables
+
+    manage.dialog(None, tables.summaries())
+
+
+def test_the_bin_is_emptied_and_failed_runs_go_to_it(make_run):
+    run, failed, lost = (make_run(n=40, seed=seed, images=False) for seed in (1, 2, 3))
+    failed.set_status("failed", message="no disk")
+    lost.set_status("running")
+    app = managed(run)
+    app.button(key="delete_ended").click().run()
+    assert not app.exception and [each.name for each in list_runs()] == [run.name]
+    assert {each.name for each in deleted_runs()} == {failed.name, lost.name}
+    app = AppTest.from_function(_dialog).run()
+    assert app.button(key="empty_bin").disabled and "2 runs for good" in app.checkbox[0].label
+    app.checkbox[0].check().run()
+    app.button(key="empty_bin").click().run()
+    assert not app.exception and deleted_runs() == [] and "free again" in app.toast[0].value
+    assert [each.name for each in list_runs()] == [run.name] and run.predictions() is not None
+
+
+def test_failed_runs_can_be_deleted_before_any_is_finished(make_run):
+    run = make_run(n=40, images=False)
+    run.set_status("cancelled")
+    managed(None).button(key="delete_ended").click().run()
+    assert list_runs() == [] and len(deleted_runs()) == 1
