@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +11,17 @@ import typer
 from engine.cli.console import columns, console, literal, print_result
 from engine.cli.options import AsJson
 from engine.cli.predict import draw_predicted, predicted_values
+from engine.errors import UserError
 from engine.text import plain
 
 if TYPE_CHECKING:
     from engine.runs.run import Run
+
+_ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "loss": lambda line: (line["log_loss"] is None, line["log_loss"]),
+    "accuracy": lambda line: (line["accuracy"] is None, -(line["accuracy"] or 0)),
+    "name": lambda line: (line["name"] or line["run"]).casefold(),
+}
 
 
 def runs(
@@ -34,6 +42,14 @@ def runs(
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove caches that are out of date, and leftovers.")
     ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Order of the list: newest (the default), loss, accuracy or name."),
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(help="List only runs with these words in name, note, backbone or status."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List all runs; name, annotate, delete or restore one."""
@@ -47,8 +63,10 @@ def runs(
         raise typer.BadParameter("choose one of them: each does something else.")
     if run is None and any(asked[:3]):
         raise typer.BadParameter("name the run: second-look runs RUN …")
-    if run is not None and any(asked[3:]):
+    if run is not None and (any(asked[3:]) or sort or search):
         raise typer.BadParameter("leave RUN out: this is about all runs.")
+    if (sort or search) and (empty_bin or clean):
+        raise typer.BadParameter("sort and search belong to the list of runs.")
     if clean:
         print_result(as_json, asdict(sweep()), _draw_swept)
     elif empty_bin:
@@ -66,7 +84,28 @@ def runs(
         print_result(as_json, [_line(found)], draw)
     else:
         lines = [_line(each) for each in list_runs("bin" if deleted else "runs")]
-        print_result(as_json, lines, _draw if lines or not deleted else _draw_no_deleted)
+        none = _draw_no_deleted if deleted else _draw
+        none = _draw_none_found if lines and search else none
+        lines = _in_order([each for each in lines if _has_words(each, search or "")], sort)
+        print_result(as_json, lines, _draw if lines else none)
+
+
+def _has_words(line: dict[str, Any], words: str) -> bool:
+    """Return whether a run has every word, in any case."""
+    keys = ("run", "name", "note", "backbone", "status")
+    text = "\n".join(str(line[key] or "") for key in keys).casefold()
+    return all(word in text for word in words.casefold().split())
+
+
+def _in_order(lines: list[dict[str, Any]], sort: str | None) -> list[dict[str, Any]]:
+    """Return runs, the newest first, in the order that is asked for; those without it last."""
+    if sort in (None, "newest"):
+        return lines
+    if sort not in _ORDERS:
+        raise UserError(
+            f"is unknown; choose newest, {', '.join(_ORDERS)}.", option="sort", value=sort
+        )
+    return sorted(lines, key=_ORDERS[sort])
 
 
 def _line(run: Run) -> dict[str, Any]:
@@ -128,6 +167,10 @@ def _draw_restored(value: list[dict[str, Any]]) -> None:
 
 def _draw_no_deleted(_: list[dict[str, Any]]) -> None:
     console().print("The bin is empty.")
+
+
+def _draw_none_found(_: list[dict[str, Any]]) -> None:
+    console().print("No run has these words in its name, note, backbone or status.")
 
 
 def _draw_emptied(value: dict[str, int]) -> None:

@@ -13,7 +13,7 @@ from engine.runs.files import locked
 from engine.runs.run import Run, list_runs, open_run
 from engine.runs.run_about import MOST_NOTE, read_about, write_about
 from engine.runs.run_bin import delete_run, deleted_runs, empty_bin, restore_run
-from engine.runs.run_config import LabelEditEffect
+from engine.runs.run_config import LabelEditEffect, Scores
 from tests.support.command_line import Engine
 from tests.support.run_folders import run_with
 
@@ -149,3 +149,22 @@ def test_the_command_names_deletes_restores_and_empties(engine: Engine, workspac
     assert "1 deleted run." in engine("runs", "--empty-bin").out
     for wrong in (("--delete",), (run.name, "--clean"), (run.name, "--delete", "--restore")):
         assert engine("runs", *wrong).code == 2
+
+
+def test_the_command_sorts_and_searches(engine: Engine, workspace: Path) -> None:
+    for name, scores in (("Zebra", Scores(0.7, 0.5)), ("apple pie", Scores(0.9, 0.6)), ("b", None)):
+        run = made(name=name)
+        if scores:
+            run.update_config(scores=scores)
+
+    def names(*asked: str) -> list[str]:
+        return [line["name"] for line in json.loads(engine("runs", *asked, "--json").out)]
+
+    assert names() == names("--sort", "newest") == ["b", "apple pie", "Zebra"]
+    assert names("--sort", "loss") == ["Zebra", "apple pie", "b"]
+    assert names("--sort", "accuracy") == ["apple pie", "Zebra", "b"]
+    assert names("--sort", "name") == ["apple pie", "b", "Zebra"]
+    assert names("--search", "PIE app") == ["apple pie"]
+    assert "No run has these words" in engine("runs", "--search", "none").out
+    assert "choose newest, loss" in engine("runs", "--sort", "date").refusal
+    assert engine("runs", "--sort", "loss", "--clean").code == 2
