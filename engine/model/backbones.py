@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from engine.errors import UserError
+from engine.model.fused_activations import fuse_activations
 from engine.model.preprocessing import Preprocessing, backbone_names, preprocessing, published
 from engine.model.timm_networks import check_timm, is_timm, load_timm
 from engine.model.weights import Weights, first_line, read_state
@@ -142,7 +143,7 @@ def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
 
 
 def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
-    """Fold batch normalisation into convolutions where possible; set precision and device."""
+    """Set precision and device; fold batch normalisation, and on a CPU ReLU, into convolutions."""
     from torch.fx.experimental.optimization import fuse
 
     network = network.eval()
@@ -151,7 +152,7 @@ def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Mod
     except Exception:  # a network whose control flow cannot be traced stays unchanged
         network = network.eval()
     network = network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
-    return network.eval()
+    return (fuse_activations(network) if device == "cpu" else network).eval()
 
 
 def feature_key(name: str, weights: Weights, steps: Preprocessing, precision: str) -> str:
