@@ -138,7 +138,14 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     const now = performance.now();
     if (id === dialog.wanted && now < dialog.until) return; // a key held down sends one request
     [dialog.wanted, dialog.until] = [id, now + PATIENCE];
+    dialog.ahead = undefined;
+    // The next image is usually prefetched: show it at once, and notify the server.
+    const known = window.secondLookFollowing?.get(dialog.image.following);
     setTriggerValue("open", id);
+    if (known?.id === id) {
+      dialog.ahead = { id, until: now + 10 * PATIENCE };
+      draw(known);
+    }
   }
   function say(message) {
     const { lastMessage } = dialog.image ?? data; // a note is sent while the dialog closes, too
@@ -156,6 +163,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   if (data.id === undefined) {
     dialog.leaving = undefined;
     dialog.wanted = undefined;
+    dialog.ahead = undefined;
     dialog.image = null;
     if (dialog.open) dialog.close();
     shows(undefined);
@@ -163,44 +171,52 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   }
   // Ignore an image that was requested just before the dialog was closed.
   if (dialog.leaving !== undefined) return;
-  if (dialog.image?.id !== data.id) dialog.zoom.sized(data.pixels);
-  dialog.image = data;
-  dialog.wanted = undefined;
-  find(".explain").hidden = data.explainable === false;
-  find(".like").hidden = !data.similar;
-  find(".beside").hidden = !data.beside;
-  if (data.beside) {
-    find(".beside img").src = data.beside.src;
-    find(".second").textContent = data.beside.text;
+  // The server has not heard yet that the browser is one image ahead.
+  const { ahead } = dialog;
+  if (ahead && ahead.id !== data.id && performance.now() < ahead.until) return;
+  dialog.ahead = undefined;
+  draw(data);
+
+  function draw(data) {
+    if (dialog.image?.id !== data.id) dialog.zoom.sized(data.pixels);
+    dialog.image = data;
+    dialog.wanted = undefined;
+    find(".explain").hidden = data.explainable === false;
+    find(".like").hidden = !data.similar;
+    find(".beside").hidden = !data.beside;
+    if (data.beside) {
+      find(".beside img").src = data.beside.src;
+      find(".second").textContent = data.beside.text;
+    }
+    find(".where").textContent = data.where;
+    find(".outcome").className = `outcome ${data.outcome}`;
+    find(".outcome").textContent = data.title;
+    find("h2").textContent = data.id;
+    find(".path").textContent = data.path;
+    find(".size").textContent = data.size;
+    find(".loss").textContent = data.loss;
+    const original = find(".original");
+    original.hidden = !data.src || !data.original;
+    original.href = new URL(data.original, window.__streamlit?.BACKEND_BASE_URL ?? location.origin);
+    find(".stage").classList.toggle("none", !data.src);
+    const image = find("img");
+    image.alt = data.title;
+    if (data.src && dialog.drawn !== data.id) image.src = data.src;
+    else if (!data.src) image.removeAttribute("src");
+    dialog.drawn = data.id;
+    if (dialog.sharp !== data.id) dialog.sharp = undefined;
+    const others = data.other ? [element("h3", "", data.other.name), ...data.other.bars.map(barOf)] : [];
+    const own = data.other ? [element("h3", "", data.other.own)] : [];
+    find(".bars").replaceChildren(...own, ...data.bars.map(barOf), ...others);
+    review(dialog, data, say);
+    notes(dialog, data, say);
+    find(".body").classList.toggle("incorrect-image", data.outcome === "incorrect");
+    find(".before").disabled = data.before === null;
+    find(".after").disabled = data.after === null;
+    if (!dialog.open) {
+      dialog.showModal();
+      find(data.after === null ? ".close" : ".after").focus();
+    }
+    shows(data.id);
   }
-  find(".where").textContent = data.where;
-  find(".outcome").className = `outcome ${data.outcome}`;
-  find(".outcome").textContent = data.title;
-  find("h2").textContent = data.id;
-  find(".path").textContent = data.path;
-  find(".size").textContent = data.size;
-  find(".loss").textContent = data.loss;
-  const original = find(".original");
-  original.hidden = !data.src || !data.original;
-  original.href = new URL(data.original, window.__streamlit?.BACKEND_BASE_URL ?? location.origin);
-  find(".stage").classList.toggle("none", !data.src);
-  const image = find("img");
-  image.alt = data.title;
-  if (data.src && dialog.drawn !== data.id) image.src = data.src;
-  else if (!data.src) image.removeAttribute("src");
-  dialog.drawn = data.id;
-  if (dialog.sharp !== data.id) dialog.sharp = undefined;
-  const others = data.other ? [element("h3", "", data.other.name), ...data.other.bars.map(barOf)] : [];
-  const own = data.other ? [element("h3", "", data.other.own)] : [];
-  find(".bars").replaceChildren(...own, ...data.bars.map(barOf), ...others);
-  review(dialog, data, say);
-  notes(dialog, data, say);
-  find(".body").classList.toggle("incorrect-image", data.outcome === "incorrect");
-  find(".before").disabled = data.before === null;
-  find(".after").disabled = data.after === null;
-  if (!dialog.open) {
-    dialog.showModal();
-    find(data.after === null ? ".close" : ".after").focus();
-  }
-  shows(data.id);
 }

@@ -66,6 +66,7 @@ def viewer(
         notes : None for an image that was never read, or tags, note and known, all tags in use
         lastMessage : number of the last message received
         explainable : False if there are no explanations
+        following : name under which `prefetch` sends the image ``after``; '' or left out for none
         similar : True if similar images can be shown; beside, None or a second image: src and text
     key : name of the widget; ``changed`` reads the id to show there under ``open``, '' for none
     judged : callback that reads there under ``messages`` at least all that were not received yet,

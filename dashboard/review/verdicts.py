@@ -118,8 +118,10 @@ def _twins(table: Table, row: int) -> str:
     """Return the identical images with label and verdict as text, '' without any."""
     id, run = table.predictions.ids[row].as_py(), open_run(table.key[0])
     sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
-    stamp, verdicts = stamp_of(run.folder / "images.parquet"), standing()
-    found = twins(_with_content(_labelled(run.name, stamp), [sha256]), id)
+    images, verdicts = _labelled(run.name, stamp_of(run.folder / "images.parquet")), standing()
+    if (pc.sum(pc.equal(images["sha256"], sha256)).as_py() or 0) < 2:
+        return ""
+    found = twins(_with_content(images, [sha256]), id)
     texts = []
     for twin in found[:_TWINS]:
         said = verdict_text(verdicts.of(sha256, twin.given))

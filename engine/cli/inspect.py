@@ -61,7 +61,7 @@ def show(found: Inspection) -> None:
         table.add_row(f"and {len(found.class_names) - MOST_CLASSES:,} more", "", "", "")
     out.print(table)
     for reason, count in found.ignored.items():
-        out.print(literal(f"not read: {count:,} {reason}"), style="dim")
+        out.print(literal(f"not read: {reason} ({count:,})"), style="dim")
 
 
 def show_short(found: Inspection, out: Console) -> None:

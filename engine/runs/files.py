@@ -125,10 +125,21 @@ def read_json(path: Path) -> dict[str, Any]:
     UserError
         If the file is missing, too large or deep, is not JSON, or does not hold an object.
     """
+    return json_object(path, json_bytes(path))
+
+
+def json_bytes(path: Path) -> bytes:
+    """Return the content of a JSON file for `json_object`; errors as `read_json`."""
     try:
-        value = loads(read_file(path, _MOST_JSON))
+        return read_file(path, _MOST_JSON)
     except OSError as error:
         raise UserError(f"{path} could not be read ({error.strerror}).") from error
+
+
+def json_object(path: Path, content: bytes) -> dict[str, Any]:
+    """Return the JSON object that the content of a file holds; errors as `read_json`."""
+    try:
+        value = loads(content)
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     if not isinstance(value, dict):

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.runs.files import read_json, write_json
+from engine.runs.files import json_bytes, json_object, write_json
 from engine.runs.fit_options import FIT_OPTIONS, FitOptions
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.typed_json import from_json, key_of, to_json
 
 FORMAT_VERSION = 1
+_MOST_CACHED = 2**16  # bytes of a file whose config is kept in memory
 _UNDER_OTHER_KEYS = ("name", "weights", "valid")  # options of a fit
 
 
@@ -250,7 +252,13 @@ def read_config(path: Path) -> RunConfig:
     UserError
         When the file is missing, damaged, or written by a newer version.
     """
-    values = _read_file(path)
+    content = json_bytes(path)
+    return (_config_of if len(content) < _MOST_CACHED else _config_of.__wrapped__)(path, content)
+
+
+@lru_cache(maxsize=256)  # a page opens a run dozens of times
+def _config_of(path: Path, content: bytes) -> RunConfig:
+    values = _values_of(path, content)
     where = f"{path} is damaged: "
     config = from_json(RunConfig, {**values, "options": None}, where)
     if config.positive is not None and config.positive not in config.class_names:
@@ -288,7 +296,11 @@ def update_config(path: Path, changes: Mapping[str, Any]) -> None:
 
 def _read_file(path: Path) -> dict[str, Any]:
     """Return the file's JSON, that of earlier versions under today's keys."""
-    values = read_json(path)
+    return _values_of(path, json_bytes(path))
+
+
+def _values_of(path: Path, content: bytes) -> dict[str, Any]:
+    values = json_object(path, content)
     version = values.get("format_version")
     if version != FORMAT_VERSION:
         raise UserError(

@@ -70,7 +70,7 @@ window.retold = async (before) => await until(() => loss() && loss() !== before)
 # What makes a page usable: its own content, which is the last to come.
 _USABLE = {
     "overview": "document.querySelectorAll('.js-plotly-plot .main-svg').length >= 3"
-    " && inside('matrix')?.querySelector('.cell') && inside('costliest')?.querySelector('img')",
+    " && inside('matrix')?.querySelector('.cell') && inside('highest_loss')?.querySelector('img')",
     "errors": "gallery().length === 48",
     "clip": "loss() && inside('clip_track')?.querySelector('.thumb')"
     " && document.querySelector('.js-plotly-plot .main-svg')",

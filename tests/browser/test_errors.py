@@ -118,7 +118,7 @@ def test_by_keyboard_alone(serve, open_context):
     assert_shown(page, want[:PER_PAGE])
 
 
-def test_the_next_page_is_there_before_it_is_asked_for(serve, open_context):
+def test_the_next_page_and_image_are_there_before_they_are_asked_for(serve, open_context):
     server = serve({"n": 120, "n_test": 0})
     page = open_context().new_page()
     page.goto(f"{server.url}/errors?show=most-uncertain")
@@ -136,6 +136,16 @@ def test_the_next_page_is_there_before_it_is_asked_for(serve, open_context):
     page.get_by_role("button", name="← Previous page").click()
     page.wait_for_url(lambda url: "page=" not in url)
     assert_shown(page, want[:PER_PAGE])
+
+    page.locator(".st-key-gallery .tile").first.click()
+    page.wait_for_function("() => window.secondLookFollowing?.size === 1")
+    heading = page.locator(".st-key-image dialog h2")
+    after = page.locator(".st-key-image dialog .after")
+    shown_at_once = "b => { b.click(); return b.getRootNode().querySelector('h2').textContent; }"
+    assert after.evaluate(shown_at_once) == want[1]
+    page.wait_for_url(lambda url: want[1] in url)
+    settled(page)
+    expect(heading).to_have_text(want[1])
 
 
 def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):

@@ -90,7 +90,9 @@ def test_identical_images_have_a_verdict_for_each_label_and_are_shown(make_run, 
     assert standing.reviewed_rows(table).tolist() == [row, twin]
     send(table, id=ids[row], undo=True)
     assert standing.reviewed_rows(table).tolist() == [twin] and verdicts.count(run.name) == 1
-    assert large(table, ids[row])["twins"].endswith(f"(labelled {names[y[twin]]}, fine).")
+    assert large(table, ids[row])["twins"].endswith(
+        f"(labelled {names[y[twin]]}, label is correct)."
+    )
 
 
 @pytest.mark.parametrize(

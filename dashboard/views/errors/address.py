@@ -89,8 +89,13 @@ def shuffled() -> None:
 
 
 def page_changed() -> None:
-    """Turn to the page of the page switch (callback)."""
-    _change(page=st.session_state[widget_key(PAGE)])
+    """Turn to the page of the page switch (callback).
+
+    A switch that was drawn anew reports the page that it shows; that closes no image.
+    """
+    page = st.session_state[widget_key(PAGE)]
+    if page != _last().page:
+        _change(page=page)
 
 
 def page_turned(widget: str, pages: int) -> None:

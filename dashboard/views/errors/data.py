@@ -140,9 +140,22 @@ def large(shown: Gallery, beside: Beside | None) -> dict[str, Any] | None:
     """Return the viewer's data for the enlarged image and one beside it, None without one."""
     if shown.at is None:
         return None
-    similar_known = similar.offers_similar(shown.table.key[0])
-    made = large_of(shown.table, shown.order, shown.at)
-    return {**made, "similar": similar_known, "beside": beside and beside.data()}
+    return {
+        **large_of(shown.table, shown.order, shown.at),
+        "similar": similar.offers_similar(shown.table.key[0]),
+        "beside": beside and beside.data(),
+        "following": following(shown) if beside is None else "",
+    }
+
+
+def following(shown: Gallery) -> str:
+    """Return a name for the image after the enlarged one that depends on all that is shown of it.
+
+    '' without one.
+    """
+    if shown.at is None or shown.at + 1 >= len(shown.order):
+        return ""
+    return f"{shown.tag((shown.at + 1) // PER_PAGE + 1)}/{shown.at + 1}"
 
 
 def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:

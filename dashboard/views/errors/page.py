@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -189,13 +190,17 @@ def prefetch_thumbnails(shown: Gallery) -> None:
 
 @st.fragment
 def next_page(shown: Gallery) -> None:
-    """Send the next page when the browser requests it, which it does when it is idle."""
+    """Send the next page or image when the browser requests it, which it does when it is idle."""
     browser_sync.rerun_if_changed()
     number = shown.number + 1
     page = shown.tag(number)
     asked = page and browser_sync.component_value(PREFETCH, "want") == page
     tiles = data.tiles(shown, number) if asked else None
-    prefetch(page, tiles, key=PREFETCH, wanted=lambda: None)
+    following = data.following(shown)
+    large = None
+    if following and browser_sync.component_value(PREFETCH, "want") == following:
+        large = data.large(replace(shown, at=(shown.at or 0) + 1), None)
+    prefetch(page, tiles, following, large, key=PREFETCH, wanted=lambda: None)
 
 
 @st.fragment

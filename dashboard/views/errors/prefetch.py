@@ -1,4 +1,4 @@
-"""Sends the next page of the gallery to the browser in advance."""
+"""Sends the next page of the gallery and the next enlarged image to the browser in advance."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ _prefetch = registered(__file__, '<div class="prefetch"></div>')
 
 
 def prefetch(
-    page: str, tiles: Sequence[dict[str, Any]] | None, *, key: str, wanted: Callable[[], None]
+    page: str,
+    tiles: Sequence[dict[str, Any]] | None,
+    following: str,
+    large: dict[str, Any] | None,
+    *,
+    key: str,
+    wanted: Callable[[], None],
 ) -> None:
-    """Send a page of tiles to the browser for use when the gallery turns to it.
+    """Send a page of tiles, and an image, to the browser for use when they are turned to.
 
     Parameters
     ----------
-    page : the gallery's name of that page, or ''
-    tiles : None until the browser requests ``page`` at ``key`` under ``want``
+    page, following : the names of that page, and of the image in the large view, or ''
+    tiles, large : None until the browser requests ``page`` or ``following`` at ``key`` under
+        ``want``
     """
-    data = {"page": page, "tiles": None if tiles is None else list(tiles)}
+    data = {
+        "page": page,
+        "tiles": None if tiles is None else list(tiles),
+        "following": following,
+        "large": large,
+    }
     _prefetch(key=key, data=data, height="content", on_want_change=wanted)
