@@ -45,7 +45,7 @@ function tileOf(tile, decoded) {
   else names.append(element("b", "", tile.predicted));
   const first = element("div", "line");
   first.append(names);
-  button.append(frame, first, lineOf(tile.pName, tile.p));
+  button.append(frame, ...(tile.predicted ? [first] : []), lineOf(tile.pName, tile.p));
   if (tile.loss) button.append(lineOf("loss", tile.loss));
   if (tile.tags) button.append(element("div", "tags", tile.tags));
   if (tile.reason) button.append(element("div", "reason", tile.reason));

@@ -8,7 +8,10 @@ from dashboard.selection.run import RUN, run_name
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_change, set_widget, widget_key
 from dashboard.shared.escape import literal
+from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
+from engine.runs.images_table import read_images
+from engine.runs.opening import is_file
 from engine.runs.run import open_run
 
 SPLIT, _WIDGET = "on", "split_picker"
@@ -17,15 +20,24 @@ _TITLES = {
     "valid": "Validation",
     "folds": "All labelled (cross-validated)",
     "test": "Labelled test images",
+    "train": "Training images",
 }
 _UNLABELLED_TEST = "Test images"
 _ORDER = list(_TITLES)
-NO_TEST, LABELLED_TEST, ANY_TEST = "none", "labelled", "any"  # test images to offer
+NO_TEST, LABELLED_TEST, ANY_TEST = "none", "labelled", "any"  # images without label to offer
+TRAINING = "train"
 
 
 def selected_table(name: str, test: str = NO_TEST) -> Table:
-    """Return the selected predictions; see `splits_of`."""
-    return tables.table(name, selected_split(splits_of(name, test)))
+    """Return the selected predictions; see `splits_of`. Training images have none."""
+    splits = splits_of(name, test)
+    selected = selected_split(splits)
+    return tables.table(name, splits[0] if selected == TRAINING else selected)
+
+
+def shows_training() -> bool:
+    """Return whether training images are selected, once `selected_table` was called."""
+    return st.query_params.get(SPLIT) == TRAINING
 
 
 def splits_of(name: str, test: str) -> list[str]:
@@ -33,13 +45,16 @@ def splits_of(name: str, test: str) -> list[str]:
 
     Parameters
     ----------
-    test : whether test images are among them: ``NO_TEST``, ``LABELLED_TEST`` or ``ANY_TEST``
+    test : whether test images are among them: ``NO_TEST``, ``LABELLED_TEST`` or ``ANY_TEST``,
+        which offers the training images too where they have no held-out prediction
     """
     largest = open_run(name).labelled_split
     found = [largest] if largest == "valid" else [largest, "valid"]
     offered = test == ANY_TEST and tables.test_table(name) is not None
     if offered or (test == LABELLED_TEST and tables.test_is_labelled(name)):
         found.append("test")
+    if test == ANY_TEST and largest == "valid" and _training_images(name):
+        found.append(TRAINING)
     return found
 
 
@@ -75,10 +90,11 @@ def switch(name: str, test: str = NO_TEST) -> None:
     names = dict(_TITLES)
     if not tables.test_is_labelled(name):
         names["test"] = _UNLABELLED_TEST
-    titles = {
-        split: f"{names[split]} ({len(tables.table(name, split)):,})"
+    counts = {
+        split: _training_images(name) if split == TRAINING else len(tables.table(name, split))
         for split in sorted(splits, key=_ORDER.index)
     }
+    titles = {split: f"{names[split]} ({n:,})" for split, n in counts.items()}
     st.segmented_control(
         "Split", list(titles), format_func=titles.__getitem__, required=True,
         key=widget_key(_WIDGET), on_change=_switched, args=(splits[0],),
@@ -99,10 +115,21 @@ def standing_parameters(test: bool | None = None) -> dict[str, str]:
     test : True for test images, False for the default labelled ones, None for the selected split
     """
     selected = st.query_params.get(SPLIT)
-    if test is not None and test != (selected == "test"):
+    if test is not None and (test != (selected == "test") or selected == TRAINING):
         selected = "test" if test else None
         forget_split()
     return {RUN: run_name() or "", **({SPLIT: selected} if selected else {})}
+
+
+def _training_images(name: str) -> int:
+    """Return the number of training images that a run lists."""
+    path = open_run(name).folder / "images.parquet"
+    return _count_training(name, stamp_of(path)) if is_file(path) else 0
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _count_training(name: str, stamp: Stamp) -> int:
+    return len(read_images(open_run(name).folder / "images.parquet", ["split"], splits=["train"]))
 
 
 def _switched(default: str) -> None:

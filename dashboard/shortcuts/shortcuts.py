@@ -101,7 +101,8 @@ def go(pages: Sequence[str]) -> None:
     elif kind == "image" and (run := run_name()):
         table = split.selected_table(run, split.ANY_TEST)
         known = tables.row_of(table, name) is not None
-        open_errors(ImageFilter(show="all", image=name) if known else ImageFilter(where={ID: name}))
+        found = ImageFilter(show="all", image=name) if known else ImageFilter(where={ID: name})
+        open_errors(found, test=table.key[1] == "test")
 
 
 def _class_names() -> tuple[str, ...]:

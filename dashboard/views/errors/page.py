@@ -27,7 +27,7 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
-from dashboard.views.errors import address, bulk, chosen, data, export, review
+from dashboard.views.errors import address, bulk, chosen, data, export, review, training
 from dashboard.views.errors.beside import beside_of
 from dashboard.views.errors.data import Gallery
 from dashboard.views.errors.prefetch import prefetch
@@ -52,6 +52,9 @@ def page() -> None:
         return
     selected = split.selected_table(name, split.ANY_TEST)
     unknown_filters(selected)
+    if split.shows_training():
+        training.show(name)
+        return
     image_filter = address.current_filter(selected)
     table = data.table_of(name, image_filter.show)
     categories(data.counts(name, selected, image_filter))
