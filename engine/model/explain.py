@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +18,7 @@ from engine.data.overlays import overlay
 from engine.errors import UserError
 from engine.model.device import choose_device
 from engine.model.extractor import open_model
-from engine.model.gradcam import Seen, grad_cam, last_map
-from engine.model.preprocessing import Preprocessing
+from engine.model.heat_maps import Heat, HeatMaps, open_networks
 from engine.model.training_features import TrainingFeatures
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
 from engine.runs.files import write_atomic
@@ -55,12 +53,9 @@ class Explainer:
         explanations_folder(run)  # raises a specific error for a run without a model
         self.run, self.class_names = run, run.class_names
         self._extractor, self._head = open_model(run)
-        self._device = choose_device(precision="float32")
-        self._network = self._extractor.network().to(self._device.name).requires_grad_(False)
+        networks = open_networks(self._extractor, choose_device(precision="float32").name)
+        self._heat_maps = HeatMaps(self._extractor, self._head, networks)
         self._images = run.images
-        crop = self._extractor.steps.crop
-        blank = torch.zeros(1, 3, crop, crop, device=self._device.name)
-        self._layer = last_map(self._network, self._extractor.backbone, blank)
         kept = self._extractor.kept_features(self._images)
         self._values, self._row_of = kept.values.numpy(), kept.row_of
         self._learnt = TrainingFeatures.of(run, self._images, kept)
@@ -88,16 +83,15 @@ class Explainer:
         pixels = self._pixels(image)
         height, width = pixels.shape[-2:]
         wanted = _classes(image)
-        seen = self._seen(pixels, wanted)
+        seen = self._heat_maps.of(pixels, wanted)
         if image.predicted is None:
             image = replace(image, predicted=int(seen.probabilities.argmax()))
             wanted = _classes(image)
-            seen = self._seen(pixels, wanted)
-        box = input_box(height, width, self._extractor.steps)
+            seen = self._heat_maps.of(pixels, wanted)
         maps = []
-        for index, heat in zip(wanted, seen.maps.numpy(), strict=True):
+        for index, heat in zip(wanted, seen.maps, strict=True):
             file = explanations_folder(self.run) / f"{image.sha256}-{index}.png"
-            write_atomic(file, overlay(heat, (width, height), box))
+            write_atomic(file, overlay(heat, (width, height), seen.box))
             asked = {"predicted": image.predicted, "true": image.true}
             maps.append(
                 {
@@ -112,7 +106,7 @@ class Explainer:
             "run": self.run.name, "split": image.split, "id": image.id,
             "sha256": image.sha256, "path": image.path,
             "predicted": self._name(image.predicted), "true": self._name(image.true),
-            "maps": maps, "box": list(box), "neighbours": near, "note": self._learnt.note,
+            "maps": maps, "box": list(seen.box), "neighbours": near, "note": self._learnt.note,
         }  # fmt: skip
         if not found["note"]:  # do not store an incomplete explanation
             save_explanation(self.run, found)
@@ -126,7 +120,7 @@ class Explainer:
                 raise UserError(
                     f"{file} has changed since the run read it; restore the original, or fit again."
                 )
-            return decode(content, self._extractor.steps.decoded_short)
+            return decode(content, self._extractor.decoded_short)
         except OSError as error:
             raise UserError(
                 f"{file} cannot be read ({error.strerror}); if the images were moved, name their "
@@ -135,15 +129,9 @@ class Explainer:
         except Unreadable as error:
             raise UserError(f"{file} cannot be decoded: {error}.") from error
 
-    def _seen(self, pixels: torch.Tensor, classes: Sequence[int]) -> Seen:
-        steps = self._extractor.steps
-        small = steps.resized(pixels)[None].to(self._device.name)
-        batch = steps.normalised(small, torch.float32)
-        return grad_cam(self._network, self._head, self._layer, batch, list(classes))
-
-    def _neighbours(self, image: Image, seen: Seen) -> list[dict[str, Any]]:
+    def _neighbours(self, image: Image, seen: Heat) -> list[dict[str, Any]]:
         row, learnt = self._row_of.get(image.sha256), self._learnt.images
-        query = seen.features.numpy()[None] if row is None else self._values[row : row + 1]
+        query = seen.features if row is None else self._values[row : row + 1]
         own = np.flatnonzero((learnt["id"] == image.id) & (learnt["split"] == image.split))
         return self._learnt.nearest(query, int(own[0]) if len(own) else -1)
 
@@ -168,23 +156,6 @@ def find_image(run: Run, images: pd.DataFrame, id: str, split: str | None = None
             )
     where = f" in {split}" if split else ""
     raise UserError(f"run {run.name} has no image with the id {id!r}{where}.")
-
-
-def crop_box(height: int, width: int, resize: int, crop: int) -> tuple[float, float, float, float]:
-    """Return the network's input as left, top, right, bottom in fractions of the image.
-
-    The short side is resized to ``resize`` and cropped to its central square of side ``crop``.
-    """
-    side = min(height, width) * min(crop / resize, 1.0)  # in the image's own pixels
-    left, top = (1 - side / width) / 2, (1 - side / height) / 2
-    return left, top, 1 - left, 1 - top
-
-
-def input_box(height: int, width: int, steps: Preprocessing) -> tuple[float, float, float, float]:
-    """Return what the network sees as left, top, right, bottom in fractions of the image."""
-    if steps.whole:
-        return 0.0, 0.0, 1.0, 1.0
-    return crop_box(height, width, steps.resize, steps.crop)
 
 
 def _classes(image: Image) -> list[int]:

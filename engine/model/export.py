@@ -18,10 +18,11 @@ from engine.model.extractor import Extractor, open_model
 from engine.model.head import Head
 from engine.model.model_card import model_card
 from engine.model.onnx_export import (
-    INPUTS,
     OUTPUT,
     Classifier,
-    input_steps,
+    Input,
+    Pixels,
+    graph_inputs,
     probabilities_by_onnx,
     write_onnx,
 )
@@ -92,30 +93,30 @@ def export(
                 f"would overwrite {each}; choose another.", option="out", value=str(file)
             )
     extractor, head = open_model(run, choose_device("cpu", "float32"))
-    steps = input_steps(extractor) if form == ONNX else [extractor.steps]
+    inputs = graph_inputs(extractor) if form == ONNX else [Input("image", extractor.steps)]
     shift = 0.0
     with atomic_path(file) as temporary:
         try:
-            pixels = _pixels(run, steps)
+            pixels = _pixels(run, inputs)
             if form == ONNX:
                 write_onnx(Classifier(extractor, head), pixels, run.class_names, temporary)
                 theirs = probabilities_by_onnx(temporary, pixels)
             else:
-                shift, theirs = _write_tensors(extractor, head, pixels[0], temporary)
+                shift, theirs = _write_tensors(extractor, head, pixels["image"], temporary)
         except UserError as error:
             raise UserError(f"run {run.name} cannot be exported: {error}") from error
-        ours = _probabilities(extractor, head, pixels, extractor.views if form == ONNX else 1)
+        ours = _probabilities(extractor, head, inputs, pixels, first_view=form == TORCHVISION)
         difference = float(np.abs(ours - theirs).max())
         if not difference <= LARGEST_DIFFERENCE:
             raise UserError(
                 f"run {run.name} cannot be exported: the network's probabilities differ from the "
                 f"run's by {difference:.2g}."
             )
-    result = Exported(file, description, card, difference, len(pixels[0]))
+    result = Exported(file, description, card, difference, len(ours))
     described = _description(run, extractor, shift, result)
     described |= {"format": form, "correction": correction}
     if form == ONNX:
-        described |= {"input": _inputs(steps), "output": {OUTPUT: "float32 (n, n_classes)"}}
+        described |= {"input": _described(inputs), "output": {OUTPUT: "float32 (n, n_classes)"}}
     write_json(description, described)
     write_atomic(card, model_card(run, described))
     return result
@@ -145,47 +146,60 @@ def _write_tensors(
         return shift, torch.softmax(network(images).double(), dim=1).numpy()
 
 
-def _pixels(run: Run, steps: list[Preprocessing]) -> list[torch.Tensor]:
-    """Return some validation images resized in each way, uint8 (n, 3, crop, crop)."""
+def _pixels(run: Run, inputs: list[Input]) -> dict[str, torch.Tensor]:
+    """Return some validation images for each input by name, uint8 (n, 3, crop, crop)."""
     rows = run.images
     rows = rows[rows["split"] == "valid"].head(_CHECKED)
     wanted = dict(zip(rows["sha256"], rows["path"], strict=True))
-    ways = [dict(decoded(run.data_root, wanted, each, _CHECKED)) for each in steps]
+    found = [dict(decoded(run.data_root, wanted, each.steps, _CHECKED)) for each in inputs]
     sound = [
         name for name in wanted
-        if all(isinstance(found.get(name), torch.Tensor) for found in ways)
+        if all(isinstance(each.get(name), torch.Tensor) for each in found)
     ]  # fmt: skip
     if not sound:
         raise UserError(
             f"the exported network is checked on validation images, and {run.data_root} has none; "
             "name their folder with `second-look relocate`."
         )
-    return [torch.stack([torch.as_tensor(found[name]) for name in sound]) for found in ways]
+    return {
+        each.name: torch.stack([torch.as_tensor(pixels[name]) for name in sound])
+        for each, pixels in zip(inputs, found, strict=True)
+    }
 
 
 @torch.inference_mode()
 def _probabilities(
-    extractor: Extractor, head: Head, pixels: list[torch.Tensor], views: int
+    extractor: Extractor, head: Head, inputs: list[Input], pixels: Pixels, *, first_view: bool
 ) -> np.ndarray:
     """Return the probabilities of the run's model, in float32, with its own preprocessing."""
-    network = extractor.network()
-    features = [
-        network(steps.normalised(pixels[int(steps.whole)], torch.float32)).flatten(1)
-        for steps in views_of(extractor.steps, views)
-    ]
-    return head.probabilities(torch.stack(features).mean(dim=0)).numpy()
+
+    def resized(steps: Preprocessing) -> torch.Tensor:
+        same = ("resize", "crop", "interpolation", "whole")
+        return next(
+            pixels[each.name]
+            for each in inputs
+            if all(getattr(each.steps, name) == getattr(steps, name) for name in same)
+        )
+
+    blocks = []
+    for each, scale in zip(extractor.every, extractor.scales or (1.0,), strict=True):
+        network, views = each.network(), views_of(each.steps, 1 if first_view else each.views)
+        passed = [
+            network(steps.normalised(resized(steps), torch.float32)).flatten(1) for steps in views
+        ]
+        blocks.append(scale * torch.stack(passed).mean(dim=0))
+    return head.probabilities(torch.cat(blocks, dim=1)).numpy()
 
 
-def _inputs(steps: list[Preprocessing]) -> dict[str, str]:
+def _described(inputs: list[Input]) -> dict[str, str]:
     """Return what each input of the graph is."""
-    ways = (
-        "resized to {0.resize} pixels on the short side, cropped to the centre",
-        "the whole image resized, with another aspect if need be",
-    )
+    centre = "resized to {0.resize} pixels on the short side, cropped to the centre"
+    whole = "the whole image resized, with another aspect if need be"
     return {
-        name: f"uint8 (n, 3, {each.crop}, {each.crop}), RGB, orientation applied: "
-        f"{way.format(each)} ({each.interpolation}, antialiased)"
-        for name, way, each in zip(INPUTS, ways, steps, strict=False)
+        name: f"uint8 (n, 3, {steps.crop}, {steps.crop}), RGB, orientation applied: "
+        f"{(whole if steps.whole else centre).format(steps)} "
+        f"({steps.interpolation}, antialiased)"
+        for name, steps in ((each.name, each.steps) for each in inputs)
     }
 
 
@@ -197,7 +211,7 @@ def _description(
     return {
         "format_version": 1,
         "run": run.name,
-        "backbone": extractor.backbone,
+        "backbone": run.config.backbone,
         "model_arguments": {
             "num_classes": len(run.class_names),
             **constructor_arguments(extractor.backbone, steps.crop),

@@ -88,6 +88,11 @@ class Extractor:
         """Return the extractor of each network by itself."""
         return replace(self, beside=(), scales=()), *self.beside
 
+    @property
+    def decoded_short(self) -> int:
+        """Return the short side that a large JPEG must keep for all networks, in pixels."""
+        return max(each.steps.decoded_short for each in self.every)
+
     def on(self, device: Device) -> Extractor:
         """Return the same networks on another device, or in another precision."""
         return replace(self, device=device, beside=tuple(each.on(device) for each in self.beside))
@@ -146,17 +151,8 @@ class Extractor:
     def network(self) -> nn.Module:
         """Build the network without its last layer, unmodified and in float32.
 
-        Raises
-        ------
-        UserError
-            If there are several networks.
+        Of several networks it is the first; see `every`.
         """
-        if self.beside:
-            names = " and ".join(each.backbone for each in self.every)
-            raise UserError(
-                f"heat maps and export need a run with one network, and this one has {names}; fit "
-                "one of them alone."
-            )
         if self.body is None:
             network = self._loaded(self.weights)
         else:

@@ -18,8 +18,8 @@ class Seen:
 
     Attributes
     ----------
-    maps : float32 tensor of shape (n_chosen, h, w), at least 0: the evidence for each chosen
-        class at each position of the last convolutional feature map
+    maps : float32 tensor of shape (n_chosen, h, w): the evidence for each chosen class at each
+        position of the last convolutional feature map; below 0 where it is against the class
     features : float32 tensor of shape (width,)
     probabilities : float64 tensor of shape (n_classes,)
     """
@@ -35,7 +35,7 @@ def grad_cam(
     """Explain the scores of classes for one image.
 
     The channels of the feature map are summed, weighted by the mean gradient of the class's score
-    (before the softmax) over all positions; negative sums become 0.
+    (before the softmax) over all positions. The paper's map is this sum where it is above 0.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def grad_cam(
     for index in classes:
         (slope,) = torch.autograd.grad(scores[0, index], kept[-1], retain_graph=True)
         weight = slope.mean(dim=(2, 3), keepdim=True)  # (1, channels, 1, 1)
-        maps.append((weight * kept[-1].detach()).sum(dim=1)[0].relu())
+        maps.append((weight * kept[-1].detach()).sum(dim=1)[0])
     found = features.detach().cpu()
     return Seen(torch.stack(maps).cpu(), found[0], head.probabilities(found)[0])
 

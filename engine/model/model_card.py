@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from engine.model.timm_networks import is_timm
 from engine.runs.run import Run
 
 _LOAD = """```python
@@ -21,7 +22,7 @@ import json, onnxruntime
 
 about = json.load(open("model.json"))
 session = onnxruntime.InferenceSession("model.onnx")
-(probabilities,) = session.run(None, {"image": pixels})  # columns in the order of class_names
+(probabilities,) = session.run(None, {INPUTS})  # columns in the order of class_names
 ```"""
 _TITLES = {"valid": "validation", "out_of_fold": "all labelled, out of fold", "test": "test"}
 
@@ -35,16 +36,19 @@ def model_card(run: Run, described: dict[str, Any]) -> str:
     """
     config = run.config
     trained = "the whole network" if described["trained"] == "all" else "the last layer"
+    networks = " and ".join(
+        name if is_timm(name) else f"torchvision's {name}"
+        for name in described["backbone"].split("+")
+    )
     lines = [
         f"# {literal_markdown(run.title)}",
         "",
-        f"An image classifier of {len(run.class_names):,} classes: torchvision's "
-        f"{described['backbone']}, {trained} trained on {config.n.train:,} images by run "
-        f"{run.name}, {config.created}.",
+        f"An image classifier of {len(run.class_names):,} classes: {networks}, {trained} trained "
+        f"on {config.n.train:,} images by run {run.name}, {config.created}.",
         "",
         "## Load it",
         "",
-        _LOAD_ONNX if described["format"] == "onnx" else _LOAD,
+        _loading(described),
         "",
         *_preprocessing(described),
         "",
@@ -64,6 +68,14 @@ def model_card(run: Run, described: dict[str, Any]) -> str:
 def literal_markdown(text: str) -> str:
     """Return a text as literal Markdown: on one line, with its special characters escaped."""
     return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~&])", r"\\\1", " ".join(text.split()))
+
+
+def _loading(described: dict[str, Any]) -> str:
+    """Return the lines of Python that load the model."""
+    if described["format"] != "onnx":
+        return _LOAD
+    given = ", ".join(f'"{name}": {name}' for name in described["input"])
+    return _LOAD_ONNX.replace("{INPUTS}", f"{{{given}}}")
 
 
 def _preprocessing(described: dict[str, Any]) -> list[str]:

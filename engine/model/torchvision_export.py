@@ -24,6 +24,9 @@ def assembled(extractor: Extractor, head: Head, images: torch.Tensor) -> tuple[n
     """
     import torchvision
 
+    if extractor.beside:
+        names = " and ".join(each.backbone for each in extractor.every)
+        raise UserError(f"torchvision's form holds one network, not {names}; export as onnx.")
     if is_timm(extractor.backbone):
         raise UserError(f"torchvision has no {extractor.backbone}; export as onnx.")
     if extractor.backbone.startswith("mnasnet"):

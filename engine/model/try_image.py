@@ -13,10 +13,9 @@ from engine.data.images import decode
 from engine.data.overlays import laid_over, overlay
 from engine.errors import UserError
 from engine.model.device import choose_device
-from engine.model.explain import input_box
 from engine.model.extractor import Extractor, open_model
 from engine.model.features import Features
-from engine.model.gradcam import grad_cam, last_map
+from engine.model.heat_maps import HeatMaps, open_networks
 from engine.model.side_by_side import side_by_side
 from engine.model.training_features import TrainingFeatures
 from engine.model.views import averaged, views_of
@@ -62,13 +61,11 @@ class Trial:
         self.class_names = run.class_names
         self._extractor, self._head = open_model(run)
         device = choose_device(precision="float32").name
-        self._networks = [
-            each.network().to(device).requires_grad_(False) for each in self._extractor.every
-        ]
+        self._networks = open_networks(self._extractor, device)
         self._device, self._map_note = device, ""
-        self._layer: torch.nn.Module | None = None
+        self._heat_maps: HeatMaps | None = None
         try:
-            self._layer = self._last_map()
+            self._heat_maps = HeatMaps(self._extractor, self._head, self._networks)
         except UserError as error:
             self._map_note = str(error)
         images = run.images
@@ -86,20 +83,13 @@ class Trial:
             features = self._features(content)
             p = self._head.probabilities(features)[0]
             order = p.argsort(descending=True).tolist()
-            maps = self._maps(content, order[:_MAPS]) if self._layer else []
+            maps = self._maps(content, order[:_MAPS]) if self._heat_maps else []
         except Unreadable as error:
             raise UserError(f"the image cannot be decoded: {error}.") from error
         return Tried(
             [(self.class_names[i], float(p[i])) for i in order[:MOST_CLASSES]],
             maps, self._learnt.nearest(features.numpy()), self._map_note, self._learnt.note,
         )  # fmt: skip
-
-    def _last_map(self) -> torch.nn.Module:
-        """Return the layer for heat maps; a run with several networks has none."""
-        crop = self._extractor.steps.crop
-        network = self._extractor.network() if self._extractor.beside else self._networks[0]
-        blank = torch.zeros(1, 3, crop, crop, device=self._device)
-        return last_map(network, self._extractor.backbone, blank)
 
     def _features(self, content: bytes) -> torch.Tensor:
         """Return the features as the run's own images have them, (1, width)."""
@@ -124,16 +114,13 @@ class Trial:
         return passed.cpu().half()
 
     def _maps(self, content: bytes, classes: list[int]) -> list[tuple[str, str]]:
-        steps, network = self._extractor.steps, self._networks[0]
-        assert self._layer
-        pixels = decode(content, steps.decoded_short)
+        assert self._heat_maps
+        pixels = decode(content, self._extractor.decoded_short)
         height, width = pixels.shape[-2:]
-        small = steps.resized(pixels)[None].to(self._device)
-        batch = steps.normalised(small, torch.float32)
-        seen = grad_cam(network, self._head, self._layer, batch, classes)
+        seen = self._heat_maps.of(pixels, classes)
         drawn = []
-        for index, heat in zip(classes, seen.maps.numpy(), strict=True):
-            over = overlay(heat, (width, height), input_box(height, width, steps))
+        for index, heat in zip(classes, seen.maps, strict=True):
+            over = overlay(heat, (width, height), seen.box)
             image = laid_over(content, over) if float(heat.max()) > 0 else b""
             drawn.append((self.class_names[index], base64.b64encode(image).decode("ascii")))
         return drawn

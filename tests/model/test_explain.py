@@ -22,8 +22,9 @@ from engine.cli.explain import draw
 from engine.data.overlays import laid_over, overlay
 from engine.errors import UserError
 from engine.model.embed import embed
-from engine.model.explain import Explainer, crop_box
+from engine.model.explain import Explainer
 from engine.model.extractor import open_model
+from engine.model.heat_maps import crop_box
 from engine.model.preprocessing import Preprocessing
 from engine.model.try_image import Trial
 from engine.runs.run import Run

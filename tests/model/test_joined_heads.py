@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 import engine
 from engine.analysis.metrics import log_loss
 from engine.analysis.pools import LOG_ODDS, Pool
+from engine.data.images import decode
 from engine.errors import UserError
 from engine.model import joined_heads
 from engine.model.explain import Explainer
@@ -19,6 +22,7 @@ from engine.model.extractor import open_model
 from engine.model.features import Features
 from engine.model.fit import FitResult
 from engine.model.head import Head
+from engine.model.heat_maps import HeatMaps, open_networks
 from engine.model.predict import predict
 from engine.model.side_by_side import equal_scales, side_by_side
 from engine.runs.fit_options import FitOptions
@@ -148,13 +152,42 @@ def test_next_steps_of_several_look_for_more_views_of_each(fits, here):
     assert any("views" in step.title for step in engine.next_steps(run).steps)
 
 
-def test_what_needs_one_network_says_so(fits, here, tmp_path):
+def test_torchvisions_form_holds_one_network(fits, here, tmp_path):
+    with pytest.raises(UserError, match="not squeezenet1_1 and shufflenet_v2_x0_5; export as onnx"):
+        export(fits["both"].run, tmp_path / "x.safetensors")
+
+
+def test_the_graph_of_several_gives_the_runs_probabilities(fits, here, tmp_path):
     run = fits["both"].run
-    for action in (lambda: Explainer(run), lambda: export(run, tmp_path / "x.safetensors")):
-        with pytest.raises(
-            UserError, match="this one has squeezenet1_1 and shufflenet_v2_x0_5; fit"
-        ):
-            action()
+    made = export(run, tmp_path / "x.onnx")
+    about, card = json.loads(made.description.read_text("utf-8")), made.card.read_text("utf-8")
+    assert about["backbone"] == "squeezenet1_1+shufflenet_v2_x0_5" and list(about["input"]) == [
+        "image"
+    ]
+    assert "torchvision's squeezenet1_1 and torchvision's shufflenet_v2_x0_5" in card
+    session = onnxruntime.InferenceSession(made.file, providers=["CPUExecutionProvider"])
+    rows = run.images.query("split == 'valid'").sort_values("id")
+    steps = open_model(run)[0].steps
+    pixels = torch.stack(
+        [steps.resized(decode((run.data_root / p).read_bytes())) for p in rows["path"]]
+    )
+    (theirs,) = session.run(None, {"image": pixels.numpy()})
+    assert theirs == pytest.approx(run.predictions("valid").probabilities, abs=2e-3)
+
+
+def test_heat_maps_of_several_explain_the_runs_own_scores(fits, here):
+    run = fits["both"].run
+    valid = run.predictions("valid")
+    found = Explainer(run).explain(valid.ids[0].as_py(), "valid")
+    assert found["predicted"] == run.class_names[valid.y_pred[0]] and found["neighbours"]
+    extractor, head = open_model(run)
+    maps = HeatMaps(extractor, head, open_networks(extractor, "cpu"))
+    pixels = decode((run.data_root / valid.paths[0].as_py()).read_bytes())
+    heat = maps.of(pixels, [0, 1])
+    assert heat.probabilities.numpy() == pytest.approx(valid.probabilities[0], abs=2e-3)
+    kept = extractor.kept_features(run.images)
+    sha256 = dict(run.images[["path", "sha256"]].to_numpy())[valid.paths[0].as_py()]
+    assert heat.features == pytest.approx(kept.of([sha256]).numpy(), abs=2e-2)
 
 
 @pytest.mark.parametrize(
