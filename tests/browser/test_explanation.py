@@ -5,17 +5,17 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from engine.runs.explanations import save_explanation
-from engine.runs.run import open_run
+from engine.runs.run import list_runs
 from tests.support.browser import settled
 from tests.support.explanations import explained
 
 
 def test_why_by_key_and_on_to_the_next(serve, open_context):
-    server = serve({"n": 60, "n_test": 0})
-    run = open_run("latest")
-    run.update_config(head_sha256="0" * 64)
-    for row in range(60):
-        save_explanation(run, explained(run, row))
+    server = serve({"n": 60, "n_test": 0}, {"n": 60, "n_test": 0, "name": "second", "wrong": 0.4})
+    for run in list_runs():
+        run.update_config(head_sha256="0" * 64)
+        for row in range(60):
+            save_explanation(run, explained(run, row))
     page = open_context().new_page()
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))
@@ -40,4 +40,21 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     expect(heat).not_to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
+    page.goto(f"{server.url}/compare")
+    settled(page)
+    page.locator(".st-key-compared .tile").first.click()
+    dialog = page.locator(".st-key-compared_large dialog")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("w")
+    twin, stage = dialog.locator(".twin"), dialog.locator(".stage")
+    for side in (stage, twin):
+        expect(side.locator(".run")).to_contain_text("evidence for")
+        expect(side.locator(".heat")).to_be_visible()
+    assert stage.locator(".run").inner_text() != twin.locator(".run").inner_text()
+    dialog.get_by_role("button", name="Hide heat maps").click()
+    expect(dialog.locator(".heat:visible")).to_have_count(0)
+    page.keyboard.press("z")
+    expect(dialog.locator(".zoomed")).to_have_count(2)
+    page.keyboard.press("w")
+    expect(twin).not_to_be_visible()
     assert broken == []

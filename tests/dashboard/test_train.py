@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shared import commands
+from dashboard.views.train import weights_files
 from engine.data.dataset import load_dataset
 from engine.errors import UserError
 from engine.runs import jobs
@@ -283,7 +285,9 @@ def test_what_cannot_be_fitted_is_refused_before_it_starts(
     assert not calls and "Views 2 works only if the head alone" in app.error[0].value
 
 
-def test_weights_files_near_the_data_can_be_chosen(home: Path, tmp_path: Path) -> None:
+def test_weights_files_near_the_data_can_be_chosen(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = kaggle(tmp_path / "pets")
     for name in ("weights/mine.safetensors", "pets/a.pth", "deep/1/2/3/far.pt", "not.txt"):
         put(tmp_path / name, b"-")
@@ -293,6 +297,13 @@ def test_weights_files_near_the_data_can_be_chosen(home: Path, tmp_path: Path) -
     offered = app.selectbox(key="train_weights").options
     names = [Path(each).name for each in offered[2:]]
     assert names == ["a.pth", "mine.safetensors"]
+    for i in range(200):
+        (data / "train" / f"{i}.txt").touch()
+    monkeypatch.setattr(weights_files, "_MOST_IN_FOLDER", 20)
+    monkeypatch.setattr(weights_files, "_MOST_ENTRIES", 100)
+    st.cache_resource.clear()
+    found = weights_files.weights_files(data)  # folders of many images leave room for others
+    assert "mine.safetensors" in {Path(each).name for each in found}
 
 
 def test_the_page_says_how_long_it_takes_and_what_is_faster(home: Path, tmp_path: Path) -> None:

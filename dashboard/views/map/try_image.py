@@ -44,6 +44,7 @@ def try_button(run: Run) -> None:
         help="What this run says of an image that it does not have",
     ):  # fmt: skip
         st.session_state.pop(_TRIED, None)
+        forget_uploads()  # of a dialog that was closed while an image arrived
         dialog(run)
 
 

@@ -14,13 +14,15 @@ from engine.runs.roots import ROOTS, check_readable, own_parts
 
 ENDINGS = (".safetensors", ".pth", ".pt")
 _DEPTH, _MOST_ENTRIES, _MOST_FILES = 3, 20_000, 50
+_MOST_IN_FOLDER = 2_000  # a folder of more holds images
 
 
 def weights_files(data: Path) -> list[str]:
     """Return the paths of weights files below the folders that may be read.
 
     Where ``$SECONDLOOK_ROOTS`` is not set, these are the data folder, the folder around it, and
-    that of the workspace. The search is bounded: three folders deep, 20,000 entries.
+    that of the workspace. The search is bounded: three folders deep, 20,000 entries, 2,000 of each
+    folder.
     """
     listed = os.environ.get(ROOTS, "").split(os.pathsep)
     roots = [str(Path(each).expanduser().absolute()) for each in listed if each]
@@ -51,7 +53,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry, _ in zip(entries, range(_MOST_ENTRIES), strict=False)]
+            return [entry for entry, _ in zip(entries, range(_MOST_IN_FOLDER), strict=False)]
     except (OSError, ValueError):
         return []
 
