@@ -88,11 +88,10 @@ def fit_corrections(
             bound = float(1 / (1 + np.exp(limit)))
             fitted = replace(fitted, lower=bound, upper=1 - bound, safe=bound)
         found[name] = Expected(fitted, _at(loss, log_a, shift, limit))
-    clipped = found["clip"].fitted
-    if saturated:  # no bounds at all would be no choice
-        found["none"] = replace(
-            found["none"], fitted=replace(found["none"].fitted, safe=clipped.safe)
-        )
+    if saturated:  # 0 and 1 are always moved; here by a quarter of one image in all
+        safe = max(_SAFE, 1 / (4 * rows.weight.sum() * probabilities.shape[1]))
+        safe = min(float(safe), found["clip"].fitted.safe)
+        found["none"] = replace(found["none"], fitted=FittedCorrection("none", safe=safe))
     return found
 
 

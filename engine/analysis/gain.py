@@ -113,15 +113,32 @@ def _gain(
 ) -> Gain:
     if not differences.any():
         return Gain(0.0, (0.0, 0.0))
-    values = differences if groups is None else group_values(differences, groups)
     turned = turned_loss(y, fitted.apply(p)) - turned_loss(y, p)
+    interval = difference_interval(differences, turned, groups, inflation)
+    return Gain(float(differences.mean()), interval)
+
+
+def difference_interval(
+    differences: np.ndarray,
+    turned: float,
+    groups: np.ndarray | None = None,
+    inflation: float = REFITTING,
+) -> tuple[float, float]:
+    """Return the 95 % interval of a mean difference in log loss, one unseen error included.
+
+    Parameters
+    ----------
+    differences : float64 array of shape (n,), of each image's losses
+    turned : difference in loss on a correct image with another label, see `turned_loss`
+    groups : array of shape (n,), equal where images belong together
+    inflation : of the variance, for the noise of fitting
+    """
+    values = differences if groups is None else group_values(differences, groups)
     low, high = _ends(values, inflation)
     further = _ends(np.append(values, turned), inflation)
     if turned < differences.mean():
-        low = min(low, further[0])
-    else:
-        high = max(high, further[1])
-    return Gain(float(differences.mean()), (low, high))
+        return min(low, further[0]), high
+    return low, max(high, further[1])
 
 
 def _ends(values: np.ndarray, inflation: float) -> tuple[float, float]:

@@ -59,9 +59,10 @@ def difference_with_unseen(
 ) -> tuple[float, float, float]:
     """Return the mean of ``a_losses - b_losses`` with an interval that counts an unseen error.
 
-    The interval contains the paired bootstrap interval and, with one image more whose difference
-    is ``turned``, the normal one: where few errors have been seen, the more confident of two
-    equally good models has the lower loss in most samples.
+    The interval is the paired bootstrap's; on the side to which one image more, whose difference is
+    ``turned``, would move the mean, it reaches as far as the normal interval with that image. Where
+    few errors have been seen, the more confident of two equally good models has the lower loss in
+    most samples; an unseen error would count against it.
 
     Parameters
     ----------
@@ -79,7 +80,11 @@ def difference_with_unseen(
     values = np.append(np.asarray(a_losses, dtype=np.float64) - b_losses, turned)
     error = Z * float(values.std(ddof=1)) / len(values) ** 0.5
     mean = float(values.mean())
-    return difference, min(low, mean - error), max(high, mean + error)
+    if turned < difference:
+        low = min(low, mean - error)
+    elif turned > difference:
+        high = max(high, mean + error)
+    return difference, low, high
 
 
 def accuracy_difference(

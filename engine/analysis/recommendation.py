@@ -17,7 +17,7 @@ from engine.analysis.metrics import checked_labels, log_loss, per_sample_log_los
 
 FEWEST, FEW = 10, 200  # independent images: needed, and below which the prior decides
 NEGLIGIBLE = 0.003  # of the log loss without correction
-_FEW_IMAGES = 1200.0  # over the square of the images: the gain that few of them must promise
+_FEW_IMAGES = ((170.0, 1.5), (4.8e5, 3.0))  # over n to a power: what few images must gain more
 _SHIFT_FROM = 100  # images from which on Platt scaling may be recommended
 _MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
 _CURVE_FROM, _CURVE_GAIN = 1000, 0.01  # images, and share of the log loss, for isotonic regression
@@ -277,7 +277,7 @@ def _least(expected: dict[str, float], independent: int) -> str:
 
 def required_gain(independent: int) -> float:
     """Return the share of the log loss that a correction must gain to be recommended."""
-    return NEGLIGIBLE + _FEW_IMAGES / independent**2
+    return NEGLIGIBLE + min(float(each / independent**power) for each, power in _FEW_IMAGES)
 
 
 def _taken(n: int, n_classes: int) -> np.ndarray:

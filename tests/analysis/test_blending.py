@@ -13,6 +13,8 @@ from engine.analysis.joined import join
 from engine.analysis.metrics import EPSILON, log_loss, loss_of
 from engine.analysis.pools import LOG_ODDS, MEAN, Pool, log_odds_pool
 from engine.runs.predictions import Predictions, make_predictions
+from tests.benchmarks import statements
+from tests.support.populations import populations
 
 NAMES = ["a", "b", "c"]
 
@@ -145,3 +147,9 @@ def test_independent_evidence_is_pooled_as_log_odds(n_classes):
     found = blend(join(tables))
     assert found.pool.kind == LOG_ODDS and found.kinds[LOG_ODDS] < found.kinds[MEAN]
     assert found.pool.temperature == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_interval_of_a_gain_includes_the_choice_and_unseen_errors():
+    """The paired bootstrap's held it in four of ten of these sets."""
+    share, n = statements.covered(statements.blends, populations(None)["Redux"](), 50, 8)
+    assert n == 8 and share >= 7 / 8

@@ -12,6 +12,7 @@ from tests.benchmarks.report import write_section
 MODULES = [
     "fit_speed:mobilenet_v2", "fit_speed:resnet18", "passes", "decoding", "matrix", "scoring",
     "growth", "ranks", "gpu", "dashboard", "map", "triage", "tables", "coverage",
+    "statements",
 ]  # fmt: skip
 
 
