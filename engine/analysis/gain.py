@@ -134,8 +134,10 @@ def difference_interval(
     inflation : of the variance, for the noise of fitting
     """
     values = differences if groups is None else group_values(differences, groups)
-    low, high = _ends(values, inflation)
     further = _ends(np.append(values, turned), inflation)
+    if len(values) == 1:  # which has no spread of its own
+        return min(float(values[0]), further[0]), max(float(values[0]), further[1])
+    low, high = _ends(values, inflation)
     if turned < differences.mean():
         return min(low, further[0]), high
     return low, max(high, further[1])

@@ -5,20 +5,19 @@ from __future__ import annotations
 from math import exp
 
 import numpy as np
+from scipy.special import betaincinv
 
 from engine.analysis.metrics import checked_labels, loss_of
-from engine.analysis.stats import Z, wilson_interval
+from engine.analysis.stats import Z
 from engine.runs.predictions import likeliest
 
-_EXACT_UP_TO = 1000  # of the rarer outcome; beyond, Wilson's interval is as good
 _TAIL = 0.025
 
 
 def proportion_interval(hits: int, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a proportion, which always covers at least 95 %.
 
-    Above 1,000 of the rarer outcome, Wilson's interval is used, which covers 0.95 there. For rarer
-    outcomes Wilson's may cover only 0.84, and the mid-p interval 0.92.
+    For rare outcomes Wilson's interval may cover only 0.84, and the mid-p interval 0.92.
 
     Parameters
     ----------
@@ -46,10 +45,8 @@ def proportion_interval(hits: int, n: int) -> tuple[float, float]:
     if 2 * hits > n:
         low, high = proportion_interval(n - hits, n)
         return 1 - high, 1 - low
-    if hits > _EXACT_UP_TO:
-        return wilson_interval(hits, n)
-    low = 0.0 if hits == 0 else _chance_where(hits - 1, n, 1 - _TAIL)
-    return low, _chance_where(hits, n, _TAIL)
+    low = betaincinv(hits, n - hits + 1, _TAIL) if hits else 0.0
+    return float(low), float(betaincinv(hits + 1, n - hits, 1 - _TAIL))
 
 
 def effective_counts(hits: np.ndarray, groups: np.ndarray | None) -> tuple[int, int]:
@@ -180,19 +177,3 @@ def upper_end(mean: float, squares: float, n: int, turned: float) -> float:
     added = (n * mean + turned) / (n + 1)
     squares += (turned - mean) ** 2 * n / (n + 1)
     return float(added + Z * (squares / n / (n + 1)) ** 0.5)
-
-
-def _chance_where(k: int, n: int, probability: float) -> float:
-    """Return the success probability for which at most k of n succeed with ``probability``."""
-    j = np.arange(1, k + 1)
-    log_ways = np.concatenate([[0.0], np.cumsum(np.log((n - j + 1) / j))])
-    came_up = np.arange(k + 1)
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        p = (low + high) / 2
-        log_pmf = log_ways + came_up * np.log(p) + (n - came_up) * np.log1p(-p)
-        if np.exp(log_pmf).sum() > probability:
-            low = p
-        else:
-            high = p
-    return (low + high) / 2

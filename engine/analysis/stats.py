@@ -55,23 +55,3 @@ def permutation_pvalue(mean: np.ndarray, n: np.ndarray, all_values: np.ndarray) 
         gamma = gammaincc(shape, np.maximum(shape + 2 * z / skew, 0))
     tail = np.where(skew > 1e-4, gamma, np.where(skew < -1e-4, 1 - gamma, ndtr(-z)))
     return np.where(spread > 0, np.clip(tail, 0, 1), 1.0)
-
-
-def wilson_interval(errors: int, n: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of the share ``errors / n``.
-
-    References
-    ----------
-    Wilson, Probable inference, the law of succession, and statistical inference, Journal of the
-    American Statistical Association 22, 1927.
-
-    Examples
-    --------
-    >>> lower, upper = wilson_interval(0, 20)
-    >>> round(lower, 3), round(upper, 3)
-    (0.0, 0.161)
-    """
-    rate, z2 = errors / n, Z**2
-    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z * (rate * (1 - rate) / n + z2 / (4 * n**2)) ** 0.5 / (1 + z2 / n)
-    return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -63,7 +63,25 @@ def run_fit(options: FitOptions, run: Run | None, as_json: bool) -> None:
             on_notice=watcher.notice,
         )
     if portable.is_first():
-        print_result(as_json, result.summary(), draw_run)
+        value = result.summary()
+        value["intervals"] = _intervals(result.run, ["valid", *(["folds"] if result.folds else [])])
+        print_result(as_json, value, draw_run)
+
+
+def _intervals(run: Run, splits: list[str]) -> dict[str, dict[str, list[float]]]:
+    """Return the 95 % intervals of accuracy and log loss of each split's predictions."""
+    from engine.analysis.scores import score
+    from engine.data.image_groups import image_groups
+
+    found = {}
+    for split in splits:
+        table = run.predictions(split)
+        groups = image_groups(run, split, table)
+        scores = score(table.y_true, table.probabilities, groups)
+        found[split] = {
+            "accuracy": list(scores.accuracy_interval), "log_loss": list(scores.log_loss_interval)
+        }  # fmt: skip
+    return found
 
 
 def draw_run(value: dict[str, Any]) -> None:
@@ -77,14 +95,16 @@ def draw_run(value: dict[str, Any]) -> None:
     )
     if value["valid"]:
         out.print(
-            f"valid accuracy [bold]{value['valid']['accuracy']:.4f}[/]   "
-            f"valid log loss [bold]{value['valid']['log_loss']:.4f}[/]"
+            f"valid accuracy {_score(value, 'valid', 'accuracy')}   "
+            f"valid log loss {_score(value, 'valid', 'log_loss')}"
         )
     if folds := value.get("folds"):
         out.print(
             f"out of fold, all {folds['n']:,} in {folds['k']} folds: accuracy "
-            f"[bold]{folds['accuracy']:.4f}[/]   log loss [bold]{folds['log_loss']:.4f}[/]"
+            f"{_score(value, 'folds', 'accuracy')}   log loss {_score(value, 'folds', 'log_loss')}"
         )
+    if value.get("intervals"):
+        out.print("in brackets the 95 % intervals", style="dim")
     if backbones := value.get("backbones"):
         out.print(literal(BackbonesCompared(**backbones).sentence))
     if corrections := value.get("corrections"):
@@ -105,6 +125,12 @@ def draw_run(value: dict[str, Any]) -> None:
     for group in value.get("duplicates", [])[:5]:
         out.print(literal(f"identical: {', '.join(group['paths'][:4])}"), style="yellow")
     out.print(Text(f"Next: second-look report {value['run']}"), style="dim")
+
+
+def _score(value: dict[str, Any], split: str, name: str) -> str:
+    told = f"[bold]{value[split][name]:.4f}[/]"
+    ends = value.get("intervals", {}).get(split, {}).get(name)
+    return f"{told} ({ends[0]:.4f} to {ends[1]:.4f})" if ends else told
 
 
 def _draw_corrected(out: Console, made: dict[str, int], change: dict[str, Any] | None) -> None:

@@ -20,18 +20,12 @@ from tests.support.populations import populations
 
 
 @pytest.mark.parametrize(
-    ("hits", "n"), [(0, 1), (1, 1), (0, 50), (3, 50), (49, 50), (985, 1000), (500, 1000)]
+    ("hits", "n"),
+    [(0, 1), (1, 1), (0, 50), (3, 50), (49, 50), (985, 1000), (500, 1000), (4000, 9000)],
 )
 def test_a_proportion_has_the_interval_of_scipy(hits, n):
     theirs = binomtest(hits, n).proportion_ci(method="exact")
     assert proportion_interval(hits, n) == pytest.approx(tuple(theirs), abs=1e-12)
-
-
-def test_of_many_of_both_kinds_it_is_wilson_s():
-    theirs = binomtest(4000, 9000).proportion_ci(method="wilson")
-    assert proportion_interval(4000, 9000) == pytest.approx(tuple(theirs), abs=1e-6)
-    exact = binomtest(4000, 9000).proportion_ci(method="exact")
-    assert proportion_interval(4000, 9000) == pytest.approx(tuple(exact), abs=1e-4)
 
 
 def test_what_is_no_proportion_is_refused():

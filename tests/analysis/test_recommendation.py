@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 
 from engine.analysis import recommendation
 from engine.analysis.corrections import fit_corrections
-from engine.analysis.gain import cross_validated_gain, cross_validated_losses
+from engine.analysis.gain import cross_validated_gain, cross_validated_losses, difference_interval
 from engine.analysis.recommendation import compare_corrections, named, refitting
 from tests.support.clip_tables import many_classes, two_classes
 from tests.support.populations import populations
@@ -67,6 +67,11 @@ def test_the_interval_of_a_gain_is_nadeau_and_bengios():
     error = 1.959964 * differences.std(ddof=1) * ((1 + 5 / 4) / 300) ** 0.5
     assert gain.interval[0] == pytest.approx(differences.mean() - error)
     assert gain.interval[1] > differences.mean() + error  # an error not seen counts 0 there
+
+
+def test_one_image_tells_nothing_of_a_difference():
+    low, high = difference_interval(np.array([-0.1]), 2.0)
+    assert low <= -0.1 and high > 2
 
 
 @pytest.mark.parametrize("table", [two_classes(120), many_classes(80)])

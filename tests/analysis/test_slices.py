@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from engine.analysis.intervals import loss_interval, turned_loss
 from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
-from engine.analysis.stats import permutation_pvalue, wilson_interval
+from engine.analysis.stats import permutation_pvalue
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
@@ -166,12 +166,6 @@ def test_p_values_are_adjusted_as_benjamini_and_hochberg_do():
     for each, (adjusted, _) in p.items():
         larger = [other * count / at_most[other] for other in p if other >= each]
         assert adjusted == pytest.approx(min(1, *larger))  # equation 1 of their paper
-
-
-@pytest.mark.parametrize(("errors", "n"), [(0, 20), (3, 20), (20, 20), (57, 1000)])
-def test_the_interval_of_a_share_is_scipys(errors, n):
-    expected = binomtest(errors, n).proportion_ci(method="wilson")
-    assert wilson_interval(errors, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def test_slices_have_words():

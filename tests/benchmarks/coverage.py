@@ -22,8 +22,8 @@ from tests.support.populations import Population, populations
 
 TITLE = "Intervals and the recommended correction, against the truth"
 SIZES = (50, 200, 370, 1000, 2000)
-DRAWS, DRAWS_BEFORE = 400, 40
-DECISIONS = {50: 1000, 200: 150, 370: 150, 2000: 8}  # images, and sets of so many
+DRAWS, DRAWS_BEFORE = 300, 30
+DECISIONS = {50: 100, 200: 60, 370: 40}  # images, and sets of so many
 DECIDED_ON = 5000  # images of each population, which are its truth
 Interval = Callable[[np.ndarray, np.ndarray, np.ndarray | None], tuple[float, float]]
 

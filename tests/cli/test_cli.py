@@ -139,6 +139,8 @@ def fitted(place: Path, home: Path) -> dict[str, Any]:
 def test_fit_prints_the_keys_of_the_design(fitted):
     assert fitted["n"] == {"train": 24, "valid": 6, "test": 7, "quarantined": 1}
     assert fitted["valid"].keys() == {"accuracy", "log_loss"}
+    low, high = fitted["intervals"]["valid"]["log_loss"]
+    assert low < fitted["valid"]["log_loss"] < high
     assert fitted["forward_passes"] == 37
     assert fitted["seconds"].keys() >= {"total", "features", "fit", "predict"}
     assert fitted["images_per_second"] > 0 and isinstance(fitted["run"], str)
