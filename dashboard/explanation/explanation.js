@@ -110,7 +110,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     show(0);
     fill(element("h3", "", "Explanation"), choice, element("p", "legend",
       "Warm areas: evidence for the class below the image. A network uses only the outlined square."));
-    if (host.fresh) box.scrollIntoView({ block: "nearest" });
+    // On a phone the maps are above the text, and scrolling would hide them.
+    if (host.fresh && window.innerWidth > 760) box.scrollIntoView({ block: "nearest" });
     host.fresh = false;
   }
 

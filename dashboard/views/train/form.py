@@ -28,7 +28,7 @@ BACKBONES = {
     "vit_b_16": "a large transformer",
 }
 WEIGHTS = {"default": "published weights", "none": "random initialisation"}
-TRAIN = {"head": "The last layer", "all": "The whole network"}
+TRAIN = {"head": "The last layer (head)", "all": "The whole network"}
 _OF_THEIR_OWN = ("backbone", "weights", "train", "name", "sample", "folds")  # own widgets
 _USUAL = {
     "head": {"epochs": "not needed", "lr": "not needed", "image_size": "default of the weights"},
