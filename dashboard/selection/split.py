@@ -10,8 +10,8 @@ from dashboard.shared.browser_sync import note_change, set_widget, widget_key
 from dashboard.shared.escape import literal
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
+from engine.errors import UserError
 from engine.runs.images_table import read_images
-from engine.runs.opening import is_file
 from engine.runs.run import open_run
 
 SPLIT, _WIDGET = "on", "split_picker"
@@ -122,9 +122,11 @@ def standing_parameters(test: bool | None = None) -> dict[str, str]:
 
 
 def _training_images(name: str) -> int:
-    """Return the number of training images that a run lists."""
-    path = open_run(name).folder / "images.parquet"
-    return _count_training(name, stamp_of(path)) if is_file(path) else 0
+    """Return the number of training images that a run lists; none in a damaged table."""
+    try:
+        return _count_training(name, stamp_of(open_run(name).folder / "images.parquet"))
+    except UserError:  # what needs the table says so
+        return 0
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
