@@ -133,7 +133,7 @@ def test_unfinished_runs_are_not_offered(make_run):
     make_run(n=30, state="failed", seed=1)
     app = overview()
     assert not app.selectbox
-    assert [button.label for button in app.button] == ["Start the demo", "Use my images"]
+    assert [button.label for button in app.button] == ["Manage", "Start the demo", "Use my images"]
 
 
 def test_what_the_precision_changed_stands_below_the_figures(make_run):
