@@ -173,7 +173,7 @@ def _gallery(page: Page, click: Callable[[], None]) -> float:
 def _drag(page: Page, url: str) -> list[float]:
     _opens(page, f"{url}/clip", "clip")
     page.wait_for_timeout(PAUSE)
-    page.get_by_role("button", name="Usual").click()
+    page.get_by_role("button", name="Often used").click()
     page.wait_for_timeout(PAUSE)
     thumb = page.locator(".st-key-clip_track .thumb").first
     box = thumb.bounding_box()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,14 @@ def look_at(page: Page, data: Path) -> None:
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1366), ("dark", 390)])
 def test_every_page_fits_its_width(serve, open_context, tmp_path: Path, theme, width):
-    server = serve({"n": 400, "n_test": 100, "quarantined": 4, "name": "Second try"})
+    server = serve(
+        {"n": 400, "n_test": 100, "quarantined": 4, "name": "Second try"},
+        {"n": 400, "n_test": 100, "wrong": 0.3, "age": timedelta(days=1)},
+    )
     data = kaggle(tmp_path / "pets", train=40, test=10)
     SCREENSHOTS.mkdir(exist_ok=True)
     page = open_context(theme, width).new_page()
-    for name in ("overview", "errors", "clip", "submit", "train"):
+    for name in ("overview", "errors", "clip", "compare", "submit", "train"):
         page.goto(f"{server.url}/{name}")
         settled(page)
         if name == "train":

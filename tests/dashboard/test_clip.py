@@ -68,7 +68,7 @@ def test_bounds_start_at_the_recommendation_and_presets_are_one_click(make_run) 
     app = opened(run)
     assert app.number_input(key="clip_lower").value == pytest.approx(chosen.lower, abs=1e-9)
     assert run.kept_bounds is None  # looking sets nothing
-    next(b for b in app.button if b.label.startswith("Tutorial")).click().run()
+    next(b for b in app.button if b.label.startswith("Often used")).click().run()
     assert run.kept_bounds == (0.025, 0.975)
     next(b for b in app.button if b.label == "No clipping").click().run()
     assert run.bounds == (0.0, 1.0) and figure(app, "after") == figure(app, "before")

@@ -156,7 +156,7 @@ def _presets(
             label = "no clipping" if best == 0 else f"{best:g} and {1 - best:.9g}"
             pair = (best, round(1 - best, 12), True)
             st.button(f"For this drop: {label}", on_click=bounds.use, args=pair)
-        st.button("Tutorial: 0.025 and 0.975", on_click=bounds.use, args=(0.025, 0.975, True))
+        st.button("Often used: 0.025 and 0.975", on_click=bounds.use, args=(0.025, 0.975, True))
         st.button("No clipping", on_click=bounds.use, args=(0.0, 1.0, True))
 
 

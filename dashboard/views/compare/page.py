@@ -72,8 +72,8 @@ def figures(compared: Compared, names: Names) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         head = ("", *names, "Difference", "95 % interval")
-        html.show_html(html.table(head, text.figures(found)))
-        html.show_html(text.significance(found, names))
+        html.show_html(html.table(head, text.figures(found)), key="figures")
+        html.show_html(text.significance(found, names), key="significance")
         if reuse := reuse_sentence(data.runs_on_same_images(compared.table.key[0]), *found.losses):
             st.caption(reuse)
     with right:

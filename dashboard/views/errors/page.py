@@ -69,7 +69,7 @@ def page() -> None:
         unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
     if shown.at is None:  # an enlarged image is on the page that it is on
         unknown_page(shown.pages)
-    above = st.container()
+    above = st.container(key="above")
     number, pages = shown.number, shown.pages
     picked = chosen.chosen_rows(table, image_filter)
     gallery(  # sent first: decoding its images takes the browser longest

@@ -9,15 +9,18 @@ function rowOf(row, index) {
   const button = buttonOf(undefined, null, row.marked ? "row marked" : "row");
   button.dataset.index = index;
   button.tabIndex = index ? -1 : 0;
-  button.setAttribute("aria-label", row.label);
   const name = element("span", "name");
   name.append(...row.images.filter(Boolean).map(imageOf), row.name);
   if (row.marked) name.append(" ", element("b", "", "significant"));
   const [value, low, high, rest] = row.at;
   const line = element("span", "line");
   line.append(mark("band", low, high - low), mark("rest", rest), mark("dot", value));
-  button.append(name, element("span", "n", row.n), element("span", "errors", row.errors),
-    element("span", "loss", row.loss), line);
+  // The head of the table is not read with each row: its words are hidden in the row.
+  const loss = element("span", "loss");
+  loss.append(element("span", "heard", " incorrect, log loss "), row.loss, element("span", "heard", ` ${row.rest}`));
+  const n = element("span", "n", row.n);
+  n.append(element("span", "heard", " images, "));
+  button.append(name, n, element("span", "errors", row.errors), loss, line);
   return button;
 }
 

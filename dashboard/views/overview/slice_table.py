@@ -17,7 +17,7 @@ def slice_table(
 
     Parameters
     ----------
-    rows : name, n, errors, loss and label, all as text; marked, whether it is significant; images,
+    rows : name, n, errors, loss and rest, all as text; marked, whether it is significant; images,
         addresses of thumbnails; and at: value, low, high and rest in percent of the scale
     most : text at the end of the scale
     key : name of the widget; ``opened`` reads the row's position there under ``open``

@@ -58,9 +58,7 @@ def rows(table: Table, found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
             "loss": f"{one.log_loss:.4f}",
             "marked": one.stands_out,
             "at": places(one, most),
-            "label": f"{described(one)}: {one.n:,} images, {one.error_rate:.1%} incorrect, log "
-            f"loss {one.log_loss:.4f} versus {one.rest:.4f} for the rest"
-            + (", significant" if one.stands_out else ""),
+            "rest": f"versus {one.rest:.4f} for the other images",
         }
         for one, each in zip(found, worst, strict=True)
     ]
@@ -88,6 +86,7 @@ def _text(found: list[Slice], sample: str) -> str:
     are = "are" if marked > 1 else "is"
     return (
         f"Slices by brightness, sharpness, size and other properties: {many} of {len(found):,} "
-        f"{are} significant. Dot and bar show a slice's log loss with its 95% interval; the "
-        "tick shows the log loss of the other images. Select a slice to show its images."
+        f"{are} significant; the weakest are listed. Dot and bar show a slice's log loss with its "
+        "95% interval; the tick shows the log loss of the other images. Select a slice to show its "
+        "images."
     ) + (f" Measured on {sample}." if sample else "")

@@ -38,10 +38,14 @@ def page() -> None:
     run = open_run(name)
     split = _pick_table(run)
     if split is None:
-        st.write("This run has no test images, so there is nothing to submit.")
+        st.write(
+            "This run has no test images, so there is nothing to submit. Predict a folder of "
+            f"them: `second-look predict {run.name} --data FOLDER`, or fit with one."
+        )
         return
     test = tables.table(name, split)
-    checks, action = st.columns([3, 2], gap="large")
+    with st.container(key="submit_parts"):
+        checks, action = st.columns([3, 2], gap="large")
     with action:
         sample = _sample(run, test)
     submission = data.submission(test, sample)
