@@ -19,8 +19,8 @@ from engine.competition.records import write_submission
 from engine.data.archives import unpack
 from engine.errors import UserError
 from engine.runs import files, verdicts
-from engine.runs.run import create_run
 from engine.runs.run_config import RunConfig
+from engine.runs.run_list import create_run
 from engine.runs.verdicts import Verdict, say
 from tests.support.submission_tables import check, table
 

@@ -19,7 +19,8 @@ from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
 from engine.runs.explanations import load_explanation
 from engine.runs.opening import read_file
-from engine.runs.run import OUT_OF_FOLD, Run, open_run
+from engine.runs.run import OUT_OF_FOLD, Run
+from engine.runs.run_list import open_run
 from engine.runs.worker import Worker
 
 _WAIT = 0.15  # seconds to wait before the page continues and asks again

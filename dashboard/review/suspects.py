@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from engine.analysis.triage import DUPLICATE, KINDS, LABEL, LEAK, ODD
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from engine.runs.triage import load_triage, triage_path
 
 NEVER: Stamp = (0, 0)

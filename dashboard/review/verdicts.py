@@ -22,7 +22,7 @@ from dashboard.shell import show_user_errors
 from engine.errors import UserError
 from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from engine.runs.verdict_effects import amended, given_labels, twins
 from engine.runs.verdicts import Verdict, say_all, take_back
 

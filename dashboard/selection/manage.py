@@ -14,9 +14,10 @@ from dashboard.shared.browser_sync import note_change, rerun_if_changed
 from dashboard.shared.escape import error_text, literal, one_line
 from dashboard.shared.tables import RunSummary
 from engine.errors import UserError
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
 from engine.runs.run_about import MOST_NAME, MOST_NOTE, write_about
 from engine.runs.run_bin import delete_run, deleted_runs, empty_bin, restore_run
+from engine.runs.run_list import open_run
 
 ORDERS = {
     "Newest first": lambda run: 0,  # as they are listed

@@ -13,7 +13,8 @@ from dashboard.selection.lasso import EDGE, GRID, Lasso
 from engine.analysis.lasso import inside
 from engine.errors import UserError
 from engine.runs.maps import load_map, map_path
-from engine.runs.run import OUT_OF_FOLD, open_run
+from engine.runs.run import OUT_OF_FOLD
+from engine.runs.run_list import open_run
 
 SPLITS = ("train", "valid", "test")
 Key = tuple[str, str, int]  # run, method, time of the file

@@ -11,7 +11,7 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.shared.stamps import Stamp, stamp_of
 from engine.data.relocation import moved_from, relocate
 from engine.errors import UserError
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 _FOUND = "relocated"
 

@@ -15,7 +15,8 @@ from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.neighbours import unit_rows
 from engine.errors import UserError
 from engine.runs.directions import directions_path, has_directions, load_directions
-from engine.runs.run import OUT_OF_FOLD, open_run
+from engine.runs.run import OUT_OF_FOLD
+from engine.runs.run_list import open_run
 
 NEAREST = 240  # images that are "like" another one
 TEST, LABELLED = KINDS = ("test", "labelled")

@@ -17,7 +17,7 @@ from engine.analysis.slice_text import cut_words
 from engine.analysis.slices import Cut, Slice, cuts, slices_of
 from engine.data import properties
 from engine.errors import UserError
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from engine.runs.verdicts import verdicts_path
 
 _HERE_UP_TO = 100  # images that the page measures itself; more are measured in a child process

@@ -12,7 +12,7 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from engine.errors import UserError
 from engine.runs.images_table import read_images
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 SPLIT, _WIDGET = "on", "split_picker"
 _SELECTED = "selected_split"

@@ -14,7 +14,7 @@ from dashboard.selection.run import RUN
 from dashboard.shared.browser_sync import note_change
 from dashboard.shared.stamps import Stamp, stamp_of
 from engine.errors import UserError
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from engine.runs.saved_views import View, load_views, views_path
 
 _PARAMETERS = {split.SPLIT, "show", SORT, "seed", *BY_PARAMETER}

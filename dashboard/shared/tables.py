@@ -20,7 +20,8 @@ from engine.runs.images_table import read_images
 from engine.runs.opening import is_file
 from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN, Predictions
-from engine.runs.run import OUT_OF_FOLD, Run, list_runs, open_run
+from engine.runs.run import OUT_OF_FOLD, Run
+from engine.runs.run_list import list_runs, open_run
 
 _SCORES = ("accuracy", "log_loss")
 

@@ -16,7 +16,7 @@ from dashboard.shared.browser_sync import component_value
 from dashboard.shared.component import registered
 from dashboard.shared.tables import RunSummary
 from engine.errors import UserError
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 KEY = "shortcuts"
 _EVERYWHERE = (

@@ -7,7 +7,8 @@ from statistics import NormalDist
 import numpy as np
 
 from engine.errors import UserError
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs
 
 
 def runs_on_same_images(run: Run) -> int:

@@ -28,7 +28,7 @@ def blend(
     validation set; the gain over the best single run is cross-validated.
     """
     from engine.competition.blend import keep_blend, prepare_blend
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     prepared = prepare_blend([open_run(run) for run in runs])
     made = keep_blend(prepared, name)

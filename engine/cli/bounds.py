@@ -32,7 +32,7 @@ def bounds(
 
     The recommended one has the lowest log loss to expect; its gain is cross-validated.
     """
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     opened = open_run(run)
     value = {"run": opened.name, **trusted(opened, worse, on.value if on else None)}

@@ -25,7 +25,7 @@ def compare(run: RunName, other: OtherName, as_json: AsJson = False) -> None:
     """
     from engine.analysis.reuse import reuse_sentence, runs_on_same_images
     from engine.library.review import compare as compare_runs
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     compared = compare_runs(run, other)
     n_runs = runs_on_same_images(open_run(run))

@@ -29,7 +29,7 @@ def demo(
     """Draw cats and dogs in Kaggle's layout, some with known difficulties (planted.csv)."""
     from engine.data.demo import demo_options, draw_demo
     from engine.runs.progress import Reporter, run_lock
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     run = open_run(into) if into else None
     with watching() as watcher, run_lock(run) if run else nullcontext():

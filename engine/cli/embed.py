@@ -36,7 +36,7 @@ def embed(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from engine.model.embed import embed as embed_run
     from engine.runs.maps import load_map
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     opened, begun = open_run(run), time.monotonic()
     with watching() as watcher:

@@ -46,7 +46,7 @@ def explain(
     from engine.data.overlays import laid_over
     from engine.model.explain import Explainer
     from engine.runs.files import write_atomic
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     opened = open_run(run)
     found = Explainer(opened).explain(id, split)
@@ -100,7 +100,7 @@ def _text(text: str) -> Text:
 def _serve() -> None:
     from engine.model.explain import Explainer
     from engine.model.try_image import Trial
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
     from engine.runs.worker import serve
 
     opened: dict[tuple[type, str], Any] = {}

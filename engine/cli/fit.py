@@ -38,7 +38,7 @@ def fit(
 
     After an interruption, the same command continues the fit.
     """
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     run_fit(FitOptions(data, **options), open_run(into) if into else None, as_json)
 

@@ -26,7 +26,7 @@ def predict(
 ) -> None:
     """Predict images with a fitted run, using cached features where possible."""
     from engine.model.predict import predict as predict_images
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     with watching() as watcher:
         made = predict_images(open_run(run), data, watcher.progress)

@@ -55,8 +55,8 @@ def runs(
     """List all runs; name, annotate, delete or restore one."""
     from engine.runs import run_bin
     from engine.runs.caches import sweep
-    from engine.runs.run import list_runs, named
     from engine.runs.run_about import write_about
+    from engine.runs.run_list import list_runs, named
 
     asked = [name is not None or note is not None, delete, restore, deleted, empty_bin, clean]
     if sum(asked) > 1:

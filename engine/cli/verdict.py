@@ -42,7 +42,7 @@ def verdict(
     A verdict applies to the image's content and label in every run; an identical image with
     another label has its own. `fit --verdicts` uses the verdicts.
     """
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
     from engine.runs.verdict_effects import amended, twins
     from engine.runs.verdicts import load_verdicts, say, take_back
 

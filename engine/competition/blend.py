@@ -13,9 +13,10 @@ from engine.errors import UserError, first_ten
 from engine.runs.contents import contents
 from engine.runs.opening import is_file
 from engine.runs.predictions import Predictions, save_predictions
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
 from engine.runs.run_about import MOST_NAME
 from engine.runs.run_config import ImageCounts, RunConfig, Scores
+from engine.runs.run_list import create_run
 
 
 @dataclass(frozen=True, eq=False)

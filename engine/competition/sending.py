@@ -15,8 +15,9 @@ from engine.competition.kaggle import ask, competition_name
 from engine.competition.records import list_submissions, record_sent
 from engine.errors import UserError, first_ten
 from engine.runs.files import locked, read_json, sha256_of
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
 from engine.runs.run_bin import deleted_runs
+from engine.runs.run_list import list_runs
 
 SEND_SECONDS, WAIT_SECONDS = 300.0, 300.0
 MAX_MESSAGE = 300

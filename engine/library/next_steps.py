@@ -20,7 +20,7 @@ from engine.competition.correction import compared
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.library.run import Run, opened
-from engine.runs import run as stored
+from engine.runs import run_list as stored
 from engine.runs.next_steps import BESIDE, NextStep, NextSteps, next_steps_of, save_next_steps
 from engine.runs.opening import is_file
 from engine.runs.progress import Progress

@@ -13,6 +13,7 @@ from engine.data.image_groups import image_groups
 from engine.data.sealing import SEALED
 from engine.errors import UserError
 from engine.runs import run as stored
+from engine.runs import run_list
 from engine.runs.opening import is_file
 from engine.runs.progress import Progress
 from engine.runs.run_about import write_about
@@ -270,7 +271,7 @@ def opened(run: stored.Run | str, name: str = "run") -> Run:
         When there is no such run; the sentence names the argument.
     """
     if isinstance(run, str):
-        run = stored.open_run(run)
+        run = run_list.open_run(run)
     if not isinstance(run, stored.Run):
         raise UserError(f"must be a Run or the name of one, not {type(run).__name__}.", option=name)
     return run if isinstance(run, Run) else Run(run.folder)
@@ -346,4 +347,4 @@ def list_runs() -> list[Run]:
     >>> engine.list_runs()[0].class_names
     ('cat', 'dog')
     """
-    return [Run(run.folder) for run in stored.list_runs()]
+    return [Run(run.folder) for run in run_list.list_runs()]

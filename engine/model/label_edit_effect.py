@@ -7,8 +7,9 @@ import numpy as np
 from engine.analysis.label_edit_effect import change_on_fixed_labels
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
 from engine.runs.run_config import LabelEditEffect
+from engine.runs.run_list import list_runs
 from engine.runs.verdict_effects import applied
 from engine.runs.verdicts import load_verdicts
 

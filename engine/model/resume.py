@@ -12,8 +12,9 @@ from engine.errors import UserError
 from engine.model.extractor import Extractor
 from engine.runs.caches import DECODING_RULES
 from engine.runs.fit_options import FitOptions
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
 from engine.runs.run_config import NetworkUsed, RunConfig, WeightsSource
+from engine.runs.run_list import list_runs
 
 HEAD_RULES = 2  # how a head is trained and its penalty chosen; other rules give other heads
 

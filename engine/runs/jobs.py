@@ -12,8 +12,9 @@ from engine.runs.background import start_command
 from engine.runs.files import open_log, write_atomic
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import open_regular, tail_of
-from engine.runs.run import Run, create_run, list_runs
+from engine.runs.run import Run
 from engine.runs.run_config import RunConfig
+from engine.runs.run_list import create_run, list_runs
 
 LOG = "fit.log"
 STAGES = ("draw", "list", "features", "train", "predict")

@@ -10,7 +10,8 @@ from engine import portable
 from engine.errors import UserError
 from engine.runs.files import is_locked, workspace
 from engine.runs.opening import opened_folder
-from engine.runs.run import Run, list_runs, named
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs, named
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from engine.analysis.report import report
 from engine.competition.correction import choose_correction, positive_index
 from engine.competition.prepare import prepare_submission
 from engine.competition.submission import to_csv
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 from tests.benchmarks.clocked import Ran, run_process, verdict
 from tests.benchmarks.made_runs import CLASSES, drawn, made_run
 from tests.benchmarks.report import load, machine, table

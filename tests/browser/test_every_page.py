@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from tests.support.browser import expected, settled, shown
 from tests.support.tiny_images import kaggle
 

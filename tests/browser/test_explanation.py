@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from engine.runs.explanations import save_explanation
-from engine.runs.run import list_runs
+from engine.runs.run_list import list_runs
 from tests.support.browser import settled
 from tests.support.explanations import explained
 

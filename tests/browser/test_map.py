@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from dashboard.selection.lasso import EDGE, GRID, read_lasso
 from engine.analysis.lasso import inside
 from engine.runs.maps import load_map, save_map
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from tests.support.browser import PER_PAGE, ready, settled, shown
 
 SCREENSHOTS = Path(__file__).with_name("screenshots")

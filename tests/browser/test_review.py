@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from engine.model.triage import triage
-from engine.runs.run import list_runs
+from engine.runs.run_list import list_runs
 from engine.runs.verdicts import load_verdicts, verdicts_path
 from tests.support.browser import ready
 from tests.support.small_fits import home, small_fit

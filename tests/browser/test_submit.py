@@ -16,7 +16,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from engine.runs.jobs import running_jobs
-from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs, open_run
 from tests.support.tiny_images import kaggle
 
 ROOT = Path(__file__).resolve().parents[2]

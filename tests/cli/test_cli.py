@@ -346,7 +346,7 @@ def test_an_unforeseen_failure_is_one_line_too(monkeypatch, capsys):
     def fail(*_: object) -> None:
         raise RuntimeError("first line \x1b[31m\nsecond line")
 
-    monkeypatch.setattr("engine.runs.run.list_runs", fail)
+    monkeypatch.setattr("engine.runs.run_list.list_runs", fail)
     code, out, err = said(monkeypatch, capsys, "runs")
     assert (code, out) == (1, "")
     assert err == (

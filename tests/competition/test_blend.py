@@ -19,7 +19,8 @@ from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs
 from tests.support.run_folders import run_with
 from tests.support.submission_tables import clipped
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
-from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run import Run
 from engine.runs.run_about import write_about
 from engine.runs.run_bin import delete_run, deleted_runs
+from engine.runs.run_list import list_runs, open_run
 from tests.support.pages import assert_harmless, opened
 
 HOSTILE = "<script>alert(1)</script> ![x](http://evil) **b**"

@@ -53,7 +53,7 @@ def stand(make_run, monkeypatch) -> Stand:
 
 def _page() -> None:
     from dashboard.views.map.try_image import dialog
-    from engine.runs.run import open_run
+    from engine.runs.run_list import open_run
 
     dialog(open_run("latest"))
 

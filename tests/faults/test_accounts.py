@@ -22,7 +22,7 @@ from engine.errors import UserError
 from engine.model.weights import find_weights, read_state
 from engine.runs import files, jobs
 from engine.runs.fit_options import FitOptions
-from engine.runs.run import list_runs, open_run
+from engine.runs.run_list import list_runs, open_run
 from tests.support.hostile_runs import replaced
 from tests.support.run_folders import set_keys
 from tests.support.synthetic_runs import synthetic_run

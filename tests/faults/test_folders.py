@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.data import archives
-from engine.runs.run import list_runs, open_run
+from engine.runs.run_list import list_runs, open_run
 from tests.support.command_line import SMALL, Engine, snapshot
 from tests.support.tiny_images import TWO, image_bytes, image_folder, kaggle, put, zipped
 

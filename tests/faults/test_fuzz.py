@@ -24,7 +24,8 @@ from engine.data.import_predictions import import_run
 from engine.data.layouts import find_images
 from engine.errors import UserError
 from engine.runs import jobs
-from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs, open_run
 from tests.support.pages import APP
 from tests.support.paths import ROOT
 from tests.support.run_folders import run_with

@@ -22,7 +22,8 @@ from safetensors.torch import load_file
 
 from dashboard.shared import thumbnails as gallery
 from engine.model.fit import fit
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 from tests.support.command_line import SMALL, snapshot
 from tests.support.paths import ROOT
 from tests.support.small_fits import home, small_options

@@ -36,7 +36,8 @@ from engine.runs.next_steps import (
     next_steps_of,
     save_next_steps,
 )
-from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs, open_run
 from engine.runs.triage import load_triage, triage_of
 from engine.runs.verdicts import load_verdicts
 from tests.support.command_line import Engine

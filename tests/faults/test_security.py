@@ -23,7 +23,8 @@ from dashboard.views.train import form as train_form
 from engine.data.import_predictions import import_run
 from engine.runs.files import read_json
 from engine.runs.fit_options import FitOptions
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs
 from tests.support.browser import Server
 from tests.support.client import Session
 from tests.support.pages import APP

@@ -23,8 +23,9 @@ import torchvision
 from engine.cli.progress import Watcher
 from engine.runs import files
 from engine.runs.files import is_locked, read_json
-from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run import Run
 from engine.runs.run_config import RunConfig, write_config
+from engine.runs.run_list import list_runs, open_run
 from tests.support.command_line import SMALL, UNWEIGHTED, Engine, snapshot
 from tests.support.kills import check_whole
 from tests.support.paths import ROOT
@@ -188,7 +189,7 @@ def test_a_run_that_a_fit_makes_is_locked_before_anybody_can_see_it(
         state = read_json(path.parent / "status.json")["state"]
         seen.append((state, is_locked(path.parent / ".lock")))
 
-    monkeypatch.setattr("engine.runs.run.write_config", write)
+    monkeypatch.setattr("engine.runs.run_list.write_config", write)
     fitted(engine, data)
     assert seen == [("running", True)]
 

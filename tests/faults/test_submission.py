@@ -17,7 +17,8 @@ import pytest
 from dashboard.shared import tables
 from dashboard.views.errors.export import csv_of
 from engine.model.fit import fit
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 from tests.support.command_line import Engine
 from tests.support.small_fits import home, small_options
 from tests.support.tiny_images import image_bytes, kaggle, put

@@ -22,7 +22,8 @@ from engine.model.fit import FitResult
 from engine.model.predict import predict
 from engine.runs.predicted import chosen_table, predicted_tables
 from engine.runs.predictions import load_predictions
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 from tests.support.run_folders import run_with
 from tests.support.small_fits import home, small_fit, tables
 from tests.support.tiny_images import class_folders, csv_list, flat, image_bytes, kaggle, put

@@ -16,7 +16,8 @@ import torch
 
 from engine.errors import UserError
 from engine.model.ranks import Ranks, joined
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs
 from tests.support.paths import ROOT
 from tests.support.small_fits import home, run_folders, small_fit, tables
 from tests.support.tiny_images import kaggle, put

@@ -17,7 +17,7 @@ from engine.model.head import train_head
 from engine.model.predict import predict
 from engine.model.preprocessing import Preprocessing
 from engine.model.views import averaged, views_of
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from tests.support.small_fits import home, small_fit, tables
 from tests.support.tiny_images import image_bytes, kaggle, put
 

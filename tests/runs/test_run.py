@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from engine.errors import UserError
 from engine.runs import run as module
-from engine.runs.files import read_json, write_json
+from engine.runs.files import read_json, workspace, write_json
 from engine.runs.predictions import make_predictions, save_predictions
-from engine.runs.run import DEFAULT_BOUNDS, Run, list_runs, open_run
+from engine.runs.run import DEFAULT_BOUNDS, Run
 from engine.runs.run_config import FORMAT_VERSION
+from engine.runs.run_list import list_runs, open_run
 from tests.support.run_folders import run_with, set_keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -284,7 +285,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 @settings(max_examples=40)
 @given(st.lists(st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT), max_size=5))
 def test_the_quarantine_comes_back_whatever_the_names(rows):
-    folder = module.workspace() / "runs" / "x"
+    folder = workspace() / "runs" / "x"
     run = Run(folder)
     run.save_tables(images_table([], [], []), pd.DataFrame(rows, columns=NOTHING.columns))
     found = run.quarantine

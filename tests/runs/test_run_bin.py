@@ -10,10 +10,11 @@ import pytest
 from engine.analysis.reuse import runs_on_same_images
 from engine.errors import UserError
 from engine.runs.files import locked
-from engine.runs.run import Run, list_runs, open_run
+from engine.runs.run import Run
 from engine.runs.run_about import MOST_NOTE, read_about, write_about
 from engine.runs.run_bin import delete_run, deleted_runs, empty_bin, restore_run
 from engine.runs.run_config import LabelEditEffect, Scores
+from engine.runs.run_list import list_runs, open_run
 from tests.support.command_line import Engine
 from tests.support.run_folders import run_with
 

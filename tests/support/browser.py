@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from tests.support.paths import ROOT
 
 expect.set_options(timeout=15_000)  # a slow machine is no failure; `make bench` measures speed

@@ -15,7 +15,7 @@ from engine.runs.run import Run
 # A stand-in for the engine: takes the run's lock, says where it is, looks for `cancel`.
 WORKER = """
 import os, sys, time
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 run = open_run(sys.argv[sys.argv.index("--into") + 1])
 with run.held() as mine:
     assert mine

@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file
 
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs
 from tests.support.small_fits import home, small_fit
 
 KILLS_EACH = 2  # in one workspace, before the fit may end

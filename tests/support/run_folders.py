@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from engine.runs.files import read_json, write_json
-from engine.runs.run import Run, create_run
+from engine.runs.run import Run
 from engine.runs.run_config import RunConfig
+from engine.runs.run_list import create_run
 
 
 def run_with(backbone: str, keys: Mapping[str, Any], now: datetime | None = None) -> Run:

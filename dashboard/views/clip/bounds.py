@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.shared.browser_sync import component_value
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 LOWER, UPPER, LINKED, TRACK = "clip_lower", "clip_upper", "clip_linked", "clip_track"
 POINTS = "clip_shift"

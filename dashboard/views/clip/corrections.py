@@ -13,7 +13,7 @@ from engine.analysis.learned_drop import LearnedDrop, learned_drop
 from engine.analysis.recommendation import Comparison, compare_corrections
 from engine.analysis.shift import WorseLoss, worse_loss
 from engine.competition.records import scored_bounds
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 MOST_POINTS, STEP = 3.0, 0.05
 

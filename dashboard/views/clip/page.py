@@ -17,7 +17,7 @@ from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedLoss
 from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.clipping import touched, wrong_cost
 from engine.analysis.recommendation import Comparison
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 
 def page() -> None:

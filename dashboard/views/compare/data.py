@@ -16,7 +16,8 @@ from engine.competition.blend import PreparedBlend, prepare_blend
 from engine.errors import UserError
 from engine.runs.contents import contents
 from engine.runs.predictions import Predictions
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.analysis.suspects import counterpart
 from engine.runs.images_table import read_images
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 
 @dataclass(frozen=True)

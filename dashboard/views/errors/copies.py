@@ -13,7 +13,7 @@ from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from engine.runs.image_export import ImageCopy, export_images
 from engine.runs.predictions import UNKNOWN
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from engine.runs.verdicts import BOTH, NEITHER, WRONG
 
 _SAID = "copies_said"

@@ -34,7 +34,8 @@ from dashboard.shared.stamps import Stamp
 from dashboard.shared.tables import Key, Table, cached_table
 from dashboard.views.errors.beside import Beside
 from engine.errors import UserError
-from engine.runs.run import OUT_OF_FOLD, open_run
+from engine.runs.run import OUT_OF_FOLD
+from engine.runs.run_list import open_run
 from engine.runs.triage import reviewed_split
 
 

@@ -13,7 +13,8 @@ from dashboard.review.suspects import reasons
 from dashboard.shared.tables import Table
 from engine.runs.images_table import read_images
 from engine.runs.predictions import UNKNOWN
-from engine.runs.run import OUT_OF_FOLD, open_run
+from engine.runs.run import OUT_OF_FOLD
+from engine.runs.run_list import open_run
 
 _MOST_COLUMNS = 100
 _FORMULA = "(?s)^([=+\\-@\t\r\n|].*)$"

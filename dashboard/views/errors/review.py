@@ -17,8 +17,9 @@ from dashboard.shared.escape import literal
 from dashboard.shell import show_user_errors
 from dashboard.views.errors.address import filter_changed
 from engine.runs.opening import remove_file
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
 from engine.runs.run_about import MOST_NAME
+from engine.runs.run_list import open_run
 from engine.runs.triage import triage_of, triage_path
 from engine.runs.verdicts import default_reviewer
 

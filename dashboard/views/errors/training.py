@@ -29,7 +29,7 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.errors import address
 from engine.runs.images_table import read_images
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 _CLASS = "training_class"
 _COLUMNS = ["id", "path", "sha256", "label", "width", "height"]

@@ -9,7 +9,7 @@ from dashboard.selection.views import open_view, saved_views, view_of
 from dashboard.shared.browser_sync import note_change, set_widget, widget_key
 from dashboard.shared.escape import literal
 from dashboard.shell import show_user_errors
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 from engine.runs.saved_views import MOST_NAME_LETTERS, View, delete_view, save_view
 
 _NAME, _SAID = "view_name", "view_said"

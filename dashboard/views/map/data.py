@@ -21,7 +21,7 @@ from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.runs.images_table import read_images
 from engine.runs.opening import is_file
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 NONE = 0xFFFF  # no label or no prediction
 DRAWN = 50_000  # maximum number of points that a browser draws quickly

@@ -27,7 +27,8 @@ from dashboard.views.map.event_bridge import event_bridge
 from dashboard.views.map.scatter import scatter
 from dashboard.views.map.try_image import try_button
 from engine.runs import maps
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 
 FIRST = 6
 NAMES = {"pca": "PCA", "tsne": "t-SNE"}

@@ -20,7 +20,7 @@ from engine.analysis import calibration, metrics
 from engine.analysis.causes import CauseLoss, loss_by_cause
 from engine.analysis.intervals import turned_loss
 from engine.analysis.scores import Metrics, score
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 BINS = 10  # of the calibration chart
 

@@ -32,7 +32,8 @@ from engine.runs.next_steps import (
     RUN as OTHER_RUN,
 )
 from engine.runs.opening import remove_file
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 from engine.runs.triage import triage_path
 from engine.runs.verdicts import verdicts_path
 

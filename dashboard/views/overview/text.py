@@ -10,7 +10,7 @@ from dashboard.shared.html import rendered
 from dashboard.shared.tables import Table
 from dashboard.views.overview.data import Overview
 from dashboard.views.overview.thresholds import decided, saved_threshold
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 
 def note(name: str) -> str:

@@ -16,7 +16,7 @@ from dashboard.shell import show_user_errors
 from dashboard.views.overview.charts import precision_recall_figure, roc_figure
 from engine.analysis.thresholds import Decisions, ThresholdCurves, decisions, threshold_curves
 from engine.runs.decision_threshold import load_threshold, save_threshold, threshold_path
-from engine.runs.run import open_run
+from engine.runs.run_list import open_run
 
 USUAL = 0.5
 _SLIDER = "threshold"

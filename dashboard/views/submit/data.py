@@ -18,7 +18,8 @@ from engine.competition.records import write_submission
 from engine.competition.submission import Submission
 from engine.errors import UserError
 from engine.runs.opening import read_file
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 
 
 def submitted_histogram(table: Table, fitted: FittedCorrection) -> ProbabilityHistogram:

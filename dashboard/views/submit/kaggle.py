@@ -22,7 +22,8 @@ from engine.competition.sending import (
 )
 from engine.competition.submission import Submission
 from engine.errors import UserError
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 
 SHOWN, WAIT_SECONDS = 10, 30.0
 _MESSAGE = "submit_kaggle_message"

@@ -23,7 +23,8 @@ from engine.competition.submission import Submission, to_csv
 from engine.errors import UserError
 from engine.runs.opening import is_file, read_file
 from engine.runs.predicted import predicted_tables
-from engine.runs.run import Run, open_run
+from engine.runs.run import Run
+from engine.runs.run_list import open_run
 
 PREVIEW, EARLIER = 8, 10
 WRITTEN = "submit_written"

@@ -20,7 +20,7 @@ from engine.errors import UserError
 from engine.runs.files import workspace
 from engine.runs.fit_options import FitOptions
 from engine.runs.roots import check_readable
-from engine.runs.run import list_runs
+from engine.runs.run_list import list_runs
 
 KEPT = 4
 RECENT = 5

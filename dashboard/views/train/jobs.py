@@ -12,7 +12,8 @@ from dashboard.shell import show_user_errors
 from dashboard.views.train import charts, jobs_text
 from engine.errors import UserError
 from engine.runs import jobs
-from engine.runs.run import Run, list_runs
+from engine.runs.run import Run
+from engine.runs.run_list import list_runs
 
 ENDED, LINES, LOOK_BACK = 3, 8, 30
 _DISMISSED = "jobs_dismissed"
