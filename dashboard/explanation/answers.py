@@ -60,7 +60,7 @@ def answer(table: Table, row: int, image: str) -> dict[str, Any]:
     ]
     return {
         "id": image, "state": "found", "maps": maps, "neighbours": neighbours,
-        "message": found["note"],
+        "message": found["note"], "about": found["model_note"],
     }  # fmt: skip
 
 

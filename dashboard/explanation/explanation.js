@@ -115,7 +115,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     host.fresh = false;
   }
 
-  function found({ maps, neighbours, message }, box, heat, fill) {
+  function found({ maps, neighbours, message, about }, box, heat, fill) {
     const choice = nameGroup(element("div", "choice"), "Heat map over the image");
     const legend = element("p", "legend");
     legend.setAttribute("aria-live", "polite");
@@ -138,7 +138,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       } else legend.textContent = `No area of the image is evidence for ${name}.`;
     }
     show(0);
-    fill(element("h3", "", "Explanation"), choice, legend);
+    fill(element("h3", "", "Explanation"), choice, legend, element("p", "", about));
     box.append(element("h3", "", "Nearest training images"));
     if (!neighbours.length) {
       box.append(element("p", "", message || "There are none."));

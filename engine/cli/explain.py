@@ -83,6 +83,8 @@ def draw(found: dict[str, Any]) -> None:
             out.print(_text(f"No area of the image is evidence for {name}."))
         else:
             out.print(_text(f"Evidence for {name}: {each['over']}"), soft_wrap=True)
+    if found["model_note"]:
+        out.print(_text(found["model_note"]), style="yellow")
     if found["note"]:
         out.print(_text(found["note"]), style="yellow")
         return

@@ -37,8 +37,7 @@ def _draw(found: NextSteps) -> None:
     )
     for place, step in enumerate(found.steps, 1):
         out.print(console.literal(f"{place:>3}  {step.title}"), style="bold", soft_wrap=True)
-        gain = f"gain {step.gain_text}" if step.interval else step.gain_text
-        out.print(console.literal(f"     {gain}; {step.source}; {step.time}"), soft_wrap=True)
+        out.print(console.literal(f"     {step.estimate}; {step.time}"), soft_wrap=True)
         out.print(console.literal(f"     {step.reason}"), style="dim", soft_wrap=True)
         out.print(
             console.literal(f"     second-look {shlex.join(step.command)}"), style="dim",

@@ -69,7 +69,8 @@ class Explainer:
             run, split, id, sha256, predicted and true (class names, None if unknown), maps (a list
             of class, roles, file, blank), box (left, top, right, bottom of the network's input, as
             fractions of the image), neighbours (a list of split, id, path, label, distance,
-            sha256), note ('' or the reason why there are no neighbours).
+            sha256), note ('' or the reason why there are no neighbours), model_note ('' or that
+            the model of the heat maps predicts another class than the one shown).
 
         Raises
         ------
@@ -107,6 +108,7 @@ class Explainer:
             "sha256": image.sha256, "path": image.path,
             "predicted": self._name(image.predicted), "true": self._name(image.true),
             "maps": maps, "box": list(seen.box), "neighbours": near, "note": self._learnt.note,
+            "model_note": self._model_note(image, seen),
         }  # fmt: skip
         if not found["note"]:  # do not store an incomplete explanation
             save_explanation(self.run, found)
@@ -128,6 +130,19 @@ class Explainer:
             ) from error
         except Unreadable as error:
             raise UserError(f"{file} cannot be decoded: {error}.") from error
+
+    def _model_note(self, image: Image, seen: Heat) -> str:
+        """Return what to know where an out-of-fold prediction and the run's model disagree."""
+        own = int(seen.probabilities.argmax())
+        if own == image.predicted:
+            return ""
+        folds = image.split != "test" and is_file(self.run.predictions_path("folds"))
+        other = "a model that was not trained on this image" if folds else "all of the run's views"
+        return (
+            f"The heat maps show the run's model on one view of this image, where it predicts "
+            f"{self.class_names[own]} ({float(seen.probabilities[own]):.3f}); "
+            f"{self._name(image.predicted)} is the prediction of {other}."
+        )
 
     def _neighbours(self, image: Image, seen: Heat) -> list[dict[str, Any]]:
         row, learnt = self._row_of.get(image.sha256), self._learnt.images

@@ -68,6 +68,12 @@ class NextStep:
         noise = "; includes 0" if self.within_noise else ""
         return f"{self.gain:.4f} (95 %: {low:.4f} to {high:.4f}{noise})"
 
+    @property
+    def estimate(self) -> str:
+        """Return the gain in words, and where it was measured."""
+        gain = f"gain {self.gain_text}" if self.interval else self.gain_text
+        return gain if self.source == AT_MOST else f"{gain}; {self.source}"
+
 
 @dataclass(frozen=True, repr=False)
 class NextSteps:

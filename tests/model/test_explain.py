@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from engine.model.extractor import open_model
 from engine.model.heat_maps import crop_box
 from engine.model.preprocessing import Preprocessing
 from engine.model.try_image import Trial
+from engine.runs.explanations import explanations_folder
 from engine.runs.run import Run
 from engine.runs.worker import Worker
 from tests.support.paths import ROOT
@@ -88,6 +90,17 @@ def test_a_training_image_is_not_its_own_neighbour(at_home):
     found = Explainer(at_home).explain(train)
     assert found["split"] == "train" and found["predicted"]
     assert train not in {n["id"] for n in found["neighbours"]}
+
+
+def test_a_prediction_that_is_not_the_models_own_is_said(at_home, monkeypatch):
+    valid = at_home.predictions()
+    image, own = valid.ids[0].as_py(), int(valid.y_pred[0])
+    agreed, _ = Explainer(at_home).explain(image), shutil.rmtree(explanations_folder(at_home))
+    monkeypatch.setattr("engine.model.explain._known_prediction", lambda *_: 1 - own)
+    found = Explainer(at_home).explain(image)
+    shutil.rmtree(explanations_folder(at_home))
+    assert agreed["model_note"] == "" and found["predicted"] == at_home.class_names[1 - own]
+    assert f"where it predicts {at_home.class_names[own]} (" in found["model_note"]
 
 
 def test_a_tuned_network_finds_neighbours_once_its_images_have_passed(tmp_path, workspace):

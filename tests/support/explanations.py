@@ -25,7 +25,7 @@ def explained(run: Run, row: int = 0) -> dict:
             {"class": names[0], "roles": ["predicted"], "file": str(file), "blank": False},
             {"class": names[1], "roles": ["true"], "file": str(file), "blank": True},
         ],
-        "box": [0.1, 0, 0.9, 1], "note": "",
+        "box": [0.1, 0, 0.9, 1], "note": "", "model_note": "",
         "neighbours": [
             {"split": "train", "id": "t1", "path": near["path"], "label": names[0],
              "sha256": near["sha256"], "distance": 0.1234}

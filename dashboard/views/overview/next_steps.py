@@ -115,8 +115,7 @@ def _when(run: Run, found: NextSteps) -> str:
 def _row(run: Run, step: NextStep, place: int) -> None:
     what, gain, button = st.columns([6, 4, 2], gap="medium", vertical_alignment="center")
     what.markdown(f"**{literal(step.title)}**", help=literal(step.reason))
-    told = f"gain {step.gain_text}" if step.interval else step.gain_text
-    gain.caption(f"{literal(told)}  \n{literal(step.source)}; {literal(step.time)}")
+    gain.caption(f"{literal(step.estimate)}  \n{literal(step.time)}")
     if button.button(_BUTTONS[step.kind], key=f"next_{place}", help=literal(step.title)):
         _go(run, step)
 
