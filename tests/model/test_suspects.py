@@ -128,7 +128,17 @@ def test_in_a_process_of_its_own_it_says_why_it_failed(fitted, tmp_path):
     _wait(imported)
     state, message = triage_of(imported).state
     assert state == "failed" and "no model" in message and "Error:" not in message
-    shutil.rmtree(imported.folder)
+    _remove(imported.folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a run whose process may still be writing its last file."""
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{folder} is still written to")
 
 
 def _wait(run: Run) -> None:
