@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.analysis.clip_report import ClipReport, clip_report
 from engine.analysis.report import Report, report
-from engine.competition.correction import positive_index
 from engine.data.image_groups import image_groups
 from engine.data.sealing import SEALED
 from engine.errors import UserError
@@ -20,6 +18,7 @@ from engine.runs.run_about import write_about
 from engine.runs.run_bin import delete_run, restore_run
 
 if TYPE_CHECKING:
+    from engine.analysis.clip_report import ClipReport
     from engine.runs.next_steps import NextSteps
 
 
@@ -252,6 +251,9 @@ def clipped(
     run: Run, split: str, lower: float | None = None, upper: float | None = None
 ) -> ClipReport:
     """Return the effect of clip bounds, by default the run's, on the log loss."""
+    from engine.analysis.clip_report import clip_report  # loads SciPy's optimisation
+    from engine.competition.correction import positive_index
+
     own = run.bounds
     return clip_report(
         run.predictions(split),
