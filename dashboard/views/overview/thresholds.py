@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from dashboard.selection.filters import BY_PARAMETER, SCORE, TRUE
 from dashboard.selection.image_filter import ALL, ImageFilter, open_errors
@@ -20,6 +21,10 @@ from engine.runs.run_list import open_run
 
 USUAL = 0.5
 _SLIDER = "threshold"
+_CURVES = {
+    "precision_recall": (precision_recall_figure, "precision by recall"),
+    "roc": (roc_figure, "true positive rate by false positive rate"),
+}
 _ABOUT = (
     "Images whose probability of {positive} reaches the threshold count as {positive}. It is saved "
     "with the run, and changes the figures below, and the second accuracy above. Correct and "
@@ -65,14 +70,11 @@ def show(table: Table) -> None:
             )  # fmt: skip
         now = USUAL if threshold is None else threshold
         _counts(table, now)
-        curves = _curves(table.key)
-        for place, draw, name, about in zip(
-            st.columns(2, gap="large"), (precision_recall_figure, roc_figure),
-            ("precision_recall", "roc"),
-            ("precision by recall", "true positive rate by false positive rate"), strict=True,
-        ):  # fmt: skip
+        for place, (name, (_, about)) in zip(
+            st.columns(2, gap="large"), _CURVES.items(), strict=True
+        ):
             with place:
-                chart(draw(curves, decided(table, now)), name, about, _columns(curves))
+                chart(_figure(table.key, name, now), name, about, _columns(_curves(table.key)))
 
 
 def _counts(table: Table, threshold: float) -> None:
@@ -132,6 +134,12 @@ def _forgotten(run: str) -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _saved(name: str, stamp: Stamp) -> float | None:
     return load_threshold(open_run(name))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _figure(key: Key, name: str, threshold: float) -> Figure:
+    draw, _ = _CURVES[name]
+    return draw(_curves(key), _decided(key, threshold))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
