@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,6 +22,15 @@ _BLOCK = 100_000  # checksums that are texts at a time
 def is_checksum(text: str) -> bool:
     """Return whether a text is a SHA-256 in hexadecimal, so that it can name a file."""
     return len(text) == 64 and text.isascii() and not text.encode().translate(None, _DIGITS)
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """Return an images table for pandas, whose own notes in the file may be damaged."""
+    try:
+        found: pd.DataFrame = table.to_pandas()
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        found = table.replace_schema_metadata(None).to_pandas()
+    return found
 
 
 def read_images(

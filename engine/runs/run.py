@@ -23,7 +23,7 @@ from engine.runs.files import (
     write_json,
 )
 from engine.runs.fit_options import FitOptions
-from engine.runs.images_table import read_images
+from engine.runs.images_table import as_frame, read_images
 from engine.runs.json_text import loads
 from engine.runs.opening import is_file, read_file, remove_file
 from engine.runs.predictions import Predictions, load_predictions
@@ -213,8 +213,7 @@ class Run:
     @property
     def images(self) -> pd.DataFrame:
         """Return the images table, sorted by split and id."""
-        found: pd.DataFrame = read_images(self.folder / "images.parquet").to_pandas()
-        return found
+        return as_frame(read_images(self.folder / "images.parquet"))
 
     @property
     def quarantine(self) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from engine.errors import UserError
 from engine.runs.files import atomic_path
-from engine.runs.images_table import read_images
+from engine.runs.images_table import as_frame, read_images
 from engine.runs.opening import is_file
 from engine.runs.run import Run
 
@@ -30,7 +30,7 @@ def sealed_images(run: Run) -> pd.DataFrame:
     """
     if not is_file(sealed_file(run)):
         raise UserError(f"run {run.name} has no sealed images; seal some with fit --sealed N.")
-    table: pd.DataFrame = read_images(sealed_file(run)).to_pandas()
+    table = as_frame(read_images(sealed_file(run)))
     return table
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -311,3 +312,17 @@ def test_predictions_belong_to_a_split():
     assert run.predictions("test").ids.to_pylist() == ["1"]
     with pytest.raises(UserError, match="no validation predictions"):
         run.predictions("valid")
+
+
+def test_damaged_notes_of_pandas_in_the_images_table_are_not_needed():
+    run = Run(workspace() / "runs" / "notes")
+    run.save_tables(images_table(["1", "2"], ["train", "valid"], ["cat", None]), NOTHING)
+    file, whole = run.folder / "images.parquet", run.images
+    table = pq.read_table(file)
+    for notes in (
+        b"\xa0",
+        b"{}",
+        b'{"index_columns": [], "columns": [{}], "column_indexes": [{}]}',
+    ):
+        pq.write_table(table.replace_schema_metadata({b"pandas": notes}), file)
+        assert run.images["id"].tolist() == whole["id"].tolist() == ["1", "2"]
