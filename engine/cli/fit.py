@@ -94,17 +94,10 @@ def draw_run(value: dict[str, Any]) -> None:
         f"{n['quarantined']:,} quarantined"
     )
     if value["valid"]:
-        out.print(
-            f"valid accuracy {_score(value, 'valid', 'accuracy')}   "
-            f"valid log loss {_score(value, 'valid', 'log_loss')}"
-        )
+        _draw_scores(out, value, "valid", "valid")
     if folds := value.get("folds"):
-        out.print(
-            f"out of fold, all {folds['n']:,} in {folds['k']} folds: accuracy "
-            f"{_score(value, 'folds', 'accuracy')}   log loss {_score(value, 'folds', 'log_loss')}"
-        )
-    if value.get("intervals"):
-        out.print("in brackets the 95 % intervals", style="dim")
+        out.print(f"out of fold, all {folds['n']:,} in {folds['k']} folds:")
+        _draw_scores(out, value, "folds", "out of fold")
     if backbones := value.get("backbones"):
         out.print(literal(BackbonesCompared(**backbones).sentence))
     if corrections := value.get("corrections"):
@@ -127,10 +120,13 @@ def draw_run(value: dict[str, Any]) -> None:
     out.print(Text(f"Next: second-look report {value['run']}"), style="dim")
 
 
-def _score(value: dict[str, Any], split: str, name: str) -> str:
-    told = f"[bold]{value[split][name]:.4f}[/]"
-    ends = value.get("intervals", {}).get(split, {}).get(name)
-    return f"{told} ({ends[0]:.4f} to {ends[1]:.4f})" if ends else told
+def _draw_scores(out: Console, value: dict[str, Any], split: str, name: str) -> None:
+    """Print the scores of a split's predictions, a line each, with their intervals."""
+    for key in ("accuracy", "log_loss"):
+        ends = value.get("intervals", {}).get(split, {}).get(key)
+        within = f"   95 % interval {ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
+        title = f"{name} {key.replace('_', ' ')}"
+        out.print(f"{title:<20} [bold]{value[split][key]:.4f}[/]{within}")
 
 
 def _draw_corrected(out: Console, made: dict[str, int], change: dict[str, Any] | None) -> None:

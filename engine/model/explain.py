@@ -137,11 +137,11 @@ class Explainer:
         if own == image.predicted:
             return ""
         folds = image.split != "test" and is_file(self.run.predictions_path("folds"))
-        other = "a model that was not trained on this image" if folds else "all of the run's views"
+        by = "by a model that was not trained on this image" if folds else "from all of its views"
         return (
             f"The heat maps show the run's model on one view of this image, where it predicts "
             f"{self.class_names[own]} ({float(seen.probabilities[own]):.3f}); "
-            f"{self._name(image.predicted)} is the prediction of {other}."
+            f"{self._name(image.predicted)} was predicted {by}."
         )
 
     def _neighbours(self, image: Image, seen: Heat) -> list[dict[str, Any]]:

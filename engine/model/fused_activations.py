@@ -79,7 +79,7 @@ def fuse_activations(network: nn.Module) -> nn.Module:
         convolution = modules.get(str(node.target))
         activation = _activation_behind(node, modules)
         called_once = sum(each.target == node.target for each in calls) == 1
-        if activation and called_once and _is_known(convolution):
+        if activation and called_once and _is_fusible(convolution):
             path, _, name = str(node.target).rpartition(".")
             setattr(network.get_submodule(path), name, FusedConvolution(convolution, activation))
             behind = next(iter(node.users))
@@ -89,7 +89,7 @@ def fuse_activations(network: nn.Module) -> nn.Module:
     return network
 
 
-def _is_known(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
+def _is_fusible(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     """Return whether this is a convolution whose padding is numbers of zeros."""
     return (
         type(module) is nn.Conv2d

@@ -27,6 +27,7 @@ from engine.runs.next_steps import (
     side_by_side_options,
 )
 from engine.runs.run import Run
+from engine.text import duration
 
 _COST = 1.3  # computation of a suggested backbone, relative to the run's
 _FOLDS, _FEWEST = 5, 40  # and labelled images, below which parts of them are too few
@@ -224,6 +225,4 @@ def _time(run: Run, images: int, cost: float = 1.0) -> str:
     passes = f"one pass over {images:,} images"
     if not isinstance(rate, int | float) or not rate > 0:
         return passes
-    seconds = cost * images / rate
-    about = f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-    return f"{passes}, about {about} here"
+    return f"{passes}, about {duration(cost * images / rate)} here"

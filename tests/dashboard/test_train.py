@@ -318,13 +318,13 @@ def test_the_page_says_how_long_it_takes_and_what_is_faster(home: Path, tmp_path
     keep_for_machine("another CPU, 8 threads, float32", {"vgg16": 99.0})
     app.run()
     said = [each.value for each in app.caption]
-    assert any("between 4 minutes and 8 minutes, as measured here" in each for each in said)
+    assert any("between 4 min and 8 min, as measured here" in each for each in said)
     assert any("resnet50" in each and "as fast here" in each for each in said)
     app.selectbox(key="train_backbone").set_value("resnet50").run()
     said = [each.value for each in app.caption]
-    assert any("takes about 1 second, as measured here" in each for each in said)
+    assert any("takes about 1 s, as measured here" in each for each in said)
     app.segmented_control(key="train_what").set_value("all").run()
-    assert any("more than 7 seconds here" in each.value for each in app.caption)
+    assert any("more than 7 s here" in each.value for each in app.caption)
 
 
 def test_a_finished_fit_is_one_click_away(make_run) -> None:

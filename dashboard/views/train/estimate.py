@@ -8,6 +8,7 @@ from engine.runs.backbone_facts import better_and_faster
 from engine.runs.fit_options import ALL_EPOCHS, FitOptions
 from engine.runs.network_names import names_a_file
 from engine.runs.network_speeds import Speeds, pass_seconds, speeds_here
+from engine.text import duration
 
 
 def sentences(options: FitOptions, images: Mapping[str, int]) -> list[str]:
@@ -44,7 +45,9 @@ def _training(options: FitOptions, images: Mapping[str, int], measured: Sequence
     found = pass_seconds(options.backbone, n * epochs, measured)
     if found is None:
         return f"{of} is not yet measured here."
-    return f"{of} takes more than {_span(found[0])} here, which is the time without the gradients."
+    return (
+        f"{of} takes more than {duration(found[0])} here, which is the time without the gradients."
+    )
 
 
 def _better(options: FitOptions, measured: Sequence[Speeds]) -> str:
@@ -59,13 +62,5 @@ def _better(options: FitOptions, measured: Sequence[Speeds]) -> str:
 
 
 def _about(least: float, most: float) -> str:
-    low, high = _span(least), _span(most)
+    low, high = duration(least), duration(most)
     return f"about {low}" if low == high else f"between {low} and {high}"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} second{'s' * (round(seconds) > 1)}"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} minutes"
-    return f"{seconds / 3600:.1f} hours"

@@ -10,6 +10,7 @@ from dashboard.shared.escape import form_words
 from dashboard.shared.html import rendered
 from engine.runs.jobs import JobProgress
 from engine.runs.run_config import Scores
+from engine.text import duration
 
 STAGES = {
     "draw": "Drawing",
@@ -72,12 +73,3 @@ def job_end(job: JobProgress, lines: Sequence[str]) -> Markup:
         __file__, "end", state=STATES.get(job.state, "Lost"), bad=True,
         message=form_words(job.message) + where, lines=list(lines),
     )  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """Return a duration with a suitable unit."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
