@@ -31,9 +31,9 @@ class Blend:
     singles : float64 array of shape (n_runs,), log loss of each run on the shared images
     best : index of the run with the lowest log loss
     in_sample : log loss of the blend on the images that its weights were chosen on
-    baseline : log loss of single runs, each fold's the best on the other folds
-    cross_validated : log loss with kind and weights chosen on other images
-    kinds : kind of the pool to its log loss with weights chosen on other images
+    baseline : cross-validated log loss of the best single run, chosen on the other folds
+    cross_validated : log loss of the blend, its kind and weights chosen on the other folds
+    kinds : cross-validated log loss of each kind of pool, by kind
     gain : ``baseline`` minus ``cross_validated``, with 95 % interval, which includes the noise of
         choosing and one unseen error; above 0 the blend is better
     """
@@ -61,8 +61,8 @@ class Blend:
 def blend(joined: Joined, seed: int = 0) -> Blend:
     """Choose kind and weights for joined runs, and cross-validate the gain of the blend.
 
-    All that is chosen is chosen within each fold: the weights, whether probabilities or log odds
-    are blended, and the single run that the blend is compared with.
+    For each fold, the other folds choose the weights, the kind (probabilities or log odds), and the
+    single run that the blend is compared with.
     """
     tables = joined.tables
     n = len(tables[0])
@@ -110,11 +110,11 @@ def _gain(
 
 
 def cross_pooled(tables: Sequence[Predictions], seed: int = 0) -> np.ndarray:
-    """Return each image's pooled log odds, with weights chosen on other images.
+    """Return the blend by log odds of each image, with weights chosen on other images.
 
     Returns
     -------
-    float64 array of shape (n, n_classes), probabilities
+    float64 array of shape (n, n_classes), rows sum to 1
     """
     n = len(tables[0])
     fold_of = np.random.default_rng(seed).permutation(n) % min(FOLDS, n)
@@ -171,7 +171,7 @@ def blend_weights(p: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     Parameters
     ----------
     p : float64 array of shape (n, n_runs), probability of the true class in each run
-    start : weights to start from, close ones save steps; equal weights by default
+    start : weights to start from, by default equal; fewer steps are needed from close ones
 
     References
     ----------

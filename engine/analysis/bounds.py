@@ -116,7 +116,8 @@ def bootstrap_best_symmetric(
     """Return the noise of the curve and the bounds as good as the best within it.
 
     A bound is as good within noise if the 95 % interval of its loss minus that of the best bound
-    contains 0, or does so with one image more, an error as confident as the correct predictions.
+    contains 0, or would contain it with one more image: an error as confident as the correct
+    predictions.
 
     Two classes: images are first counted in the cells between neighbouring bounds, correct and
     incorrect ones separately, and the counts are resampled. A bound changes all images of a cell

@@ -14,7 +14,7 @@ _PARTS = 20  # of a bin, in which probabilities are nearly equal
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
-    """Predicted against observed frequency, one entry a non-empty bin, from low to high.
+    """Predicted against observed frequency, one entry per non-empty bin, from low to high.
 
     Attributes
     ----------

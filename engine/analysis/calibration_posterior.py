@@ -71,14 +71,14 @@ class CalibrationPosterior:
 
 
 def logs_of(probabilities: np.ndarray) -> np.ndarray:
-    """Return the logarithms, the smallest that of float64's epsilon."""
+    """Return the natural logarithms of probabilities, at least that of float64's epsilon."""
     return np.asarray(np.log(np.maximum(probabilities, EPSILON)))
 
 
 def make_rows(y_true: np.ndarray, probabilities: np.ndarray, independent: int) -> Rows:
     """Return the images as rows; for two classes, as blocks of each label with close log odds.
 
-    The least and the most confident images are single rows; the others share some hundred blocks.
+    The least and the most confident images are single rows; the others share a few hundred blocks.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def make_rows(y_true: np.ndarray, probabilities: np.ndarray, independent: int) -
 
 
 def calibration_posterior(rows: Rows) -> CalibrationPosterior:
-    """Return the posterior of the rows by quadrature, on a grid made finer where its weight lies.
+    """Return the posterior of the rows by quadrature, on a grid that is finer where it is large.
 
     The prior of the logarithm of the sharpness is Student's t with 3 degrees of freedom and scale
     0.4, that of the shift Cauchy's, that of the lapse uniform in its logarithm from 1e-5 to 0.1.

@@ -37,9 +37,9 @@ class ClipReport:
 
     Attributes
     ----------
-    lower, upper : the bounds that were asked about
+    lower, upper : the given bounds
     log_loss_before, log_loss_after : without them and with them
-    n, n_below, n_above : images, and those that each bound changes
+    n, n_below, n_above : number of images, and of those that each bound changes
     n_submitted, wrong_cost : what one confident error among them adds to the log loss at
         these bounds, None where that is infinite
     best_symmetric, best_independent : bounds with the lowest log loss on these images, of the
@@ -113,8 +113,8 @@ def clip_report(
     lower, upper
         Bounds on P(positive); with more than two classes on every probability.
     n_test
-        Submitted images, for the cost of one confident error; 0 takes the validation
-        set's number.
+        Number of submitted images, for the cost of one confident error; 0 for as many as there are
+        validation images.
 
     Raises
     ------

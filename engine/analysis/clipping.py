@@ -55,7 +55,7 @@ class TwoClassClipLoss:
 class ManyClassClipLoss:
     """The log loss of three or more classes as a function of the bounds.
 
-    Each row is renormalised after clipping, so the log loss is no sum of a few values. ``at`` is
+    Each row is renormalised after clipping, so the log loss is not a sum of a few values. ``at`` is
     exact and uses every probability. ``estimate`` uses rows sorted beforehand: all rows, or a
     seeded sample of a large table, shifted so that the result is exact without clipping.
 

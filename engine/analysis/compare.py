@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """A run and another one to compare it with, on the same images.
+    """The comparison of a run with another run on the same images.
 
     Attributes
     ----------
     n, n_groups : images that both predicted, and groups of them that are independent
-    left_out : reason to number of images
+    left_out : number of images left out, by reason
     log_loss, accuracy : of the run and of the other
     log_loss_difference, accuracy_difference : run minus other, with 95 % interval
     both_right : rows that both get right
     fixed, broken, both_wrong : rows that only the run gets right, only the other, or neither;
         those first for which the one that errs (of both the run) pays most
-    mcnemar_p : of the null that an image is as likely fixed as broken
-    mcnemar_exact : whether by the binomial distribution
+    mcnemar_p : p-value of McNemar's test; the null: an image is as likely fixed as broken
+    mcnemar_exact : whether the p-value is that of the binomial distribution
     agreement : share of equal predictions
-    kappa : Cohen's, 0 as chance would have it, 1 the same; None where only one class is predicted
+    kappa : Cohen's kappa, 0 for agreement by chance, 1 for equal predictions; None where only one
+        class is predicted
     losses : float64 arrays of shape (n,), of the run and of the other
     tables : the rows compared, of the run and of the other
     names : of the run and of the other
@@ -76,7 +77,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Say in one sentence which of the two is better, or that it is a toss-up."""
+        """Return one sentence: which of the two is better, or that it is a toss-up."""
         difference, *ends = self.log_loss_difference
         images = images_said(self.n, self.n_groups)
         if difference == 0:
@@ -93,7 +94,7 @@ class Comparison:
         return f"{self.names[ahead]} is better than {self.names[1 - ahead]}: {lower} ({within})."
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row an image that both predicted.
+        """Return one row per image that both predicted.
 
         Columns: id, path, label, predicted, other_predicted, log_loss, other_log_loss, and
         outcome: "both right", "fixed" (only the run is right), "broken" or "both wrong".
@@ -157,7 +158,7 @@ def compare(
 
     Parameters
     ----------
-    names : what the runs are called in sentences
+    names : the runs' names in sentences
     contents : the checksum of each row's image, for the run and the other, see `joined.join`
     groups : int array, the group of each of the run's images; a group counts as one observation
 

@@ -1,4 +1,4 @@
-"""A correction with its numbers, as it is applied to probabilities and kept with a submission."""
+"""A fitted correction, as it is applied to probabilities and stored with a submission."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ SATURATED = 4 * EPSILON  # nearer to 0 or 1 is as good as 0 or 1
 
 @dataclass(frozen=True)
 class FittedCorrection:
-    """A correction of probabilities, with its numbers.
+    """A correction of probabilities with its fitted parameters.
 
     Attributes
     ----------
     name : none, clip, temperature, platt or isotonic
     temperature : the logarithms of the probabilities are divided by it
-    shift : of two classes, added to the log odds of the positive one
-    lower, upper : bounds at the end; on P(positive), of more classes on every probability
+    shift : for two classes, added to the log odds of the positive one
+    lower, upper : bounds that are applied last, to P(positive) or, for more classes, to each
+        probability
     safe : bound in place of a probability that is exactly 0 or 1
     positive : which of two columns is the positive class, None for the second
-    odds, curve : of isotonic regression, P(positive) at log odds, both ascending
+    odds, curve : for isotonic regression, log odds and P(positive) at them, both ascending
     """
 
     name: str
@@ -44,15 +45,15 @@ class FittedCorrection:
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Return corrected probabilities, float64 of shape (n, n_classes); rows sum to 1.
 
-        A probability that is exactly 0 or 1 is always moved off it: an image that proves it
-        wrong would cost without limit.
+        A probability that is exactly 0 or 1 is always changed: one error there would have an
+        infinite loss.
         """
         p = self.before_bounds(probabilities)
         lower, upper = self.bounds_of(p)
         return clip_probabilities(p, lower, upper, self.positive)
 
     def before_bounds(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the probabilities as they are before the bounds, in the same shape."""
+        """Return the corrected probabilities before the bounds are applied, in the same shape."""
         p = np.asarray(probabilities, dtype=np.float64)
         if p.shape[1] == 2:
             return self._of_two(p)
@@ -64,7 +65,7 @@ class FittedCorrection:
         return out
 
     def bounds_of(self, p: np.ndarray) -> tuple[float, float]:
-        """Return the bounds for these probabilities: also where something is exactly 0 or 1."""
+        """Return the bounds for these probabilities, ``safe`` ones if one is exactly 0 or 1."""
         if (self.lower, self.upper) != (0.0, 1.0):
             return self.lower, self.upper
         least, most = p.min(axis=1), p.max(axis=1)
@@ -75,7 +76,7 @@ class FittedCorrection:
 
     @property
     def values(self) -> dict[str, float]:
-        """Return the numbers that were fitted, by name."""
+        """Return the fitted parameters by name."""
         named = {
             "temperature": {"temperature": self.temperature},
             "platt": {"slope": 1 / self.temperature, "intercept": self.shift},
@@ -85,12 +86,12 @@ class FittedCorrection:
         return named | ({"lower": self.lower, "upper": self.upper} if bounded else {})
 
     def summary(self) -> dict[str, Any]:
-        """Return it as plain values, from which `from_summary` makes it again."""
+        """Return the correction as plain values, which `from_summary` reads."""
         return asdict(self)
 
     @classmethod
     def from_summary(cls, value: Any) -> FittedCorrection:
-        """Return the correction that a record keeps.
+        """Return the correction that a record stores.
 
         Raises
         ------

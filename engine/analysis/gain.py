@@ -42,7 +42,8 @@ def cross_validated_losses(
 
     Parameters
     ----------
-    refit : labels, probabilities and independent images among them, to corrections by name
+    refit : function of labels, probabilities and their number of independent images that returns
+        fitted corrections by name
     groups : int array of shape (n,), numbered from 0
     """
     rng = np.random.default_rng(0)
@@ -80,8 +81,8 @@ def cross_validated_gain(
     """Return the mean difference with an interval that includes the noise of fitting.
 
     The variance of the mean is multiplied by 1 + 5/4 (Nadeau and Bengio's corrected resampled
-    t-test), because any two fits share images. The interval also contains that of the images and
-    one unseen error more.
+    t-test), because any two fits share images. The interval also contains that of the images with
+    one unseen error added.
 
     Parameters
     ----------

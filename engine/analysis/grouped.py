@@ -12,10 +12,9 @@ _ENDS = (0.025, 0.975)
 def grouped_mean_interval(
     values: np.ndarray, groups: np.ndarray, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the mean, had other groups of images been drawn.
+    """Return the 95 % bootstrap interval of the mean, by resampling groups of images.
 
-    Whole groups are resampled (the percentile bootstrap), so that images which err together count
-    as one observation.
+    Whole groups are resampled (the percentile bootstrap), so a group counts as one observation.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ def mean_intervals(
     """Return both ends of the 95 % intervals of several means per image.
 
     Groups are drawn with replacement, the same ones for all columns. Beyond 20,000 groups the
-    normal approximation of a ratio takes over.
+    normal approximation of a ratio is used.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def share_with_interval(
 
 
 def images_said(n: int, n_groups: int) -> str:
-    """Return the number of images in words, and that of their groups where there are fewer."""
+    """Return the number of images as text, with the number of their groups if that is smaller."""
     images = f"{n:,} image{'s' * (n != 1)}"
     return images if n_groups == n else f"{images} in {n_groups:,} group{'s' * (n_groups != 1)}"
 

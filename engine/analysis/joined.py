@@ -15,12 +15,12 @@ from engine.runs.predictions import UNKNOWN, Predictions
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Several runs' predictions of the same images, row by row the same image.
+    """Several runs' predictions of the same images, with the same image in each row.
 
     Attributes
     ----------
-    tables : one table a run, all with the same ids, labels and classes
-    left_out : reason to number of images that not all runs could be judged by
+    tables : one table per run, all with the same ids, labels and classes
+    left_out : number of images that cannot be compared, by reason
     """
 
     tables: tuple[Predictions, ...]
@@ -32,7 +32,7 @@ def join(tables: Sequence[Predictions], contents: Sequence[np.ndarray] = ()) -> 
 
     Parameters
     ----------
-    contents : the checksum of each row's image, one array a table; "" is unknown and matches all
+    contents : the checksum of each row's image, one array per table; "" is unknown and matches all
 
     Raises
     ------
@@ -81,7 +81,7 @@ def join(tables: Sequence[Predictions], contents: Sequence[np.ndarray] = ()) -> 
 
 
 def places_in(ids: pa.StringArray, others: pa.StringArray) -> np.ndarray:
-    """Return where each id stands among the others, -1 for nowhere, int64 array of shape (n,)."""
+    """Return the position of each id in ``others``, -1 if absent, int64 array of shape (n,)."""
     if ids.equals(others):  # as it is in runs that hold out the same; looking up takes far longer
         return np.arange(len(ids))
     return np.asarray(pc.fill_null(pc.index_in(ids, others), -1), dtype=np.int64)

@@ -46,7 +46,7 @@ class Change:
 def change_on_fixed_labels(
     before: Predictions, after: Predictions, labels: np.ndarray, seed: int = 0
 ) -> Change | None:
-    """Score two runs by the same labels of the same images, and compare their losses in pairs.
+    """Score two runs with the same labels of the same images, and compare the losses per image.
 
     The labels of the runs are ignored, and an image that only one run predicted is left out. So
     removing images or changing labels cannot improve the result by itself. The paired bootstrap

@@ -36,7 +36,7 @@ class LearnedDrop:
 
     @property
     def sentence(self) -> str:
-        """Return what the scores tell, in words."""
+        """Return the drop and its interval in one sentence."""
         one = self.n_scores == 1
         what = (
             "The score of the submission" if one else f"The scores of {self.n_scores:,} submissions"
@@ -78,14 +78,14 @@ def learned_drop(
     ----------
     y_true : int array of shape (n,)
     probabilities : float64 array of shape (n, n_classes), without correction
-    loss : the model of a drop; its own points do not matter
+    loss : the expected loss after a drop; its ``points`` are not used
     scores : (lower, upper, score) of each submission, newest first; the first ten are used
     n_test : test images, 0 for as many as there are labelled ones
 
     Returns
     -------
     LearnedDrop or None
-        None when no score says anything.
+        None if no score can be used.
     """
     noise = (1 + len(y_true) / (n_test or len(y_true))) ** 0.5
     found = []

@@ -16,7 +16,7 @@ _LARGEST = 20.0  # of the sum of weights on log odds, so that separable images h
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """How several runs' probabilities become one.
+    """How the probabilities of several runs are combined.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def log_odds_pool(tables: Sequence[Predictions], start: np.ndarray | None = None
 
     Parameters
     ----------
-    tables : one table a run, with the same labelled images in the same rows
+    tables : one table per run, with the same labelled images in the same rows
     start : weights divided by the temperature to start from; the mean by default
 
     References

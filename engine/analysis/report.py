@@ -1,4 +1,4 @@
-"""What labelled predictions show: scores, confusion matrix, and images of the five categories."""
+"""Summarises labelled predictions: scores, confusion matrix, and images of the five categories."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Category:
     Attributes
     ----------
     name : one of ``CATEGORIES``
-    predicted : the class that they are predicted as, None where the category is of all classes
-    images : in the order in which to look at them
+    predicted : the class that they are predicted as, None for all classes
+    images : in the order of the category
     """
 
     name: str
@@ -65,22 +65,21 @@ class Category:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """What labelled predictions show; all intervals are 95 % intervals.
+    """Scores and images of labelled predictions; all intervals are 95 % intervals.
 
     Attributes
     ----------
-    n, n_groups : images, and groups of them that are independent; each image is one unless some
-        belong together
+    n, n_groups : number of images, and of independent groups; without groups both are equal
     class_names : index = row and column of ``confusion_matrix``
     accuracy, accuracy_interval : share of images whose likeliest class is the true one
     log_loss, log_loss_interval : mean of -log of the true class's probability, natural logarithm
     calibration_error : mean distance of confidence from accuracy, in 15 bins
-    calibration_error_expected : what a perfectly calibrated model of these probabilities would
-        show: mean and 95 % point
+    calibration_error_expected : that of a perfectly calibrated model with these probabilities: mean
+        and 95th percentile
     per_class : precision, recall and count of each class
     confusion_matrix : int64 array of shape (n_classes, n_classes), rows true, columns predicted
-    most_confused : the fullest cells off the diagonal, the fullest first
-    categories : images of the five categories, by class for the confident ones
+    most_confused : the largest off-diagonal cells of the matrix, the largest first
+    categories : images of the five categories; the confident ones are divided by class
     """
 
     n: int
@@ -107,7 +106,7 @@ class Report:
         )
 
     def of(self, category: str) -> tuple[Category, ...]:
-        """Return the parts of a category: one for all classes, or one a class."""
+        """Return the parts of a category: one for all classes, or one for each class."""
         return tuple(part for part in self.categories if part.name == category)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -193,7 +192,7 @@ def report(
 
 
 def image(predictions: Predictions, row: int) -> ImageSummary:
-    """Describe the image of one row."""
+    """Return the summary of the image in row ``row`` of the predictions."""
     names = predictions.class_names
     label = int(predictions.y_true[row])
     p = predictions.probabilities[row]
@@ -213,7 +212,7 @@ def image(predictions: Predictions, row: int) -> ImageSummary:
 
 
 def require_labels(predictions: Predictions) -> None:
-    """Accept predictions of which every image has a label.
+    """Raise an error unless every image has a label.
 
     Raises
     ------
@@ -228,5 +227,5 @@ def require_labels(predictions: Predictions) -> None:
 
 
 def finite(value: float) -> float | None:
-    """Return None where there is no finite number, which JSON cannot hold."""
+    """Return the value, or None if it is missing or not finite, which JSON cannot store."""
     return float(value) if np.isfinite(value) else None

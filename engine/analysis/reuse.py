@@ -48,7 +48,7 @@ def optimism(n_runs: int, losses: np.ndarray, other_losses: np.ndarray) -> float
 
 
 def reuse_sentence(n_runs: int, losses: np.ndarray, other_losses: np.ndarray) -> str:
-    """Return what choosing among the runs does to the best log loss; '' for two runs or fewer."""
+    """Return a sentence on how far the best log loss is too low; '' for two runs or fewer."""
     if n_runs < 3:
         return ""
     size = optimism(n_runs, losses, other_losses)

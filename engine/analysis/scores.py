@@ -19,7 +19,7 @@ from engine.runs.predictions import likeliest
 
 
 class Expected(NamedTuple):
-    """What a perfectly calibrated model would show: the mean, and what 95 % stay below."""
+    """The calibration error of a perfectly calibrated model: its mean and its 95th percentile."""
 
     mean: float
     percentile_95: float
@@ -44,7 +44,7 @@ class Metrics:
     calibration_error : float
         Mean distance of confidence from accuracy, in 15 bins of equal width.
     calibration_error_expected : Expected
-        What a perfectly calibrated model of these probabilities would show: ``mean`` and
+        That of a perfectly calibrated model with these probabilities: ``mean`` and
         ``percentile_95``.
     confusion_matrix : ndarray of int64, shape (n_classes, n_classes)
         Images by true class (rows) and predicted class (columns).

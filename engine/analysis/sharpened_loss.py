@@ -13,7 +13,7 @@ _NO_BOUND = 1e-17
 
 @dataclass(frozen=True, eq=False)
 class SharpenedLoss:
-    """Rows of log probabilities, each sorted, with running sums of what is expected of them.
+    """Rows of log probabilities, each sorted, with running sums of the expected losses.
 
     A sharpness multiplies the log probabilities, which keeps their order. So the rows are sorted
     once, and clipping changes the two ends of each row.
@@ -44,7 +44,7 @@ class SharpenedLoss:
         Parameters
         ----------
         log_a : logarithm of the sharpness
-        shift : not used; of more than two classes nothing is shifted
+        shift : not used; only two classes have a shift
         limit : log odds at the bound
         """
         bounds = 1 / (1 + np.exp(limit))

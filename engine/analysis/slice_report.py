@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class SliceReport:
-    """Where a run fails, by what can be measured on its images.
+    """The slices of a run's labelled images with a higher or lower log loss than the rest.
 
     Attributes
     ----------
     run : name of the run
-    n, of : images looked at, and all of them; beyond 25,000 a sample is looked at
-    slices : those that stand out first, then the others; by ``excess`` among them
+    n, of : number of images used, and of all images; of more than 25,000 a sample is used
+    slices : significant ones first, then the others; each part by ``excess``, largest first
     """
 
     run: str

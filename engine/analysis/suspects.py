@@ -19,9 +19,9 @@ _REPEATS = re.compile(
 
 
 def counterpart(reason: str) -> tuple[str, str] | None:
-    """Return path and split of the other image that a reason names, None if it names none.
+    """Return path and split of the other image named in a reason, None if there is none.
 
-    Reasons of leaks and near-duplicates name one; see `engine.analysis.triage.repeated`.
+    The reasons of leaks and near-duplicates name one; see `engine.analysis.triage.repeated`.
     """
     found = _REPEATS.fullmatch(reason)
     return (found[1], found[2]) if found else None
@@ -67,7 +67,7 @@ class Triage:
 
     @classmethod
     def from_table(cls, run: str, table: pd.DataFrame) -> Triage:
-        """Return the rows of a kept list as suspects."""
+        """Return the suspects of a stored table."""
         columns = (table[name].tolist() for name in Suspect.__dataclass_fields__)
         return cls(run, tuple(Suspect(*row) for row in zip(*columns, strict=True)))
 

@@ -13,13 +13,14 @@ _MOST_POINTS = 1000
 
 @dataclass(frozen=True, eq=False)
 class ThresholdCurves:
-    """What each threshold on P(positive) gives, from the highest threshold to the lowest.
+    """Precision, recall and false-positive rate at each threshold on P(positive).
 
     Attributes
     ----------
-    thresholds : float64 array of shape (n_points,); an image from there upwards counts as positive
+    thresholds : float64 array of shape (n_points,), descending; images with P(positive) at or above
+        it count as positive
     precision, recall, false_positive_rate : float64 arrays of shape (n_points,)
-    average_precision : mean precision over the recall gained at every threshold
+    average_precision : mean of the precisions, weighted by the increase of recall
     roc_auc : area under the ROC curve
     positives : share of images of the positive class
     """
@@ -35,7 +36,7 @@ class ThresholdCurves:
 
 @dataclass(frozen=True)
 class Decisions:
-    """How the images are decided by one threshold; shares have 95 % intervals, None of no image.
+    """Counts and shares at one threshold; shares have 95 % intervals, None without images.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class Decisions:
 
 
 def threshold_curves(positive: np.ndarray, score: np.ndarray) -> ThresholdCurves:
-    """Return the curves; of many points, 1,000 are kept, the areas are of all of them.
+    """Return the curves; at most 1,000 points are kept, and the areas are those of all points.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def threshold_curves(positive: np.ndarray, score: np.ndarray) -> ThresholdCurves
 def decisions(
     positive: np.ndarray, score: np.ndarray, threshold: float, groups: np.ndarray | None = None
 ) -> Decisions:
-    """Return how a threshold decides the images.
+    """Return counts, accuracy, precision, recall and specificity at a threshold.
 
     Parameters
     ----------

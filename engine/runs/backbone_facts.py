@@ -1,4 +1,4 @@
-"""What torchvision publishes of each backbone, from a file beside this module; without torch."""
+"""Torchvision's published figures of each backbone, from a file beside this module; no torch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class BackboneFacts:
     ----------
     parameters : number of weights of the whole network
     gflop : billions of multiplications and additions for one image
-    accuracy : share of ImageNet's 50,000 validation images whose first answer is right
-    crop : side of the images that accuracy and gflop are of, in pixels
+    accuracy : top-1 accuracy on ImageNet's 50,000 validation images, 0 to 1
+    crop : side in pixels of the images for which accuracy and gflop hold
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where caches lie, what of them is out of date, and how it is swept."""
+"""Where caches lie, and the removal of those that are out of date."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEFT_OVER = 3600.0  # seconds after which nobody writes a temporary file any mo
 
 @dataclass(frozen=True)
 class Swept:
-    """What was removed: how many caches, temporary files and bytes, and what is still in use."""
+    """Numbers of removed caches, temporary files and bytes, and the caches still in use."""
 
     caches: int
     temporary: int
@@ -28,7 +28,7 @@ class Swept:
 
 
 def decoded_cache(kind: str) -> Path:
-    """Return the folder of a cache of what was decoded, of the present decoding rules.
+    """Return the cache folder of one kind for the current decoding rules.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from engine.runs.run import Run
 
 
 def contents(run: Run, predictions: Predictions) -> np.ndarray:
-    """Return the checksum of each labelled image of a table, "" where the run does not know it.
+    """Return the checksum of each labelled image of a table, "" where it is unknown.
 
     Parameters
     ----------

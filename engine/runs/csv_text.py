@@ -1,4 +1,4 @@
-"""Any usual table of text (comma, semicolon, tab; UTF-8, UTF-16), its columns whole and as text."""
+"""Reads any usual text table (comma, semicolon, tab; UTF-8, UTF-16); all columns stay text."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 def read_csv_text(path: Path, first: int | None = None) -> tuple[list[str], list[pa.StringArray]]:
     """Read a table as its header and its columns, all text.
 
-    The separator is the one of comma, semicolon and tab that the header has most of. UTF-8 with
-    or without BOM, and UTF-16 with one. With ``first``, only the first columns are kept, as many as
-    it says; the header is whole.
+    The separator is the most frequent of comma, semicolon and tab in the header. The encoding is
+    UTF-8 with or without BOM, or UTF-16 with BOM. With ``first``, only that many columns are
+    returned, but the whole header.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from engine.runs.run import Run
 
 
 def threshold_path(run: Run) -> Path:
-    """Return the path of a run's threshold."""
+    """Return the path of the file with a run's threshold."""
     return run.folder / "threshold.json"
 
 
@@ -25,7 +25,7 @@ def load_threshold(run: Run) -> float | None:
 
 
 def save_threshold(run: Run, threshold: float | None) -> None:
-    """Save a run's threshold, from 0 to 1, or forget it (None)."""
+    """Save a run's threshold, from 0 to 1, or remove it (None)."""
     if threshold is None:
         remove_file(threshold_path(run))
     else:

@@ -15,11 +15,11 @@ class FitOption:
     Attributes
     ----------
     label : its name on the Train page
-    help : what it decides, for ``--help`` and the Train page
+    help : what it does, for ``--help`` and the Train page
     choices : the values that it may have, () for any
-    least, most : the range of a number, both included
+    least, most : smallest and largest value of a number
     in_key : whether fits that differ in it are different fits, so that one cannot resume another
-    about_data : whether it decides how the data are read (``inspect`` takes these options too)
+    about_data : whether it says how the data are read (``inspect`` has these options too)
     on_page : whether the Train page offers it
     repeated : whether it may be given several times; its value is then a tuple
     name, kind, default : as in :class:`FitOptions`; kind is str, int, float, bool or Path
@@ -40,11 +40,11 @@ class FitOption:
 
     @property
     def flag(self) -> str:
-        """Return the option as the command line has it."""
+        """Return the option's name on the command line, such as ``--batch-size``."""
         return f"--{self.name.replace('_', '-')}"
 
     def check(self, value: Any) -> None:
-        """Refuse a value that is none of the choices, or out of range.
+        """Raise an error if a value is not one of the choices, or out of range.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Copies images of a run into a new folder, one folder a class."""
+"""Copies images of a run into a new folder, with one subfolder per class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_LETTERS = 50  # of up to four bytes each; a file system takes 255
 
 @dataclass(frozen=True)
 class ImageCopy:
-    """An image to copy: its file, the checksum that the run knows, and its class."""
+    """An image to copy: its file, its checksum in the run, and its class."""
 
     source: Path
     sha256: str
@@ -41,8 +41,8 @@ class ImageExport:
 def export_images(run: Run, images: Sequence[ImageCopy]) -> ImageExport:
     """Copy images into a new folder of the run, `exports/<UTC time>-<6 hex>/<class>/<file>`.
 
-    Nothing is overwritten: names that are equal, or equal once they are safe, get a number. An
-    image is copied only while its content is that of the run.
+    Nothing is overwritten: if two safe names are equal, the second gets a number. An image is
+    copied only if its checksum is still that of the run.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def export_images(run: Run, images: Sequence[ImageCopy]) -> ImageExport:
 
 
 def safe_name(name: str) -> str:
-    """Return a name that every file system takes, that is not hidden, and leads nowhere."""
+    """Return a name that is valid on every file system, not hidden, and not a path."""
     letters = [c if c.isprintable() and c not in _FORBIDDEN else "_" for c in name]
     path = PurePath("".join(letters).strip(" .")[-_MOST_LETTERS:].strip(" .") or "_")
     return f"_{path}" if portable.unusable_name(str(path)) else str(path)

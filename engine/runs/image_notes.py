@@ -1,4 +1,4 @@
-"""Stores people's own tags of an image and their note on it, in one append-only table.
+"""Stores the tags and the note that people give an image, in one append-only table.
 
 They belong to the image's content (its sha256), as verdicts do, so they stay valid after renaming
 and in every run of the workspace. A line holds all tags and the note of one image; the last counts.
@@ -72,7 +72,7 @@ class ImageNote:
 
 
 def clean_tag(tag: str) -> str:
-    """Return a tag as it is kept: one line, without control characters.
+    """Return a tag as it is stored: one line, without control characters.
 
     Raises
     ------

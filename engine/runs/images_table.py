@@ -25,7 +25,7 @@ def is_checksum(text: str) -> bool:
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
-    """Return an images table for pandas, whose own notes in the file may be damaged."""
+    """Return an images table as a data frame, without pandas' metadata, which may be damaged."""
     try:
         found: pd.DataFrame = table.to_pandas()
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):

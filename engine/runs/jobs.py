@@ -1,4 +1,4 @@
-"""Queue, start, follow and cancel a fit in a process that outlives the one that started it."""
+"""Queues, starts, follows and cancels a fit in a process that continues after its parent ends."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass(frozen=True)
 class JobProgress:
-    """Where a fit stands.
+    """The progress of a fit.
 
     Attributes
     ----------
     state : queued, running, done, failed, cancelled or lost
     stage : one of ``STAGES``, '' before the first
-    done, total : of the stage; total is 0 where it is not known
-    images_per_second : of the stage, 0.0 where it is not known
-    seconds_left : of the stage, None where it cannot be told
-    message : how it ended, '' while it goes on
-    cancelling : whether it goes on but was asked to stop
+    done, total : images of the stage; total is 0 if unknown
+    images_per_second : of the stage, 0.0 if unknown
+    seconds_left : of the stage, None if unknown
+    message : how the fit ended, '' while it runs
+    cancelling : whether it still runs but was asked to stop
     """
 
     state: str
@@ -50,17 +50,17 @@ class JobProgress:
 
     @property
     def active(self) -> bool:
-        """Tell whether a process still works on it."""
+        """Return whether a process works on it, or will."""
         return self.state in ("queued", "running")
 
 
 def queue_fit(options: FitOptions) -> Run:
-    """Make a queued run for a fit, which keeps what was asked for.
+    """Make a queued run for a fit, and store the options in it.
 
     Raises
     ------
     UserError
-        When the backbone's name is no name, or the workspace cannot be written.
+        When the backbone's name is invalid, or the workspace cannot be written.
     """
     backbone = options.network
     if not _BACKBONE.fullmatch(backbone):
@@ -78,9 +78,9 @@ def queue_fit(options: FitOptions) -> Run:
 
 
 def start_job(run: Run, arguments: Sequence[str]) -> None:
-    """Start ``python -m engine ARGUMENTS`` to fill a queued run; returns at once.
+    """Start ``python -m engine ARGUMENTS`` to fill a queued run, and return immediately.
 
-    What the command prints is kept in the run's folder.
+    The command's output is stored in the run's folder.
 
     Raises
     ------
@@ -101,12 +101,12 @@ def start_job(run: Run, arguments: Sequence[str]) -> None:
 
 
 def cancel(run: Run) -> None:
-    """Ask a fit to stop; it does so at its next step."""
+    """Ask a fit to stop; it stops at its next step."""
     write_atomic(run.folder / "cancel", "")
 
 
 def progress_of(run: Run) -> JobProgress:
-    """Return where a fit stands, whatever its status file holds."""
+    """Return the progress of a fit, even if its status file is damaged."""
     status = run.status
     active = status.state in ("queued", "running")
     rate, total = status.images_per_second, status.total
@@ -119,7 +119,7 @@ def progress_of(run: Run) -> JobProgress:
 
 
 def running_jobs() -> list[Run]:
-    """Return the fits that a process works on or will work on, newest first."""
+    """Return the running and queued fits, newest first."""
     return [run for run in list_runs() if progress_of(run).active]
 
 

@@ -1,4 +1,4 @@
-"""Appends JSON objects to a file that is never rewritten, one a line, and reads them."""
+"""Appends JSON objects to a file that is never rewritten, one per line, and reads them."""
 
 from __future__ import annotations
 

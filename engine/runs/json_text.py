@@ -1,4 +1,4 @@
-"""JSON of strangers: limited in depth, without infinite numbers and half characters."""
+"""Parses untrusted JSON: limited depth, no infinite numbers, no lone surrogates."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def loads(content: bytes, *, strict: bool = True) -> Any:
     Parameters
     ----------
     strict
-        Whether NaN, infinity and half characters (surrogates) are refused.
+        Whether NaN, infinity and lone surrogates are refused.
 
     Raises
     ------
     ValueError
-        When it is not JSON, nested more than 64 deep, or holds a number that no column and no
-        page can hold, or text that is not Unicode; the message is the end of a sentence.
+        When it is not JSON, is nested more than 64 deep, or holds a number beyond 64 bits or text
+        that is not Unicode; the message is the end of a sentence.
 
     Examples
     --------

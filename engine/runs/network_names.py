@@ -14,7 +14,7 @@ def backbone_names(given: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def weights_names(given: str | PathLike[str] | Iterable[str]) -> tuple[str, ...]:
-    """Return the initial weights, given as a list or as one; one name for all stands once."""
+    """Return the initial weights, given as a list or as one text; equal names are given once."""
     if isinstance(given, str | PathLike):
         return (fspath(given),)
     weights = tuple(fspath(each) for each in given)
@@ -23,22 +23,22 @@ def weights_names(given: str | PathLike[str] | Iterable[str]) -> tuple[str, ...]
 
 
 def names_a_file(weights: str) -> bool:
-    """Tell whether initial weights are those of a file, and no name for others."""
+    """Return whether initial weights are given as a file, not by name."""
     return weights not in ("default", "none") and not weights.startswith("IMAGENET")
 
 
 def plain(values: tuple[str, ...]) -> str | list[str]:
-    """Return one text as it is, and several as a list."""
+    """Return a single text as it is, and several as a list."""
     return values[0] if len(values) == 1 else list(values)
 
 
 def check_networks(backbone: tuple[str, ...], weights: tuple[str, ...], train: str) -> None:
-    """Refuse backbones and weights that do not suit each other.
+    """Raise an error if backbones and weights do not fit each other.
 
     Raises
     ------
     UserError
-        If they do not; the option is named.
+        If they do not; the message names the option.
     """
     n, network = len(backbone), "+".join(backbone)
     if len(weights) != n and (len(weights) > 1 or names_a_file(weights[0])):

@@ -1,4 +1,4 @@
-"""How many images a second each backbone passed, by machine; and how long a pass will take."""
+"""Images per second of each backbone, by machine, and the time that a pass will take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _THREADS = " threads, "  # stands in the name of a CPU only
 
 
 def speeds_by_machine() -> dict[str, Speeds]:
-    """Return what fits and measurements kept, by the name of the machine and precision."""
+    """Return the stored speeds, by the name of the machine and precision."""
     try:
         kept = read_json(_file())
     except UserError:  # none was kept yet, or the file is damaged
@@ -31,7 +31,7 @@ def speeds_by_machine() -> dict[str, Speeds]:
 
 
 def keep_for_machine(machine: str, speeds: Mapping[str, float]) -> None:
-    """Keep images a second by backbone for a machine and precision."""
+    """Store images per second by backbone for a machine and precision."""
     if not speeds:
         return
     kept = speeds_by_machine()
@@ -40,7 +40,7 @@ def keep_for_machine(machine: str, speeds: Mapping[str, float]) -> None:
 
 
 def cpu_name(threads: int, precision: str) -> str:
-    """Return the name under which the speeds of this CPU are kept."""
+    """Return the name under which the speeds of this CPU are stored."""
     return f"{portable.cpu_model()}, {threads}{_THREADS}{precision}"
 
 
@@ -49,8 +49,8 @@ def speeds_here(device: str, precision: str) -> list[Speeds]:
 
     Parameters
     ----------
-    device : "auto", which is a GPU where one was measured; else as the option of a fit
-    precision : "auto" for any
+    device : as in the options of a fit; "auto" means the GPU if one was measured, else the CPU
+    precision : as in the options of a fit; "auto" means any
     """
     ending = "" if precision == "auto" else f", {precision}"
     kept = {name: each for name, each in speeds_by_machine().items() if name.endswith(ending)}
@@ -62,13 +62,13 @@ def speeds_here(device: str, precision: str) -> list[Speeds]:
 def pass_seconds(
     names: Sequence[str], passes: int, measured: Sequence[Speeds]
 ) -> tuple[float, float] | None:
-    """Return the least and the most seconds that a pass took as measured, None if none was.
+    """Return the shortest and the longest expected seconds of a pass, None without a speed.
 
     Parameters
     ----------
-    names : the networks, each of which passes the images
-    passes : images times views
-    measured : as `speeds_here` returns it
+    names : the networks; the images pass through each of them
+    passes : number of images times views
+    measured : images per second, as `speeds_here` returns them
     """
     known = [each for each in measured if all(name in each for name in names)]
     seconds = [sum(passes / each[name] for name in names) for each in known]

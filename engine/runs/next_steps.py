@@ -1,4 +1,4 @@
-"""Stores what would lower a run's log loss: steps with their expected gains, beside the run."""
+"""Stores the steps that would lower a run's log loss, with their expected gains."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MEASURED, EXTRAPOLATED, AT_MOST, ELSEWHERE = (
 
 @dataclass(frozen=True)
 class NextStep:
-    """Something to do, and by how much it is expected to lower the log loss.
+    """A step, and by how much it is expected to lower the log loss.
 
     Attributes
     ----------
     kind : labels, images, views, backbone, side by side, run, blend or correction
     title : what to do
-    gain : expected decrease of the log loss, None where nothing here says how large it is
+    gain : expected decrease of the log loss, None if it cannot be estimated here
     interval : 95 % interval of the gain; where ``gain`` is None, its smallest and largest possible
         value, None if unknown
     source : "measured here", "extrapolated from here", "at most" or "measured elsewhere"
@@ -54,7 +54,7 @@ class NextStep:
 
     @property
     def within_noise(self) -> bool:
-        """Tell whether the interval of a gain includes 0."""
+        """Return whether the interval of the gain includes 0."""
         return self.gain is not None and self.interval is not None and self.interval[0] <= 0
 
     @property
@@ -82,11 +82,11 @@ class NextSteps:
     Attributes
     ----------
     run : name of the run
-    split : the labelled images whose log loss is meant, folds or valid
+    split : the labelled images of the log loss, folds or valid
     n, log_loss : how many they are, and their log loss
     made : when the steps were measured, UTC
     steps : those with a gain first, the largest first
-    notes : what cannot be known for this run, and why
+    notes : sentences on what cannot be measured for this run, and why
     """
 
     run: str
@@ -124,7 +124,7 @@ class NextSteps:
         return pd.DataFrame(rows, columns=columns)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as `second-look next --json` prints it."""
+        """Return the steps as `second-look next --json` prints them."""
         return asdict(self)
 
 
@@ -135,7 +135,7 @@ def side_by_side_options(own: FitOptions, other: FitOptions) -> FitOptions:
 
 
 def next_steps_of(run: Run) -> SideResult:
-    """Return the steps as a file that `next` makes."""
+    """Return the file with the steps, which `next` makes."""
     return SideResult(run, "next", run.folder / "next.json")
 
 

@@ -1,4 +1,4 @@
-"""Opens files with care: regular files only, without waiting, and no link in the workspace.
+"""Opens regular files only, without waiting, and follows no link in the workspace.
 
 Files of the workspace (runs, bin, caches, verdicts) are reached from its folder step by step, so
 that a link at any step is refused. Elsewhere links are followed, and where the file really lies
@@ -35,7 +35,7 @@ def open_regular(
     Parameters
     ----------
     most
-        The most bytes that it may have.
+        The largest size in bytes.
     anywhere
         Whether it may lie outside ``$SECONDLOOK_ROOTS``.
 
@@ -119,12 +119,12 @@ def make_folder(path: Path) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is a regular file, which in the workspace no link leads to."""
+    """Return whether the path is a regular file; in the workspace links are not followed."""
     return _is(path, stat.S_ISREG)
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether the path is a folder; in the workspace, none that a link leads to."""
+    """Return whether the path is a folder; in the workspace links are not followed."""
     return _is(path, stat.S_ISDIR)
 
 

@@ -1,4 +1,4 @@
-"""The token of the dashboard's page: how it reaches the server, and which ones are taken."""
+"""The token of the dashboard: how the server gets it, and which tokens are accepted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SHORTEST = 16
 
 
 def chosen_token(given: str) -> str:
-    """Return the token that the page wants, '' for none.
+    """Return the token that the dashboard asks for, '' for none.
 
     Raises
     ------
     UserError
-        If it is short enough to be guessed, or does not suit an address.
+        If it is too short, or has characters that are not allowed in an address.
     """
     if given in ("", "none"):
         return ""

@@ -1,4 +1,4 @@
-"""Opens Parquet files of strangers: their size in memory is computed before they are read."""
+"""Opens untrusted Parquet files: their size in memory is computed before they are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_parquet(path: Path) -> Iterator[pa.NativeFile]:
     Raises
     ------
     UserError
-        If its footer declares more values than its size explains or half of the memory holds.
+        If its footer declares more values than its size allows, or than half of the memory holds.
     OSError, pyarrow.ArrowException
         If it cannot be opened, or is no Parquet file.
     """

@@ -1,4 +1,4 @@
-"""What a faster precision than float32 changes, as it is kept in a run's config."""
+"""The effect of a faster precision than float32, as it is stored in a run's config."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ NOISE = 0.01  # share of the log loss by which a faster precision may change it 
 
 @dataclass(frozen=True)
 class PrecisionCheck:
-    """How far predictions in a faster precision lie from those of the same network in float32.
+    """The difference between predictions in a faster precision and in float32, same network.
 
     Attributes
     ----------
     images : validation images that were compared
     largest_probability_change : over images and classes
     log_loss_change : log loss minus that of float32, natural logarithm
-    seconds : what the comparison took
+    seconds : duration of the comparison
     precision : the faster one
     log_loss, log_loss_float32 : of the compared images in both; None in runs of earlier versions
     interval : paired 95 % interval of the change
@@ -33,7 +33,7 @@ class PrecisionCheck:
 
     @property
     def within_noise(self) -> bool:
-        """Return whether the interval of the change holds 0, or the change is below 1 %."""
+        """Return whether the interval of the change includes 0, or the change is below 1 %."""
         if self.interval is None or self.log_loss_float32 is None:
             return True
         low, high = self.interval

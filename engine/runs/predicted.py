@@ -28,8 +28,8 @@ class PredictedTable:
     Attributes
     ----------
     name : of the table in the run, without a suffix
-    folder : the folder or file with the images, '' where it is not known
-    n : images
+    folder : the folder or file with the images, '' if unknown
+    n : number of images
     time : UTC, like 2026-03-01T12:30:07Z
     """
 
@@ -48,13 +48,13 @@ class PredictedTable:
 def table_name(data: Path, images: Iterable[Sequence[object]]) -> str:
     """Return the name of the table for the images of a folder.
 
-    It ends in a checksum of the folder's path and of the images, so two folders of one name, or
-    a folder whose images have changed, have tables of their own, and none is the run's own.
+    It ends in a checksum of the folder's path and of the images. So two folders with the same name,
+    or a folder whose images have changed, have different tables.
 
     Parameters
     ----------
     images
-        A row for each image: whatever tells it from others, such as id, checksum and label.
+        One row per image with what identifies it, such as id, checksum and label.
     """
     path = os.path.abspath(data)
     rows = sorted(repr(tuple(row)) for row in images)
@@ -80,7 +80,7 @@ def predicted_tables(run: Run) -> list[PredictedTable]:
 
 
 def note_predicted(run: Run, name: str, data: Path) -> None:
-    """Write in the run's config which folder a table was made of."""
+    """Record in the run's config from which folder a table was made."""
     with locked(run.folder / "predictions" / ".lock"):
         run.update_config(predicted={**run.config.predicted, name: os.path.abspath(data)})
 
@@ -92,7 +92,7 @@ def chosen_table(run: Run, name: str | None = None) -> str:
     ----------
     name
         "test", the name of a table, or the name or path of a folder that only one table was made
-        of. None takes the test images, or the only table of a run that has none.
+        of. None means the test images, or the only table of a run without test images.
 
     Raises
     ------

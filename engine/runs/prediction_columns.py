@@ -1,4 +1,4 @@
-"""Which columns of another tool's table hold the ids, the labels and the probabilities."""
+"""Finds the columns of ids, labels and probabilities in another tool's table."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table of predictions, by what they hold.
+    """The columns of a table of predictions.
 
     Attributes
     ----------
     id, path, label : the columns' names, None where the table has none
-    classes : the column of each class, '' for the one of two classes that has none
-    renamed : the class that a value of the label column means, where it is not that value
+    classes : the column of each class, '' for a class of two without a column
+    renamed : the class of each label whose text differs from the class name
     """
 
     id: str | None
@@ -50,7 +50,7 @@ def find_columns(
     sample: Sequence[str] | None = None,
     positive: str | None = None,
 ) -> Columns:
-    """Tell the columns of a table of predictions apart.
+    """Return the columns of ids, labels and probabilities of a table of predictions.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class ImportedPredictions:
     ----------
     predictions : the checked table; if the file has no path column, the path is the id
     paths_given : whether the file has a column of paths
-    renamed : the class that each value of the label column was read as, where it is another text
+    renamed : the class of each label whose text differs from the class name
     """
 
     predictions: Predictions

@@ -75,7 +75,7 @@ class Predictions:
         return len(self) > 0 and bool((self.y_true != UNKNOWN).all())
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row an image: id, path, label (None where unknown), predicted, p_<class>."""
+        """Return one row per image: id, path, label (None where unknown), predicted, p_<class>."""
         import pandas as pd
 
         names = np.array([*self.class_names, None], dtype=object)  # the last one for UNKNOWN

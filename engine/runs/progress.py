@@ -69,7 +69,7 @@ class Reporter:
             raise Cancelled(f"run {self.run.name} was cancelled.")
 
     def notice(self, sentence: str) -> None:
-        """Pass on a sentence that a person should read before the fit goes on."""
+        """Pass on a sentence that a person should read before the fit continues."""
         if self.on_notice and not self.silent:
             self.on_notice(sentence)
 

@@ -1,4 +1,4 @@
-"""Which folders may be read: the workspace, and where it is set those of ``$SECONDLOOK_ROOTS``."""
+"""Which folders may be read: the workspace and, if it is set, those of ``$SECONDLOOK_ROOTS``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def workspace() -> Path:
 
 
 def own_parts(path: str | os.PathLike[str]) -> list[str]:
-    """Return the parts of a path below the workspace, [] unless it is the product's own file."""
+    """Return the parts of a path below the workspace, [] for a file outside of it."""
     folder, name = os.path.split(path)
     if name in ("", os.curdir, os.pardir):
         folder, name = os.path.split(os.path.abspath(path))

@@ -53,7 +53,7 @@ class Run:
 
     @property
     def config(self) -> RunConfig:
-        """Return every choice that made the run.
+        """Return the options and results of the run.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def about(self) -> RunAbout:
-        """Return the display name and the note that a person gave the run."""
+        """Return the display name and the note of the run."""
         return read_about(self.folder)
 
     @property
@@ -184,7 +184,7 @@ class Run:
             return None
 
     def forget_bounds(self) -> None:
-        """Forget the clip bounds of this run, so that the recommended correction applies again."""
+        """Remove the clip bounds of this run, so that the recommended correction applies again."""
         remove_file(self.folder / "bounds.json")
 
     def set_bounds(self, lower: float, upper: float) -> None:

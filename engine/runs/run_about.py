@@ -17,7 +17,7 @@ MOST_NAME, MOST_NOTE = 200, 2000  # characters
 
 @dataclass(frozen=True)
 class RunAbout:
-    """The display name, None where nobody changed it, and the note.
+    """The display name, None if it was not changed, and the note.
 
     Examples
     --------
@@ -30,7 +30,7 @@ class RunAbout:
 
 
 def read_about(folder: Path) -> RunAbout:
-    """Return what stands in a run's folder; nothing where the file is missing or damaged."""
+    """Return the display name and the note; empty if the file is missing or damaged."""
     try:
         values = read_json(folder / "about.json")
     except UserError:
@@ -43,7 +43,7 @@ def read_about(folder: Path) -> RunAbout:
 
 
 def write_about(folder: Path, name: str | None = None, note: str | None = None) -> None:
-    """Change the display name, the note, or both; '' takes a name back, None leaves it.
+    """Change the display name, the note, or both; '' removes one, None leaves it unchanged.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The config of a run, ``config.json``: every choice that made it and what came of it.
+"""The config of a run, ``config.json``: its options and its results.
 
 The only module that knows the keys of that file, earlier ones included.
 """
@@ -24,7 +24,7 @@ _UNDER_OTHER_KEYS = ("name", "weights", "valid")  # options of a fit
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """The initial weights: default, none or a file, and the SHA-256 of what that was."""
+    """The initial weights: default, none or a file, and the SHA-256 of their content."""
 
     source: str
     sha256: str
@@ -41,7 +41,7 @@ class NetworkUsed:
 
 @dataclass(frozen=True)
 class BackbonesCompared:
-    """The ways to join several backbones, by their log loss on images that no head has seen.
+    """The log loss of each way to join several backbones, on images that no head was trained on.
 
     Attributes
     ----------
@@ -84,11 +84,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class FoldsSummary:
-    """What came of k folds: out-of-fold scores of n images.
+    """The out-of-fold scores of n images from k folds.
 
     Attributes
     ----------
-    groups : of identical and near-identical images, each of which is in one fold
+    groups : number of groups of identical or near-identical images; a fold divides none
     """
 
     k: int
@@ -101,7 +101,7 @@ class FoldsSummary:
 
 @dataclass(frozen=True)
 class LabelEdits:
-    """How many labelled images verdicts changed: given another label, or left out."""
+    """The numbers of labelled images that verdicts relabelled or left out."""
 
     relabelled: int
     dropped: int
@@ -114,7 +114,7 @@ class LabelEditEffect:
     Attributes
     ----------
     against : the earlier run
-    split : whose predictions were compared
+    split : the predictions that were compared
     n, excluded : images that were compared, and images of the earlier run that were not
     log_loss_before, log_loss_after : natural logarithm
     difference, interval : before minus after, above 0 is better, and its paired 95 % interval
@@ -140,16 +140,16 @@ class ImportedFrom:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Every choice that made a run, and what came of it; None where it does not apply.
+    """The options and results of a run; None where one does not apply.
 
     Attributes
     ----------
     backbone : its name; "imported" and "blend" for runs that no fit made
     created, started_ns : UTC, like 2026-03-01T12:30:07Z, and nanoseconds since 1970
-    data, root : what was fitted, and the folder that image paths are relative to
+    data, root : the data as given, and the folder that image paths are relative to
     class_names : sorted; index = column of the probabilities
     positive : the positive class where it is not the second of two
-    request : the options that a fit in the background was asked for
+    request : the options that a fit in the background was started with
     options : of the fit, as they were used; None for imported and blended runs
     weights, preprocessing : of the first network
     beside : further networks, whose features stand beside the first one's
@@ -161,7 +161,7 @@ class RunConfig:
     origin : where labels, splits and the sample file were found, as `inspect` reports it
     predicted : folder by the name of the predictions that `predict` made of its images
     train_counts : training images of each class
-    ignored, notes, duplicates : files that are no images, remarks by path, repeated images
+    ignored, notes, duplicates : number of other files by reason, remarks by path, repeated images
     l2 : strength of the head's penalty
     head_sha256 : of the file that holds the head; None until the fit has a model
     """
@@ -204,7 +204,7 @@ class RunConfig:
 
     @property
     def first_scores(self) -> tuple[str, Scores] | None:
-        """Return the scores that every page shows first, and the word for their images.
+        """Return the scores that every page shows first, and the name of their images.
 
         They are of all labelled images out of fold where the fit had folds, else of the
         validation images.
@@ -229,7 +229,7 @@ class RunConfig:
 
     @property
     def precision_sentence(self) -> str:
-        """Return in which precision the run was computed and what that changed, '' if float32."""
+        """Return a sentence on the precision and its effect, '' if float32."""
         check, options = self.precision_check, self.options
         return check.sentence(options.precision) if check and options else ""
 

@@ -26,9 +26,8 @@ def create_run(
 ) -> Run:
     """Make a new run folder, named after UTC time, backbone and six random digits.
 
-    The run is queued, or what ``begin`` makes of it before anybody can see it: a process that
-    fills the run itself takes its lock there, so that it counts as lost from the moment it is
-    killed.
+    The run is queued, unless ``begin`` changes that before the run is visible: a process that fills
+    the run itself takes its lock in ``begin``, so that a killed run always counts as lost.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The status of a run, ``status.json``: where it stands, and how it ended."""
+"""The status of a run, ``status.json``: its progress, and how it ended."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MOST = 1e15  # no number of images or seconds reaches it
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where a run stands.
+    """The status of a run.
 
     Attributes
     ----------
     state : queued, running, done, failed, cancelled or lost
-    message : how it ended, with options as the command line spells them, '' while it goes on
+    message : how it ended, with options as on the command line, '' while it runs
     stage : of the fit, '' before the first
     done, total : images of the stage; total is 0 where it is not known
     images_per_second : of the stage, 0.0 where it is not known

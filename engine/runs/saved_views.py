@@ -1,4 +1,4 @@
-"""Stores named filters of a run's images: what the Errors page showed, under a name."""
+"""Stores named filters of the Errors page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images that a fit sealed: they take part in nothing until they are scored."""
+"""The sealed images of a run: a fit does not use them; they are only scored at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.runs.run import Run
 
 
 def save_sealed(run: Run, images: pd.DataFrame) -> None:
-    """Write the table of sealed images, with the columns of ``images.parquet``; none, no file."""
+    """Write the table of sealed images, if there are any; columns as in ``images.parquet``."""
     if len(images):
         with atomic_path(sealed_file(run)) as temporary:
             images.to_parquet(temporary, index=False, compression="zstd")

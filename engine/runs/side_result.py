@@ -1,4 +1,4 @@
-"""A file that a command makes beside a run: whether it is being made, and how that ended."""
+"""A file that a command adds to a run: whether it is being made, and how that ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATIENCE = 60.0  # seconds until a started process without a lock counts as los
 
 @dataclass(frozen=True)
 class SideResult:
-    """A file in a run's folder that a command of ours makes.
+    """A file in a run's folder that one of our commands makes.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class SideResult:
 
     @property
     def state(self) -> tuple[str, str]:
-        """Return none, running, failed or done (if the file exists), and why it failed."""
+        """Return the state (none, running, failed, or done if the file exists) and the error."""
         if is_file(self.path):
             return "done", ""
         if is_locked(self._lock):

@@ -1,4 +1,4 @@
-"""Frozen dataclasses from JSON objects and back; what does not fit is refused by its key."""
+"""Converts frozen dataclasses to JSON objects and back; errors name the key."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NOUNS: dict[Any, str] = {
 
 
 def key_of(field: Field[Any]) -> str:
-    """Return the key under which a field stands in JSON: its metadata's ``key``, else its name."""
+    """Return the JSON key of a field: ``key`` of its metadata, else its name."""
     return str(field.metadata.get("key", field.name))
 
 
 def from_json(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Return a dataclass made of a JSON object; keys that it does not know are left out.
+    """Return a dataclass made of a JSON object; unknown keys are left out.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> Any:
-    """Return a dataclass, or whatever it holds, as plain JSON values."""
+    """Return a dataclass, or a value of one of its fields, as plain JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
         return {key_of(field): to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

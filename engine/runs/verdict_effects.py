@@ -1,4 +1,4 @@
-"""What verdicts change: a verdict by a later one, and labels by verdicts."""
+"""Combines a verdict with an earlier one, and applies verdicts to labels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def twins(images: pd.DataFrame, id: str) -> list[Twin]:
 
 
 def given_labels(images: pd.DataFrame) -> pd.Series:
-    """Return the labels that the data give, of an images table whose labels verdicts changed."""
+    """Return the data's own labels, from an images table whose labels verdicts changed."""
     if "given" not in images:
         return images["label"]
     return images["given"].where(images["given"].notna(), images["label"])

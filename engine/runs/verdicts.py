@@ -2,8 +2,9 @@
 
 A verdict belongs to the image's content (its sha256) and the label that the data give it, so it
 stays valid after renaming and in every run, and of two identical images with different labels each
-has its own. A verdict without such a label, from an earlier version, fits any. Each verdict is one
-line, synced before the next; the last line counts, and undoing a verdict adds a line as well.
+has its own. A verdict without such a label, from an earlier version, applies to any label. Each
+verdict is one line, synced before the next; the last line counts, and undoing a verdict adds a line
+as well.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Verdicts:
     Attributes
     ----------
     standing : by sha256 and given label
-    undone : keys whose verdict without a label was undone, so that it fits other labels only
+    undone : keys whose verdict without a label was undone; it still applies to other labels
     """
 
     standing: dict[Key, Verdict] = field(default_factory=dict)
