@@ -1,4 +1,4 @@
-"""`backbones`: the networks that a fit can use, and what they cost here."""
+"""`backbones`: the networks that a fit can use, and their speed on this machine."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def backbones(
 ) -> None:
     """List torchvision's backbones, the most accurate first, and how fast they are here.
 
-    Speeds are kept from fits on this machine, and from --measure; a measured speed leaves out the
-    decoding of images. Accuracy is that of the default weights on ImageNet, as published.
+    Speeds come from earlier fits on this machine and from --measure; a measured speed does not
+    include the decoding of images. Accuracy is that of the default weights on ImageNet, as
+    published.
     """
     from engine.library.backbones import backbones as list_backbones
 

@@ -40,7 +40,7 @@ def bounds(
 
 
 def trusted(run: Run, points: float | None = None, split: str | None = None) -> dict[str, Any]:
-    """Return the content of the command's JSON.
+    """Return the JSON content of the command.
 
     Raises
     ------

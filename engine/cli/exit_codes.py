@@ -14,7 +14,7 @@ from engine.text import plain
 
 
 def exit_code(app: typer.Typer) -> int:
-    """Run the command line; return 0 done, 1 refused or failed, 2 usage error, 130 interrupted.
+    """Run the command line; return 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
 
     Every error is one line on stderr, without a traceback.
     """

@@ -1,4 +1,4 @@
-"""`inspect`: what `fit` would read, before anything runs; and the short form at the head of it."""
+"""`inspect`: what `fit` would read, before anything runs; `fit` prints its short form."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def inspect(
 
 
 def show(found: Inspection) -> None:
-    """Print what was found, whole."""
+    """Print everything that was found."""
     out = console()
     show_short(found, out)
     table = columns("class", "train", "valid", "test")
@@ -65,7 +65,7 @@ def show(found: Inspection) -> None:
 
 
 def show_short(found: Inspection, out: Console) -> None:
-    """Print in a few lines what was found."""
+    """Print a short form of what was found."""
     n = found.n
     out.print(
         f"{len(found.class_names):,} classes; {n['train']:,} train, {n['valid']:,} valid, "
@@ -79,7 +79,7 @@ def show_short(found: Inspection, out: Console) -> None:
 
 
 def announce(dataset: Dataset, data: Path) -> None:
-    """Print the short form on stderr, where it is in nobody's way."""
+    """Print the short form on stderr, so that stdout holds only the result."""
     from engine.competition.inspection import inspection
 
     show_short(inspection(dataset, data), Console(stderr=True, highlight=False))

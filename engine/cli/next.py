@@ -19,7 +19,8 @@ def next_steps(run: RunName, as_json: AsJson = False) -> None:
 
     Measured on labelled images that the model has not seen: another run of the same images, a
     blend, more images (a learning curve), more views, the correction, and suspected labels once
-    `triage` has found them. What is not measured here says so. The Overview page shows the list.
+    `triage` has found them. A step that is not measured here says so. The Overview page shows the
+    list.
     """
     from engine.library.next_steps import next_steps as measured
 

@@ -53,7 +53,7 @@ def predicted_values(run: Run) -> list[dict[str, Any]]:
 
 
 def draw_predicted(out: Console, tables: list[dict[str, Any]]) -> None:
-    """Print the tables that `predict --data` made, a line each."""
+    """Print the tables that `predict --data` made, one per line."""
     from engine.runs.predicted import PredictedTable
 
     for table in tables:

@@ -50,7 +50,7 @@ class Watcher:
 
     @property
     def console(self) -> Console | None:
-        """Return the console that the bars are drawn on, None where nobody watches."""
+        """Return the console that the bars are drawn on, None without a terminal."""
         return self._bars.console if self._bars else None
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -62,7 +62,7 @@ class Watcher:
         self._bars.update(self._tasks[stage], completed=done, total=total)
 
     def notice(self, sentence: str) -> None:
-        """Print a sentence above the bars, or on stderr where nobody watches."""
+        """Print a sentence above the bars, or on stderr without a terminal."""
         if self._bars:
             self._bars.console.print(Text(sentence), style="yellow")
         else:

@@ -1,4 +1,4 @@
-"""`relocate`: say where the images of a run are now."""
+"""`relocate`: set the folder of a run's images after they were moved."""
 
 from __future__ import annotations
 

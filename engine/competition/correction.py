@@ -27,9 +27,9 @@ class Expectation:
     Attributes
     ----------
     n : labelled images
-    log_loss, log_loss_without : with the correction and without; with a fitted one cross-validated
+    log_loss, log_loss_without : with the correction (cross-validated if fitted) and without
     log_loss_interval : 95 % interval with the correction
-    difference, interval : the first minus the second, below 0 is better, and its 95 % interval
+    difference, interval : with minus without, below 0 is better, and its 95 % interval
     """
 
     n: int
@@ -41,24 +41,24 @@ class Expectation:
 
     @property
     def costs(self) -> bool:
-        """Tell whether the correction raises the log loss beyond noise."""
+        """Return whether the correction raises the log loss beyond noise."""
         return self.interval[0] > 0
 
     def summary(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the expectation as plain values."""
         ends = {key: list(getattr(self, key)) for key in ("log_loss_interval", "interval")}
         return {**vars(self), **ends}
 
 
 @dataclass(frozen=True)
 class ChosenCorrection:
-    """What a submission applies, by whose choice, and what that is expected to do.
+    """The correction of a submission, who chose it, and its expected log loss.
 
     Attributes
     ----------
     fitted : the correction
     source : "recommended", "asked for" or "set on the Clip page"
-    expected : None where there are too few labelled images to say
+    expected : None if there are too few labelled images
     """
 
     fitted: FittedCorrection
@@ -67,7 +67,7 @@ class ChosenCorrection:
 
     @property
     def sentence(self) -> str:
-        """Return what is applied, and the log loss with and without it."""
+        """Return one sentence: the correction, and the log loss with and without it."""
         what = named(self.fitted)
         told = f"{what[0].upper()}{what[1:]} ({self.source})"
         if self.expected is None:
@@ -89,7 +89,7 @@ class ChosenCorrection:
         return told
 
     def summary(self) -> dict[str, Any]:
-        """Return it as plain values, from which the same submission can be made again."""
+        """Return the choice as plain values, so that the submission can be repeated."""
         return {
             "source": self.source,
             "fitted": self.fitted.summary(),
@@ -97,11 +97,11 @@ class ChosenCorrection:
         }
 
     def check(self, accepted: bool = False) -> Check:
-        """Return the check that the correction does not cost more than noise.
+        """Return the check that the correction does not raise the log loss beyond noise.
 
         Parameters
         ----------
-        accepted : whether the person wants it all the same
+        accepted : whether the user accepts a higher log loss
         """
         e = self.expected
         if e is None or not e.costs:
@@ -114,13 +114,13 @@ class ChosenCorrection:
 
 
 def given_bounds(lower: float, upper: float, positive: int | None = None) -> FittedCorrection:
-    """Return the correction that clips to these bounds and does nothing else."""
+    """Return the correction that only clips to these bounds."""
     name = "none" if (lower, upper) == (0, 1) else "clip"
     return FittedCorrection(name, lower=lower, upper=upper, positive=positive)
 
 
 def compared(run: Run) -> Comparison | None:
-    """Return the run's corrections compared; None where it has too few labelled images."""
+    """Return the comparison of the run's corrections, None if it has too few labelled images."""
     split = run.labelled_split
     try:
         table = run.predictions(split)
@@ -143,17 +143,17 @@ def choose_correction(
     bounds: tuple[float | None, float | None] = (None, None),
     found: Comparison | None = None,
 ) -> ChosenCorrection:
-    """Return what a submission of the run applies.
+    """Return the correction that a submission of the run applies.
 
-    Bounds that are given win; then a correction that is named; then bounds that were set on the
-    Clip page; else the recommendation. A run without labelled images is clipped to 0.025 and
-    0.975, as there is nothing to choose by.
+    The first of these that exists: given bounds; a named correction; bounds set on the Clip page;
+    the recommendation. A run without labelled images is clipped to 0.025 and 0.975, because no
+    correction can be fitted.
 
     Parameters
     ----------
     correction : one of ``CORRECTIONS``
     bounds : lower and upper, None for the run's own
-    found : the run's corrections, where they are compared already
+    found : the comparison of the run's corrections, if it exists already
 
     Raises
     ------
@@ -202,7 +202,7 @@ def choose_correction(
 
 
 def expectation(found: Comparison | None, fitted: FittedCorrection) -> Expectation | None:
-    """Return the log loss to expect with a correction, None where there is nothing to judge by."""
+    """Return the log loss to expect with a correction, None without labelled images."""
     if found is None:
         return None
     y, p, groups = found.images

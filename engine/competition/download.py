@@ -33,7 +33,7 @@ class Download:
     Attributes
     ----------
     files : (name, bytes) of each file
-    kept : names of the files that were there already
+    kept : names of the files that already existed
     """
 
     competition: str

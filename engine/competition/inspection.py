@@ -1,4 +1,4 @@
-"""What `fit` would read and what `submit` would fill in, before anything is computed."""
+"""Shows what `fit` would read and `submit` would write, before anything is computed."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class SampleMatch:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a data folder, as `inspect` tells it.
+    """The content of a data folder, as `inspect` shows it.
 
     Attributes
     ----------
-    n : number of images by split, and of those quarantined
-    classes : class to its number of images by split
-    valid_given : whether the data say which images are valid, so that no seed decides
-    test_folder : where the test images lie, None where there are none
+    n : number of images by split, and of quarantined ones
+    classes : number of images by split, by class
+    valid_given : whether the data give the validation images, so that the seed has no effect
+    test_folder : the folder of the test images, None if there are none
     test_labelled : whether every test image has a label
     """
 
@@ -82,7 +82,7 @@ class Inspection:
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """Return what was found in a few lines, each with its subject."""
+        """Return what was found as (subject, text) pairs, one per line."""
         labels, group, sample = self.labels, self.group, self.sample
         named = (
             f", columns {labels.id_column} and {labels.label_column}" if labels.id_column else ""
@@ -103,7 +103,7 @@ class Inspection:
 
 
 def inspection(dataset: Dataset, data: Path) -> Inspection:
-    """Return what is known of a data set, its sample file included."""
+    """Return the summary of a data set and its sample file."""
     images, origin = dataset.images, dataset.origin
     counts = images["split"].value_counts()
     table = pd.crosstab(images["label"], images["split"])

@@ -1,4 +1,4 @@
-"""Composes and checks the submission of a finished run, the same way for every caller."""
+"""Composes and checks the submission of a finished run."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def prepare_submission(
     predictions
         The table, if it has been read already; by default the run's test predictions.
     values
-        Whether one value column holds a probability or a class, where the sample fits both.
+        Whether the only value column holds a probability or a class, if the sample fits both.
     table
-        Which predictions to submit, as `chosen_table` takes them.
+        Which predictions to submit; see `chosen_table`.
     accept_cost
-        Whether a correction that costs more than its noise passes its check.
+        Whether a correction that raises the log loss beyond noise passes its check.
 
     Raises
     ------

@@ -127,7 +127,7 @@ def _check(record: dict[str, Any], path: Path) -> None:
 
 
 def applied(record: dict[str, Any]) -> str:
-    """Return what was done to the probabilities of a submission, in words."""
+    """Return the correction of a submission as text."""
     if chosen := record.get("correction"):
         try:
             return named(FittedCorrection.from_summary(chosen["fitted"]))

@@ -87,7 +87,7 @@ class Submission:
         ]
 
     def head(self, rows: int) -> Submission:
-        """Return its first rows, with the checks of all."""
+        """Return the submission with its first rows only, but the checks of all rows."""
         return replace(self, ids=self.ids[:rows], texts=self.texts[: rows * (len(self.header) - 1)])
 
     @property
@@ -121,7 +121,7 @@ def check_submission(
     base_rate : float array of shape (n_classes,), the class shares in training, used for
         quarantined images
     positive : index of the positive class; the last by default
-    form_of_values : whether one value column holds a probability or a class, where both may be
+    form_of_values : whether the only value column holds a probability or a class, if both fit
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A run becomes a checked submission file and, where asked, goes to Kaggle."""
+"""Writes the checked submission file of a run and, if asked to, sends it to Kaggle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sending:
     Attributes
     ----------
     competition : name or address at Kaggle
-    message : what is sent, 1 to 300 characters
+    message : the message of the submission, 1 to 300 characters
     accept_quarantined : whether images that cannot be read may get the base rate
     wait : seconds to wait for the score
     """
@@ -39,11 +39,11 @@ class Sending:
 
 @dataclass(frozen=True)
 class SubmissionChoice:
-    """What a submission holds, where there is a choice; None for what suits the sample and run.
+    """Choices for the content of a submission; None means the one that fits sample and run.
 
     Attributes
     ----------
-    values : whether the only value column holds a probability or a class
+    values : "probability" or "class", the content of the only value column
     predictions : the table of predictions that is submitted
     """
 
@@ -57,12 +57,13 @@ class KaggleScore:
 
     Attributes
     ----------
-    competition, ref, status : its place there; status is pending, complete or error
+    competition, ref, status : competition, Kaggle's number of the submission, and pending, complete
+        or error
     score : public score, None while there is none
-    message, sent : what was said of it, and when (UTC)
-    new : False when the same file was there already
+    message, sent : its message, and the time of sending (UTC)
+    new : False if the same file had been sent before
     valid_log_loss : log loss of the validation images at the same bounds, None where unknown
-    reason : why it has no score, None where Kaggle gives no reason
+    reason : why it has no score, None if Kaggle gives no reason
     """
 
     competition: str
@@ -81,13 +82,13 @@ _KAGGLE = tuple(KaggleScore.__dataclass_fields__)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Submitted:
-    """A submission that was written, and perhaps sent.
+    """A written submission, which may have been sent.
 
     Attributes
     ----------
     file : the CSV
     submission : ids, values and checks
-    kaggle : where it was sent, None where it was not
+    kaggle : the submission at Kaggle, None if it was not sent
     """
 
     file: Path
@@ -105,32 +106,32 @@ class Submitted:
 
     @property
     def lower(self) -> float:
-        """Return the lower clip bound on P(positive), 0 where there is none."""
+        """Return the lower clip bound on P(positive), 0 if there is none."""
         return self.submission.lower
 
     @property
     def upper(self) -> float:
-        """Return the upper clip bound on P(positive), 1 where there is none."""
+        """Return the upper clip bound on P(positive), 1 if there is none."""
         return self.submission.upper
 
     @property
     def correction(self) -> ChosenCorrection:
-        """Return what was done to the probabilities, and the log loss to expect."""
+        """Return the correction that was applied, with the expected log loss."""
         assert self.submission.chosen is not None
         return self.submission.chosen
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """Return what was checked; all of it passed."""
+        """Return the checks; all of them passed."""
         return tuple(self.submission.checks)
 
     @property
     def quarantined(self) -> tuple[str, ...]:
-        """Return the ids whose image cannot be read, so that they got the base rate."""
+        """Return the ids of unreadable images, which got the base rate."""
         return self.submission.flagged
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the rows of the file; ids are text, values as they are written."""
+        """Return the rows of the file; ids are text, values as written."""
         import pandas as pd
 
         header, *names = self.submission.header
@@ -142,7 +143,7 @@ class Submitted:
         return pd.DataFrame(columns)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as `second-look submit --json` prints it."""
+        """Return the submission as `second-look submit --json` prints it."""
         return {
             "file": str(self.file),
             "rows": self.n,
@@ -168,14 +169,14 @@ def submit(
     out: Path | None = None,
     sending: Sending | None = None,
 ) -> Submitted:
-    """Write the checked submission file of a run, and send it where that is asked.
+    """Write the checked submission file of a run, and send it if ``sending`` is given.
 
     Parameters
     ----------
     chosen : the correction of the probabilities
-    accept_cost : whether one that costs more than its noise is applied all the same
+    accept_cost : whether to apply a correction that raises the log loss beyond noise
     sample : the competition's sample file; by default the one beside the images
-    choice : what is written, where there is a choice
+    choice : kind of values and table of predictions, if there is a choice
     out : where to write a copy
 
     Raises

@@ -37,7 +37,7 @@ def written_values(
     Returns
     -------
     texts : string array of shape (n_images * n_columns,), image by image; '' where it is unknown
-    past : bool array of shape (n_images,), expected to be False everywhere
+    past : bool array of shape (n_images,), True if a text lies outside; expected to be False
     """
     n, columns = len(p), len(form.classes)
     unknown = np.array([index is None for index in form.classes])

@@ -37,13 +37,13 @@ class _Member:
 
 
 def unpack(archive: Path) -> Path:
-    """Return a folder with what a zip or tar holds, unpacked now or found again by its checksum.
+    """Return a folder with the content of a zip or tar, unpacked now or earlier (by its checksum).
 
     Raises
     ------
     UserError
-        When the archive is damaged, holds a link or a device, a name that leaves its folder, two
-        names that are one file, or far more bytes than its own size explains.
+        When the archive is damaged, or holds a link, a device, a name outside of its folder, two
+        names for one file, or far more bytes than its own size allows.
     """
     try:
         with open_regular(archive) as file:

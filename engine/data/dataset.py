@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images that may be used, those that may not, and their classes.
+    """Usable images, quarantined images, and the classes.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Dataset:
     quarantine : table of path, reason, id, split, label
     class_names : sorted; empty when nothing is labelled
     origin : where labels and splits came from, and what was passed over
-    split_given : whether the data has valid images of its own
-    notes : path to what is unusual about a good image, such as an animation
-    sealed : images that take part in nothing, columns as ``images``; see `engine.data.sealing`
+    split_given : whether the data give the validation images
+    notes : remark on an unusual but usable image, such as an animation, by path
+    sealed : images that no step uses, columns as ``images``; see `engine.data.sealing`
     """
 
     root: Path
@@ -58,7 +58,7 @@ class Dataset:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return what a person should know before anything is computed, in sentences."""
+        """Return sentences that a person should read before anything is computed."""
         return self.origin.warnings
 
     def of(self, split: str) -> pd.DataFrame:
@@ -111,11 +111,11 @@ def load_dataset(
         Images to hold out where the data has no ``valid`` folder; by default 2,000, or 20 %
         of fewer than 10,000.
     sample
-        Keep 200 train and 50 valid images, for a quick rehearsal.
+        Keep 200 train and 50 valid images, for a quick test run.
     sealed
-        Labelled images to take out before anything else.
+        Number of labelled images to reserve before anything else.
     listing
-        What `find_images` has found there already, if anything.
+        The result of `find_images`, if it was called already.
 
     Raises
     ------
@@ -150,8 +150,8 @@ def load_images(
 ) -> Dataset:
     """Read images to predict, labelled or not; all of them become the split ``test``.
 
-    Labels that are none of ``class_names`` are left out. With ``own``, the data are those that a
-    run was fitted on, and its test images are meant.
+    Labels that are not in ``class_names`` are left out. With ``own``, the data are those of the
+    fit, and only their test images are read.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def duplicates(images: pd.DataFrame) -> list[dict[str, object]]:
 
     Returns
     -------
-    list of {paths, splits, labels}, one entry a content, sorted by path.
+    list of {paths, splits, labels}, one entry per content, sorted by path.
     """
     repeated = images[images.duplicated("sha256", keep=False)]
     found: list[dict[str, object]] = []

@@ -1,4 +1,4 @@
-"""Large images are decoded one at a time: together they would take the memory of everybody."""
+"""Decodes large images one at a time, because several at once could fill the memory."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def draw_demo(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> DemoSummary:
-    """Draw a labelled and an unlabelled set of cats and dogs into ``folder``, or nothing at all.
+    """Draw a labelled and an unlabelled set of cats and dogs into ``folder`` atomically.
 
     The folder gets ``train/cat.0.jpg``, ``train/dog.0.jpg``, ..., ``test/1.jpg``, ...,
     ``sample_submission.csv``, ``planted.csv`` (path, kind, detail) and ``demo.json``. The same

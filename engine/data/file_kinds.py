@@ -1,4 +1,4 @@
-"""What a file is by its name: an image, a table, an archive, or something that is not read."""
+"""The kind of a file by its name: an image, a table, an archive, or a file that is not read."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def kind_of(name: str) -> str:
 
 
 def what_to_do(name: str) -> str:
-    """Return what a person does with a file that is not read."""
+    """Return the advice for a file that is not read, such as "convert it to PNG"."""
     suffix = os.path.splitext(name.lower())[1]
     if suffix in (".zip", ".tar"):
         return "unpack it beside itself"
@@ -85,7 +85,7 @@ def what_to_do(name: str) -> str:
 
 
 def ignored_as(name: str) -> str | None:
-    """Return why a file or folder of this name is passed over, None where it is not."""
+    """Return why a file or folder of this name is ignored, None if it is read."""
     lower = name.lower()
     if lower in _THUMBNAILS or lower.startswith("synophoto_thumb"):
         return "thumbnails"

@@ -26,7 +26,7 @@ _NUMBERED = re.compile(r"(?P<label>.+)\.\d+\.[^.]+")  # cat.0.jpg
 
 @dataclass(frozen=True)
 class FolderRows:
-    """Every image that belongs to a part: its name, path, split and place inside the part."""
+    """The images of all parts: name, path, split and path within the part (see `Part`)."""
 
     plan: FolderPlan
     parts: list[Part]
@@ -88,7 +88,7 @@ def _part_of(folder: str, parts: list[Part]) -> Part | None:
 
 
 def planned_parts(tree: Tree, class_names: tuple[str, ...]) -> tuple[Tree, FolderPlan]:
-    """Return the parts that are read; to predict, those of test, else all as one."""
+    """Return the parts that are read; for prediction those of test, or all as one part."""
     if not class_names:
         return tree, plan_folders(tree)
     folders = {name.rpartition("/")[2] for name in tree.below.get("", [])}
@@ -109,8 +109,8 @@ def folder_labels(tree: Tree, rows: FolderRows, class_names: tuple[str, ...]) ->
     Raises
     ------
     UserError
-        When class folders stand beside files that are named for their class, or hold the same
-        folders each.
+        When there are both class folders and files named after their class, or each class folder
+        holds the same folders.
     """
     learnt = [part for part in rows.parts if part.split == "train"] or rows.parts
     folders = sorted({name for part in learnt for name in class_folders(tree, part)})

@@ -1,4 +1,4 @@
-"""The folders that hold images, and what those of one split hold."""
+"""The folders that hold images, and the folders of each split."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Part:
 
     Attributes
     ----------
-    split : what its images are for
+    split : the split of its images
     folder : its name below the root
-    label : the class of all its images, where the folder above it is the class
-    without : folders in it that are other parts
+    label : the class of all its images, if the folder above it is the class
+    without : folders in it that belong to other parts
     """
 
     split: Split
@@ -39,7 +39,7 @@ class Tree:
     total: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def shown(self, folder: str) -> str:
-        """Return a folder for a message."""
+        """Return a folder as it is shown in a message."""
         return str(self.root / folder) if folder else str(self.root)
 
 
@@ -60,7 +60,7 @@ def tree_of(found: Survey) -> Tree:
 
 
 def settle(tree: Tree, part: Part) -> Part:
-    """Walk through folders that hold one folder only: the same name twice, or only ``images``."""
+    """Follow folders that hold a single folder: the same name twice, or only ``images``."""
     folder = part.folder
     while not tree.direct.get(folder):
         inside = [name for name in tree.below.get(folder, []) if name not in part.without]
@@ -81,12 +81,12 @@ def class_folders(tree: Tree, part: Part) -> list[str]:
 
 
 def are_classes(names: list[str]) -> bool:
-    """Tell whether these folder names may be names of classes."""
+    """Return whether these folder names may be names of classes."""
     return bool(names) and not all(is_generic(name) for name in names)
 
 
 def check_classes(tree: Tree, part: Part) -> None:
-    """Refuse class folders that hold the same folders each: either level may be the classes.
+    """Raise an error if each class folder holds the same folders: both levels may be classes.
 
     Raises
     ------

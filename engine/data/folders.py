@@ -1,4 +1,4 @@
-"""Which folders hold which split, and which are classes, by their names and what is in them."""
+"""Finds the folders of splits and classes, by their names and content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_CLASSES = frozenset(
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """The parts of a data folder, whether folders' names said so, and what a person should know."""
+    """The parts of a data folder, whether folder names gave them, and warnings."""
 
     parts: tuple[Part, ...]
     named: bool
@@ -29,7 +29,7 @@ def plan_folders(tree: Tree, folder: str = "") -> FolderPlan:
     Raises
     ------
     UserError
-        When a folder may be a split or a class, and nothing tells which.
+        When it is ambiguous whether a folder is a split or a class.
     """
     inside = tree.below.get(folder, [])
     roles = {name: role for name in inside if (role := split_of(leaf(name)))}

@@ -34,7 +34,7 @@ _TURNED = (
 
 
 def note_of(content: bytes, name: str) -> str:
-    """Return a note on an unusual but usable image: a misleading file name or an animation.
+    """Return a remark on an unusual but usable image: a misleading file name or an animation.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The column of a table whose values name the images."""
+"""Finds the column of a table whose values name the images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ID_NAMES = (
 def find_id_column(
     table: Table, names: pa.StringArray, root: Path
 ) -> tuple[str, np.ndarray] | None:
-    """Return the column whose values name the images, and each row's image; None without one.
+    """Return the column whose values name the images, and each row's image; None if there is none.
 
     Raises
     ------
@@ -72,17 +72,17 @@ def _share(column: pa.StringArray, names: pa.StringArray, root: Path) -> float:
 
 
 def is_fraction(texts: pa.StringArray) -> pa.Array:
-    """Tell of each text whether it is a number with a point."""
+    """Return for each text whether it is a number with a decimal point."""
     return pc.match_substring_regex(texts, r"^-?[0-9]*\.[0-9]+$")
 
 
 def is_id(name: str) -> bool:
-    """Tell whether a column's name says that it numbers or names the rows."""
+    """Return whether a column's name means a number or a name of the row."""
     return (
         not plain(name) or plain(name) in ID_NAMES or re.match(r"unnamed", plain(name)) is not None
     )
 
 
 def rank(name: str, names: Sequence[str]) -> int:
-    """Return a column's place in a list of names, the list's length where it is none of them."""
+    """Return a column's position in a list of names, the list's length if it is not in it."""
     return names.index(plain(name)) if plain(name) in names else len(names)

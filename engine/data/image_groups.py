@@ -1,4 +1,4 @@
-"""Which images of a run are not independent: those of one given group, and near-duplicates."""
+"""Groups of images that are not independent: given groups, and near-duplicates."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class Imported:
     Attributes
     ----------
     run : the new run
-    found, missing, ambiguous : rows whose image is in the folder, is not, or may be one of several
-    renamed : the class that each label was read as, where it is another text
+    found, missing, ambiguous : number of rows with one image in the folder, none, or several
+    renamed : the class of each label whose text differs from the class name
     """
 
     run: Run
@@ -54,9 +54,9 @@ def import_run(
 ) -> Imported:
     """Make a run from a table of predictions and the folder of their images.
 
-    Rows with a label become the validation set, rows without a label the test set. A row's image
-    is the one whose path has the longest end in common with the row's path (or its id); what fits
-    two images fits none.
+    Rows with a label become the validation set, rows without a label the test set. A row's image is
+    the one whose path has the longest ending in common with the row's path (or its id); a row that
+    fits two images gets none.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
-"""Walks through the segments of a JPEG: its size and EXIF block, and where its first scan begins.
+"""Reads the segments of a JPEG: its size and EXIF block, and the start of its first scan.
 
-It takes a fifth of Pillow's time. It reads ordinary headers only, and leaves every other one to
-Pillow.
+It takes a fifth of Pillow's time. It reads ordinary headers only; Pillow reads all others.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class JpegHeader(NamedTuple):
 
 
 def ordinary_header(content: bytes) -> JpegHeader | None:
-    """Return the header of an ordinary JPEG, None for one that Pillow is to judge.
+    """Return the header of an ordinary JPEG, None for any other file.
 
     Ordinary is a JPEG whose segments up to the first scan follow each other without gaps, are of
     usual kinds and lengths, and hold one frame of 8 bits and at most one EXIF block.
@@ -68,7 +67,7 @@ def ordinary_header(content: bytes) -> JpegHeader | None:
 
 
 def scan_position(content: bytes) -> int:
-    """Return where a JPEG's first scan begins.
+    """Return the position of a JPEG's first scan, in bytes.
 
     A plain search could find its marker in an EXIF thumbnail or an appended video.
 

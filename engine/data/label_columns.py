@@ -1,4 +1,4 @@
-"""Which columns of a table name the image, its class, its split and what it must stay with."""
+"""Finds the columns of a table with the class, the split and the group of an image."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _GROUP_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """Labels of each row, null where there is none, and the columns that hold them.
+    """The labels of the rows, and the columns that hold them.
 
     Attributes
     ----------
-    name : the column, or all of them
+    name : name of the column, or of all columns, for messages
     used : the columns
     labels : string array (n_rows,)
-    sure : whether the name says that it is a class, or only no other column is left
+    sure : True if the column's name means a class, False if it is only the last one left
     """
 
     name: str
@@ -54,18 +54,18 @@ class LabelColumn:
 
 
 class OtherTask(UserError):
-    """A table of a task that is not one class per image."""
+    """Raised for a table of another task than one class per image."""
 
 
 def find_label_column(
     table: Table, id_column: str, hint: SampleHint | None, wanted: str | None = None
 ) -> LabelColumn | None:
-    """Return the column, or the 0/1 columns, that hold the class; None where there is none.
+    """Return the column, or the 0/1 columns, that hold the class; None if there is none.
 
     Raises
     ------
     OtherTask
-        When the labels are several an image or a measure.
+        When an image has several labels, or the labels are measurements.
     UserError
         When several columns may be meant.
     """
@@ -95,14 +95,14 @@ def find_label_column(
 
 
 def split_columns(table: Table, others: Sequence[str]) -> tuple[str | None, str | None]:
-    """Return the column that says the split, and the one that says the fold."""
+    """Return the column of the split and the column of the fold, None for a missing one."""
     split = [name for name in others if plain(name) in _SPLIT_NAMES]
     fold = [name for name in others if plain(name) in _FOLD_NAMES]
     return (split[0] if split else None), (fold[0] if fold else None)
 
 
 def group_columns(table: Table, others: Sequence[str]) -> list[str]:
-    """Return columns whose name says a patient, a driver, a session …, with repeated values."""
+    """Return columns with repeated values whose name means a patient, a driver or a session."""
     return [
         name
         for name in others

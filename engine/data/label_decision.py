@@ -1,4 +1,4 @@
-"""Which of folders, file names and tables decides on labels, splits and groups."""
+"""Chooses the source of labels, splits and groups: folders, file names or tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.errors import UserError, first_ten
 
 @dataclass(frozen=True)
 class Decision:
-    """Label, split, group and fold of each image, where they came from, and what to say."""
+    """Label, split, group and fold of each image, their sources, and warnings."""
 
     source: LabelSource
     label: np.ndarray
@@ -32,13 +32,13 @@ class Decision:
 
 
 def decide(tables: TableLabels, mine: FolderLabels, split: np.ndarray, *, named: bool) -> Decision:
-    """Choose between what folders, file names and tables say; see DECISIONS.
+    """Choose between the labels and splits of folders, file names and tables; see DECISIONS.
 
     Parameters
     ----------
-    mine : what folders or file names say
-    split : what folders say of each image's split, object (n,)
-    named : whether they say it, or all is "train" for want of anything else
+    mine : labels of folders or file names
+    split : each image's split by its folder, object array of shape (n,)
+    named : whether folder names gave the splits; if not, all images are "train"
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The tables of a data folder, joined with its images, beside what folders and names say."""
+"""Reads the tables of a data folder and joins them with its images."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class TableLabels:
     joined : tables whose columns name the images
     unmatched : tables whose columns do not
     samples : the competition's sample files
-    explicit : whether a person named the table
-    columns : the columns that a person named
+    explicit : whether the user named the table
+    columns : the columns that the user named
     """
 
     root: Path
@@ -61,7 +61,7 @@ def read_tables(
     columns: ColumnChoice,
     test: np.ndarray,
 ) -> TableLabels:
-    """Read and join the tables of a data folder, or the one that a person named.
+    """Read and join the tables of a data folder, or the one that the user named.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A label table joined with the images it speaks of."""
+"""Joins a label table with the images that it names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ColumnChoice:
 
 @dataclass(frozen=True)
 class JoinedTable:
-    """What a table says of the images.
+    """A label table whose rows are matched with images.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class JoinedTable:
     id_column : the column that names the images
     rows : position of each row's image, see :mod:`engine.data.names`, int array (n_rows,)
     label : its labels, None where it has none
-    problem : why it has none, where that must be said
+    problem : why it has no labels, '' if that needs no message
     """
 
     table: Table
@@ -61,7 +61,7 @@ class JoinedTable:
 
     @property
     def named_split(self) -> Split | None:
-        """Return the split that the table's name means: ``train.csv``."""
+        """Return the split given by the table's name, such as train for ``train.csv``."""
         return split_of(self.file.stem)
 
     @property
@@ -97,7 +97,7 @@ class JoinedTable:
         return found
 
     def splits(self, n: int) -> tuple[str | None, np.ndarray]:
-        """Return the column that says the split, and each image's split, None where unsaid.
+        """Return the column of the split, and each image's split (None where unknown).
 
         Raises
         ------
@@ -112,7 +112,7 @@ class JoinedTable:
         return (name, self.values(meant, n)) if meant is not None else (None, none)
 
     def folds(self, n: int) -> tuple[str | None, np.ndarray]:
-        """Return the column that says the fold, and each image's fold as text."""
+        """Return the column of the fold, and each image's fold as text."""
         _, name = split_columns(self.table, self.others)
         if name is None:
             return None, np.full(n, None, dtype=object)
@@ -120,7 +120,7 @@ class JoinedTable:
 
     @property
     def not_found(self) -> list[str]:
-        """Return the names of images that are not there, or that fit more than one."""
+        """Return the names that fit no image or more than one."""
         lost = pa.array(np.flatnonzero(self.rows < 0))
         return list(self.table.column(self.id_column).take(lost).to_pylist())
 
@@ -143,7 +143,7 @@ def read_table(file: Path) -> Table:
     Raises
     ------
     UserError
-        When it cannot be read, has no rows, or two columns of one name.
+        When it cannot be read, has no rows, or has two columns with the same name.
     """
     header, columns = read_csv_text(file)
     names = tuple(name.strip() for name in header)
@@ -163,17 +163,17 @@ def join(
     choice: ColumnChoice | None = None,
     test: np.ndarray | None = None,
 ) -> JoinedTable | None:
-    """Join a table with the images' names; None where no column names them.
+    """Join a table with the images' names; None if no column names them.
 
-    A table that has no labels, or not those of one class per image, says so in ``problem``. Where
-    an image of the same name lies in train and in test, ``test`` (bool of shape (n_images,)) tells
-    which is which: ``train.csv`` speaks of the former, ``test.csv`` of the latter, and a table of
-    another name rather of the former.
+    If a table has no labels, or not one class per image, ``problem`` is the reason. If train and
+    test have an image of the same name, ``test`` (bool array of shape (n_images,)) distinguishes
+    them: ``train.csv`` means the training image, ``test.csv`` the test image, and any other table
+    the training image first.
 
     Raises
     ------
     UserError
-        When a column was named that is not there.
+        When a column that the user named is missing.
     """
     choice = choice or ColumnChoice()
     if choice.id is not None:

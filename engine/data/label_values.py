@@ -1,4 +1,4 @@
-"""What a label column holds: one class per image, or a task that is not classification."""
+"""Reads the values of a label column, and recognises tasks other than classification."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANY_NUMBERS = 20  # more different whole numbers under a name of _SCORES are a 
 
 
 def read_labels(column: pa.StringArray) -> pa.StringArray:
-    """Return labels stripped and composed, whole numbers without ``.0``, null where there is none.
+    """Return labels without outer spaces, in Unicode's composed form, whole numbers without ``.0``.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def read_labels(column: pa.StringArray) -> pa.StringArray:
 
 
 def other_task(name: str, labels: pa.StringArray) -> str | None:
-    """Return which other task a label column belongs to, in words, None where it is classes.
+    """Return the name of the other task that a label column belongs to, None for classes.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def other_task(name: str, labels: pa.StringArray) -> str | None:
 
 
 def one_hot(columns: Sequence[pa.StringArray], names: Sequence[str]) -> pa.StringArray | None:
-    """Return the class of each row of 0/1 columns, None where a row has several or none.
+    """Return the class of each row of 0/1 columns, None if a row has several or none.
 
     Rows without any number in these columns have no label.
     """
@@ -77,7 +77,7 @@ def one_hot(columns: Sequence[pa.StringArray], names: Sequence[str]) -> pa.Strin
 
 
 def is_bits(column: pa.StringArray) -> bool:
-    """Tell whether a column holds nothing but 0 and 1 (or true and false), and both or either."""
+    """Return whether a column holds only 0 and 1 (or true and false)."""
     values = set(pc.unique(pc.utf8_lower(pc.utf8_trim_whitespace(column))).to_pylist())
     return values <= {*_BITS, "", None} and bool(values & set(_BITS)) and not {"0", "-1"} <= values
 

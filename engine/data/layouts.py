@@ -1,4 +1,4 @@
-"""Where images lie and what they are: folders, file names and label tables, read as one listing."""
+"""Lists the images of a data folder or table, with label, split and id."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from engine.runs.fit_options import FitOptions
 
 @dataclass(frozen=True)
 class DataSource:
-    """Which images to read, and how a person said that they are to be read.
+    """The data to read, and the user's options for reading them.
 
     Attributes
     ----------
     data : a folder, a label table, or a zip or tar of a folder
-    labels : a label table that decides, instead of what is found in ``data``
-    columns : the columns that were named
+    labels : the label table to use instead of those in ``data``
+    columns : the columns that the user named
     test : a folder of test images, instead of those found in ``data``
     """
 
@@ -43,7 +43,7 @@ class DataSource:
 
     @classmethod
     def chosen(cls, options: FitOptions) -> DataSource:
-        """Return where the options of a fit say the data are, and how to read them."""
+        """Return the data source that the options of a fit describe."""
         return cls(
             options.path,
             None if options.labels is None else Path(options.labels),
@@ -62,7 +62,7 @@ def find_images(source: Path | DataSource, class_names: tuple[str, ...] = ()) ->
     Raises
     ------
     UserError
-        When the data does not exist, cannot be listed, holds no image, or may be read in two ways.
+        When the data do not exist, cannot be listed, hold no image, or are ambiguous.
     """
     source = source if isinstance(source, DataSource) else DataSource(source)
     data = _existing(source.data)
@@ -100,7 +100,7 @@ def test_images(source: Path | DataSource, class_names: tuple[str, ...]) -> List
 
 
 def all_images(folder: Path) -> Listing:
-    """List every image below a folder, whatever the layout; none is labelled.
+    """List every image below a folder of any layout, without labels.
 
     Raises
     ------

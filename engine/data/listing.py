@@ -1,4 +1,4 @@
-"""What was found in a data folder: the images, and where their labels and splits came from."""
+"""The images found in a data folder, and the sources of their labels and splits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GroupSource:
     ----------
     column : its name
     n : number of different values among the labelled images
-    suggested : True where it is only suggested, by its name; False where ``--group`` chose it
+    suggested : True if only its name suggests a group, False if ``--group`` chose it
     """
 
     column: str
@@ -41,7 +41,7 @@ class GroupSource:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where what was found came from, and what a person should know before anything runs.
+    """The sources of labels, splits and groups, and warnings for the user.
 
     Attributes
     ----------
@@ -50,9 +50,9 @@ class Origin:
     group : the column of groups, if any
     test_folders : folders that hold the test images, relative to the root where they are below it
     samples : the competition's sample files near the data
-    ignored : reason to number of files passed over
+    ignored : number of ignored files, by reason
     warnings : sentences
-    unread : files that may hold images or labels in a form that is not read, and what to do
+    unread : files that may hold images or labels in an unsupported form, with advice
     """
 
     labels: LabelSource
@@ -82,14 +82,14 @@ NO_ORIGIN = Origin(LabelSource("none"))
 
 @dataclass(frozen=True)
 class Listing:
-    """Files found, not yet read.
+    """The files that were found, before they are read.
 
     Attributes
     ----------
     root : the folder that paths are relative to
     images : table of id, path, split, label, group, fold (the last three None where unknown),
         sorted by split and id
-    origin : where that came from
+    origin : the sources of labels, splits and groups
     """
 
     root: Path
@@ -115,7 +115,7 @@ class Found:
 
     @classmethod
     def plain(cls, id: list[str], path: list[str], split: str) -> Found:
-        """Return images of one split of which nothing more is known."""
+        """Return images of one split without label, group and fold."""
         none = np.full(len(id), None, dtype=object)
         return cls(id, path, np.full(len(id), split, dtype=object), none, none, none)
 
@@ -146,10 +146,10 @@ class Found:
 
 
 def texts(values: Iterable[str | None]) -> pd.Series[str]:
-    """Return a column of Python strings; one of pandas' own could not hold every file name."""
+    """Return a column of Python strings, as pandas' own type cannot hold every file name."""
     return pd.Series(list(values), dtype=object)
 
 
 def as_utf8(name: str) -> str:
-    """Spell out bytes that are no UTF-8, which the file system hands over as lone surrogates."""
+    """Replace bytes that are not UTF-8, which file names hold as lone surrogates, by escapes."""
     return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Text files that name an image a line, alone or with its class, split or attributes."""
+"""Reads text files that name one image per line, alone or with its class, split or attributes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _NUMBERED_NAMES = "images.txt"  # beside a split by numbers, as in CUB-200-2011
 
 
 def may_list_images(file: Path) -> bool:
-    """Tell by its name whether a text file may name images."""
+    """Return whether a text file may name images, by its own name."""
     return split_of(file.stem) is not None or bool(_LISTS & set(words(file.stem)))
 
 
 def is_split_list(file: Path) -> bool:
-    """Tell by its name whether a text file says of each image if it is for training."""
+    """Return whether a text file, by its name, marks each image as training or not."""
     return {"train", "test"} <= set(words(file.stem))
 
 
 def list_tables(file: Path) -> list[Table]:
-    """Return the tables that a list may be: of whole lines, and of their columns.
+    """Return two readings of a list as a table: by whole lines, and by columns.
 
-    Without a header the second column is called ``column 2``, or after what the file's name says
-    that it holds; further columns are left out.
+    Without a header the second column is called ``column 2``, or gets a name from the file's name;
+    further columns are left out.
 
     Raises
     ------

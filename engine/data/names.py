@@ -1,4 +1,4 @@
-"""Which image a text means: its path, the end of it, its file name or its stem, if one fits."""
+"""Matches texts with images: by path, the end of the path, file name or stem."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NONE, AMBIGUOUS = -1, -2  # in place of an image's position
 
 
 def clean(texts: pa.StringArray) -> pa.StringArray:
-    """Return texts without spaces around and in Unicode's composed form, as they are compared."""
+    """Return texts without outer spaces, in Unicode's composed form, for comparison."""
     texts = pc.utf8_trim_whitespace(texts)
     return texts if pc.all(pc.string_is_ascii(texts)).as_py() else pc.utf8_normalize(texts, "NFC")
 

@@ -26,8 +26,8 @@ class Png:
 
     Attributes
     ----------
-    content : the file without its other chunks
-    said : the first of each kind of chunk about colours and orientation, whole ones alone
+    content : the file without irrelevant chunks
+    said : the first intact chunk of each kind about colours and orientation
     """
 
     content: bytes

@@ -1,4 +1,4 @@
-"""Child processes that share work which would hold Python's lock."""
+"""Child processes for work that would hold Python's global lock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def process_pool(most: int) -> ProcessPoolExecutor:
 
 @contextmanager
 def main_left_alone() -> Iterator[None]:
-    """Start processes that do not run the caller's script again, as spawned ones do otherwise."""
+    """Start processes that do not run the caller's script again, as spawned processes would."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

@@ -30,8 +30,8 @@ class Relocated:
     ----------
     run : its name
     root : the folder that image paths are relative to
-    n, found : images of the run, and those that are there with the same size
-    checked : images whose checksum was compared; all agree
+    n, found : number of images of the run, and of those found with the same size
+    checked : number of images whose checksum was compared; all agree
     """
 
     run: str
@@ -42,12 +42,12 @@ class Relocated:
 
     @property
     def missing(self) -> int:
-        """Return how many images are not there."""
+        """Return the number of images that were not found."""
         return self.n - self.found
 
     @property
     def sentence(self) -> str:
-        """Return what was found as one sentence."""
+        """Return the result as one sentence."""
         lost = f"{self.missing:,} are missing" if self.missing else "none is missing"
         return (
             f"{self.found:,} of {self.n:,} images are in {self.root} ({lost}); the checksums of "
@@ -55,12 +55,12 @@ class Relocated:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as `second-look relocate --json` prints it."""
+        """Return the result as `second-look relocate --json` prints it."""
         return {**asdict(self), "missing": self.missing}
 
 
 def moved_from(run: Run) -> Path | None:
-    """Return the folder where a run's images were, if none of a few is there; else None."""
+    """Return the former folder of a run's images if none of a few is still there, else None."""
     if run.config.root is None:
         return None
     root, paths = run.data_root, run.images["path"].tolist()
@@ -69,7 +69,7 @@ def moved_from(run: Run) -> Path | None:
 
 
 def relocate(run: Run, folder: Path, progress: Progress | None = None) -> Relocated:
-    """Set where a run's images are: in a folder, a folder inside it, or where its data lie now.
+    """Set the folder of a run's images: the given one or one below it, by most matches.
 
     Sizes of all images and checksums of at most 2,000 are compared.
 

@@ -1,4 +1,4 @@
-"""The competition's sample files near a data folder, and what the first of their rows ask for."""
+"""Finds the competition's sample files near a data folder, and reads their first rows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ROWS = 1000  # of the sample are looked at to know its form
 
 @dataclass(frozen=True)
 class SampleHint:
-    """What a sample file tells about the labels.
+    """The header and some values of a sample file.
 
     Attributes
     ----------
-    file : where it lies
+    file : its path
     header : its columns, the id's first
-    values : some different values of its second column
+    values : some distinct values of its second column
     """
 
     file: Path
@@ -34,20 +34,20 @@ class SampleHint:
 
     @property
     def ranked(self) -> bool:
-        """Tell whether its only value column holds several words a row, as in ranked lists."""
+        """Return whether its only value column holds several words per row, as in ranked lists."""
         lists = [value for value in self.values if len(value.split()) >= 3]
         return len(self.header) == 2 and len(lists) == len(self.values) > 0 and _repeats(lists)
 
     @property
     def continuous(self) -> bool:
-        """Tell whether its only value column holds numbers that are neither classes nor P."""
+        """Return whether its only value column holds measurements, not classes or P."""
         numbers = [value for value in map(_number, self.values) if value is not None]
         beyond = any(number > 1 and not number.is_integer() for number in numbers)
         return len(self.header) == 2 and len(numbers) == len(self.values) and beyond
 
 
 def is_sample(name: str) -> bool:
-    """Tell whether a file is named as a competition's sample, zipped or not."""
+    """Return whether a file is named like a competition's sample, zipped or not."""
     lower = name.lower()
     if not lower.endswith((".csv", ".csv.zip", ".zip")):
         return False
@@ -55,7 +55,7 @@ def is_sample(name: str) -> bool:
 
 
 def find_samples(*folders: Path) -> list[Path]:
-    """Return the sample files that lie in these folders, each file once; zipped ones unpacked."""
+    """Return the sample files in these folders, each file once; zipped ones are unpacked."""
     found: dict[Path, None] = {}
     for folder in folders:
         try:
@@ -71,7 +71,7 @@ def find_samples(*folders: Path) -> list[Path]:
 
 
 def read_hint(file: Path) -> SampleHint | None:
-    """Read what a sample file tells, None where it cannot be read as one."""
+    """Return the header and some values of a sample file, None if it cannot be read."""
     try:
         header, columns = read_csv_text(file, first=2)
     except UserError:

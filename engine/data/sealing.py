@@ -1,4 +1,4 @@
-"""Takes labelled images out of a data set before anything is chosen, for one score at the end."""
+"""Reserves labelled images before anything is chosen, for one score at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def seal(dataset: Dataset, n: int, seed: int) -> Dataset:
     """Move n labelled images, classes in proportion, from ``images`` to ``sealed``.
 
     They come from the training images, before valid images are held out of these. Images of one
-    group or of the same bytes stay together, so that their number may differ a little.
+    group or of the same bytes stay together, so the number may differ slightly.
 
     Raises
     ------

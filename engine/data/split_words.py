@@ -1,4 +1,4 @@
-"""Which split the name of a folder, a file or a table's cell means: by its words, in any case."""
+"""Finds the split that a name of a folder, a file or a table's cell means, in any case."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def words(name: str) -> list[str]:
 
 
 def split_of(name: str) -> Split | None:
-    """Return the split that a name means, None where it means none, or several that exclude.
+    """Return the split that a name means, None if it means none or contradictory ones.
 
     Examples
     --------
@@ -47,15 +47,15 @@ def split_of(name: str) -> Split | None:
 
 
 def is_plain(name: str) -> bool:
-    """Tell whether a name holds nothing but words of splits and of files, as ``train_images``."""
+    """Return whether a name has only words for splits and files, as ``train_images``."""
     return all(word in _WORDS or word in _NEUTRAL or word.isdigit() for word in words(name))
 
 
 def is_generic(name: str) -> bool:
-    """Tell whether a name says only that there are files, as ``images`` or ``part_2``."""
+    """Return whether a name has only words for files, as ``images`` or ``part_2``."""
     return all(word in _NEUTRAL or word.isdigit() for word in words(name)) and not name.isdigit()
 
 
 def are_parts(names: list[str]) -> bool:
-    """Tell whether names differ in their numbers only, as ``images_1`` and ``images_2``."""
+    """Return whether names differ only in their numbers, as ``images_1`` and ``images_2``."""
     return len(names) > 1 and len({re.sub(r"[\W_]*[0-9]+", "", name) for name in names}) == 1

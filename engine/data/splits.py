@@ -1,4 +1,4 @@
-"""Which images are held out: a seeded, stratified split that moves no file and divides no group."""
+"""Chooses the validation images: a seeded, stratified split that divides no group."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLE_TRAIN, SAMPLE_VALID = 200, 50
 def divided(
     images: pd.DataFrame, data: Path, valid: int | None, sample: bool, seed: int
 ) -> pd.DataFrame:
-    """Hold valid images out of the train ones, unless there are some, and thin for a sample.
+    """Choose validation images if the data give none, and reduce all splits for a sample.
 
     Images of one group (column ``group``) or of the same bytes stay on one side. Every class that
     has two images is in valid where the number allows it; one that has a single image stays in
@@ -25,19 +25,20 @@ def divided(
     Parameters
     ----------
     images
-        The table, split as the data itself says; further as :func:`load_dataset`.
+        The table with the split given by the data; the other parameters as for
+        :func:`load_dataset`.
 
     Raises
     ------
     UserError
-        When ``valid`` does not fit.
+        When ``valid`` is too large or too small for the images.
     """
     split = _split(images, valid, seed, data)
     return _sample(split, seed) if sample else split
 
 
 def components(images: pd.DataFrame, also: np.ndarray | None = None) -> np.ndarray:
-    """Return the set that each image must stay with, numbered: by group, bytes, and ``also``.
+    """Return the component of each image: images of one group, of the same bytes or of ``also``.
 
     Parameters
     ----------
@@ -76,17 +77,17 @@ def _connected(keys: list[np.ndarray], n: int) -> np.ndarray:
 
 
 def torn(split: pd.Series[str], component: np.ndarray) -> np.ndarray:
-    """Return the components that have images in both train and valid, int64, ascending."""
+    """Return the components with images in both train and valid, int64, ascending."""
     sides = {side: np.unique(component[(split == side).to_numpy()]) for side in ("train", "valid")}
     return np.intersect1d(sides["train"], sides["valid"])
 
 
 def kept_together(images: pd.DataFrame, component: np.ndarray, seed: int) -> pd.DataFrame:
-    """Move each torn component into train whole, and as many others of its classes into valid.
+    """Move each torn component into train, and as many other images of its classes into valid.
 
     Parameters
     ----------
-    images : table with the columns id, path, split, label, of labelled images or all
+    images : table with the columns id, path, split, label
     component : see `components`, int array (n,)
     """
     divided = torn(images["split"], component)
@@ -108,7 +109,7 @@ def kept_together(images: pd.DataFrame, component: np.ndarray, seed: int) -> pd.
 
 
 def single_classes(images: pd.DataFrame) -> list[str]:
-    """Return the classes that have one labelled image only, which stays in train."""
+    """Return the classes with a single labelled image, which stays in train."""
     counts = images.loc[images["split"] != "test", "label"].value_counts()
     return sorted(counts.index[counts == 1])
 
@@ -190,8 +191,8 @@ def stratified(
 def whole_groups(rows: pd.DataFrame, component: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Choose about ``size`` index values of ``rows`` by whole components, in proportion to classes.
 
-    Components of several images are offered in a seeded order and taken while they fit what
-    their classes still lack; single images then fill each class up to its number.
+    Components of several images are tried in a seeded order, and chosen if their classes still need
+    that many; single images then fill each class up to its number.
 
     Parameters
     ----------

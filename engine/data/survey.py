@@ -1,4 +1,4 @@
-"""What lies in a data folder: its images by folder, tables and archives; nothing is judged yet."""
+"""Lists the content of a data folder: images by folder, tables and archives."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Survey:
     Attributes
     ----------
     root : the folder
-    folders : name of a folder (``train/cat``, '' for the root) to its images' names, sorted
-    places : name of a folder to where it lies: '' or ``train/cat/`` in ``root``, or an absolute one
-    tables : name of a label table or list (``train.csv``) to its file
-    foreign : names of files that may hold images or labels and are not read
-    ignored : reason to number of files passed over
+    folders : sorted image names by folder (``train/cat``, '' for the root)
+    places : path of each folder: '' or ``train/cat/`` within ``root``, or absolute
+    tables : file of each label table or list, by name (``train.csv``)
+    foreign : names of files that may hold images or labels in an unsupported form
+    ignored : number of ignored files, by reason
     """
 
     root: Path
@@ -51,7 +51,7 @@ class Survey:
 
 
 def survey(root: Path) -> Survey:
-    """List everything below a folder once; only files of unknown kinds are opened, at the start.
+    """List everything below a folder; of files of unknown kinds the first bytes are read.
 
     Raises
     ------

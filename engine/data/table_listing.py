@@ -1,4 +1,4 @@
-"""A label table as the data itself: one row an image, wherever its file lies."""
+"""Lists the images of a label table that is the data itself: one row per image."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ _PATH_NAMES = (
 def list_table(file: Path, choice: ColumnChoice, *, to_predict: bool = False) -> Listing:
     """List the images that a table names.
 
-    A file is found where its path says, as it stands or below the table's folder, else by the
-    longest end that its path has in common with those of the images below that folder, if only
-    one has it. A row without label is a test image, unless a column says its split.
+    A file is found by its path, absolute or below the table's folder; else it is the image below
+    that folder whose path has the longest ending in common with it, if only one has. A row without
+    label is a test image, unless a column gives its split.
 
     Raises
     ------
     UserError
-        When a column is missing or may be meant in two ways, a row names no image, or two rows
-        name the same one.
+        When a column is missing or ambiguous, a row names no image, or two rows name the same one.
     """
     table = read_table(file)
     column = _path_column(table, choice)

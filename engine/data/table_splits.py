@@ -1,4 +1,4 @@
-"""What tables say of splits, folds and groups, beside what folders say."""
+"""Reads splits, folds and groups from tables, and compares them with the folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.errors import UserError, first_ten
 def table_split(
     tables: TableLabels, split: np.ndarray, named: bool, used: Sequence[JoinedTable]
 ) -> tuple[np.ndarray, str | None]:
-    """Return each image's split, and the table's column that decided some of it.
+    """Return each image's split, and the table's column that gave it, if any.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def _refuse_two_splits(
 def unlisted(
     tables: TableLabels, split: np.ndarray, label: np.ndarray, used: Sequence[JoinedTable]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Find the test images among those without label: a sample's or a list's, or none."""
+    """Find the test images among the unlabelled ones, by a sample file or a list."""
     nothing = np.array([one is None for one in label]) & (split == "train")
     listed = np.zeros(len(label), dtype=bool)
     for table in used:
@@ -114,7 +114,7 @@ def unlisted(
 def table_folds(
     tables: TableLabels, n: int, split: np.ndarray, used: Sequence[JoinedTable]
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
-    """Return each image's fold, the splits with the first fold held out, and its column."""
+    """Return each image's fold, the splits with the first fold held out, and the column."""
     for table in used or tables.joined:
         column, fold = table.folds(n)
         if column is None:
@@ -131,7 +131,7 @@ def table_folds(
 def table_groups(
     tables: TableLabels, n: int, split: np.ndarray, label: np.ndarray
 ) -> tuple[np.ndarray, GroupSource | None]:
-    """Return each image's group as ``--group`` says, and its column or one that is suggested.
+    """Return each image's group by ``--group``, and its column or a suggested one.
 
     Raises
     ------
@@ -163,5 +163,5 @@ def table_groups(
 
 
 def n_classes(labels: np.ndarray) -> int:
-    """Return the number of different labels, None not counted."""
+    """Return the number of distinct labels, without None."""
     return len({label for label in labels if label is not None})

@@ -1,4 +1,4 @@
-"""A table as text, and its columns by their names."""
+"""A table whose columns are text, found by name."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Table:
         return self.columns[self.header.index(name)]
 
     def named(self, name: str, option: str) -> str:
-        """Return the column that a person named.
+        """Return the column that the user named.
 
         Raises
         ------
         UserError
-            When there is none; the columns that there are are listed.
+            When there is none; the message lists the columns.
         """
         for header in self.header:
             if header == name or plain(header) == plain(name):
@@ -47,12 +47,12 @@ class Table:
 
 
 def plain(name: str) -> str:
-    """Return a column's name in lower case with ``_`` for what is no letter or digit."""
+    """Return a column's name as lower-case words joined by ``_``."""
     return "_".join(words(name)) if name.strip() else ""
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is a number, as Python reads one."""
+    """Return whether Python reads the text as a number."""
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Small upright JPEGs, made once and kept by content, with Pillow only."""
+"""Makes small upright JPEGs by Pillow, cached by the image's checksum."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def thumbnail(path: Path, sha256: str) -> bytes:
     Parameters
     ----------
     path
-        The image; read only when its thumbnail is not there yet.
+        The image; read only if its thumbnail is not in the cache.
     sha256
-        The image's own checksum, under which the thumbnail is kept.
+        The image's checksum, the key of the cache.
 
     Raises
     ------
     Unreadable
-        When the image is gone or cannot be decoded.
+        When the image is missing or cannot be decoded.
     """
     if not is_checksum(sha256):
         raise Unreadable("the run has no valid checksum for it")

@@ -1,4 +1,4 @@
-"""What the page draws, as positions and shares: the matrix, the clip curve, intervals."""
+"""The charts of the page as positions and shares: the matrix, the clip curve, intervals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Cell:
     Attributes
     ----------
     kind : right, wrong, or none where it is empty
-    strong : whether its tint is so deep that its text must be light
+    strong : whether its tint is so dark that its text must be light
     depth : of its tint, 0 to 100; wrong cells are tinted by their share of the row
     count, share : images, and their share of the true class
     """
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Label:
-    """Words in a chart; left and top in percent."""
+    """A label in a chart; left and top in percent."""
 
     left: float
     top: float
@@ -42,7 +42,7 @@ class Label:
 
     @property
     def end(self) -> bool:
-        """Tell whether the words end at their place, because it lies far to the right."""
+        """Return whether the text is right-aligned at its position, near the right edge."""
         return self.left > 70
 
 
@@ -55,7 +55,7 @@ class Curve:
     points : (x, y) of the line
     before : y of the log loss without clipping
     chosen : x of the bounds that were chosen
-    best : (x, y) of the best bounds, None where they are no clipping
+    best : (x, y) of the best bounds, None if no clipping is best
     ticks : (x, text) of the axis
     """
 
@@ -119,13 +119,13 @@ def clip_curve(found: ClipReport) -> Curve:
 
 
 def places(found: Slice, most: float) -> list[float]:
-    """Return where log loss, both ends of its interval and the rest lie, in percent of most."""
+    """Return log loss, both ends of its interval and the rest as percentages of ``most``."""
     values = (found.log_loss, *found.log_loss_interval, found.rest)
     return [100 * min(max(value / most, 0.0), 1.0) for value in values]
 
 
 def scale_of(found: Sequence[Slice]) -> float:
-    """Return the end of a scale for slices, one digit; wide intervals may reach beyond it."""
+    """Return the end of the scale of slices, with one digit; wide intervals may exceed it."""
     most = max(max(s.rest, s.log_loss, min(s.log_loss_interval[1], 2 * s.log_loss)) for s in found)
     if most <= 0:
         return 1.0

@@ -47,8 +47,8 @@ class Page:
     report, clip : the reports on the run and on its clip bounds
     slices : highest loss first, None if the images could not be measured
     thumbnails : JPEG bytes by path; an image without a thumbnail is shown as unreadable
-    measured : number of images in the slices, None for all
-    precision : in which precision the run was computed and what that changed, '' if float32
+    measured : number of images in the slices, None if all
+    precision : sentence on the precision and its effect, '' if float32
     """
 
     run: str
@@ -101,7 +101,7 @@ def document(page: Page) -> str:
 
 
 def framed(html: str) -> str:
-    """Return a page in a frame of its own, which keeps its style apart from a notebook's."""
+    """Return a page in an iframe, so that its styles do not change a notebook's."""
     return (
         f'<iframe title="Report" sandbox srcdoc="{escape(html, quote=True)}" style="display:block;'
         "box-sizing:border-box;"
@@ -138,7 +138,7 @@ def bounds_table(found: ClipReport) -> list[tuple[str, str, str, str]]:
 
 
 def clip_said(found: ClipReport) -> str:
-    """Return the bounds that are as good as the best, in a sentence."""
+    """Return a sentence on the bounds that are as good as the best."""
     low, high = found.interval
     return f"Symmetric bounds from {low:.3g} to {high:.3g} are as good as the best within noise."
 

@@ -1,4 +1,4 @@
-"""Which images the page shows, in which groups, and what is written under each."""
+"""Chooses the images that the page shows, their groups and their captions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Section:
 
 
 def classes_shown(report: Report) -> list[str]:
-    """Return the classes whose images are shown: all if few, else those with the most errors."""
+    """Return the classes whose images are shown: all of a few, else those with the most errors."""
     names = report.class_names
     if len(names) <= CLASSES_SHOWN:
         return list(names)
@@ -72,7 +72,7 @@ def shown_images(report: Report) -> list[ImageSummary]:
 
 
 def section(report: Report, category: str, thumbnails: Mapping[str, bytes]) -> Section:
-    """Return what is shown of a category.
+    """Return the images and captions of a category.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from engine.runs.run import Run
 def write_page(
     run: Run, split: str, report: Report, file: Path, progress: Progress | None = None
 ) -> Path:
-    """Write a run's page, whole or not at all.
+    """Write a run's page atomically.
 
     Parameters
     ----------

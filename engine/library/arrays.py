@@ -14,7 +14,7 @@ ROUNDED_SUM = 2**-8  # bfloat16's rounding; rows that are off by less are normal
 def checked(
     y_true: Any, probabilities: Any, groups: Any = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return labels, probabilities and groups as arrays that fit each other.
+    """Return labels, probabilities and groups as arrays of consistent shapes.
 
     Returns
     -------
@@ -25,7 +25,7 @@ def checked(
     Raises
     ------
     UserError
-        When one cannot be used; the sentence names the argument.
+        When one cannot be used; the message names the argument.
     """
     p = checked_probabilities(probabilities)
     y = _labels(y_true, *p.shape)
@@ -81,7 +81,7 @@ def as_array(name: str, values: Any) -> np.ndarray:
     Raises
     ------
     UserError
-        When it is ragged, or nothing that NumPy can read.
+        When it is ragged, or NumPy cannot read it.
     """
     if hasattr(values, "detach"):  # a tensor of PyTorch, which need not be imported to be read
         values = values.detach().cpu()

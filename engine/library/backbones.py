@@ -1,4 +1,4 @@
-"""The backbones that a fit can use, and what they cost here."""
+"""The backbones that a fit can use, and their speed on this machine."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class BackboneRow:
     Attributes
     ----------
     parameters, gflop, accuracy : as torchvision publishes them; accuracy is top-1 on ImageNet
-    images_per_second : here, None where it was not measured
-    minutes : for one pass over the data, None where either is not known
+    images_per_second : on this machine, None if not measured
+    minutes : for one pass over the data, None without data or a speed
     """
 
     name: str
@@ -42,7 +42,7 @@ class Backbones:
     Attributes
     ----------
     images : number of image files in the data, None without data
-    precision : that the speeds are of
+    precision : the precision of the measured speeds
     """
 
     rows: tuple[BackboneRow, ...]
@@ -56,7 +56,7 @@ class Backbones:
         return pd.DataFrame([asdict(row) for row in self.rows])
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
+        """Return the backbones as `second-look backbones --json` prints them."""
         return asdict(self)
 
 
@@ -69,12 +69,12 @@ def backbones(
 ) -> Backbones:
     """List the backbones that a fit can use, and how long they take here.
 
-    Speeds come from fits on this machine, and from measuring; the others are None.
+    Speeds were measured by fits on this machine, or are measured now; the others are None.
 
     Parameters
     ----------
     data : str or Path, optional
-        What a fit would read; its images are counted for ``minutes``.
+        The data of a fit; its images are counted for ``minutes``.
     backbone : str or sequence of str, optional
         Only these; by default all of torchvision.
     measure : bool

@@ -1,4 +1,4 @@
-"""Data from elsewhere as a script reads them: data sets, other tools' predictions, the demo."""
+"""Data sets, predictions of other tools, and the demo images, for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def import_run(
     Parameters
     ----------
     file : str or Path
-        A CSV or Parquet table: id or path, label (empty for test images), and one column a class
-        (``p_cat``, ``p_dog``) or one column with P(positive). Other usual names are known too,
+        A CSV or Parquet table: id or path, label (empty for test images), and one column per class
+        (``p_cat``, ``p_dog``) or one column with P(positive). Other usual names are recognised too,
         such as ``filename`` and ``y_true``.
     images : str or Path
         The folder of the images.
@@ -80,7 +80,7 @@ def load_dataset(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Read a labelled data set as :func:`engine.fit` would: list it, check every file, split it.
+    """Read a labelled data set as :func:`engine.fit` does: list it, check every file, split it.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def load_dataset(
     sample : bool
         Keep 200 training and 50 validation images.
     seed : int
-        Decides the split.
+        Random seed of the split.
     progress : callable, optional
         Called with ``(stage, done, total)``.
 
@@ -131,11 +131,11 @@ def draw_demo(
     Parameters
     ----------
     folder : str or Path
-        Where to; new or empty. The same demo asked for again is left as it is.
+        A new or empty folder. If it holds the same demo already, nothing is drawn.
     train, test : int
         Labelled images, at least 20, and unlabelled ones.
     seed : int
-        Another seed draws other images.
+        Random seed; another one draws other images.
     progress : callable, optional
         Called with ``(done, total)``.
 

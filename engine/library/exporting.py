@@ -1,4 +1,4 @@
-"""A run's model, to use elsewhere."""
+"""Exports a run's model, for use without Second Look."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def export(run: Run | str, out: str | Path | None = None, format: str | None = N
     out : str or Path, optional
         The ``.safetensors`` or ``.onnx`` file; by default the run's name in the current folder.
     format : {"torchvision", "onnx"}, optional
-        By default as the suffix of ``out`` says, else torchvision.
+        By default given by the suffix of ``out``, else torchvision.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Fits, predictions, blends, imports and previews of data sets, for scripts and notebooks."""
+"""Fits, predictions and blends, for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
     """Fine-tune a classifier on a folder of images; predict its validation and test images.
 
     Nothing in ``data`` is changed, and nothing is printed. Called again after an interruption with
-    the same options, it goes on where it was.
+    the same options, it continues the fit.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
     UserError
         When the data or an option cannot be used.
     TypeError
-        When there is no option of a name.
+        When an option does not exist.
 
     Examples
     --------
@@ -122,8 +122,8 @@ def blend(runs: Sequence[Run | str], *, name: str | None = None) -> Run:
     """Blend several runs into one new run, by probabilities or by log odds.
 
     The weights are those with the lowest log loss on out-of-fold predictions where all runs have
-    them, else on the validation images. ``run.config.blend`` tells them, and what the blend
-    gains over the best of the runs, cross-validated.
+    them, else on the validation images. ``run.config.blend`` holds them, and the cross-validated
+    gain of the blend over the best of the runs.
 
     Parameters
     ----------

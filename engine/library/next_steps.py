@@ -1,4 +1,4 @@
-"""What would lower the log loss of a run most, with the gain that each step promises."""
+"""The steps that would lower the log loss of a run most, with their expected gains."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ _MOST_RUNS = 6  # other runs of the same images, the newest, that are compared a
 def next_steps(run: Run | str, *, progress: Progress | None = None) -> NextSteps:
     """Measure what would lower the log loss of a run, and save the steps beside it.
 
-    Other runs of the same images are compared and blended with it; heads on cached features
-    measure more images (a learning curve) and more views; the recommended correction and the
-    suspected labels that `triage` has found have theirs. No image is passed through a network.
+    The gain is measured for other runs of the same images, alone and blended with this one; for
+    more images (a learning curve) and more views, by heads on cached features; for the recommended
+    correction; and for the suspected labels that `triage` has found. No image is passed through a
+    network.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def next_steps(run: Run | str, *, progress: Progress | None = None) -> NextSteps
     -------
     NextSteps
         ``steps``, the largest expected gain first, each with ``title``, ``gain``, ``interval``,
-        ``source``, ``reason``, ``time`` and ``command``; ``notes`` on what cannot be known;
+        ``source``, ``reason``, ``time`` and ``command``; ``notes`` on what cannot be measured;
         ``to_pandas()``.
 
     Raises

@@ -1,4 +1,4 @@
-"""A run's images have moved: where they are now."""
+"""Tells a run where its images are after they were moved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.runs.progress import Progress
 
 
 def relocate(run: Run | str, folder: str | Path, *, progress: Progress | None = None) -> Relocated:
-    """Say where the images of a run are now, after they were moved.
+    """Set the folder of a run's images after they were moved.
 
     Sizes of all images and checksums of at most 2,000 are compared first; the run is changed only
     if they agree.

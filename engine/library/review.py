@@ -24,7 +24,7 @@ def compare(run: Run | str, other: Run | str) -> Comparison:
     Comparison
         log_loss and accuracy of both; log_loss_difference and accuracy_difference (run minus
         other, with 95 % interval); fixed and broken images; ``verdict`` in words;
-        ``to_pandas()`` with one row an image.
+        ``to_pandas()`` with one row per image.
 
     Raises
     ------
@@ -56,9 +56,9 @@ def compare(run: Run | str, other: Run | str) -> Comparison:
 def triage(run: Run | str, *, progress: Progress | None = None) -> Triage:
     """Rank the labels of a run that are suspected to be wrong, and save the list in the run.
 
-    Confident learning on out-of-fold predictions, neighbours in feature space and how unlike all
-    others an image is, joined in one ranking; near-duplicates and images that lie in two splits
-    are listed too.
+    The ranking combines confident learning on out-of-fold predictions, the neighbours in feature
+    space, and how atypical an image is. Near-duplicates and images that lie in two splits are
+    listed too.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def slices(
     Returns
     -------
     SliceReport
-        ``slices``, those that stand out first; ``to_pandas()``.
+        ``slices``, significant ones first; ``to_pandas()``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Runs for scripts and notebooks: found by name, with reports."""
+"""Runs for scripts and notebooks: found by name, described, deleted and reported on."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Run(stored.Run):
     Attributes
     ----------
     name : str
-        Name of the run, which every function takes in place of the run itself.
+        Name of the run; every function accepts it instead of the run itself.
     title : str
         The display name, else what the run is a refit or a blend of, else its name.
     class_names : tuple of str
         Sorted; the index of a name is its column in the probabilities.
     status : RunStatus
-        ``state``: queued, running, done, failed, cancelled or lost; and how far it is.
+        ``state`` (queued, running, done, failed, cancelled or lost) and the progress.
     images : DataFrame
         id, path, split, label, width, height (pixels), bytes and sha256 of every image.
     quarantine : DataFrame
@@ -67,14 +67,14 @@ class Run(stored.Run):
         Parameters
         ----------
         name : str, optional
-            The display name, at most 200 characters; an empty one takes it back.
+            The display name, at most 200 characters; an empty one removes it.
         note : str, optional
             The note, at most 2,000 characters; an empty one removes it.
 
         Returns
         -------
         Run
-            The run itself; ``title`` and ``about.note`` tell what it has.
+            The run itself, with its new ``title`` and ``about.note``.
 
         Raises
         ------
@@ -91,12 +91,12 @@ class Run(stored.Run):
         return self
 
     def delete(self) -> Run:
-        """Move the run to the bin, from which `restore` takes it back.
+        """Move the run to the bin; `restore` undoes this.
 
         Returns
         -------
         Run
-            The run in the bin, which no function finds by name.
+            The run in the bin; functions do not find it by name.
 
         Raises
         ------
@@ -120,12 +120,12 @@ class Run(stored.Run):
         Returns
         -------
         Run
-            The run among the others.
+            The restored run.
 
         Raises
         ------
         UserError
-            When the bin does not have it, or there is a run of its name.
+            When it is not in the bin, or another run has its name.
 
         Examples
         --------
@@ -146,10 +146,10 @@ class Run(stored.Run):
         n : int
             Images of each category; of each class for the confident categories.
         seed : int
-            Chooses the random images.
+            Random seed of the sampled images.
         on : {"folds", "valid", "test", "sealed"}, optional
             All labelled images, each predicted by a model that has not seen it; the validation
-            images; labelled test images; or the images that ``fit(sealed=…)`` took out, which are
+            images; labelled test images; or the images that ``fit(sealed=…)`` reserved, which are
             predicted now. By default folds where the run has them, else valid.
 
         Returns
@@ -218,7 +218,7 @@ class RunReport(Report):
     Attributes
     ----------
     run : the run
-    split : the images reported on, folds or valid
+    split : the images of the report, folds, valid, test or sealed
     """
 
     run: Run
@@ -270,7 +270,7 @@ def opened(run: stored.Run | str, name: str = "run") -> Run:
     Raises
     ------
     UserError
-        When there is no such run; the sentence names the argument.
+        When there is no such run; the message names the argument.
     """
     if isinstance(run, str):
         run = run_list.open_run(run)
@@ -296,7 +296,7 @@ def _scored_split(run: Run, on: str | None) -> str:
 
 
 def checked_split(run: Run, on: str | None) -> str:
-    """Return the labelled predictions that ``on`` selects: folds or valid.
+    """Return the split that ``on`` selects, by default the run's labelled one.
 
     Raises
     ------
@@ -324,7 +324,7 @@ def open_run(name: str) -> Run:
     Raises
     ------
     UserError
-        When there is no such run, several begin like that, or it cannot be read.
+        When there is no such run, several names begin with it, or it cannot be read.
 
     Examples
     --------

@@ -18,8 +18,8 @@ from engine.library.arrays import as_array, checked, checked_probabilities
 def log_loss(y_true: Any, probabilities: Any) -> float:
     """Return the mean log loss, with the natural logarithm; lower is better.
 
-    Computed in float64; probabilities are clipped at its epsilon, so that no image costs more
-    than 36.04.
+    Computed in float64; probabilities are clipped at its epsilon, so the loss of an image is at
+    most 36.04.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def log_loss(y_true: Any, probabilities: Any) -> float:
 def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
     """Return accuracy, log loss and calibration error, with 95 % intervals.
 
-    The intervals cover 95 % also where few errors, or none, have been seen: Clopper and Pearson's
-    for the accuracy; for the log loss, that of the images and one error more, which costs what a
-    correct image would with another label.
+    The intervals cover 95 % even if the images show few errors or none. That of the accuracy is the
+    Clopper–Pearson interval; that of the log loss counts one error more, with the mean loss of the
+    correct images if they had another label.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
     -------
     Metrics
         n, accuracy, accuracy_interval, log_loss, log_loss_interval, calibration_error,
-        calibration_error_expected (``mean`` and ``percentile_95`` of what a perfectly calibrated
-        model of these probabilities would show), confusion_matrix.
+        calibration_error_expected (``mean`` and ``percentile_95`` for a perfectly calibrated model
+        with these probabilities), confusion_matrix.
 
     Raises
     ------
@@ -101,16 +101,16 @@ def metrics(y_true: Any, probabilities: Any, groups: Any = None) -> Metrics:
 class Recommendation:
     """A correction of probabilities, fitted and ready to apply.
 
-    The cross-validated figures are computed when they are first asked for.
+    The cross-validated figures are computed when they are first used.
 
     Attributes
     ----------
     name : str
         none, clip, temperature, platt or isotonic.
     values : dict of float
-        The numbers that were fitted, such as ``temperature``, or ``lower`` and ``upper``.
+        The fitted parameters, such as ``temperature``, or ``lower`` and ``upper``.
     n_classes : int
-        Classes of the probabilities that it corrects.
+        Number of classes.
     """
 
     name: str
@@ -120,12 +120,12 @@ class Recommendation:
 
     @property
     def log_loss(self) -> float:
-        """Return the log loss on images that it was not fitted to."""
+        """Return the cross-validated log loss with the correction."""
         return self._compared.choice.log_loss
 
     @property
     def log_loss_without(self) -> float:
-        """Return the log loss of the probabilities as they are."""
+        """Return the log loss without a correction."""
         return self._compared.raw
 
     @property
@@ -135,7 +135,7 @@ class Recommendation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval of ``difference``, the noise of fitting included."""
+        """Return the 95 % interval of ``difference``, including the noise of fitting."""
         return self._compared.choice.gain.interval
 
     @property
@@ -149,7 +149,7 @@ class Recommendation:
         Parameters
         ----------
         probabilities : array-like of float, shape (n, n_classes) or (n,)
-            As many classes as it was fitted to, in the same order.
+            Probabilities of the same classes in the same order.
 
         Returns
         -------
@@ -169,11 +169,11 @@ class Recommendation:
 
 
 def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommendation:
-    """Recommend a correction of probabilities, and fit it to labelled ones.
+    """Recommend a correction of probabilities, fitted to labelled images.
 
-    Clipping, temperature, Platt scaling and, from 1,000 images on, isotonic regression are
-    compared by the log loss that they are expected to have on other images, errors included that
-    have not been seen yet. With few images, or where nothing gains, no correction is recommended.
+    Clipping, temperature, Platt scaling and, from 1,000 images on, isotonic regression are compared
+    by their expected log loss on other images, which includes errors not seen yet. With few images,
+    or if no correction has a gain, none is recommended.
 
     Parameters
     ----------
@@ -183,8 +183,7 @@ def recommend(y_true: Any, probabilities: Any, groups: Any = None) -> Recommenda
         Predicted by a model that has not seen these images; rows sum to 1.
     groups : array-like, shape (n,), optional
         Name or number of the group of each image, at least 10 of them. A group counts as one
-        observation, and is never divided between the images that a correction is fitted to and
-        those that it is scored on.
+        observation, and is never divided between fitting and scoring.
 
     Returns
     -------

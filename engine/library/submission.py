@@ -1,4 +1,4 @@
-"""A run becomes a submission file."""
+"""Writes a run's submission file, for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ def submit(  # its arguments are the options of the command
     run : Run or str
         A run with test predictions, its name, or ``"latest"``.
     correction : str
-        recommended, none, clip, temperature, platt or isotonic. The recommended one is that with
-        the least expected log loss, or the bounds set on the Clip page where some were.
+        recommended, none, clip, temperature, platt or isotonic. The recommended one has the lowest
+        expected log loss; bounds set on the Clip page take its place.
     lower, upper : float, optional
         Clip bounds on P(positive), 0 to 1, instead of a correction.
     sample : str or Path, optional
         The competition's sample file, whose ids, order and columns are kept; by default the one
         beside the images.
     values : {"probability", "class"}, optional
-        What the only value column holds, where the sample file fits both.
+        Content of the only value column, if the sample file fits both.
     predictions : str, optional
-        The name of a table that :func:`engine.predict` made, or of its folder where only one
-        table was made of it; by default the run's test images, or the only such table of a run
-        that has none.
+        The name of a table that :func:`engine.predict` made, or of its folder if that has only one
+        table; by default the run's test images, or the only table of a run without test images.
     out : str or Path, optional
         Also write the file here; the run keeps every submission in any case.
     send : str, optional
         The competition to send it to; the same file is sent only once. Needs ``message``.
     message : str, optional
-        What is sent, 1 to 300 characters.
+        The message of the submission, 1 to 300 characters.
     accept_quarantined : bool
-        Send although some test images cannot be read and get the base rate.
+        Send even if some test images cannot be read and get the base rate.
     accept_cost : bool
-        Write the file although the labelled images say that the correction costs more than noise.
+        Write the file even if the correction raises the log loss of the labelled images beyond
+        noise.
     wait : float
         Seconds to wait for the score.
 
@@ -66,7 +66,7 @@ def submit(  # its arguments are the options of the command
     Submitted
         ``file``, ``n``, ``lower``, ``upper``, ``correction`` (with the log loss to expect),
         ``checks``, ``quarantined`` (ids that got the base rate), ``kaggle`` (score, where it was
-        sent), ``to_pandas()``.
+        sent) and ``to_pandas()``.
 
     Raises
     ------

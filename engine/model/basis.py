@@ -17,7 +17,7 @@ class Basis:
     Attributes
     ----------
     centre : float32 (width,), the mean
-    scale : one number, so that the features have unit variance on average
+    scale : one factor, after which the features have unit variance on average
     directions : float32 (width, r), orthonormal; r is less than width if rows are fewer
     variances : float32 (r + 1,), mean square of each column of ``rotated``
     """

@@ -105,7 +105,12 @@ def batches(
 def decoded(
     root: Path, wanted: dict[str, str], steps: Preprocessing, window: int
 ) -> Iterator[tuple[str, torch.Tensor | str]]:
-    """Read, check, decode and resize images in threads, in order, at most ``window`` ahead.
+    """Read, check, decode and resize images in threads, in order.
+
+    Parameters
+    ----------
+    wanted : path of each image, relative to ``root``, by sha256
+    window : largest number of images that are decoded ahead
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""Trains heads by Adam for a number of epochs, for those who ask for epochs or a learning rate."""
+"""Trains heads by Adam for a number of epochs, if epochs or a learning rate are given."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def export(
     Parameters
     ----------
     out : file to write; by default the run's name in the current folder
-    form : torchvision or onnx; by default as the suffix of ``out`` says, else torchvision
+    form : torchvision or onnx; by default given by the suffix of ``out``, else torchvision
     correction : of the probabilities, to be named in the description
 
     Raises

@@ -56,11 +56,11 @@ def fit(
     Parameters
     ----------
     run
-        A queued run to fill; by default an interrupted one with the same choices, or a new one.
+        A queued run to fill; by default an interrupted one with the same options, or a new one.
     progress
         Called with (stage, done, total); stages are list, features, train, predict.
     on_data
-        Called with what was found, before anything is computed.
+        Called with the data set and its source, before anything is computed.
     on_notice
         Called with a sentence on the time of the pass, if it will take more than a minute.
 

@@ -1,4 +1,4 @@
-"""The last layers of a fit: one to score and one to keep, and one for each fold."""
+"""The last layers of a fit: one for the scores, the final one, and one for each fold."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class FitHeads:
 
     Attributes
     ----------
-    head : to score, it was trained without the validation images
-    final : to keep, and to predict test images with
+    head : for the scores, trained without the validation images
+    final : the stored one, which predicts the test images
     sha256 : of the file that holds ``final``
     crossed : out-of-fold predictions, if the options ask for folds
     """
@@ -36,7 +36,7 @@ class FitHeads:
 
 
 def train_fit_heads(setup: FitSetup, made: FitFeatures) -> tuple[FitFeatures, FitHeads]:
-    """Train the head, and one more for each fold; write the one to keep."""
+    """Train the head, and one more for each fold; write the final one."""
     options, features = setup.options, made.features
     whole = grouped(made.dataset, made.features, options.seed)
     made = replace(made, dataset=whole.dataset)

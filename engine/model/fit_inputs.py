@@ -22,7 +22,7 @@ def read_inputs(
     progress: Progress | None = None,
     on_data: OnData | None = None,
 ) -> tuple[list[Weights], Dataset]:
-    """Find each backbone's weights, and list the images; data are refused before a download."""
+    """Find each backbone's weights, and list the images; data are checked before a download."""
     source = DataSource.chosen(options)
     listed = ranks.on_rank_zero(lambda: find_images(source))
     weights = ranks.on_rank_zero(
@@ -47,7 +47,7 @@ def read_inputs(
 def with_verdicts(
     options: FitOptions, dataset: Dataset, ranks: Ranks
 ) -> tuple[Dataset, LabelEdits | None]:
-    """Return the data set with the labels that verdicts give, if the options ask for them."""
+    """Return the data set with the labels of the verdicts, if the options ask for them."""
     if not options.verdicts:
         return dataset, None
     return ranks.on_rank_zero(lambda: apply_label_edits(dataset))

@@ -1,4 +1,4 @@
-"""The result of a fit, and what of it is written to the run's config and environment."""
+"""The result of a fit, and its summary in the run's config and environment."""
 
 from __future__ import annotations
 

@@ -16,14 +16,14 @@ from engine.runs.run import Run
 
 @dataclass(frozen=True)
 class FitSetup:
-    """The run to fill, and everything that its options decided.
+    """The run to fill, and everything that follows from its options.
 
     Attributes
     ----------
     options : checked, with their defaults filled in
     dataset : with the labels to train on
     extractor : the frozen networks with their initial weights
-    ranks : the processes that it computes in
+    ranks : the processes of the fit
     report, clock : report the progress, and measure the seconds by stage
     checked : the comparison that decided the precision of the pass, None without one
     """

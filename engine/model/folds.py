@@ -49,7 +49,7 @@ def cross_validate(
 
     Parameters
     ----------
-    component : for each path, the number of the group of images that share its fold
+    component : component number by path; images of one component share a fold
 
     Raises
     ------

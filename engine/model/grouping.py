@@ -1,4 +1,4 @@
-"""Images that must stay on one side of a split, near-identical ones included."""
+"""Sets of images that a split must not divide, near-identical ones included."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from engine.model.features import Features
 
 @dataclass(frozen=True)
 class Grouped:
-    """A data set whose groups are whole, and what else was found.
+    """A data set whose split divides no set of images, and the sets.
 
     Attributes
     ----------
-    dataset : with its split as it is fitted; where some labelled images are nearly identical, a
-        column ``near_duplicate`` numbers their sets, null where an image is like no other
+    dataset : with the split of the fit; if some labelled images are nearly identical, the column
+        ``near_duplicate`` numbers their sets, null for all other images
     component : the set that each labelled image must stay with, by path
-    divided : number of sets that a split given with the data divides, and of their images
+    divided : number of sets that the data's own split divides, and of their images
     """
 
     dataset: Dataset
@@ -30,10 +30,10 @@ class Grouped:
 
 
 def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
-    """Find near-identical labelled images and move what the seed's split has divided.
+    """Find near-identical labelled images, and move those that a seeded split divides.
 
-    A split that the data give is left as it is; how much of it is divided is counted. The first
-    view decides, so that fits with more views have the same split and folds.
+    A split that the data give is not changed; the sets that it divides are counted. Only the first
+    view is compared, so that fits with more views have the same split and folds.
     """
     images = dataset.images
     learnt = (images["split"] != "test").to_numpy()

@@ -51,9 +51,9 @@ class HeadOptions:
 
     Attributes
     ----------
-    seed : decides the folds by which the penalty is chosen
-    balanced : whether each class has the same weight, however many images it has
-    by_epochs : a training loop that was asked for instead of the optimum
+    seed : random seed of the folds by which the penalty is chosen
+    balanced : whether each class has the same weight, for any number of images
+    by_epochs : the options of a training loop, None for the optimum
     """
 
     seed: int = 0
@@ -62,7 +62,7 @@ class HeadOptions:
 
     @classmethod
     def of(cls, options: FitOptions) -> HeadOptions:
-        """Return those of a fit."""
+        """Return the head options of a fit."""
         by_epochs = training_options(options) if options.epochs else None
         return cls(options.seed, options.class_weight == "balanced", by_epochs)
 

@@ -39,8 +39,8 @@ class Heat:
 class HeatMaps:
     """A run's networks with the layers whose output is mapped.
 
-    The head adds what it finds in the features of each network. So a class has evidence in each
-    of them, and the evidence at one place is the sum.
+    A head's score is a sum over the features of all networks. So each network has evidence for a
+    class, and the evidence at a position is the sum over the networks.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ def open_networks(extractor: Extractor, device: str) -> list[nn.Module]:
 def summed(maps: Sequence[torch.Tensor], boxes: Sequence[Box]) -> tuple[torch.Tensor, Box]:
     """Add the maps of several networks, and return the sum with the part of the image it covers.
 
-    A map of finer places has smaller values, and one of a smaller part of the image is denser; so
-    each is multiplied by its number of places and divided by its area.
+    Values are smaller in a map with more cells, and larger in a map of a smaller part of the image;
+    so each map is multiplied by its number of cells and divided by its area.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def summed(maps: Sequence[torch.Tensor], boxes: Sequence[Box]) -> tuple[torch.Te
 
 
 def crop_box(height: int, width: int, resize: int, crop: int) -> Box:
-    """Return the network's input as left, top, right, bottom in fractions of the image.
+    """Return the network's input as left, top, right, bottom, in fractions of the image.
 
     The short side is resized to ``resize`` and cropped to its central square of side ``crop``.
     """
@@ -131,7 +131,7 @@ def crop_box(height: int, width: int, resize: int, crop: int) -> Box:
 
 
 def input_box(height: int, width: int, steps: Preprocessing) -> Box:
-    """Return what the network sees as left, top, right, bottom in fractions of the image."""
+    """Return the part that the network sees: left, top, right, bottom as fractions of the image."""
     if steps.whole:
         return 0.0, 0.0, 1.0, 1.0
     return crop_box(height, width, steps.resize, steps.crop)

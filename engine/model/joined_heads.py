@@ -42,7 +42,7 @@ def best_joined(
 
     Parameters
     ----------
-    component : for each path, the number of the group of images that share its fold
+    component : component number by path; images of one component share a fold
     beside : the head on all features
     """
     columns, names = made.features.columns, _names(setup)

@@ -61,11 +61,11 @@ def losses_by_share(
     """Return each image's loss by heads trained on shares of the other folds' images.
 
     A smaller part lies in each larger one and has the same shares of the classes. All heads are
-    solved side by side. Where that is long, only some of the folds are scored.
+    solved side by side. If that takes long, only some of the folds are scored.
 
     Parameters
     ----------
-    strength : of the penalty, beside the sum of the losses; it suits every number of rows
+    strength : of the penalty, added to the sum of the losses; it fits any number of rows
     shares : of the training images, ascending
     """
     rows = data.features.rows(data.sha256)

@@ -28,7 +28,7 @@ _TITLES = {"valid": "validation", "out_of_fold": "all labelled, out of fold", "t
 
 
 def model_card(run: Run, described: dict[str, Any]) -> str:
-    """Return the card: what the model is, how to load it, its scores and what they do not say.
+    """Return the card: the model, how to load it, its scores and their limits.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Steps whose gain needs a run's features: more images, more views, and another backbone."""
+"""Measures the steps that need a run's features: more images, more views, another backbone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FeatureSteps:
 
 
 def feature_steps(run: Run, others: Sequence[Run]) -> FeatureSteps:
-    """Return what more images, more views and another backbone, alone or beside, would gain.
+    """Return the steps of more images, more views, and another backbone alone or side by side.
 
     Only features that are in the cache are used; no image is passed through a network.
 

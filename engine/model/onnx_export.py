@@ -68,7 +68,7 @@ class Classifier(nn.Module):
 
 
 def graph_inputs(extractor: Extractor) -> list[Input]:
-    """Return each way in which the views of the networks resize an image, once."""
+    """Return the distinct inputs of the graph: one for each way in which views resize an image."""
     ways = [_way(steps) for each in extractor.every for steps in views_of(each.steps, each.views)]
     found: list[Input] = []
     for way in dict.fromkeys(ways):

@@ -1,4 +1,4 @@
-"""Says how long a pass through frozen networks takes, and which other network is better."""
+"""Estimates the time of a pass through frozen networks, and suggests a better network."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FEWEST = 64  # images from which a speed is kept
 
 @dataclass
 class PassTime:
-    """Watches a pass through several networks, one after the other; it is called as progress is.
+    """Measures a pass through several networks, one after the other; used as a progress callback.
 
     Attributes
     ----------
     names : the networks in their order
-    known : images a second by name, from earlier passes on this machine
+    known : images per second by name, from earlier passes on this machine
     report : receives the progress, and one sentence if the pass will take more than a minute
     suggest : whether the sentence names a better and faster network
     """
@@ -63,7 +63,7 @@ class PassTime:
         self.report(stage, done, total)
 
     def rates(self) -> dict[str, float]:
-        """Return the images a second of each network that passed enough of them."""
+        """Return the images per second of each network that enough images passed."""
         return {
             self.names[index]: (last[1] - first[1]) / (last[0] - first[0])
             for index, (first, last) in self._seen.items()

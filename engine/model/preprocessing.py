@@ -76,7 +76,8 @@ def preprocessing(
 
     Parameters
     ----------
-    weights : name of torchvision's weights whose preprocessing is meant; of others the default's
+    weights : name of torchvision's weights, whose preprocessing is returned; for other weights that
+        of the default ones
     """
     known = timm_preprocessing(name) if is_timm(name) else published(name)
     assert known, f"{name} is no backbone"

@@ -20,7 +20,7 @@ HEAD_RULES = 2  # how a head is trained and its penalty chosen; other rules give
 
 
 def planned(options: FitOptions, dataset: Dataset, extractor: Extractor) -> RunConfig:
-    """Return every choice needed to repeat the fit; ``key`` is the same for the same fit."""
+    """Return the config that repeats the fit; equal fits have the same ``key``."""
     device = extractor.device
     first, *beside = (
         NetworkUsed(
@@ -78,7 +78,7 @@ def known_l2(run: Run) -> float | None:
 
 
 def interrupted(key: str | None) -> Run | None:
-    """Find a run of the same fit that did not finish and that no process is writing."""
+    """Return an unfinished run of the same fit that no process is writing, else None."""
     for run in list_runs():
         try:
             unfinished = run.status.state in ("lost", "cancelled", "failed")

@@ -1,4 +1,4 @@
-"""Predicts the sealed images of a run, when they are asked for."""
+"""Predicts the sealed images of a run."""
 
 from __future__ import annotations
 

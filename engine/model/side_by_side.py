@@ -49,9 +49,9 @@ def side_by_side(found: Sequence[Features], scales: Sequence[float] = ()) -> Fea
 
 
 def equal_scales(blocks: Sequence[torch.Tensor]) -> tuple[float, ...]:
-    """Return factors after which all blocks have one mean squared norm around their mean.
+    """Return factors after which all blocks have the same mean squared distance from their mean.
 
-    That of all blocks together becomes the number of their columns, as of standardised features.
+    For all blocks together it becomes their number of columns, as for standardised features.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ OnPass = Callable[["Point"], None]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Features and labels, with the weights that each of H heads gives them.
+    """Features and labels, with one weight per head (of H heads) and row.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ class Rows:
         return weight
 
     def completed(self) -> Rows:
-        """Return the rows and, for each class that a head lacks, half a row at the mean.
+        """Return the rows, with half a row at the mean added for each class that a head lacks.
 
-        Without it the optimal probability of that class would be 0.
+        Without it, the optimal probability of that class would be 0.
         """
         absent = self.shares() == 0
         classes = absent.any(dim=0).nonzero()[:, 0]
@@ -76,7 +76,7 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Weights of H heads and what they give.
+    """Weights of H heads with their losses and gradients.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How many images a second each backbone passes on this machine: measured once."""
+"""Measures the images per second of each backbone on this machine, once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _BATCH = 8
 
 
 def kept_speeds(device: Device) -> dict[str, float]:
-    """Return images a second by backbone, as fits and measurements on this machine kept them."""
+    """Return the stored images per second by backbone, for this machine and precision."""
     return speeds_by_machine().get(_machine(device), {})
 
 
 def keep_speeds(device: Device, speeds: Mapping[str, float]) -> None:
-    """Keep images a second by backbone, for this machine and precision."""
+    """Store images per second by backbone, for this machine and precision."""
     keep_for_machine(_machine(device), speeds)
 
 
 @torch.inference_mode()
 def measured_speed(name: str, device: Device) -> float:
-    """Return the images a second that a backbone passes, without decoding them.
+    """Measure the images per second of a backbone, without decoding.
 
     The weights are random: they do not change the time.
     """

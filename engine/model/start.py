@@ -1,4 +1,4 @@
-"""Where the training of a whole network starts, and averages of later networks with the start."""
+"""The start of training a whole network, and averages of trained networks with the start."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Start:
 
 @dataclass(frozen=True)
 class StartAverage:
-    """The network at the start, and another that holds an average with it."""
+    """A copy of the network at the start, and a copy that holds the average."""
 
     start: nn.Module
     mixed: nn.Module
 
     @classmethod
     def of(cls, network: nn.Module) -> StartAverage:
-        """Return copies of a network that has not been trained further yet."""
+        """Return the copies, made of the network before it is trained."""
         return cls(copy.deepcopy(network), copy.deepcopy(network))
 
     @torch.no_grad()

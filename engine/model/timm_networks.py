@@ -1,4 +1,4 @@
-"""Networks of the optional package timm: preprocessing, weights and embedding as it has them."""
+"""Networks of the optional package timm, with its preprocessing and weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PREFIX = "timm/"
 
 
 def is_timm(backbone: str) -> bool:
-    """Tell whether a backbone is one of timm's, such as timm/resnet10t.c3_in1k."""
+    """Return whether a backbone is one of timm's, such as timm/resnet10t.c3_in1k."""
     return backbone.startswith(PREFIX)
 
 
@@ -52,7 +52,7 @@ def timm_preprocessing(backbone: str) -> Preprocessing:
     Raises
     ------
     UserError
-        If the network takes images that are not squares of three channels, or frames them.
+        If the network needs images that are not squares of three channels, or pads them.
     """
     from engine.model.preprocessing import Preprocessing
 
@@ -112,7 +112,7 @@ def timm_weights_file(backbone: str) -> Path:
 def load_timm(
     backbone: str, state: Mapping[str, torch.Tensor] | None, path: Path | None, seed: int, crop: int
 ) -> nn.Module:
-    """Build a network that returns its embedding, the input of the last layer, for such crops.
+    """Build a network that returns its embedding, the input of the last layer.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from engine.model.timm_networks import is_timm
 
 
 def assembled(extractor: Extractor, head: Head, images: torch.Tensor) -> tuple[nn.Module, float]:
-    """Return torchvision's network with the run's tensors, and what was added to all scores.
+    """Return torchvision's network with the run's tensors, and the constant added to all scores.
 
     SqueezeNet cuts its scores at zero before it averages them. A constant added to all of them
     keeps them above zero and changes no probability.

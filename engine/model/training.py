@@ -28,7 +28,7 @@ def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, i
 
     Parameters
     ----------
-    component : for each path, the number of the group of images that stay on its side
+    component : component number by path; folds do not divide a component
     """
     lines: list[dict[str, Any]] = []
 

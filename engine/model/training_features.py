@@ -18,7 +18,7 @@ _COLUMNS = ["split", "id", "path", "label", "sha256"]
 
 @dataclass(frozen=True, eq=False)
 class TrainingFeatures:
-    """Images that the last layer was trained on, as far as their features are cached.
+    """Images that the last layer was trained on and whose features are cached.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class TrainingFeatures:
 
     @classmethod
     def of(cls, run: Run, images: pd.DataFrame, kept: Features) -> TrainingFeatures:
-        """Return those of a run, from its images and what is cached of them."""
+        """Return the training features of a run, from its images and the cached features."""
         learnt = images["split"] == "train"
         if run.labelled_split == "folds":  # then the last layer was trained on both splits
             learnt |= images["split"] == "valid"
@@ -61,7 +61,7 @@ class TrainingFeatures:
 
     @property
     def note(self) -> str:
-        """Return why there are no neighbours, or ''."""
+        """Return why there are no neighbours, '' if there are some."""
         if len(self.images):
             return ""
         return (

@@ -15,8 +15,8 @@ class TrainingOptions:
     ----------
     epochs : passes over the training images
     lr : peak learning rate
-    batch_size : images in a step
-    seed : decides the order of the images and every random number
+    batch_size : images per step
+    seed : random seed of the order of images and of all other random numbers
     """
 
     epochs: int
@@ -26,6 +26,6 @@ class TrainingOptions:
 
 
 def training_options(options: FitOptions) -> TrainingOptions:
-    """Return those of a fit, once its defaults are filled in."""
+    """Return the training options of a fit whose defaults are filled in."""
     assert options.epochs and options.lr
     return TrainingOptions(options.epochs, options.lr, options.batch_size, options.seed)

@@ -30,7 +30,7 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
     """Rank the labels of a run that are suspected to be wrong, and save the list in its folder.
 
     Missing features are computed first. If the run has no out-of-fold predictions, heads are
-    trained for them and the predictions are saved beside the list.
+    trained for them, and the predictions are saved beside the list.
 
     Raises
     ------

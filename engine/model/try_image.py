@@ -27,14 +27,14 @@ _KEY = "tried"
 
 @dataclass(frozen=True)
 class Tried:
-    """What a run says of an image.
+    """A run's prediction for an image, with heat maps and neighbours.
 
     Attributes
     ----------
     classes : the likeliest classes with their probabilities
     maps : class, and the image with its heat map as base64 of a PNG, '' without any evidence
     neighbours : the nearest training images, as :meth:`TrainingFeatures.nearest` returns them
-    map_note, note : why there are no heat maps, and why no neighbours; '' where there are some
+    map_note, note : why there are no heat maps, and why no neighbours; '' if there are some
     """
 
     classes: list[tuple[str, float]]
@@ -44,7 +44,7 @@ class Tried:
     note: str
 
     def plain(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the prediction as plain values for JSON."""
         return asdict(self)
 
 
@@ -72,7 +72,7 @@ class Trial:
         self._learnt = TrainingFeatures.of(run, images, self._extractor.kept_features(images))
 
     def of(self, content: bytes) -> Tried:
-        """Return what the run says of an image.
+        """Return the run's prediction for an image.
 
         Raises
         ------

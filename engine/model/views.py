@@ -14,7 +14,7 @@ _BLOCK = 4096  # rows averaged in one step
 
 
 def views_of(steps: Preprocessing, n: int) -> list[Preprocessing]:
-    """Return the preprocessing of the first n views.
+    """Return the preprocessing of the first n views of an image.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def find_weights(name: str, source: str, seed: int) -> Weights:
 
 
 def published_weights(name: str, source: str) -> list[str]:
-    """Return the names of torchvision's weights for a backbone; none if ``source`` is a file's."""
+    """Return the names of torchvision's weights for a backbone, empty if ``source`` is a file."""
     if is_timm(name) or not source.startswith("IMAGENET"):
         return []
     import torchvision
@@ -84,8 +84,7 @@ def read_state(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
     Raises
     ------
     UserError
-        If the file is damaged, contains anything else, or has not the checksum that it had when
-        it was found.
+        If the file is damaged, contains anything but tensors, or has changed since it was found.
     """
     state, _ = unwrapped(_content(path, sha256))
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
@@ -94,7 +93,7 @@ def read_state(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
 
 
 def unwrapped(content: Any) -> tuple[Any, tuple[str, ...]]:
-    """Return the tensors by name within a training checkpoint, and what was left out around them.
+    """Return the tensors by name in a training checkpoint, and the entries that were left out.
 
     Training programs save a dictionary with the weights under one of a few names, and wrappers
     of the network put a prefix before every name.
@@ -122,7 +121,7 @@ def unwrapped(content: Any) -> tuple[Any, tuple[str, ...]]:
 
 
 def wrapping(weights: Weights) -> str:
-    """Return a sentence on what lay around the tensors of a weights file, '' if nothing did."""
+    """Return a sentence on the entries of a weights file that were left out, '' if none."""
     if weights.path is None or weights.source != str(weights.path):
         return ""
     _, around = unwrapped(_content(weights.path, weights.sha256))
