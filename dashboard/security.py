@@ -51,7 +51,7 @@ class SameOrigin:
                     await send({"type": "websocket.close", "code": 1008})
                     return
                 refusal = PlainTextResponse(
-                    "Requests of other origins are refused.", status_code=403
+                    "Requests from other origins are refused.", status_code=403
                 )
                 await refusal(scope, receive, send)
                 return

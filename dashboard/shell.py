@@ -95,7 +95,7 @@ def _note_damaged(runs: list[tables.RunSummary]) -> None:
     lines = [literal(f"{run.name} is damaged: {run.reason}") for run in runs[:_DAMAGED]]
     if len(runs) > _DAMAGED:
         lines.append(
-            f"{len(runs) - _DAMAGED:,} more runs are damaged; `second-look runs` says why."
+            f"{len(runs) - _DAMAGED:,} more runs are damaged; `second-look runs` shows why."
         )
     if lines:
         st.caption("  \n".join(lines))

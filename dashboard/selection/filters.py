@@ -156,20 +156,20 @@ FILTERS = (
         AREA, lambda text, _: text if read_lasso(text) else "",
         keep=_in_area,
         sentence=lambda *_: "in the area drawn on the map",
-        invalid="it is no area of the map",
+        invalid="it is not an area of the map",
     ),
     Filter(
         SLICE, lambda text, _: text if _SLICE.fullmatch(text) else "",
         keep=slices.within,
         sentence=slices.slice_text,
         stamp=slices.stamp,
-        invalid="it is no slice, such as brightness:0",
+        invalid="it is not a slice such as brightness:0",
     ),
     Filter(
         LIKE, lambda text, _: text[:500] if similar.read_reference(text) else "",
         keep=similar.is_near,
         sentence=lambda _, text: f"most like {text.partition(':')[2]}",
-        invalid="it is no image, such as labelled:cat.1 or test:1",
+        invalid="it is not an image such as labelled:cat.1 or test:1",
     ),
     Filter(
         KIND, lambda text, _: text if text in KIND_NAMES else "",

@@ -151,7 +151,7 @@ def _delete_all(names: Sequence[str]) -> None:
 def _empty() -> None:
     with _refused():
         emptied = empty_bin()
-        st.session_state[_FREED] = f"{emptied.bytes / 1e6:,.1f} MB are free again."
+        st.session_state[_FREED] = f"{emptied.bytes / 1e6:,.1f} MB freed."
 
 
 def _restore(name: str) -> None:

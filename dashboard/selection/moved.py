@@ -27,7 +27,7 @@ def moved_banner(name: str) -> None:
         return
     st.warning(
         f"The images of this run are not in {literal(str(root))} any more, so they cannot be "
-        "shown. The scores do not need them.",
+        "shown. The scores are not affected.",
         icon=":material/folder_off:",
     )
     key = f"relocate_{name}"

@@ -80,7 +80,7 @@ def unknown_image(image: str, there: bool) -> None:
     there : whether the table has it, so that the filter leaves it out
     """
     name = next((name for name in IMAGE_NAMES if st.query_params.get(name)), IMAGE_NAMES[0])
-    reason = "the filter leaves that image out" if there else "no image here has that id"
+    reason = "the filter excludes that image" if there else "no image here has that id"
     unknown_value(name, image, reason)
 
 

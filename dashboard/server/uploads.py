@@ -38,12 +38,12 @@ class LimitedUploads:
     def _refusal(self, scope: Scope) -> tuple[int, str]:
         parts = scope["path"].removeprefix(_ADDRESS).split("/")
         if scope["method"] not in ("PUT", "DELETE") or len(parts) != 2:
-            return 403, "Uploads are refused, but for one image that a page asks for."
+            return 403, "Only one image that a page asks for can be uploaded."
         if scope["method"] == "DELETE":
             return 0, ""
         size = Headers(scope=scope).get("content-length", "")
         if not (size.isascii() and size.isdigit()):
-            return 411, "An upload must say its size."
+            return 411, "An upload must state its size."
         if len(size) > 12 or int(size) > MOST_MEGABYTES * 2**20 + _AROUND:
             return 413, f"An image of more than {MOST_MEGABYTES} MB is refused."
         kept = _kept()

@@ -53,7 +53,7 @@ def start_again(run: Run) -> None:
         arguments = options.arguments()
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"run {run.name} does not say how it was fitted; start a new fit below."
+            f"run {run.name} has no record of its options; start a new fit below."
         ) from error
     if config.request is None or not options.path.is_absolute():
         raise UserError(f"run {run.name} was not started on this page; start a new fit below.")

@@ -77,19 +77,19 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Return one sentence: which of the two is better, or that it is a toss-up."""
+        """Return one sentence: which of the two is better, or that neither is."""
         difference, *ends = self.log_loss_difference
         images = images_said(self.n, self.n_groups)
         if difference == 0:
-            return f"A toss-up: both have the same log loss on {images}."
+            return f"No difference: both have the same log loss on {images}."
         ahead = int(difference > 0)
         low, high = sorted(end if ahead else -end for end in ends)
         lower = f"its log loss is lower by {abs(difference):.4f}"
         within = f"95 % interval {low:+.4f} to {high:+.4f}, {images}"
         if self.better is None:
             return (
-                f"A toss-up: {self.names[ahead]} is ahead, {lower}, but that may be chance "
-                f"({within})."
+                f"No clear difference: {self.names[ahead]} is ahead, {lower}, but that may be "
+                f"chance ({within})."
             )
         return f"{self.names[ahead]} is better than {self.names[1 - ahead]}: {lower} ({within})."
 

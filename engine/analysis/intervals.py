@@ -41,7 +41,7 @@ def proportion_interval(hits: int, n: int) -> tuple[float, float]:
     (0.9901, 1.0)
     """
     if not 0 <= hits <= n or n < 1:
-        raise ValueError(f"{hits} of {n} is no proportion")
+        raise ValueError(f"{hits} of {n} is not a proportion")
     if 2 * hits > n:
         low, high = proportion_interval(n - hits, n)
         return 1 - high, 1 - low

@@ -43,7 +43,7 @@ def join(tables: Sequence[Predictions], contents: Sequence[np.ndarray] = ()) -> 
     for other in others:
         if other.class_names != first.class_names:
             raise UserError(
-                f"the runs know different classes ({_few(first.class_names)} and "
+                f"the runs have different classes ({_few(first.class_names)} and "
                 f"{_few(other.class_names)}); choose runs of the same data set."
             )
     shared = np.ones(len(first), dtype=bool)

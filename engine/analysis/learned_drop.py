@@ -45,7 +45,7 @@ class LearnedDrop:
         points = f"{self.points:.2g} points (95 % interval {low:.2g} to {high:.2g})"
         said = f"{what} {'suggests' if one else 'suggest'} a drop in accuracy of {points}."
         if low == 0:
-            said += f" {'One score' if one else 'That'} cannot tell it from no drop."
+            said += f" {'One score' if one else 'That'} cannot distinguish it from no drop."
         if self.contradictory:
             said += (
                 " Two of them differ by more than noise: the errors of the test set are not those "

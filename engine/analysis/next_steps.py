@@ -55,7 +55,7 @@ def correction_step(found: ComparedCorrections, run: str) -> NextStep | None:
         -gain,
         (-high, -low),
         MEASURED,
-        f"Cross-validated on {found.n:,} images; `submit` applies it unless told otherwise.",
+        f"Cross-validated on {found.n:,} images; `submit` applies it by default.",
         "no computation",
         ("recommend", run),
     )
@@ -90,7 +90,7 @@ def labels_step(
         return None
     title = f"Review {n:,} suspected label{'s' * (n != 1)}"
     time = f"{n:,} image{'s' * (n != 1)} to look at"
-    reason = f"They carry {total:.4f} of the log loss: by so much it falls if all of them are wrong"
+    reason = f"They account for {total:.4f} of the log loss, the decrease if all are wrong"
     after = "A refit with verdicts measures what correct labels gain on other images."
     command = ("triage", run)
     if not judged.any():
@@ -116,7 +116,7 @@ def images_step(curve: LearningCurve, command: tuple[str, ...]) -> NextStep:
         curve.gain,
         curve.interval,
         EXTRAPOLATED,
-        f"Log loss of heads on parts of the images: {points}; continued by a power law.",
+        f"Log loss of heads on parts of the images: {points}; extrapolated by a power law.",
         f"one pass over {curve.n_train:,} images, and the time to label them",
         command,
     )
@@ -161,7 +161,7 @@ def side_by_side_step(
     gain, interval = _gain_of_other_features(own, both, groups)
     return NextStep(
         BESIDE,
-        f"Fit with {other} beside it",
+        f"Fit with {other} side by side",
         gain,
         interval,
         MEASURED,

@@ -106,7 +106,7 @@ def worse_loss(
     right = likeliest(probabilities) == y_true
     share = accuracy(y_true, probabilities)
     if not right.any():
-        raise ValueError("no image is right, so that none can become an error")
+        raise ValueError("no image is predicted correctly, so none can become an error")
     if not 0 <= points <= 100 * share:
         raise ValueError(f"points {points} must lie between 0 and {100 * share:g}")
     p = probabilities[right]

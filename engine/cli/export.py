@@ -20,7 +20,7 @@ def export(
     ] = None,
     format: Annotated[
         ModelFormat | None,
-        typer.Option(help="By default as the suffix of FILE says, else torchvision."),
+        typer.Option(help="By default given by the suffix of FILE, else torchvision."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -56,7 +56,7 @@ def _draw(value: dict[str, Any]) -> None:
     counts = value["images"]
     if counts["missing"] or counts["ambiguous"]:
         out.print(
-            f"{counts['found']:,} rows have an image; of {counts['missing']:,} it is missing, and "
+            f"{counts['found']:,} rows have an image, {counts['missing']:,} have none, and "
             f"{counts['ambiguous']:,} fit several images",
             style="yellow",
         )

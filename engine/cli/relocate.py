@@ -16,7 +16,7 @@ from engine.cli.progress import watching
 def relocate(
     run: RunName,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the images are, or the data folder.")
+        Path, typer.Argument(metavar="DIR", help="The folder of the images, or the data folder.")
     ],
     as_json: AsJson = False,
 ) -> None:

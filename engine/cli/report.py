@@ -58,8 +58,8 @@ def _draw(value: dict[str, Any]) -> None:
         out.print(literal(value["precision"]), style="dim")
     if value["on"] == "sealed":
         out.print(
-            "These images took no part in the fit, nor in any choice. Once you choose by this "
-            "score, it is as optimistic as the others.",
+            "The fit and its choices did not use these images. If you choose by this score, it "
+            "becomes as optimistic as the others.",
             style="dim",
         )
         if left := value["left_out"]:
@@ -75,7 +75,7 @@ def _draw(value: dict[str, Any]) -> None:
     if value["class_weight"] != "none":
         out.print(
             f"class weights {value['class_weight']}: probabilities are not frequencies; "
-            "a correction of Clip makes them so"
+            "a correction on the Clip page calibrates them"
         )
 
     if len(names) <= 12:

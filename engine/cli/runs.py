@@ -30,7 +30,7 @@ def runs(
         typer.Argument(metavar="[RUN]", help="Only this run, by its name or its beginning."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Display name for RUN; an empty one takes it back.")
+        str | None, typer.Option(help="Display name for RUN; an empty one removes it.")
     ] = None,
     note: Annotated[str | None, typer.Option(help="Note on RUN; an empty one removes it.")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Move RUN to the bin.")] = False,
@@ -40,7 +40,8 @@ def runs(
         bool, typer.Option("--empty-bin", help="Remove the runs in the bin for good.")
     ] = False,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Remove caches that are out of date, and leftovers.")
+        bool,
+        typer.Option("--clean", help="Remove caches that are out of date, and temporary files."),
     ] = False,
     sort: Annotated[
         str | None,
@@ -60,11 +61,11 @@ def runs(
 
     asked = [name is not None or note is not None, delete, restore, deleted, empty_bin, clean]
     if sum(asked) > 1:
-        raise typer.BadParameter("choose one of them: each does something else.")
+        raise typer.BadParameter("choose one of them.")
     if run is None and any(asked[:3]):
         raise typer.BadParameter("name the run: second-look runs RUN …")
     if run is not None and (any(asked[3:]) or sort or search):
-        raise typer.BadParameter("leave RUN out: this is about all runs.")
+        raise typer.BadParameter("leave RUN out: this applies to all runs.")
     if (sort or search) and (empty_bin or clean):
         raise typer.BadParameter("sort and search belong to the list of runs.")
     if clean:
@@ -157,12 +158,12 @@ def _draw(value: list[dict[str, Any]]) -> None:
 
 def _draw_deleted(value: list[dict[str, Any]]) -> None:
     name = value[0]["run"]
-    said = f"{name} is in the bin; `second-look runs {name} --restore` takes it back."
+    said = f"{name} is in the bin; `second-look runs {name} --restore` restores it."
     console().print(literal(said), soft_wrap=True)
 
 
 def _draw_restored(value: list[dict[str, Any]]) -> None:
-    console().print(literal(f"{value[0]['run']} is among the runs again."), soft_wrap=True)
+    console().print(literal(f"{value[0]['run']} is restored."), soft_wrap=True)
 
 
 def _draw_no_deleted(_: list[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ def submit(
         str,
         typer.Option(
             help="recommended, none, clip, temperature, platt or isotonic; the recommended one "
-            "has the least expected log loss."
+            "has the lowest expected log loss."
         ),
     ] = "recommended",
     lower: Lower = None,
@@ -31,7 +31,9 @@ def submit(
     ] = None,
     values: Annotated[
         ValueKind | None,
-        typer.Option(help="Write probabilities or the likeliest class; what the sample suggests."),
+        typer.Option(
+            help="Write probabilities or the likeliest class; by default as in the sample."
+        ),
     ] = None,
     predictions: Annotated[
         str | None,
@@ -52,7 +54,9 @@ def submit(
     ] = False,
     accept_cost: Annotated[
         bool,
-        typer.Option(help="Write the file although the correction costs more than its noise."),
+        typer.Option(
+            help="Write the file even if the correction raises the log loss beyond noise."
+        ),
     ] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="With --send: seconds to wait for the score.")

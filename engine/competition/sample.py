@@ -87,7 +87,7 @@ def sample_form(
     if len(header) > 2:
         form = _several_columns(source, header, classes)
         if values == "class":
-            message = f"{form.message} --values class does not apply to one column a class."
+            message = f"{form.message} --values class does not apply to one column per class."
             return Form(header, form.kind, form.classes, False, message)
         return form
     found = set(pc.unique(pc.utf8_trim_whitespace(columns[1])).to_pylist()) - {""}

@@ -306,8 +306,8 @@ def _sample_check(sample: Path | None) -> Check:
     if sample is not None:
         return Check("sample", True, f"The sample file is {sample}.")
     message = (
-        "No sample file was found beside the data, so that ids, order and columns are compared "
-        "with nothing; give the competition's with --sample FILE."
+        "No sample file was found beside the data, so ids, order and columns were not compared "
+        "with one; give the competition's with --sample FILE."
     )
     return Check("sample", None, message)
 

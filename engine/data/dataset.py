@@ -232,8 +232,9 @@ def _with_warnings(dataset: Dataset) -> Dataset:
     group = dataset.origin.group
     if group is not None and group.suggested:
         found.append(
-            f"Images of one {group.column} may be in both train and valid, which flatters the "
-            f"scores; --group {group.column} keeps each of its {group.n:,} on one side."
+            f"Images of one {group.column} may be in both train and valid, which makes the "
+            f"scores too optimistic; --group {group.column} keeps each of its {group.n:,} on one "
+            "side."
         )
     if single := single_classes(dataset.images):
         found.append(
@@ -250,12 +251,12 @@ def _with_warnings(dataset: Dataset) -> Dataset:
             )
             found.append(
                 f"The split that the data gives divides {len(cut):,} sets of {what} "
-                f"({n:,} images) between train and valid, which flatters the scores."
+                f"({n:,} images) between train and valid, which makes the scores too optimistic."
             )
     test = (dataset.images["split"] == "test").any()
     if not test and dataset.origin.samples:
         found.append(
-            f"There is no test image, and yet the sample {dataset.origin.samples[0].name}; give "
+            f"There is the sample file {dataset.origin.samples[0].name}, but no test image; give "
             "the folder of the test images with --test DIR."
         )
     elif not test and dataset.origin.test_folders:

@@ -75,15 +75,15 @@ def find_label_column(
         labels = read_labels(table.column(name))
         if task := other_task(name, labels):
             raise OtherTask(
-                f"{table.file} holds {task} in its column {name!r}; Second Look fits one class an "
+                f"{table.file} holds {task} in its column {name!r}; Second Look fits one class per "
                 f"image. Its columns are {table.shown}: name another with --label-column, or make "
                 "a column of classes."
             )
         if hint is not None and wanted is None and hint.continuous:
             raise OtherTask(
-                f"{hint.file} asks for a number in {hint.header[1]!r} that is no probability: "
+                f"{hint.file} asks for a number in {hint.header[1]!r} that is not a probability: "
                 f"{table.file} is of a task with a continuous target; Second Look fits one class "
-                "an image."
+                "per image."
             )
         told = wanted is not None or (hint is not None and name in hint.header)
         sure = told or any(plain(name) in row for row in _LABEL_NAMES)

@@ -175,8 +175,8 @@ def _losses(tables: TableLabels, used: Sequence[JoinedTable], source: LabelSourc
         lost, name = table.not_found, table.file.name
         if lost:
             found.append(
-                f"{len(lost):,} of {len(table.rows):,} rows of {name} have no image of their own, "
-                f"such as {lost[0]!r}."
+                f"{len(lost):,} of {len(table.rows):,} rows of {name} do not fit exactly one "
+                f"image, such as {lost[0]!r}."
             )
         assert table.label is not None
         if table.label.labels.null_count and source.source == name:

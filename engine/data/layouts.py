@@ -195,7 +195,9 @@ def _with_test(listing: Listing, source: DataSource) -> Listing:
     same = kept["path"].isin(set(images["path"]))
     warnings = list(listing.origin.warnings)
     if replaced := int((listing.images["split"] == "test").sum()):
-        warnings.append(f"{replaced:,} test images of {source.data} give way to those of --test.")
+        warnings.append(
+            f"{replaced:,} test images of {source.data} are replaced by those of --test."
+        )
     samples = dict.fromkeys([*listing.origin.samples, *find_samples(folder, folder.parent)])
     origin = replace(
         listing.origin, test_folders=(shown,), warnings=tuple(warnings), samples=tuple(samples)

@@ -118,7 +118,7 @@ def _unpack(
         elif "sample" in stem.lower():
             wanted.append(archive)
         else:
-            found.ignored["archives that are no split"] += 1
+            found.ignored["archives whose names mean no split"] += 1
             found.foreign.append(f"{name}/{archive}" if name else archive)
     for archive in wanted:
         stem = os.path.splitext(archive)[0]

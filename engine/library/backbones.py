@@ -114,7 +114,7 @@ def backbones(
         check_backbone(name)
         if name not in facts:
             raise UserError(
-                "is not listed: this is about torchvision's networks.",
+                "is not listed: only torchvision's networks are.",
                 option="backbone",
                 value=name,
             )

@@ -39,7 +39,7 @@ def compare(run: Run | str, other: Run | str) -> Comparison:
     >>> found.n == len(found.to_pandas())
     True
     >>> engine.compare(run, run).verdict
-    'A toss-up: both have the same log loss on 39 images.'
+    'No difference: both have the same log loss on 39 images.'
     """
     from engine.analysis.compare import compare as compare_tables
     from engine.data.image_groups import image_groups

@@ -54,7 +54,8 @@ def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
             warnings = (
                 *warnings,
                 f"The split that the data give divides {len(cut):,} sets of near-identical images "
-                f"or groups ({n:,} images) between train and valid, which flatters the scores.",
+                f"or groups ({n:,} images) between train and valid, which makes the scores too "
+                "optimistic.",
             )
         origin = replace(dataset.origin, warnings=warnings)
         return Grouped(replace(dataset, images=images, origin=origin), known, (len(cut), n))

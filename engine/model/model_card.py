@@ -95,7 +95,7 @@ def _preprocessing(described: dict[str, Any]) -> list[str]:
     if described["views"] > 1:
         lines.append(
             f"The run averaged the features of {described['views']} views of each image; one view "
-            "gives slightly other probabilities than the run's."
+            "gives slightly different probabilities than the run's."
         )
     if described["score_shift"]:
         lines.append(
@@ -120,7 +120,7 @@ def _scores(run: Run, described: dict[str, Any]) -> list[str]:
         "classified worse, which the scores do not show.",
     ]
     if described["class_weight"] == "balanced":
-        lines.append("Classes were weighted alike, so probabilities are not frequencies.")
+        lines.append("Classes had the same weight, so probabilities are not frequencies.")
     if correction := described["correction"]:
         lines.append(f"Correction of the probabilities: {correction['sentence']}")
     if clip := described["clip"]:

@@ -67,7 +67,9 @@ def feature_steps(run: Run, others: Sequence[Run]) -> FeatureSteps:
     wider = [v for v in (2, 4) if v > options.views and (options.network, v) not in tried]
     suggested = (backbone,) if backbone else ()
     if options.train == "all":
-        note = "More images, more views: the whole network was trained, so only a fit can tell."
+        note = (
+            "More images, more views: the whole network was trained, so only a fit can measure it."
+        )
         return FeatureSteps(suggested, (note,))
     data = _labelled(run, extractor)
     if isinstance(data, str):
@@ -181,7 +183,7 @@ def _unmeasured_views(run: Run, wider: list[int]) -> list[NextStep]:
     return [
         NextStep(
             VIEWS, f"Fit with {wider[0]} views of each image", None, None, ELSEWHERE,
-            f"{_VIEWS_ELSEWHERE}; on these images only a fit can tell.",
+            f"{_VIEWS_ELSEWHERE}; on these images only a fit can measure it.",
             _time(run, passed), _fit(options, views=wider[0]), value=str(wider[0]),
         )
     ]  # fmt: skip
@@ -206,7 +208,7 @@ def _better_backbone(run: Run, tried: set[str]) -> NextStep | None:
     return NextStep(
         BACKBONE, f"Fit with the backbone {best.name}", None, None, ELSEWHERE,
         f"torchvision publishes an ImageNet accuracy of {100 * best.accuracy:.1f} % for it and "
-        f"{100 * own.accuracy:.1f} % for {own.name}; on these images only a fit can tell.",
+        f"{100 * own.accuracy:.1f} % for {own.name}; on these images only a fit can measure it.",
         _time(run, n.train + n.valid + n.test, best.gflop / own.gflop),
         _fit(options, backbone=best.name), value=best.name,
     )  # fmt: skip

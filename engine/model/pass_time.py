@@ -94,7 +94,7 @@ class PassTime:
         rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
         said = (
             f"Extracting features takes about {minutes:,} minute{'s' * (minutes > 1)} here "
-            f"({name}: {rate} images a second); what is computed is kept if you stop."
+            f"({name}: {rate} images per second); finished work is kept if you stop."
         )
         better = better_and_faster(name, {**self.known, name: speed}) if self.suggest else ""
         return f"{said} {better}".rstrip()

@@ -59,7 +59,7 @@ def better_and_faster(name: str, speeds: Mapping[str, float]) -> str:
     if not better:
         return ""
     best = max(better, key=lambda each: (each.name in speeds, each.accuracy))
-    how = f"needs {best.gflop:.2g} instead of {asked.gflop:.2g} GFLOP an image (not measured here)"
+    how = f"needs {best.gflop:.2g} instead of {asked.gflop:.2g} GFLOP per image (not measured here)"
     if best.name in speeds and name in speeds:
         how = f"is {speeds[best.name] / speeds[name]:.2g} times as fast here"
     return (

@@ -39,8 +39,8 @@ class FitOptions:
         tuple[str, ...],
         FitOption(
             "Network",
-            "Any torchvision classifier, or timm/NAME; give it again for features of several side "
-            "by side.",
+            "Any torchvision classifier, or timm/NAME; given several times, their features stand "
+            "side by side.",
         ),
     ] = ("vgg16",)
     weights: Annotated[
@@ -63,19 +63,20 @@ class FitOptions:
         int | None,
         FitOption(
             "Epochs",
-            "Passes over the training images, 10 for all; the head is solved exactly without.",
+            "Passes over the training images, by default 10 for all; without it the head is "
+            "solved exactly.",
             least=1,
             most=1_000_000,
         ),
     ] = None
     batch_size: Annotated[
-        int, FitOption("Batch size", "Images in a training step.", least=1, most=65_536)
+        int, FitOption("Batch size", "Images per training step.", least=1, most=65_536)
     ] = 64
     lr: Annotated[
         float | None,
         FitOption(
             "Learning rate",
-            "Peak learning rate; the head is solved exactly without.",
+            "Peak learning rate; without it the head is solved exactly.",
             least=1e-7,
             most=1000,
         ),
@@ -111,8 +112,8 @@ class FitOptions:
         int,
         FitOption(
             "Sealed images",
-            "Labelled images that take part in nothing until `report --on sealed` scores them: "
-            "many runs that are compared on the same images flatter the best of them.",
+            "Labelled images that are not used until `report --on sealed` scores them: the best "
+            "of many runs looks too good on the images by which it was chosen.",
             least=0,
             most=1_000_000,
             about_data=True,
@@ -128,7 +129,7 @@ class FitOptions:
         int,
         FitOption(
             "Seed",
-            "Decides the split and the training.",
+            "Random seed of the split and the training.",
             least=0,
             most=2**31 - 1,
             about_data=True,
@@ -138,7 +139,7 @@ class FitOptions:
         str,
         FitOption(
             "Class weight",
-            "balanced: each class counts alike; probabilities are then no longer frequencies.",
+            "balanced: all classes have the same weight; probabilities are then not frequencies.",
             choices=("none", "balanced"),
         ),
     ] = "none"
@@ -167,7 +168,7 @@ class FitOptions:
         str,
         FitOption(
             "Precision",
-            "Half precision is faster and changes probabilities a little.",
+            "Half precision is faster and changes probabilities slightly.",
             choices=("auto", "float32", "bfloat16", "float16"),
         ),
     ] = "auto"
@@ -175,7 +176,7 @@ class FitOptions:
         str | None,
         FitOption(
             "Label table",
-            "A CSV or TSV that gives each image's class, instead of what is found.",
+            "A CSV or TSV with the class of each image, instead of the labels found.",
             about_data=True,
         ),
     ] = None
@@ -199,7 +200,8 @@ class FitOptions:
         str | None,
         FitOption(
             "Group column",
-            "Images of one value, such as a patient, are not divided between train and valid.",
+            "Images with the same value, such as a patient, are not divided between train and "
+            "valid.",
             about_data=True,
         ),
     ] = None

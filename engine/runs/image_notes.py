@@ -81,7 +81,7 @@ def clean_tag(tag: str) -> str:
     """
     name = " ".join(_visible(tag).split())
     if not 0 < len(name) <= MOST_TAG_LETTERS:
-        raise UserError(f"a tag has 1 to {MOST_TAG_LETTERS} characters; {name[:60]!r} has not.")
+        raise UserError(f"the tag {name[:60]!r} must have 1 to {MOST_TAG_LETTERS} characters.")
     return name
 
 

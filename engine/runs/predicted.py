@@ -118,7 +118,7 @@ def chosen_table(run: Run, name: str | None = None) -> str:
     what = (
         f"fits several tables of run {run.name}; choose one of {first_ten(fitting)}"
         if fitting
-        else f"is no table of run {run.name}, which has {first_ten(['test', *names])}"
+        else f"is not a table of run {run.name}, which has {first_ten(['test', *names])}"
     )
     raise UserError(f"{what}.", option="predictions", value=name)
 

@@ -52,7 +52,9 @@ def write_about(folder: Path, name: str | None = None, note: str | None = None) 
     """
     for option, value, most in (("name", name, MOST_NAME), ("note", note, MOST_NOTE)):
         if value is not None and len(value) > most:
-            raise UserError(f"has {len(value):,} characters; {most:,} is the most.", option=option)
+            raise UserError(
+                f"has {len(value):,} characters; {most:,} is the maximum.", option=option
+            )
     about = read_about(folder)
     if name is not None:
         about = replace(about, name=" ".join(name.split()))

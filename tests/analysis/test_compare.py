@@ -70,7 +70,9 @@ def test_a_table_worked_by_hand():
     assert found.log_loss == pytest.approx((second, first))
     assert found.log_loss_difference[0] == pytest.approx(second - first)
     assert found.agreement == 3 / 6
-    assert found.better is None and found.verdict.startswith("A toss-up: the run is ahead")
+    assert found.better is None and found.verdict.startswith(
+        "No clear difference: the run is ahead"
+    )
 
 
 def test_what_cannot_be_compared_is_counted_by_reason():

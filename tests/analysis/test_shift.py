@@ -77,7 +77,7 @@ def test_the_published_gap_is_about_half_a_point():
 def test_points_are_learned_back_from_the_score_that_they_give(table, points, bound):
     y, p = table
     if not (p.argmax(axis=1) == y).any():
-        with pytest.raises(ValueError, match="no image is right"):
+        with pytest.raises(ValueError, match="no image is predicted correctly"):
             worse_loss(y, p, points)
         return
     loss = worse_loss(y, p, min(points, 100 * np.mean(p.argmax(axis=1) == y)))
@@ -96,7 +96,7 @@ def test_scores_that_say_nothing_teach_nothing():
     assert learned_drop(*table, loss, [(0.01, 0.99, float("nan"))], 50) is None
     below = learned_drop(*table, loss, [(0.01, 0.99, known - 0.1)], 50)
     assert below is not None and below.points == below.interval[0] == 0.0
-    assert "cannot tell it from no drop" in below.sentence
+    assert "cannot distinguish it from no drop" in below.sentence
     scores = [(0.01, 0.99, known + x * slope) for x in (0.2, 0.4, 9.0)]
     several = learned_drop(*table, loss, scores, 50)
     assert several is not None and several.points == pytest.approx(0.4)

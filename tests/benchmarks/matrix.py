@@ -86,7 +86,7 @@ def measure() -> str:
             row, sentence = _measured(ready(backbone, precision), product(dtype, side))
             rows.append(row)
             said.append(sentence)
-    head = ("", "precision", "GFLOP an image", "images /s", "network TFLOP/s", "matrix TFLOP/s",
+    head = ("", "precision", "GFLOP per image", "images /s", "network TFLOP/s", "matrix TFLOP/s",
             "share", "load")  # fmt: skip
     return "\n\n".join([machine(("torch",)), table(head, rows), "\n".join(said), _HOW])
 

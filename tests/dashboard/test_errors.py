@@ -264,7 +264,7 @@ def test_who_comes_back_finds_the_filter_as_it_was_left(make_run):
         ("true", "zebra", "this run has no class of this name"),
         ("predicted", "zebra", "this run has no class of this name"),
         ("p", "9-3", "a range such as 0.2-0.8"),
-        ("map", "nonsense", "no area of the map"),
+        ("map", "nonsense", "not an area of the map"),
         ("sort", "weight", "choose from loss, loss-up"),
         ("seed", "foo", "a seed is a whole number"),
         ("page", "foo", "there is only page 1"),
@@ -287,7 +287,7 @@ def test_what_the_run_does_not_have_is_said_and_can_be_removed(make_run, paramet
 def test_an_image_that_the_filter_leaves_out_is_said(make_run):
     make_run(n=8, distinct=8)
     app = errors(id="0000001", picture="0000002")
-    assert "the filter leaves that image out" in app.warning[0].value
+    assert "the filter excludes that image" in app.warning[0].value
     assert not errors(id="0000001", image="0000001").warning
 
 

@@ -62,7 +62,7 @@ def test_a_tag_on_many_images_its_undoing_and_the_csv(make_run, session):
     assert notes.tags_on(table, rows[:2]) == [] and notes.tags_on(table, rows) == ["night"]
     notes.change(table, rows[1:2], lambda note: note.with_text("=1"))
     bulk.undo()  # which leaves the later note alone
-    assert session["bulk_said"] == "The tags of 1 image are as before."
+    assert session["bulk_said"] == "The earlier tags of 1 image are restored."
     bulk.undo()
     assert [note.tags for note in notes.notes_of(table, rows)] == [("night",), (), (), (), ()]
 

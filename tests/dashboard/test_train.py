@@ -310,7 +310,7 @@ def test_the_page_says_how_long_it_takes_and_what_is_faster(home: Path, tmp_path
     data = kaggle(tmp_path / "pets", train=10, test=4)
     app = opened(data)
     said = [each.value for each in app.caption]
-    assert any("24 images takes is not yet measured here" in each for each in said)
+    assert any("24 images has not been measured here yet" in each for each in said)
     assert any("more accurate on ImageNet" in each and "“Network”" in each for each in said)
     speeds = {"vgg16": 0.1, "resnet50": 24.0}
     keep_for_machine(cpu_name(4, "float32"), speeds)

@@ -157,7 +157,7 @@ def test_new_images_replace_no_other_table(here, of_head, tmp_path):
     assert chosen_table(run, "v1.5") == made[5].stem
     with pytest.raises(UserError, match="'photos' fits several tables .* 'photos-"):
         chosen_table(run, "photos")
-    with pytest.raises(UserError, match="'nowhere' is no table of run .* 'test', 'folds-"):
+    with pytest.raises(UserError, match="'nowhere' is not a table of run .* 'test', 'folds-"):
         chosen_table(run, "nowhere")
 
 

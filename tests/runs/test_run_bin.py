@@ -144,8 +144,8 @@ def test_the_command_names_deletes_restores_and_empties(engine: Engine, workspac
     assert json.loads(engine("runs", run.name, "--json").out)[0]["run"] == run.name
     assert "bin is empty" in engine("runs", "--deleted").out
     assert "the bin has no finished run" in engine("runs", "latest", "--restore").refusal
-    assert f"runs {run.name} --restore` takes it back" in engine("runs", run.name, "--delete").out
-    assert "among the runs again" in engine("runs", run.name, "--restore").out
+    assert f"runs {run.name} --restore` restores it" in engine("runs", run.name, "--delete").out
+    assert "is restored" in engine("runs", run.name, "--restore").out
     engine("runs", run.name, "--delete")
     assert "1 deleted run." in engine("runs", "--empty-bin").out
     for wrong in (("--delete",), (run.name, "--clean"), (run.name, "--delete", "--restore")):

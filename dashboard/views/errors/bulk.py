@@ -53,12 +53,12 @@ def bar(shown: Gallery, image_filter: ImageFilter, rows: np.ndarray) -> None:
         _tags(table, rows)
         st.button(
             "Undo", key="bulk_undo", icon=":material/undo:", on_click=undo, disabled=not _history(),
-            help="Takes back the last change of verdicts or tags of chosen images",
+            help="Undoes the last change of verdicts or tags of chosen images",
         )  # fmt: skip
         st.download_button(
             "CSV", partial(export.csv_of, table, _in_order(shown, rows)),
             f"{table.key[0]}-chosen.csv", "text/csv", icon=":material/download:",
-            key="chosen_csv", on_click="ignore", help="The chosen images with all that is known",
+            key="chosen_csv", on_click="ignore", help="The chosen images with all their data",
         )  # fmt: skip
         copies(table, _in_order(shown, rows))
         if len(rows) < len(shown.order):
@@ -126,13 +126,13 @@ def tag(table: Table, rows: np.ndarray, name: str) -> None:
         before, after = notes.change(table, rows, lambda note: note.with_tag(text, on=name == _ADD))
         if before:
             _remember(Step(before=tuple(before), after=tuple(after)))
-        done = "tagged" if name == _ADD else "without the tag now"
+        done = "tagged" if name == _ADD else "untagged"
         st.session_state[_SAID] = f"{len(before):,} image{'s' * (len(before) != 1)} {done}."
     note_change()
 
 
 def undo() -> None:
-    """Take back the last change, where no later one has been made (callback)."""
+    """Undo the last change, unless a later one has been made (callback)."""
     with show_user_errors():
         history, known = _history(), standing()
         if not history:
@@ -141,10 +141,10 @@ def undo() -> None:
         if last.verdicts:
             keys = [_key(each) for each in last.verdicts if known.of(*_key(each)) == each]
             take_back_all(keys, reviewer())
-            text = f"{len(keys):,} verdict{'s' * (len(keys) != 1)} taken back."
+            text = f"{len(keys):,} verdict{'s' * (len(keys) != 1)} undone."
         else:
             count = notes.restore(last.before, last.after)
-            text = f"The tags of {count:,} image{'s' * (count != 1)} are as before."
+            text = f"The earlier tags of {count:,} image{'s' * (count != 1)} are restored."
         st.session_state[_HISTORY] = history[:-1]
         st.session_state[_SAID] = text
     note_change()

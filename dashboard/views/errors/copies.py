@@ -27,7 +27,7 @@ def copies(table: Table, rows: np.ndarray) -> None:
                 label, key=f"copies_{corrected}", width="stretch", on_click=copy,
                 args=(table, rows, corrected),
             )  # fmt: skip
-        st.caption("Into a new folder of the run, one folder a class; nothing is overwritten.")
+        st.caption("Into a new folder of the run, one subfolder per class; nothing is overwritten.")
 
 
 def note_copied() -> None:

@@ -31,7 +31,7 @@ def views(run: str, image_filter: ImageFilter) -> None:
                     type="tertiary", on_click=_delete, args=(run, name),
                 )  # fmt: skip
         st.text_input(
-            "Save what is shown as", key=set_widget(_NAME, ""), max_chars=MOST_NAME_LETTERS,
+            "Save this view as", key=set_widget(_NAME, ""), max_chars=MOST_NAME_LETTERS,
             placeholder="Name, then Enter", on_change=_save,
             args=(run, view_of(image_filter)),
         )  # fmt: skip

@@ -25,7 +25,7 @@ def method() -> str:
     if asked and asked != chosen:
         unknown_value(_BY, asked, f"choose from {', '.join(maps.METHODS)}")
     if (text := st.query_params.get(_AREA)) and not found:
-        unknown_value(_AREA, text, "it is no area of the map")
+        unknown_value(_AREA, text, "it is not an area of the map")
     set_widget(METHOD, chosen)
     return str(chosen)
 

@@ -41,7 +41,7 @@ def try_button(run: Run) -> None:
     """Show the button that opens the dialog."""
     if st.button(
         "Try an image", icon=":material/add_photo_alternate:", key="try_image",
-        help="What this run says of an image that it does not have",
+        help="Predict an image that is not in this run",
     ):  # fmt: skip
         st.session_state.pop(_TRIED, None)
         forget_uploads()  # of a dialog that was closed while an image arrived
@@ -57,7 +57,7 @@ def dialog(run: Run) -> None:
     )  # fmt: skip
     tried: _Tried | None = st.session_state.get(_TRIED)
     if tried is None:
-        st.caption("It is shown to this run's network, and not kept.")
+        st.caption("Only this run's network reads it; it is not stored.")
         return
     try:
         answer = _awaited(tried)
@@ -94,8 +94,8 @@ def _awaited(tried: _Tried) -> dict[str, Any]:
     while not tried.answer.done():
         seconds = time.monotonic() - started
         place.caption(
-            f"The network looks at {literal(tried.name)} … {seconds:.0f} s; the first image waits "
-            "for PyTorch to load."
+            f"Predicting {literal(tried.name)} … {seconds:.0f} s; the first image waits for "
+            "PyTorch to load."
         )
         time.sleep(_PAUSE)
     place.empty()

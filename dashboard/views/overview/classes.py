@@ -40,8 +40,9 @@ def show(table: Table) -> None:
     found = class_table(table)
     st.subheader("Classes", anchor=False)
     st.caption(
-        "Precision: share of the images predicted as a class that are of it. Recall: share of its "
-        "images that are predicted as it. With 95 % intervals. Select a row to show its images."
+        "Precision: share of the images predicted as a class that belong to it. Recall: share of "
+        "the images of a class that are predicted as it. With 95 % intervals. Select a row to show "
+        "its images."
     )
     percent = st.column_config.NumberColumn(format="percent")
     st.dataframe(

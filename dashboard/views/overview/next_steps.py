@@ -87,11 +87,11 @@ def _loaded(name: str, stamp: Stamp) -> NextSteps:
 def _list(run: Run, found: NextSteps) -> None:
     steps = [step for step in found.steps if step.kind in _BUTTONS]
     if not steps:
-        st.caption("No step is known that lowers the log loss.")
+        st.caption("No step was found that lowers the log loss.")
     for place, step in enumerate(steps[:SHOWN]):
         _row(run, step, place)
     if steps[SHOWN:] or found.notes:
-        with st.expander("More steps, and what is not known"):
+        with st.expander("More steps, and what could not be measured"):
             for place, step in enumerate(steps[SHOWN:], SHOWN):
                 _row(run, step, place)
             for note in found.notes:
@@ -109,7 +109,7 @@ def _when(run: Run, found: NextSteps) -> str:
     made = stamp_of(next_steps_of(run).path)
     newer = max(stamp_of(triage_path(run)), stamp_of(verdicts_path())) > made
     when = f"Measured {found.made[:16].replace('T', ' ')} UTC on {found.n:,} images."
-    return when + (" Suspects or verdicts are newer: measure again." if newer else "")
+    return when + (" Suspects or verdicts have changed since: measure again." if newer else "")
 
 
 def _row(run: Run, step: NextStep, place: int) -> None:

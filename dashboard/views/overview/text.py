@@ -36,15 +36,15 @@ def label_edit_effect(name: str) -> str:
 
 
 _ACCURACY = (
-    "Share of images whose most likely class is the true one, with Clopper and Pearson's interval."
+    "Share of images whose most likely class is the true one, with the Clopper–Pearson interval."
 )
 _LOG_LOSS = (
     "Mean of -log of the true class's probability; the interval counts one error that has not been "
     "seen."
 )
 _CALIBRATION = (
-    "Mean distance between confidence and accuracy in 15 bins; a calibrated model is above 0 by "
-    "chance."
+    "Mean distance between confidence and accuracy in 15 bins; even that of a calibrated model is "
+    "above 0, by chance."
 )
 
 

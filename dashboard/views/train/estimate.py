@@ -31,10 +31,10 @@ def _extracting(options: FitOptions, n: int, measured: Sequence[Speeds]) -> str:
     found = pass_seconds(options.backbone, n * options.views, measured)
     of = f"{n:,} images" + (f" in {options.views} views" if options.views > 1 else "")
     if found is None:
-        return f"How long extracting features of {of} takes is not yet measured here."
+        return f"The time to extract features of {of} has not been measured here yet."
     return (
-        f"Extracting features of {of} takes {_about(*found)}, as measured here; images that passed "
-        "through this network before take no time."
+        f"Extracting features of {of} takes {_about(*found)}, as measured here; images that have "
+        "cached features take no time."
     )
 
 
@@ -44,10 +44,8 @@ def _training(options: FitOptions, images: Mapping[str, int], measured: Sequence
     of = f"Training the whole network on {n:,} images, {epochs:,} times,"
     found = pass_seconds(options.backbone, n * epochs, measured)
     if found is None:
-        return f"{of} is not yet measured here."
-    return (
-        f"{of} takes more than {duration(found[0])} here, which is the time without the gradients."
-    )
+        return f"{of} has not been measured here yet."
+    return f"{of} takes more than {duration(found[0])} here, the time of the forward passes alone."
 
 
 def _better(options: FitOptions, measured: Sequence[Speeds]) -> str:

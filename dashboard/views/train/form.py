@@ -63,7 +63,7 @@ def fit_choices(preview: DatasetPreview) -> dict[str, Any]:
         "Train", list(TRAIN), format_func=TRAIN.__getitem__, default="head", required=True,
         key="train_what",
         help="Training the last layer needs one pass over the images and is the best start. "
-        "Training the whole network needs many passes and practically a GPU.",
+        "Training the whole network needs many passes and, in practice, a GPU.",
     )  # fmt: skip
     sample = st.toggle(
         "Quick test run with 200 training and 50 validation images", key="train_sample",

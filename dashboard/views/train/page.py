@@ -27,7 +27,9 @@ DATA, RECENT, STARTED = "train_data", "train_recent", "train_started"
 def page() -> None:
     st.header("Train", anchor=False)
     if st.session_state.pop(STARTED, False):
-        st.toast("The fit has started: it is the first above.", icon=":material/play_arrow:")
+        st.toast(
+            "The fit has started; it is the first in the list above.", icon=":material/play_arrow:"
+        )
     train_jobs.show()
     data = choose_data()
     if data is None:
