@@ -251,6 +251,7 @@ def _row(
     name: str, value: str, judged: bool = False, goal: float | None = None, met: bool = False
 ) -> Row:
     shown = f"{goal:,.0f}" if judged and goal is not None else ""
+    _say(f"{name}: {value}")  # what was measured is known even if the rest does not come to an end
     return [name, value, shown, verdict(met) if judged else "", load()]
 
 

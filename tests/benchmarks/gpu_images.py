@@ -1,4 +1,4 @@
-"""Many different JPEGs of 500 × 375, made fast: crops of drawn images, mirrored, with noise."""
+"""Many different JPEGs of 500 × 375, made fast: crops of drawn and noisy images, mirrored."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _BATCH = 64
 def make_images(folder: Path, labelled: int, unlabelled: int) -> int:
     """Write train/cat.0.jpg, train/dog.0.jpg, ..., test/1.jpg, ...; return their bytes in all.
 
-    No two are alike: each has a seed of its own, which chooses the drawn image it is cut from,
-    where, which way round, and its noise.
+    Each has a seed of its own, which chooses the drawn image it is cut from, where, which way
+    round, and how bright it is.
     """
     (folder / "train").mkdir(parents=True)
     (folder / "test").mkdir()
@@ -49,20 +49,23 @@ def varied(base: np.ndarray, number: int) -> bytes:
     pixels = base[top : top + HEIGHT, left : left + WIDTH]
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
-    noise = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * _NOISE
-    light = np.float32(rng.uniform(0.85, 1.15))
-    pixels = (pixels * light + noise).clip(0, 255).astype(np.uint8)
+    light = (np.arange(256) * rng.uniform(0.85, 1.15)).clip(0, 255).astype(np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY)
+    Image.fromarray(light[pixels]).save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()
 
 
 def _base(number: int) -> np.ndarray:
-    """Draw one image, enlarged by a fifth to leave room for crops; even ones are cats."""
+    """Draw one image with noise, enlarged by a fifth to leave room for crops; even ones are cats.
+
+    The noise is drawn here, once, because memory is what many processes have to share.
+    """
     rng = np.random.default_rng([11, number])
     image = draw_image(rng, CLASSES[number % 2], "", "")
     image = image.resize((WIDTH * 6 // 5, HEIGHT * 6 // 5), Image.Resampling.BICUBIC)
-    return np.asarray(image.convert("RGB"))
+    pixels = np.asarray(image.convert("RGB"))
+    noise = rng.standard_normal((*pixels.shape[:2], 1), dtype=np.float32) * _NOISE
+    return (pixels + noise).clip(0, 255).astype(np.uint8)
 
 
 _bases: list[np.ndarray] = []
