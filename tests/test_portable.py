@@ -21,7 +21,7 @@ from engine.errors import UserError
 from engine.runs import files, verdicts
 from engine.runs.run_config import RunConfig
 from engine.runs.run_list import create_run
-from engine.runs.verdicts import Verdict, say
+from engine.runs.verdicts import Verdict, save_verdict
 from tests.support.submission_tables import check, table
 
 
@@ -150,11 +150,11 @@ def test_windows_replaces_an_empty_folder(windows, tmp_path, there, monkeypatch)
 
 def test_windows_keeps_verdicts_line_by_line(windows, workspace):
     for number in range(3):
-        say(Verdict(sha256=f"{number:064x}", verdict="hard"))
+        save_verdict(Verdict(sha256=f"{number:064x}", verdict="hard"))
     content = verdicts.verdicts_path().read_bytes()
     assert content.count(b"\n") == 3 and b"\r" not in content
     verdicts.verdicts_path().write_bytes(content[:-20])  # a process that ended half-way
-    say(Verdict(sha256="f" * 64, verdict="hard"))
+    save_verdict(Verdict(sha256="f" * 64, verdict="hard"))
     assert verdicts.verdicts_path().read_bytes().split(b"\n")[3].startswith(b'{"sha256": "ff')
 
 
@@ -229,6 +229,6 @@ def test_names_that_we_make_can_be_used_on_windows(windows, workspace):
     run = create_run(RunConfig("mobilenet_v2"), now=now)
     submissions = run.folder / "submissions"
     write_submission(submissions, check(table({"1": 0.9})), run=run.name, now=now)
-    say(Verdict(sha256="0" * 64, verdict="hard"))
+    save_verdict(Verdict(sha256="0" * 64, verdict="hard"))
     names = [str(p.relative_to(workspace)).replace(os.sep, "/") for p in workspace.rglob("*")]
     assert len(names) > 5 and [name for name in names if portable.unusable_name(name)] == []

@@ -98,7 +98,7 @@ def answer_of_two(of: Sequence[Table], image: str, names: Sequence[str]) -> dict
 
 
 def ask_about(run: Run, content: bytes) -> Future[dict[str, Any]]:
-    """Ask the worker about an image that is in no run; its answer is as `Tried.plain`."""
+    """Ask the worker about an image that is in no run; its answer is as `PredictedImage.plain`."""
     question = {"run": run.name, "image": base64.b64encode(content).decode("ascii")}
     return _QUEUE.submit(_WORKER.ask, question)
 

@@ -23,8 +23,8 @@ from engine.errors import UserError
 from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run_list import open_run
-from engine.runs.verdict_effects import amended, given_labels, twins
-from engine.runs.verdicts import Verdict, say_all, take_back
+from engine.runs.verdict_effects import amended, given_labels, identical_images
+from engine.runs.verdicts import Verdict, save_verdicts, undo_verdict
 
 _COLUMNS = ("id", "path", "split", "sha256", "label", "given")
 _TWINS = 3  # identical images that are named
@@ -105,9 +105,9 @@ def _keep(table: Table, row: int, message: dict[str, Any]) -> None:
     if not made:
         raise UserError("this image has no label to review.")
     if message.get("undo"):
-        take_back(made[0].sha256, made[0].given, made[0].reviewer)
+        undo_verdict(made[0].sha256, made[0].given, made[0].reviewer)
     else:
-        say_all(made)
+        save_verdicts(made)
 
 
 def _other_classes(table: Table, label: int) -> list[str]:
@@ -121,7 +121,7 @@ def _twins(table: Table, row: int) -> str:
     images, verdicts = _labelled(run.name, stamp_of(run.folder / "images.parquet")), standing()
     if (pc.sum(pc.equal(images["sha256"], sha256)).as_py() or 0) < 2:
         return ""
-    found = twins(_with_content(images, [sha256]), id)
+    found = identical_images(_with_content(images, [sha256]), id)
     texts = []
     for twin in found[:_TWINS]:
         said = verdict_text(verdicts.of(sha256, twin.given))

@@ -35,11 +35,13 @@ def bounds(
     from engine.runs.run_list import open_run
 
     opened = open_run(run)
-    value = {"run": opened.name, **trusted(opened, worse, on.value if on else None)}
+    value = {"run": opened.name, **recommendation_values(opened, worse, on.value if on else None)}
     print(json.dumps(value, allow_nan=False)) if as_json else _draw(value)
 
 
-def trusted(run: Run, points: float | None = None, split: str | None = None) -> dict[str, Any]:
+def recommendation_values(
+    run: Run, points: float | None = None, split: str | None = None
+) -> dict[str, Any]:
     """Return the JSON content of the command.
 
     Raises

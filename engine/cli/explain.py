@@ -101,7 +101,7 @@ def _text(text: str) -> Text:
 
 def _serve() -> None:
     from engine.model.explain import Explainer
-    from engine.model.try_image import Trial
+    from engine.model.try_image import ImagePredictor
     from engine.runs.run_list import open_run
     from engine.runs.worker import serve
 
@@ -116,7 +116,7 @@ def _serve() -> None:
 
     def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         name, id, split, image = (question.get(key) for key in ("run", "id", "split", "image"))
-        kind: type = Explainer if image is None else Trial
+        kind: type = Explainer if image is None else ImagePredictor
         if not isinstance(name, str) or not isinstance(id if image is None else image, str):
             raise UserError("each request needs a run, and an id or an image, as text.")
         if image is None:

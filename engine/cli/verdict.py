@@ -43,8 +43,8 @@ def verdict(
     another label has its own. `fit --verdicts` uses the verdicts.
     """
     from engine.runs.run_list import open_run
-    from engine.runs.verdict_effects import amended, twins
-    from engine.runs.verdicts import load_verdicts, say, take_back
+    from engine.runs.verdict_effects import amended, identical_images
+    from engine.runs.verdicts import load_verdicts, save_verdict, undo_verdict
 
     if undo and (verdict or class_ or cause):
         raise typer.BadParameter("use --undo without a verdict.")
@@ -52,7 +52,7 @@ def verdict(
     image, label = _image(opened, id)
     before = load_verdicts().of(image.sha256, image.given)
     if undo:
-        if take_back(image.sha256, image.given) is None:
+        if undo_verdict(image.sha256, image.given) is None:
             raise UserError(f"{id!r} has no verdict to undo.")
     else:
         if not (verdict or class_ or cause):
@@ -63,13 +63,13 @@ def verdict(
                 f"is unknown; choose from {', '.join(names[:10])}.", option="class", value=class_
             )
         others = [name for name in names if name != label]
-        say(amended(before, image, others, verdict or "", class_ or "", cause or ""))
+        save_verdict(amended(before, image, others, verdict or "", class_ or "", cause or ""))
     known = load_verdicts()
     now = known.of(image.sha256, image.given)
     value: dict[str, Any] = {"id": id, "path": image.path, "verdict": asdict(now) if now else None}
     value["twins"] = [
         {**asdict(twin), "verdict": said and asdict(said)}
-        for twin in twins(opened.images, id)
+        for twin in identical_images(opened.images, id)
         for said in [known.of(image.sha256, twin.given)]
     ]
     print(json.dumps(value)) if as_json else _draw(value)

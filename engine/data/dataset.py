@@ -14,7 +14,7 @@ from engine.data.layouts import DataSource, find_images, test_images
 from engine.data.listing import NO_ORIGIN, Listing, Origin, as_utf8, texts
 from engine.data.reading import Read, read_all
 from engine.data.sealing import seal
-from engine.data.splits import components, divided, single_classes, torn
+from engine.data.splits import components, divided, divided_components, single_classes
 from engine.errors import UserError, first_ten
 
 IMAGES_COLUMNS = [
@@ -244,7 +244,7 @@ def _with_warnings(dataset: Dataset) -> Dataset:
     if dataset.split_given:
         labelled = dataset.images[dataset.images["split"] != "test"]
         component = components(labelled)
-        if len(cut := torn(labelled["split"], component)):
+        if len(cut := divided_components(labelled["split"], component)):
             n = int(np.isin(component, cut).sum())
             what = (
                 "groups or copies" if labelled["group"].notna().any() else "byte-identical images"

@@ -13,8 +13,8 @@ from engine.data.folder_tree import (
     are_classes,
     check_classes,
     class_folders,
+    follow_single_folders,
     nested,
-    settle,
 )
 from engine.data.folders import FolderPlan, plan_folders
 from engine.data.label_sources import FolderLabels
@@ -42,7 +42,7 @@ class FolderRows:
     def of(cls, found: Survey, planned: tuple[Tree, FolderPlan]) -> FolderRows:
         """Return the images of a survey that lie in one of the planned parts."""
         tree, plan = planned
-        parts = [settle(tree, part) for part in plan.parts]
+        parts = [follow_single_folders(tree, part) for part in plan.parts]
         names: list[str] = []
         paths: list[str] = []
         inside: list[str] = []

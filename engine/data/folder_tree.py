@@ -59,7 +59,7 @@ def tree_of(found: Survey) -> Tree:
     return tree
 
 
-def settle(tree: Tree, part: Part) -> Part:
+def follow_single_folders(tree: Tree, part: Part) -> Part:
     """Follow folders that hold a single folder: the same name twice, or only ``images``."""
     folder = part.folder
     while not tree.direct.get(folder):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.data.folder_tree import Part, Tree, are_classes, class_folders, leaf, settle
+from engine.data.folder_tree import (
+    Part,
+    Tree,
+    are_classes,
+    class_folders,
+    follow_single_folders,
+    leaf,
+)
 from engine.data.split_words import Split, is_generic, is_plain, split_of, words
 from engine.errors import UserError, first_ten
 
@@ -62,7 +69,9 @@ def _with_splits(tree: Tree, folder: str, roles: dict[str, Split], others: list[
     if "train" not in found:
         return _beside_classes(tree, folder, parts, others)
     train = [part for part in parts if part.split == "train"]
-    structured = any(len(tree.below.get(settle(tree, part).folder, [])) > 1 for part in train)
+    structured = any(
+        len(tree.below.get(follow_single_folders(tree, part).folder, [])) > 1 for part in train
+    )
     if others and not structured and _all_flat(tree, [*others, *(part.folder for part in train)]):
         if len(odd) == len(roles):
             return FolderPlan((Part("train", folder),), False, warnings=(_as_class(tree, odd),))
@@ -106,7 +115,7 @@ def _one_valid(tree: Tree, parts: tuple[Part, ...]) -> tuple[Part, ...]:
     if any(part.split == "valid" for part in parts):
         return parts
     tests = [part for part in parts if part.split == "test"]
-    classed = [p for p in tests if are_classes(class_folders(tree, settle(tree, p)))]
+    classed = [p for p in tests if are_classes(class_folders(tree, follow_single_folders(tree, p)))]
     if not classed or len(classed) == len(tests) or not any(p.split == "train" for p in parts):
         return parts
     return tuple(Part("valid", p.folder) if p in classed else p for p in parts)

@@ -76,21 +76,21 @@ def _connected(keys: list[np.ndarray], n: int) -> np.ndarray:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def torn(split: pd.Series[str], component: np.ndarray) -> np.ndarray:
+def divided_components(split: pd.Series[str], component: np.ndarray) -> np.ndarray:
     """Return the components with images in both train and valid, int64, ascending."""
     sides = {side: np.unique(component[(split == side).to_numpy()]) for side in ("train", "valid")}
     return np.intersect1d(sides["train"], sides["valid"])
 
 
 def kept_together(images: pd.DataFrame, component: np.ndarray, seed: int) -> pd.DataFrame:
-    """Move each torn component into train, and as many other images of its classes into valid.
+    """Move each divided component into train, and as many other images of its classes into valid.
 
     Parameters
     ----------
     images : table with the columns id, path, split, label
     component : see `components`, int array (n,)
     """
-    divided = torn(images["split"], component)
+    divided = divided_components(images["split"], component)
     if not len(divided):
         return images
     split = images["split"].to_numpy(dtype=object).copy()

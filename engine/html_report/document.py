@@ -95,7 +95,7 @@ def document(page: Page) -> str:
         pairs=[(p.label, p.predicted, f"{p.count:,}") for p in report.most_confused],
         curve=charts.clip_curve(page.clip),
         bounds=bounds_table(page.clip),
-        clip_said=clip_said(page.clip),
+        bounds_sentence=bounds_sentence(page.clip),
         slices=weak_slices(page.slices or (), page.measured),
     )  # fmt: skip
 
@@ -137,7 +137,7 @@ def bounds_table(found: ClipReport) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def clip_said(found: ClipReport) -> str:
+def bounds_sentence(found: ClipReport) -> str:
     """Return a sentence on the bounds that are as good as the best."""
     low, high = found.interval
     return f"Symmetric bounds from {low:.3g} to {high:.3g} are as good as the best within noise."

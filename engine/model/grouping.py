@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.analysis.near_duplicates import near_identical
 from engine.data.dataset import Dataset
-from engine.data.splits import components, kept_together, torn
+from engine.data.splits import components, divided_components, kept_together
 from engine.model.features import Features
 
 
@@ -46,7 +46,7 @@ def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
         images = images.assign(near_duplicate=None)
         images.loc[labelled.index[alike], "near_duplicate"] = near[alike].astype(str)
     known = dict(zip(labelled["path"], component.tolist(), strict=True))
-    cut = torn(labelled["split"], component)
+    cut = divided_components(labelled["split"], component)
     if dataset.split_given or not len(cut):
         n = int(np.isin(component, cut).sum())
         warnings = dataset.warnings

@@ -26,7 +26,7 @@ _KEY = "tried"
 
 
 @dataclass(frozen=True)
-class Tried:
+class PredictedImage:
     """A run's prediction for an image, with heat maps and neighbours.
 
     Attributes
@@ -48,7 +48,7 @@ class Tried:
         return asdict(self)
 
 
-class Trial:
+class ImagePredictor:
     """A run's networks, kept open for images that are not in the run.
 
     Raises
@@ -71,7 +71,7 @@ class Trial:
         images = run.images
         self._learnt = TrainingFeatures.of(run, images, self._extractor.kept_features(images))
 
-    def of(self, content: bytes) -> Tried:
+    def of(self, content: bytes) -> PredictedImage:
         """Return the run's prediction for an image.
 
         Raises
@@ -86,7 +86,7 @@ class Trial:
             maps = self._maps(content, order[:_MAPS]) if self._heat_maps else []
         except Unreadable as error:
             raise UserError(f"the image cannot be decoded: {error}.") from error
-        return Tried(
+        return PredictedImage(
             [(self.class_names[i], float(p[i])) for i in order[:MOST_CLASSES]],
             maps, self._learnt.nearest(features.numpy()), self._map_note, self._learnt.note,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from engine.runs.verdicts import BOTH, HARD, NEITHER, WRONG, Verdict, Verdicts
 
 
 @dataclass(frozen=True)
-class Twin:
+class IdenticalImage:
     """An image with the same content as another one: its id, path, label in the data and split."""
 
     id: str
@@ -20,7 +20,7 @@ class Twin:
     split: str
 
 
-def twins(images: pd.DataFrame, id: str) -> list[Twin]:
+def identical_images(images: pd.DataFrame, id: str) -> list[IdenticalImage]:
     """Return the labelled images that are identical to a labelled image, sorted by id.
 
     Parameters
@@ -31,7 +31,7 @@ def twins(images: pd.DataFrame, id: str) -> list[Twin]:
     same = labelled[labelled["sha256"].isin(labelled.loc[labelled["id"] == id, "sha256"])]
     others = same.assign(given=given_labels(same))[same["id"] != id].sort_values("id")
     rows = others[["id", "path", "given", "split"]].itertuples(index=False, name=None)
-    return [Twin(*map(str, row)) for row in rows]
+    return [IdenticalImage(*map(str, row)) for row in rows]
 
 
 def given_labels(images: pd.DataFrame) -> pd.Series:

@@ -125,12 +125,12 @@ def load_verdicts() -> Verdicts:
     return Verdicts(standing, frozenset(last.keys() - standing.keys()))
 
 
-def say(verdict: Verdict) -> Verdict:
-    """Save a verdict immediately, and return it with its time and reviewer; see `say_all`."""
-    return say_all([verdict])[0]
+def save_verdict(verdict: Verdict) -> Verdict:
+    """Save a verdict immediately, and return it with its time and reviewer; see `save_verdicts`."""
+    return save_verdicts([verdict])[0]
 
 
-def say_all(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def save_verdicts(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Save several verdicts at once, all or none, and return them with their time and reviewer.
 
     Raises
@@ -147,13 +147,13 @@ def say_all(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return said
 
 
-def take_back(sha256: str, given: str = "", reviewer: str = "") -> Verdict | None:
-    """Undo the last verdict on an image, and return it, or None; see `take_back_all`."""
-    found = take_back_all([(sha256, given)], reviewer)
+def undo_verdict(sha256: str, given: str = "", reviewer: str = "") -> Verdict | None:
+    """Undo the last verdict on an image, and return it, or None; see `undo_verdicts`."""
+    found = undo_verdicts([(sha256, given)], reviewer)
     return found[0] if found else None
 
 
-def take_back_all(keys: Sequence[Key], reviewer: str = "") -> list[Verdict]:
+def undo_verdicts(keys: Sequence[Key], reviewer: str = "") -> list[Verdict]:
     """Undo the last verdict on each of several images; the verdicts before them count again.
 
     A verdict without a label is undone for this label only.

@@ -18,7 +18,7 @@ from dashboard.shared import browser_sync, tables
 from dashboard.views.errors import bulk, chosen, copies
 from dashboard.views.errors.export import csv_of
 from engine.runs.predictions import UNKNOWN, save_predictions
-from engine.runs.verdicts import Verdict, load_verdicts, say, verdicts_path
+from engine.runs.verdicts import Verdict, load_verdicts, save_verdict, verdicts_path
 
 ALL = ImageFilter()
 
@@ -62,7 +62,7 @@ def test_one_verdict_on_many_images_and_its_undoing(make_run, session):
     save_predictions(run.predictions_path("valid"), replace(p, y_true=y_true))
     table, rows = tables.table(run.name), np.arange(10)
     facts = tables.facts(table, rows).to_pylist()
-    say(Verdict(facts[1]["sha256"], "hard", cause="scale", given=facts[1]["given"]))
+    save_verdict(Verdict(facts[1]["sha256"], "hard", cause="scale", given=facts[1]["given"]))
 
     bulk.judge(table, rows, "both")
     assert session["bulk_said"] == "9 verdicts saved. 1 image has no label."
@@ -77,7 +77,7 @@ def test_one_verdict_on_many_images_and_its_undoing(make_run, session):
         assert verdict and (verdict.verdict, verdict.label) == ("wrong-label", right)
 
     later = facts[others[0]]
-    say(Verdict(later["sha256"], "fine", given=later["given"]))
+    save_verdict(Verdict(later["sha256"], "fine", given=later["given"]))
     bulk.undo()  # which leaves the later verdict alone
     said = load_verdicts()
     assert session["bulk_said"].startswith(f"{len(others) - 1} verdict")
@@ -96,7 +96,7 @@ def test_the_csv_has_every_column(make_run):
     table = tables.table(run.name)
     fact = tables.facts(table, np.array([4])).to_pylist()[0]
     verdict = Verdict(fact["sha256"], "wrong-label", "dog", "scale", given="cat", reviewer="=Ada")
-    say(replace(verdict, given=fact["given"]))
+    save_verdict(replace(verdict, given=fact["given"]))
     read = list(csv.DictReader(io.StringIO(csv_of(table, np.array([4, 2])).decode())))
     assert list(read[0]) == [
         "id", "path", "split", "label", "predicted", "p_cat", "p_dog", "log_loss",
@@ -117,8 +117,8 @@ def test_files_are_copied_by_given_or_corrected_label(make_run, session):
     names = table.predictions.class_names
     given = [names[label] for label in table.predictions.y_true[rows]]
     other = {"cat": "dog", "dog": "cat"}
-    say(Verdict(facts[0]["sha256"], "wrong-label", other[given[0]], given=given[0]))
-    say(Verdict(facts[1]["sha256"], "neither", given=given[1]))
+    save_verdict(Verdict(facts[0]["sha256"], "wrong-label", other[given[0]], given=given[0]))
+    save_verdict(Verdict(facts[1]["sha256"], "neither", given=given[1]))
     assert copies.labels_of(table, rows, corrected=False) == given
     assert copies.labels_of(table, rows, True) == [other[given[0]], "neither", given[2]]
     copies.copy(table, rows, corrected=True)

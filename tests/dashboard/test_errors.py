@@ -23,7 +23,7 @@ from dashboard.shared.escape import literal
 from dashboard.views.errors import export
 from engine.analysis.categories import CATEGORIES, category_rows
 from engine.data.properties import measure
-from engine.runs.verdicts import Verdict, say
+from engine.runs.verdicts import Verdict, save_verdict
 from tests.support.pages import errors, sentence
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -137,7 +137,7 @@ def test_a_search_finds_file_names_classes_and_verdicts(make_run):
     run = make_run(n=80, classes=4, distinct=80)
     table, p = tables.table(run.name), run.predictions()
     image = tables.facts(table, np.array([9])).to_pylist()[0]
-    say(Verdict(image["sha256"], "neither", cause="viewpoint", given=image["given"]))
+    save_verdict(Verdict(image["sha256"], "neither", cause="viewpoint", given=image["given"]))
 
     def found(text: str) -> list[int]:
         return np.flatnonzero(BY_PARAMETER["text"].keep(table, text)).tolist()

@@ -21,7 +21,7 @@ from engine.errors import UserError
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
 from engine.runs.triage import COLUMNS, SPLIT, load_triage, reviewed_split, save_triage
-from engine.runs.verdicts import Verdict, load_verdicts, say
+from engine.runs.verdicts import Verdict, load_verdicts, save_verdict
 from tests.support.pages import errors, sentence
 from tests.support.run_folders import set_keys
 
@@ -190,7 +190,7 @@ def test_the_images_with_a_verdict(make_run):
     table = tables.table(run.name)
     sums = tables.facts(table, np.arange(40))["sha256"].to_pylist()
     for row in (9, 4):
-        say(Verdict(sums[row], "hard"))
+        save_verdict(Verdict(sums[row], "hard"))
     assert errors_data.rows(table, ImageFilter(show=REVIEWED)).tolist() == [4, 9]
     looked_at = table.predictions.ids[6].as_py()  # say, its verdict was just taken back
     rows = errors_data.rows(table, ImageFilter(show=REVIEWED, image=looked_at))
@@ -227,7 +227,7 @@ def test_the_overview_says_what_the_verdicts_changed_and_what_is_hard(make_run):
     table = tables.table(run.name)
     sums = tables.facts(table, np.arange(40))["sha256"].to_pylist()
     for row in range(3):
-        say(Verdict(sums[row], "hard", cause="occlusion"))
+        save_verdict(Verdict(sums[row], "hard", cause="occlusion"))
     change = {
         "against": "run*bold*", "split": "valid", "n": 37, "excluded": 3,
         "log_loss_before": 0.2, "log_loss_after": 0.1, "difference": 0.1, "interval": [0.05, 0.15],

@@ -20,7 +20,7 @@ from engine.analysis.slices import cuts, slices
 from engine.data import properties
 from engine.data.properties import image_properties
 from engine.errors import UserError
-from engine.runs.verdicts import Verdict, say
+from engine.runs.verdicts import Verdict, save_verdict
 from tests.support.pages import APP, at_page, opened
 
 
@@ -103,9 +103,9 @@ def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):
     with pytest.raises(UserError, match="no slice"):
         selection_rows.rows(table, ImageFilter(where={"slice": "cause:scale"}))
     for sha256 in sorted({*sums})[:6]:
-        say(Verdict(sha256, "hard", cause="scale"))
+        save_verdict(Verdict(sha256, "hard", cause="scale"))
     for sha256 in sorted({*sums})[6:9]:
-        say(Verdict(sha256, "hard", cause="viewpoint"))
+        save_verdict(Verdict(sha256, "hard", cause="viewpoint"))
     rows = selection_rows.rows(table, ImageFilter(where={"slice": "cause:scale"}))
     assert {sums[row] for row in rows} == set(sorted({*sums})[:6])
     found = selection_slices.find_slices(table)

@@ -24,7 +24,7 @@ from engine.data.properties import (
 )
 from engine.errors import UserError
 from engine.runs.run import Run
-from engine.runs.verdicts import Verdict, say
+from engine.runs.verdicts import Verdict, save_verdict
 from tests.support.run_folders import run_with
 
 
@@ -147,7 +147,7 @@ def test_parts_are_kept_as_they_are_done_and_join_those_of_others(run, monkeypat
 
 def test_a_cause_comes_from_the_verdict(run):
     sha256 = facts_of(run, "valid", ids("b"))["sha256"][0]
-    say(Verdict(sha256, "hard", cause="scale"))
+    save_verdict(Verdict(sha256, "hard", cause="scale"))
     cause = image_properties(run, "valid", ids("a", "b"))["cause"]
     assert cause.isna().tolist() == [True, False] and cause[1] == "scale"
 

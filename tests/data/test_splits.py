@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.data.split_words import split_of
-from engine.data.splits import components, divided, kept_together, stratified, torn
+from engine.data.splits import components, divided, divided_components, kept_together, stratified
 from engine.errors import UserError
 
 DATA = Path("/data")
@@ -57,14 +57,14 @@ def test_whatever_the_groups_none_is_divided_and_each_class_can_be_learnt(
     except UserError as error:
         assert "--group" in error.sentence
         return
-    assert not len(torn(split["split"], components(split)))
+    assert not len(divided_components(split["split"], components(split)))
     assert set(split.loc[split["split"] == "train", "label"]) == set(images["label"])
     assert len(held_out(split))
 
 
 def test_copies_stay_on_one_side_and_the_number_stays_exact():
     images = divided(made({"cat": 100, "dog": 100}, copies=6), DATA, 40, False, 3)
-    assert not len(torn(images["split"], components(images)))
+    assert not len(divided_components(images["split"], components(images)))
     assert held_out(images)["label"].value_counts().to_dict() == {"cat": 20, "dog": 20}
 
 
@@ -95,9 +95,9 @@ def test_what_near_copies_divide_is_moved_whole_and_made_up_for():
     near = np.arange(100)
     near[:30] = np.arange(30) // 2  # pairs of cats
     component = components(images, also=near)
-    assert len(torn(images["split"], component))
+    assert len(divided_components(images["split"], component))
     whole = kept_together(images, component, 0)
-    assert not len(torn(whole["split"], component))
+    assert not len(divided_components(whole["split"], component))
     assert held_out(whole)["label"].value_counts().to_dict() == {"cat": 10, "dog": 10}
     assert kept_together(whole, component, 0) is whole
 

@@ -27,7 +27,7 @@ from engine.model.explain import Explainer
 from engine.model.extractor import open_model
 from engine.model.heat_maps import crop_box
 from engine.model.preprocessing import Preprocessing
-from engine.model.try_image import Trial
+from engine.model.try_image import ImagePredictor
 from engine.runs.explanations import explanations_folder
 from engine.runs.run import Run
 from engine.runs.worker import Worker
@@ -283,7 +283,7 @@ def test_people_read_names_as_they_are(at_home, capsys):
 
 
 def test_an_image_of_the_run_is_predicted_as_if_it_were_dropped(at_home):
-    trial, predictions = Trial(at_home), at_home.predictions()
+    trial, predictions = ImagePredictor(at_home), at_home.predictions()
     near = set()
     for row in range(3):
         content = (at_home.data_root / predictions.paths[row].as_py()).read_bytes()
@@ -308,4 +308,4 @@ def test_an_image_of_the_run_is_predicted_as_if_it_were_dropped(at_home):
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\xff\xd8\xff\xe0 no image", b"%PDF-1.7"])
 def test_what_is_no_image_is_refused_in_one_sentence(at_home, content):
     with pytest.raises(UserError, match="^the image cannot be decoded: .*\\.$"):
-        Trial(at_home).of(content)
+        ImagePredictor(at_home).of(content)

@@ -29,7 +29,15 @@ from engine.runs.triage import (
     triage_of,
     triage_path,
 )
-from engine.runs.verdicts import HARD, NEITHER, WRONG, Verdict, say, take_back, verdicts_path
+from engine.runs.verdicts import (
+    HARD,
+    NEITHER,
+    WRONG,
+    Verdict,
+    save_verdict,
+    undo_verdict,
+    verdicts_path,
+)
 from tests.support.run_folders import run_with
 from tests.support.small_fits import home, small_fit
 from tests.support.tiny_images import image_bytes, kaggle, put
@@ -71,9 +79,11 @@ def judged(fitted: FitResult):
     """Say what is true of the planted images, in a file that is gone after the test."""
     images = fitted.run.images.set_index("id")
     for id in WRONG_IDS:
-        say(Verdict(images.loc[id, "sha256"], WRONG, "cat" if id.startswith("dog") else "dog"))
-    say(Verdict(images.loc["cat.95", "sha256"], NEITHER))
-    say(Verdict(images.loc["cat.1", "sha256"], HARD, cause="scale"))
+        save_verdict(
+            Verdict(images.loc[id, "sha256"], WRONG, "cat" if id.startswith("dog") else "dog")
+        )
+    save_verdict(Verdict(images.loc["cat.95", "sha256"], NEITHER))
+    save_verdict(Verdict(images.loc["cat.1", "sha256"], HARD, cause="scale"))
     yield images
     verdicts_path().unlink()
 
@@ -158,7 +168,7 @@ def test_verdicts_correct_a_data_set_and_leave_split_and_test_alone(judged, data
     assert labels["dog.90"] == "cat" and labels["cat.91"] == "dog" and labels["cat.1"] == "cat"
     assert new.loc["test", "label"].isna().all()
     for row in judged["sha256"][[*WRONG_IDS, "cat.95", "cat.1"]]:
-        take_back(row)  # verdicts without a given label
+        undo_verdict(row)  # verdicts without a given label
     assert apply_label_edits(before)[0].fingerprint == before.fingerprint
 
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UserError
-from engine.runs.verdict_effects import amended, applied, twins
+from engine.runs.verdict_effects import amended, applied, identical_images
 from engine.runs.verdicts import (
     BOTH,
     CAUSES,
@@ -29,8 +29,8 @@ from engine.runs.verdicts import (
     Verdict,
     Verdicts,
     load_verdicts,
-    say,
-    take_back,
+    save_verdict,
+    undo_verdict,
     verdicts_path,
 )
 from tests.support.paths import ROOT
@@ -68,11 +68,11 @@ def test_what_stands_is_what_a_stack_for_each_image_and_label_holds(workspace, s
 
     for what, label in steps:
         if isinstance(what, Verdict):
-            said = say(replace(what, given=label))
+            said = save_verdict(replace(what, given=label))
             stacks.setdefault((said.sha256, label), []).append(said)
             continue
         before = top(what, label)
-        assert take_back(what, label) == before
+        assert undo_verdict(what, label) == before
         if before is not None:
             own = stacks.setdefault((what, label), [])
             own.pop() if own else own.append(None)  # one without a label fits no more here
@@ -84,12 +84,12 @@ def test_what_stands_is_what_a_stack_for_each_image_and_label_holds(workspace, s
 
 
 def test_of_identical_images_each_label_has_its_own_verdict():
-    cat = say(Verdict(A, WRONG, "dog", given="cat"))
-    dog = say(Verdict(A, FINE, given="dog"))
+    cat = save_verdict(Verdict(A, WRONG, "dog", given="cat"))
+    dog = save_verdict(Verdict(A, FINE, given="dog"))
     assert load_verdicts().standing == {(A, "cat"): cat, (A, "dog"): dog}
     labels, single = applied(["cat", "dog"], [A, A], ("cat", "dog"), load_verdicts())
     assert labels == ["dog", "dog"] and single == [True, True]
-    take_back(A, "dog")
+    undo_verdict(A, "dog")
     assert load_verdicts().standing == {(A, "cat"): cat}
 
 
@@ -99,7 +99,7 @@ def test_a_verdict_of_an_earlier_version_fits_any_label_and_is_undone_for_one():
     verdicts_path().write_text(json.dumps(values | {"reviewer": "Ada", "time": "now"}) + "\n")
     old = load_verdicts().of(A, "cat")
     assert old and old.cause == "scale" and load_verdicts().of(A, "dog") == old
-    assert take_back(A, "cat") == old
+    assert undo_verdict(A, "cat") == old
     assert load_verdicts().of(A, "cat") is None and load_verdicts().of(A, "dog") == old
 
 
@@ -113,19 +113,19 @@ def test_twins_have_the_label_that_the_data_give_them():
     images = pd.DataFrame(rows, columns=["id", "sha256", "label", "given"]).assign(
         split="train", path="x.jpg"
     )
-    assert [(twin.id, twin.given) for twin in twins(images, "b")] == [("a", "cat")]
-    assert [(twin.id, twin.given) for twin in twins(images, "a")] == [("b", "dog")]
-    assert twins(images, "c") == twins(images, "d") == []
+    assert [(twin.id, twin.given) for twin in identical_images(images, "b")] == [("a", "cat")]
+    assert [(twin.id, twin.given) for twin in identical_images(images, "a")] == [("b", "dog")]
+    assert identical_images(images, "c") == identical_images(images, "d") == []
 
 
 @IN_ONE_FOLDER
 @given(WORDS)
 def test_any_text_comes_back_as_it_was_and_taking_back_is_the_identity(workspace, verdict):
     before = load_verdicts()
-    kept = say(verdict)
+    kept = save_verdict(verdict)
     assert replace(kept, time="") == verdict and kept.time
     assert load_verdicts().of(verdict.sha256, "") == kept
-    take_back(verdict.sha256)
+    undo_verdict(verdict.sha256)
     assert load_verdicts() == before
     assert all(json.loads(line) for line in verdicts_path().read_bytes().splitlines())
 
@@ -136,24 +136,24 @@ def test_a_verdict_says_only_what_a_verdict_can_say():
         Verdict(A, WRONG), Verdict(A, BOTH, "cat"), Verdict(A, HARD, cause="bad luck"),
     ):  # fmt: skip
         with pytest.raises(UserError):
-            say(bad)
+            save_verdict(bad)
     assert not verdicts_path().exists()
 
 
 def test_the_reviewer_is_named_by_the_environment_else_the_user(monkeypatch):
     monkeypatch.setenv("SECONDLOOK_REVIEWER", "Ada")
-    assert say(Verdict(A, FINE)).reviewer == "Ada"
-    assert say(Verdict(A, FINE, reviewer="Grace")).reviewer == "Grace"
+    assert save_verdict(Verdict(A, FINE)).reviewer == "Ada"
+    assert save_verdict(Verdict(A, FINE, reviewer="Grace")).reviewer == "Grace"
 
 
 def test_half_a_line_and_foreign_lines_are_passed_over(workspace):
-    first = say(Verdict(A, HARD, cause="scale"))
+    first = save_verdict(Verdict(A, HARD, cause="scale"))
     whole = verdicts_path().read_bytes()
     strange = b'{"sha256": 3}\nnull\n[[[\n{"undo": true}\n{"sha256": ["x"], "undo": true}\n\xff\n'
     deep = b"[" * 100_000 + b"\n"
     verdicts_path().write_bytes(whole + strange + deep + whole[: len(whole) // 2])
     assert load_verdicts().standing == {(A, ""): first}
-    second = say(Verdict(B, FINE))  # begins on a line of its own
+    second = save_verdict(Verdict(B, FINE))  # begins on a line of its own
     assert load_verdicts().standing == {(A, ""): first, (B, ""): second}
     for cut in range(len(whole)):
         verdicts_path().write_bytes(whole[:cut])
@@ -165,7 +165,7 @@ def test_killed_while_writing_every_verdict_that_was_kept_is_there(workspace):
 import os, signal
 from engine.runs import verdicts
 for i in range(100):
-    verdicts.say(verdicts.Verdict(f"{i:064x}", "fine"))
+    verdicts.save_verdict(verdicts.Verdict(f"{i:064x}", "fine"))
     print(i, flush=True)
     if i == 20:
         write = os.write
@@ -182,19 +182,19 @@ for i in range(100):
     assert kept == list(range(21))
     assert not verdicts_path().read_bytes().endswith(b"\n")
     assert sorted(load_verdicts().standing) == [(f"{i:064x}", "") for i in kept]
-    say(Verdict(A, FINE))
+    save_verdict(Verdict(A, FINE))
     assert len(load_verdicts()) == 22
 
 
 def test_several_at_once_lose_nothing(workspace):
     names = [f"{i:064x}" for i in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: say(Verdict(name, FINE)), names))
+        list(pool.map(lambda name: save_verdict(Verdict(name, FINE)), names))
     assert sorted(load_verdicts().standing) == [(name, "") for name in names]
 
 
 def test_a_full_disk_keeps_what_was_there(workspace, monkeypatch):
-    say(Verdict(A, FINE))
+    save_verdict(Verdict(A, FINE))
     before = verdicts_path().read_bytes()
     write = os.write
 
@@ -205,7 +205,7 @@ def test_a_full_disk_keeps_what_was_there(workspace, monkeypatch):
 
     monkeypatch.setattr("engine.runs.verdicts.os.write", full)
     with pytest.raises(UserError, match="No space left"):
-        say(Verdict(B, FINE))
+        save_verdict(Verdict(B, FINE))
     assert verdicts_path().read_bytes() == before
 
 
@@ -237,5 +237,5 @@ def test_verdicts_applied_to_labels():
 
 
 def test_the_file_lies_beside_the_data(workspace: Path):
-    say(Verdict(A, FINE))
+    save_verdict(Verdict(A, FINE))
     assert verdicts_path() == workspace / "verdicts" / "verdicts.jsonl"

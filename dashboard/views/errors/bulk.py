@@ -22,7 +22,7 @@ from dashboard.views.errors import chosen, export
 from dashboard.views.errors.copies import copies, note_copied
 from dashboard.views.errors.data import Gallery
 from engine.runs.image_notes import ImageNote
-from engine.runs.verdicts import WRONG, Verdict, say_all, take_back_all
+from engine.runs.verdicts import WRONG, Verdict, save_verdicts, undo_verdicts
 
 _HISTORY, _RIGHT, _SAID = "bulk_history", "bulk_right", "bulk_said"
 _ADD, _REMOVE = "bulk_tag", "bulk_untag"
@@ -106,7 +106,7 @@ def judge(table: Table, rows: np.ndarray, verdict: str, right: str = "") -> None
             label = table.predictions.class_names.index(right)
             rows = rows[table.predictions.y_true[rows] != label]
         made = judgements(table, rows, {"verdict": verdict, "label": right})
-        said = say_all(made)
+        said = save_verdicts(made)
         if said:
             _remember(Step(verdicts=tuple(said)))
         left = len(rows) - len(said)
@@ -140,7 +140,7 @@ def undo() -> None:
         last = history[-1]
         if last.verdicts:
             keys = [_key(each) for each in last.verdicts if known.of(*_key(each)) == each]
-            take_back_all(keys, reviewer())
+            undo_verdicts(keys, reviewer())
             text = f"{len(keys):,} verdict{'s' * (len(keys) != 1)} undone."
         else:
             count = notes.restore(last.before, last.after)

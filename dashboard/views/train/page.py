@@ -42,7 +42,7 @@ def page() -> None:
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
-        what_was_found(preview)
+        data_summary(preview)
         class_counts(preview)
         unusual_files(preview)
     with right:
@@ -116,7 +116,7 @@ def class_counts(preview: DatasetPreview) -> None:
     st.caption(f"{test:,} test images.")
 
 
-def what_was_found(preview: DatasetPreview) -> None:
+def data_summary(preview: DatasetPreview) -> None:
     """Say where labels, splits and test images came from, what was ignored, and warn."""
     found = preview.found
     lines = [(subject.capitalize(), said) for subject, said in found.lines]
