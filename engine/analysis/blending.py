@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.analysis.gain import difference_interval
+from engine.analysis.grouped import folds_of_groups
 from engine.analysis.intervals import turned_loss
 from engine.analysis.joined import Joined
 from engine.analysis.metrics import EPSILON, loss_of, true_class_probability
 from engine.analysis.pools import LOG_ODDS, MEAN, Pool, log_odds_pool
+from engine.analysis.weight_range import weight_ranges
 from engine.runs.predictions import Predictions
 
 FOLDS = 5
@@ -28,6 +30,8 @@ class Blend:
     Attributes
     ----------
     pool : the blend itself: of probabilities or of log odds, whichever is better
+    weight_ranges : float64 array of shape (n_runs, 2), smallest and largest weight of each run that
+        is as good within noise
     singles : float64 array of shape (n_runs,), log loss of each run on the shared images
     best : index of the run with the lowest log loss
     in_sample : log loss of the blend on the images that its weights were chosen on
@@ -39,6 +43,7 @@ class Blend:
     """
 
     pool: Pool
+    weight_ranges: np.ndarray
     singles: np.ndarray
     best: int
     in_sample: float
@@ -58,15 +63,20 @@ class Blend:
         return self.gain[1] > 0
 
 
-def blend(joined: Joined, seed: int = 0) -> Blend:
+def blend(joined: Joined, seed: int = 0, groups: np.ndarray | None = None) -> Blend:
     """Choose kind and weights for joined runs, and cross-validate the gain of the blend.
 
     For each fold, the other folds choose the weights, the kind (probabilities or log odds), and the
     single run that the blend is compared with.
+
+    Parameters
+    ----------
+    groups : int array of shape (n,), numbered from 0, equal where images belong together; no fold
+        divides a group, and the interval counts it as one
     """
     tables = joined.tables
     n = len(tables[0])
-    fold_of = np.random.default_rng(seed).permutation(n) % FOLDS
+    fold_of = _folds(n, FOLDS, seed, groups)
     pools = _pools(tables)
     losses = {kind: np.empty(n) for kind in (*pools, "chosen", "single")}
     for fold in np.unique(fold_of):
@@ -87,18 +97,23 @@ def blend(joined: Joined, seed: int = 0) -> Blend:
     best = int(singles.argmin())
     return Blend(
         pool=pool,
+        weight_ranges=weight_ranges(tables, pool, groups),
         singles=singles,
         best=best,
         in_sample=float(_losses(pool, tables).mean()),
         baseline=float(losses["single"].mean()),
         cross_validated=float(losses["chosen"].mean()),
         kinds=kinds,
-        gain=_gain(losses["single"] - losses["chosen"], tables, best, pool),
+        gain=_gain(losses["single"] - losses["chosen"], tables, best, pool, groups),
     )
 
 
 def _gain(
-    differences: np.ndarray, tables: Sequence[Predictions], best: int, pool: Pool
+    differences: np.ndarray,
+    tables: Sequence[Predictions],
+    best: int,
+    pool: Pool,
+    groups: np.ndarray | None,
 ) -> tuple[float, float, float]:
     """Return the mean difference between the best single run and the blend, with its interval."""
     if not differences.any():
@@ -106,7 +121,18 @@ def _gain(
     y = tables[0].y_true
     single, pooled = tables[best].probabilities, pool.probabilities(tables)
     turned = turned_loss(y, single) - turned_loss(y, pooled)
-    return float(differences.mean()), *difference_interval(differences, turned)
+    return float(differences.mean()), *difference_interval(differences, turned, groups)
+
+
+def _folds(n: int, k: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Return the fold of each image, int array of shape (n,)."""
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        return rng.permutation(n) % k
+    fold_of = np.empty(n, dtype=np.int64)
+    for fold, rows in enumerate(folds_of_groups(groups, k, rng)):
+        fold_of[rows] = fold
+    return fold_of
 
 
 def cross_pooled(tables: Sequence[Predictions], seed: int = 0) -> np.ndarray:
@@ -117,7 +143,7 @@ def cross_pooled(tables: Sequence[Predictions], seed: int = 0) -> np.ndarray:
     float64 array of shape (n, n_classes), rows sum to 1
     """
     n = len(tables[0])
-    fold_of = np.random.default_rng(seed).permutation(n) % min(FOLDS, n)
+    fold_of = _folds(n, min(FOLDS, n), seed)
     pooled = np.empty_like(tables[0].probabilities)
     for fold in np.unique(fold_of):
         held_out = fold_of == fold

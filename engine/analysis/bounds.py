@@ -110,6 +110,7 @@ def bootstrap_best_symmetric(
     probabilities: np.ndarray,
     positive: int | None = None,
     *,
+    groups: np.ndarray | None = None,
     n_resamples: int = 400,
     seed: int = 0,
 ) -> BootstrapBand:
@@ -123,8 +124,12 @@ def bootstrap_best_symmetric(
     incorrect ones separately, and the counts are resampled. A bound changes all images of a cell
     or none, so only the spread of the unchanged losses within a cell is lost: at most 0.07, as
     neighbouring bounds differ by 7 % (0.23 below the smallest bound, where losses exceed 13.8).
-    More classes: rows are resampled, in a large table from a sample of at most 20,000 rows and
-    8,000,000 probabilities.
+    More classes, or groups: rows or whole groups are resampled, in a large table from a sample of
+    at most 20,000 rows and 8,000,000 probabilities.
+
+    Parameters
+    ----------
+    groups : int array of shape (n,), equal where images belong together; they count as one
 
     Raises
     ------
@@ -132,28 +137,41 @@ def bootstrap_best_symmetric(
         When there are no images, or a label is unknown.
     """
     rng = np.random.default_rng(seed)
-    if probabilities.shape[1] == 2:
+    if probabilities.shape[1] == 2 and groups is None:
         bounds, sampled_rows = default_bounds(2), None
         counts, costs = _cells(y_true, probabilities, positive_column(positive), bounds)
         n = int(counts.sum())
-        sums = rng.multinomial(n, counts / n, size=n_resamples) @ costs
+        mean = counts @ costs / n
+        curves = rng.multinomial(n, counts / n, size=n_resamples) @ costs / n
     else:
         loss = ManyClassClipLoss.of(y_true, probabilities, seed, _DRAWN_ROWS)
         bounds, sampled_rows = default_bounds(loss.n_classes, _BAND_POINTS), loss.sampled_rows
-        costs = np.column_stack([loss.per_row(b, 1 - b) for b in (0.0, *bounds)]) + loss.shift
+        rows = np.column_stack([loss.per_row(b, 1 - b) for b in (0.0, *bounds)]) + loss.shift
+        costs, sizes = _sums(rows, None if groups is None else groups[loss.used])
         n = len(costs)
-        counts = np.ones(n)
-        sums = np.concatenate([draw @ costs for draw in _row_draws(rng, n, n_resamples)])
-    curves = sums / n  # (n_resamples, 1 + m), the first column without clipping
+        mean = costs.sum(axis=0) / sizes.sum()
+        draws = _row_draws(rng, n, n_resamples)
+        curves = np.concatenate([draw @ costs / (draw @ sizes)[:, None] for draw in draws])
+    # curves: (n_resamples, 1 + m), the first column without clipping; n: images or groups
     band = np.quantile(curves[:, 1:], _ENDS, axis=0)
     tried = np.concatenate([[0.0], bounds])
-    chosen = int((counts @ costs).argmin())
+    chosen = int(mean.argmin())
     gain = np.quantile(curves[:, 0] - curves[:, chosen], _ENDS)
     turned = _turned_losses(y_true, probabilities, tried)
     good = _as_good(curves - curves[:, [chosen]], turned - turned[chosen], n)
     return BootstrapBand(
         bounds, band[0], band[1], _around(chosen, good, tried), _pair(gain), sampled_rows
     )
+
+
+def _sums(rows: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of the rows of each group, (n_groups, m), and their number."""
+    if groups is None:
+        return rows, np.ones(len(rows))
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = group_of.argsort(kind="stable")
+    starts = np.append(0, sizes.cumsum()[:-1])
+    return np.add.reduceat(rows[order], starts), sizes.astype(np.float64)
 
 
 def _turned_losses(y_true: np.ndarray, probabilities: np.ndarray, tried: np.ndarray) -> np.ndarray:

@@ -104,6 +104,7 @@ def clip_report(
     *,
     n_test: int = 0,
     positive: int | None = None,
+    groups: np.ndarray | None = None,
     seed: int = 0,
 ) -> ClipReport:
     """Return the effect of clip bounds on the log loss, and the best bounds.
@@ -115,6 +116,8 @@ def clip_report(
     n_test
         Number of submitted images, for the cost of one confident error; 0 for as many as there are
         validation images.
+    groups
+        Int array of shape (n,), equal where images belong together; they count as one.
 
     Raises
     ------
@@ -126,7 +129,7 @@ def clip_report(
     y, p = predictions.y_true, predictions.probabilities
     loss = clip_loss(y, p, positive, seed=seed)
     bound, symmetric = best_symmetric(loss)
-    band = bootstrap_best_symmetric(y, p, positive, seed=seed)
+    band = bootstrap_best_symmetric(y, p, positive, groups=groups, seed=seed)
     curve_bounds, curve = symmetric_curve(loss)
     below, above = touched(p, lower, upper, positive)
     n = n_test or len(predictions)

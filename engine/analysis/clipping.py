@@ -53,7 +53,7 @@ class TwoClassClipLoss:
 
 @dataclass(frozen=True, eq=False)
 class ManyClassClipLoss:
-    """The log loss of three or more classes as a function of the bounds.
+    """The log loss of three or more classes as a function of the bounds, row by row.
 
     Each row is renormalised after clipping, so the log loss is not a sum of a few values. ``at`` is
     exact and uses every probability. ``estimate`` uses rows sorted beforehand: all rows, or a
@@ -63,11 +63,13 @@ class ManyClassClipLoss:
     ----------
     n, n_classes : images and classes
     sampled_rows : number of rows that ``estimate`` uses, None for all
+    used : int array of shape (m,), those rows, ascending
     """
 
     n: int
     n_classes: int
     sampled_rows: int | None
+    used: np.ndarray
     y_true: np.ndarray  # (n,)
     probabilities: np.ndarray  # (n, n_classes)
     true: np.ndarray  # (m,), probability of the true class
@@ -89,7 +91,7 @@ class ManyClassClipLoss:
         shift = float(losses.mean() - losses[rows].mean())
         sampled = m if m < n else None
         in_order = SortedRows.of(probabilities[rows])
-        return cls(n, k, sampled, y_true, probabilities, true, in_order, shift)
+        return cls(n, k, sampled, rows, y_true, probabilities, true, in_order, shift)
 
     def at(self, lower: float, upper: float) -> float:
         """Return the exact log loss at these bounds."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.analysis.intervals import group_values
+from engine.analysis.stats import permutation_pvalue
+
 _RESAMPLES, _DRAWN_AT_ONCE = 2000, 1_000_000
 _RESAMPLED_UP_TO = 20_000  # groups
 _ENDS = (0.025, 0.975)
+_JUDGED_FROM = 5  # observations in a bin, and outside it
 
 
 def grouped_mean_interval(
@@ -64,6 +68,34 @@ def mean_intervals(
         drawn_means.append((drawn @ sums) / (drawn @ sizes)[:, None])
     low, high = np.quantile(np.concatenate(drawn_means), _ENDS, axis=0)
     return low, high
+
+
+def bin_pvalues(
+    values: np.ndarray, bin_of: np.ndarray, n_bins: int, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Return for each bin the probability that random images have at least its mean.
+
+    Images of one group that lie in one bin count as one observation.
+
+    Parameters
+    ----------
+    values : float64 array of shape (n,), of each image
+    bin_of : int array of shape (n,), the bin of each image, 0 to n_bins - 1
+    groups : int array of shape (n,), equal where images belong together; None where none do
+
+    Returns
+    -------
+    float64 array of shape (n_bins,), see `permutation_pvalue`; 1 where fewer than five
+    observations lie in the bin or outside it
+    """
+    if groups is not None:
+        _, first, part = np.unique(groups * n_bins + bin_of, return_index=True, return_inverse=True)
+        values, bin_of = group_values(values, part), bin_of[first]
+    n = np.bincount(bin_of, minlength=n_bins)
+    counted = np.maximum(n, 1)
+    mean = np.bincount(bin_of, weights=values, minlength=n_bins) / counted
+    judged = np.minimum(n, len(values) - n) >= _JUDGED_FROM
+    return np.where(judged, permutation_pvalue(mean, counted, values), 1.0)
 
 
 def folds_of_groups(groups: np.ndarray, k: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.analysis.gain import REFITTING
+from engine.analysis.intervals import group_values
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.paired import paired_difference
 from engine.runs.predictions import UNKNOWN, Predictions
@@ -44,7 +45,11 @@ class Change:
 
 
 def change_on_fixed_labels(
-    before: Predictions, after: Predictions, labels: np.ndarray, seed: int = 0
+    before: Predictions,
+    after: Predictions,
+    labels: np.ndarray,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> Change | None:
     """Score two runs with the same labels of the same images, and compare the losses per image.
 
@@ -56,6 +61,7 @@ def change_on_fixed_labels(
     Parameters
     ----------
     labels : int array, the class of each row of ``before``, ``UNKNOWN`` for none
+    groups : int array, equal where images of ``before`` belong together; they count as one
 
     Returns
     -------
@@ -71,7 +77,9 @@ def change_on_fixed_labels(
     y = labels[counted]
     a = per_sample_log_loss(y, before.probabilities[counted])
     b = per_sample_log_loss(y, after.probabilities[at[counted]])
-    difference, low, high = paired_difference(a, b, seed)
+    of = None if groups is None else groups[counted]
+    first, second = (v if of is None else group_values(v, of) for v in (a, b))
+    difference, low, high = paired_difference(first, second, seed)
     below, above = (REFITTING**0.5 * (end - difference) for end in (low, high))
     return Change(
         int(counted.sum()), int((~counted).sum()), float(a.mean()), float(b.mean()),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.analysis.clipping import clip_probabilities
-from engine.analysis.intervals import loss_interval, turned_loss
+from engine.analysis.intervals import group_values, loss_interval, turned_loss
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.shift import WorseLoss
 from engine.analysis.stats import Z
@@ -60,7 +60,7 @@ class _Score:
 
     points: float
     interval: tuple[float, float]
-    per_image: np.ndarray
+    per_image: np.ndarray  # or per group
     turned: float
 
 
@@ -71,6 +71,8 @@ def learned_drop(
     scores: Sequence[tuple[float, float, float]],
     n_test: int,
     positive: int | None = None,
+    *,
+    groups: np.ndarray | None = None,
 ) -> LearnedDrop | None:
     """Return the drop in accuracy that the scores of submissions show.
 
@@ -81,6 +83,7 @@ def learned_drop(
     loss : the expected loss after a drop; its ``points`` are not used
     scores : (lower, upper, score) of each submission, newest first; the first ten are used
     n_test : test images, 0 for as many as there are labelled ones
+    groups : int array of shape (n,), equal where images belong together; they count as one
 
     Returns
     -------
@@ -93,7 +96,7 @@ def learned_drop(
         slope = loss.per_point(lower, upper)
         if np.isfinite(score) and slope > _SMALLEST_SLOPE:
             p = clip_probabilities(probabilities, lower, upper, positive)
-            found.append(_of_score(y_true, p, score, slope, noise))
+            found.append(_of_score(y_true, p, score, slope, noise, groups))
     if not found:
         return None
     middle = sorted(found, key=lambda one: one.points)[(len(found) - 1) // 2]
@@ -106,8 +109,17 @@ def learned_drop(
     return LearnedDrop(min(max(points, 0.0), most), (low, high), len(found), contradictory)
 
 
-def _of_score(y: np.ndarray, p: np.ndarray, score: float, slope: float, noise: float) -> _Score:
+def _of_score(
+    y: np.ndarray,
+    p: np.ndarray,
+    score: float,
+    slope: float,
+    noise: float,
+    groups: np.ndarray | None,
+) -> _Score:
     losses, turned = per_sample_log_loss(y, p), turned_loss(y, p)
+    if groups is not None:
+        losses = group_values(losses, groups)
     mean = float(losses.mean())
     low, high = loss_interval(losses, turned)
     ends = (score - mean - noise * (high - mean), score - mean + noise * (mean - low))

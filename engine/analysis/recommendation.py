@@ -18,6 +18,7 @@ from engine.analysis.metrics import checked_labels, log_loss, per_sample_log_los
 FEWEST, FEW = 10, 200  # independent images: needed, and below which the prior decides
 NEGLIGIBLE = 0.003  # of the log loss without correction
 _FEW_IMAGES = ((170.0, 1.5), (4.8e5, 3.0))  # over n to a power: what few images must gain more
+_RARE, _RARE_NATS = 2, 5.0  # images of one of two classes, below which all must gain so much more
 _SHIFT_FROM = 100  # images from which on Platt scaling may be recommended
 _MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
 _CURVE_FROM, _CURVE_GAIN = 1000, 0.01  # images, and share of the log loss, for isotonic regression
@@ -75,6 +76,7 @@ class Comparison:
     independent : number of independent images or groups
     fitted : each correction with its best parameters, by name
     recommended : name of the one to apply
+    required : share of the expected log loss that a correction must gain to be recommended
     sampled : whether ``n`` is a sample of a larger table
     """
 
@@ -82,6 +84,7 @@ class Comparison:
     independent: int
     fitted: dict[str, FittedCorrection]
     recommended: str
+    required: float
     sampled: bool
     _y: np.ndarray = field(repr=False)
     _p: np.ndarray = field(repr=False)
@@ -142,7 +145,12 @@ class Comparison:
         """Return the recommendation in words."""
         images = images_said(self.n, self.independent)
         if self.recommended == "none":
-            needed = required_gain(self.independent)
+            needed = self.required
+            if _is_rare(self._y, self._p, self.independent):
+                return (
+                    f"Apply no correction: {images} hold fewer than {_RARE} of one of the classes, "
+                    "which is too few to choose one; label more images of that class."
+                )
             if needed >= 1:
                 return (
                     f"Apply no correction: {images} are too few to choose one; label more images."
@@ -200,7 +208,8 @@ def compare_corrections(
     `calibration_posterior`), so that few images change little and errors that have not been
     seen count. None is recommended where nothing gains 0.3 % of the log loss (48 % with 50
     images, as the fit is then least sure), else the simplest that comes within 0.3 % of the
-    best. Platt scaling needs 100 images. From 1,000 on, isotonic regression takes its place where
+    best. With fewer than two images of one of two classes, the summed gain of all images must be 5.
+    Platt scaling needs 100 images. From 1,000 on, isotonic regression takes its place where
     cross-validation shows, beyond noise, that it scores lower. Of more than 60,000 images, or
     60,000 probabilities of more than two classes, a seeded sample is taken; nothing else is random.
 
@@ -227,12 +236,18 @@ def compare_corrections(
         raise ValueError(f"{independent} {what} are too few to compare corrections; 10 are needed")
     expected = fit_corrections(y, p, positive, independent=independent)
     fitted = {name: one.fitted for name, one in expected.items()}
-    recommended = _least({name: one.log_loss for name, one in expected.items()}, independent)
+    losses = {name: one.log_loss for name, one in expected.items()}
+    required = required_gain(independent)
+    if rare := _is_rare(y, p, independent):
+        required = max(required, _RARE_NATS / independent / losses["none"])
+    recommended = _least(losses, independent, required)
     if p.shape[1] == 2:
         fitted["isotonic"] = fit_isotonic(y, p, positive)
-        if _curve_is_better(y, p, fitted, recommended, groups, positive, independent):
+        if not rare and _curve_is_better(y, p, fitted, recommended, groups, positive, independent):
             recommended = "isotonic"
-    return Comparison(len(y), independent, fitted, recommended, sampled, y, p, groups, positive)
+    return Comparison(
+        len(y), independent, fitted, recommended, required, sampled, y, p, groups, positive
+    )
 
 
 def refitting(positive: int | None) -> Callable[..., dict[str, FittedCorrection]]:
@@ -264,12 +279,18 @@ def named(fitted: FittedCorrection) -> str:
     return f"{words} {bounds}" if fitted.name == "clip" else f"{words}, then bounds {bounds}"
 
 
-def _least(expected: dict[str, float], independent: int) -> str:
+def _is_rare(y: np.ndarray, p: np.ndarray, independent: int) -> bool:
+    """Tell whether there are hardly any images of one of two classes."""
+    each = np.bincount(y, minlength=2)
+    return p.shape[1] == 2 and int(each.min()) * independent / len(y) < _RARE
+
+
+def _least(expected: dict[str, float], independent: int, required: float) -> str:
     """Return the simplest correction that is as good as the best within a negligible amount."""
     if independent < _SHIFT_FROM:
         expected = {name: loss for name, loss in expected.items() if name != "platt"}
     least, raw = min(expected.values()), expected["none"]
-    if least >= raw * (1 - required_gain(independent)):
+    if least >= raw * (1 - required):
         return "none"
     limit = least + NEGLIGIBLE * raw
     return next(name for name, loss in expected.items() if name != "none" and loss <= limit)

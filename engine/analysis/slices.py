@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engine.analysis.grouped import bin_pvalues
 from engine.analysis.intervals import (
     effective_counts,
     loss_interval,
@@ -16,7 +17,6 @@ from engine.analysis.intervals import (
     turned_loss,
 )
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.stats import permutation_pvalue
 from engine.errors import UserError
 from engine.runs.predictions import Predictions
 
@@ -64,7 +64,7 @@ class Slice:
     log_loss, log_loss_interval : mean, with 95 % interval
     rest : log loss of the other images (of that class)
     excess : decrease of the log loss of all images if the slice had the log loss of the rest
-    p : probability that as many random images (of that class) have at least this log loss
+    p : probability that as many random images or groups (of that class) have at least this log loss
     p_adjusted : p after the Benjamini-Hochberg adjustment for all slices
     """
 
@@ -148,7 +148,7 @@ def slices(
     with the rest of its class, so that a difficult class alone makes no slice significant.
     Significant slices come first; both parts are sorted by excess, largest first. P-values are
     adjusted by the method of Benjamini and Hochberg (1995). Images of one of the ``groups``, int
-    array of shape (n,), count as one in the intervals.
+    array of shape (n,), count as one in intervals and p-values.
 
     Raises
     ------
@@ -233,12 +233,12 @@ def _of_group(cut: Cut, true: str | None, rows: np.ndarray, images: _Images) -> 
         return
     total = np.bincount(bin_of, weights=losses, minlength=bins)
     errors = np.bincount(bin_of, weights=wrong, minlength=bins).astype(np.int64)
-    counted = np.maximum(n, 1)
-    mean = total / counted
-    p = permutation_pvalue(mean, counted, losses)
+    mean = total / np.maximum(n, 1)
+    groups_here = None if images.groups is None else images.groups[rows]
+    p = bin_pvalues(losses, bin_of, bins, groups_here)
     for b in np.flatnonzero(enough).tolist():
         own = bin_of == b
-        groups = None if images.groups is None else images.groups[rows[own]]
+        groups = None if groups_here is None else groups_here[own]
         rest = float((losses.sum() - total[b]) / (size - n[b]))
         yield Slice(
             trait=cut.trait,

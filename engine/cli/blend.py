@@ -38,11 +38,13 @@ def blend(
 
 def _draw(value: dict[str, Any]) -> None:
     out = console.console()
-    table = console.columns("run", "weight", "log loss")
+    table = console.columns("run", "weight", "as good", "log loss")
     for member in value["members"]:
-        name = console.literal(member["run"])
-        table.add_row(name, f"{member['weight']:.3f}", f"{member['log_loss']:.4f}")
+        name, (low, high) = console.literal(member["run"]), member["weight_range"]
+        weight, as_good = f"{member['weight']:.3f}", f"{low:.2f} to {high:.2f}"
+        table.add_row(name, weight, as_good, f"{member['log_loss']:.4f}")
     out.print(table)
+    out.print("as good: weights that these images do not show to be worse", style="dim")
     kinds = "   ".join(f"{kind} {loss:.4f}" for kind, loss in value["log_loss_by_kind"].items())
     at = f", temperature {value['temperature']:.2f}" if value["kind"] == "log odds" else ""
     out.print(f"blended: {value['kind']}{at}   [dim]cross-validated log loss of {kinds}[/]")

@@ -64,13 +64,15 @@ def recommendation_values(
             "has some."
         )
     y, p, positive = predictions.y_true, predictions.probabilities, positive_index(run)
+    groups = image_groups(run, split, predictions)
     try:
-        compared = compare_corrections(y, p, positive, groups=image_groups(run, split, predictions))
+        compared = compare_corrections(y, p, positive, groups=groups)
         scores = scored_bounds(run.folder / "submissions")
         learned = None
         if scores:
             at = worse_loss(y, p, 0, positive)
-            learned = learned_drop(y, p, at, scores, run.config.n.test, positive)
+            n_test = run.config.n.test
+            learned = learned_drop(y, p, at, scores, n_test, positive, groups=groups)
         asked = points if points is not None else (learned.points if learned else 0.0)
     except ValueError as error:
         raise UserError(f"run {run.name}: {error}.") from error

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from engine.analysis.blending import Blend, blend, blended
-from engine.analysis.joined import Joined, join
+from engine.analysis.joined import Joined, join, places_in
 from engine.analysis.metrics import accuracy, log_loss
+from engine.data.image_groups import image_groups
 from engine.errors import UserError, first_ten
 from engine.runs.contents import contents
 from engine.runs.opening import is_file
@@ -41,9 +44,13 @@ class PreparedBlend:
         found = self.found
         return {
             "members": [
-                {"run": run.name, "weight": weight, "log_loss": single}
-                for run, weight, single in zip(
-                    self.runs, found.weights.tolist(), found.singles.tolist(), strict=True
+                {"run": run.name, "weight": weight, "weight_range": ends, "log_loss": single}
+                for run, weight, ends, single in zip(
+                    self.runs,
+                    found.weights.tolist(),
+                    found.weight_ranges.tolist(),
+                    found.singles.tolist(),
+                    strict=True,
                 )
             ],
             "split": self.split,
@@ -70,7 +77,7 @@ def prepare_blend(
     """Choose the weights of a blend and measure its gain; nothing is written.
 
     The weights are chosen on out-of-fold predictions where all runs have them, else on the
-    validation set.
+    validation set. Images that belong together in the first run count as one.
 
     Parameters
     ----------
@@ -87,8 +94,13 @@ def prepare_blend(
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"a blend needs different runs; name {first_ten(repeated)} only once.")
     split = "folds" if all(run.labelled_split == "folds" for run in runs) else "valid"
-    joined = _joined(runs, [load(run, split) for run in runs])
-    return PreparedBlend(tuple(runs), split, joined, blend(joined, seed))
+    tables = [load(run, split) for run in runs]
+    joined = _joined(runs, tables)
+    groups = image_groups(runs[0], split, tables[0])
+    if groups is not None:
+        kept = places_in(joined.tables[0].ids, tables[0].ids)
+        groups = np.unique(groups[kept], return_inverse=True)[1]
+    return PreparedBlend(tuple(runs), split, joined, blend(joined, seed, groups))
 
 
 def keep_blend(prepared: PreparedBlend, name: str | None = None) -> Run:

@@ -69,7 +69,12 @@ def page_of(run: Run, split: str, report: Report, progress: Progress | None = No
         precision=config.precision_sentence,
         report=report,
         clip=clip_report(
-            predictions, lower, upper, n_test=config.n.test, positive=positive_index(run)
+            predictions,
+            lower,
+            upper,
+            n_test=config.n.test,
+            positive=positive_index(run),
+            groups=image_groups(run, split, predictions),
         ),
         slices=slices(measured, cut_by, image_groups(run, split, measured)),
         thumbnails=_thumbnails(run, report),

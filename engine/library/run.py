@@ -254,13 +254,14 @@ def clipped(
     from engine.analysis.clip_report import clip_report  # loads SciPy's optimisation
     from engine.competition.correction import positive_index
 
-    own = run.bounds
+    own, predictions = run.bounds, run.predictions(split)
     return clip_report(
-        run.predictions(split),
+        predictions,
         own[0] if lower is None else lower,
         own[1] if upper is None else upper,
         n_test=run.config.n.test,
         positive=positive_index(run),
+        groups=image_groups(run, split, predictions),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.analysis.label_edit_effect import change_on_fixed_labels
+from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import Run
@@ -40,7 +41,8 @@ def label_edit_effect(run: Run) -> LabelEditEffect | None:
             for label, one in zip(labels, single, strict=True)
         ]
     )
-    change = change_on_fixed_labels(before, after, fixed, run.fit_options.seed)
+    groups = image_groups(earlier, split, before)
+    change = change_on_fixed_labels(before, after, fixed, run.fit_options.seed, groups)
     if change is None:
         return None
     return LabelEditEffect(

@@ -149,6 +149,43 @@ def test_independent_evidence_is_pooled_as_log_odds(n_classes):
     assert found.pool.temperature == pytest.approx(0.5, abs=0.15)
 
 
+def test_copies_of_images_leave_the_interval_of_a_gain_as_it_is():
+    tables, five = runs(300, 2, seed=4), np.repeat(np.arange(300), 5)
+    copies = join([table.take(five) for table in tables])
+    once, grouped, each = blend(join(tables)), blend(copies, groups=five), blend(copies)
+    widths = [found.gain[2] - found.gain[1] for found in (once, grouped, each)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+    assert widths[2] < 0.6 * widths[0]  # as if five times as many images were known
+    assert grouped.weight_ranges == pytest.approx(once.weight_ranges, abs=0.11)
+
+
+@pytest.mark.parametrize("n_runs", [2, 3])
+def test_weights_outside_the_range_are_worse_beyond_noise_and_those_inside_are_not(n_runs):
+    tables = runs(1200, n_runs, seed=2)
+    found = blend(join(tables))
+    pool, ranges = found.pool, found.weight_ranges
+    assert ((ranges[:, 0] <= found.weights) & (found.weights <= ranges[:, 1])).all()
+    y, before = tables[0].y_true, log_loss(tables[0].y_true, pool.probabilities(tables))
+
+    def worse(run: int, weight: float) -> float:
+        """Return how many standard errors the loss is above that of the chosen weights."""
+        others = np.delete(found.weights, run) / (1 - found.weights[run]) * (1 - weight)
+        moved = Pool(pool.kind, np.insert(others, run, weight), pool.temperature)
+        p, of = moved.probabilities(tables), pool.probabilities(tables)
+        rise = loss_of(p[np.arange(1200), y]) - loss_of(of[np.arange(1200), y])
+        assert rise.mean() == pytest.approx(log_loss(y, p) - before)
+        return float(rise.mean() / rise.std() * 1200**0.5)
+
+    for run, (low, high) in enumerate(ranges.tolist()):
+        assert 0 < low and high < 1  # these runs are told apart
+        assert max(worse(run, low + 0.01), worse(run, high - 0.01)) < 2.1
+        assert min(worse(run, low - 0.05), worse(run, high + 0.05)) > 1.9
+
+
+def test_few_images_do_not_tell_the_weights_of_a_blend():
+    assert np.diff(blend(join(runs(20, 2))).weight_ranges).min() > 0.9
+
+
 def test_the_interval_of_a_gain_includes_the_choice_and_unseen_errors():
     """The paired bootstrap's held it in four of ten of these sets."""
     share, n = statements.covered(statements.blends, populations(None)["Redux"](), 50, 8)

@@ -204,6 +204,23 @@ def test_the_band_agrees_with_plain_resampling_of_rows(
     assert band.sampled_rows is None
 
 
+@pytest.mark.parametrize("table", [two_classes(300), many_classes(300, 3)])
+def test_copies_of_images_leave_the_band_as_it_is(table: tuple[np.ndarray, np.ndarray]) -> None:
+    once = bootstrap_best_symmetric(*table)
+    groups = np.tile(np.arange(300), 5)
+    y_true, probabilities = table[0][groups], table[1][groups]
+    grouped = bootstrap_best_symmetric(y_true, probabilities, groups=groups)
+    each = bootstrap_best_symmetric(y_true, probabilities)
+    widths = [
+        np.interp(np.log(1e-3), np.log(band.bounds), band.upper - band.lower)
+        for band in (once, grouped, each)
+    ]
+    assert widths[1] == pytest.approx(widths[0], rel=0.15)
+    assert widths[2] < 0.6 * widths[0]  # as if five times as many images were known
+    assert grouped.interval[1] == pytest.approx(once.interval[1], rel=0.25)
+    assert each.interval[1] < 0.85 * once.interval[1]
+
+
 def test_the_band_repeats_and_follows_the_seed() -> None:
     table = two_classes(300)
     first, again, other = (

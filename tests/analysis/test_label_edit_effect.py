@@ -47,6 +47,19 @@ def test_leaving_images_out_or_changing_labels_alone_is_no_progress(n, seed, dat
     assert (change.difference, change.low, change.high) == (0, 0, 0)
 
 
+def test_images_of_one_group_count_as_one():
+    rng = np.random.default_rng(0)
+    five, labels = np.repeat(np.arange(60), 5), rng.integers(0, 2, 60)
+    p, better = rng.uniform(0.05, 0.95, (2, 60))
+    names = [f"{i:03}" for i in range(300)]
+    once = [_made(names[:60], labels.tolist(), each.tolist()) for each in (p, better)]
+    copies = [_made(names, labels[five].tolist(), each[five].tolist()) for each in (p, better)]
+    alone = change_on_fixed_labels(*once, labels)
+    grouped = change_on_fixed_labels(*copies, labels[five], groups=five)
+    assert alone is not None and grouped is not None and grouped.n == 300
+    assert (grouped.low, grouped.high) == pytest.approx((alone.low, alone.high))
+
+
 def test_nothing_to_compare():
     before = _made(["a"], [0], [0.4])
     assert change_on_fixed_labels(before, _made(["b"], [0], [0.4]), np.array([0])) is None

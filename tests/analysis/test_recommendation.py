@@ -47,6 +47,18 @@ def test_honest_predictions_are_left_alone():
     assert "30 images are too few to choose one" in compare_corrections(*honest(30)).sentence
 
 
+def test_a_class_of_which_one_image_is_known_at_most_is_not_corrected_away():
+    """Of one image in 100, 370 hold none by chance; its probability is not to be lowered then."""
+    p = np.full((370, 2), (0.99, 0.01))
+    for positives in (0, 1):
+        y = (np.arange(370) < positives).astype(int)
+        found = compare_corrections(y, p)
+        assert found.recommended == "none" and found.required > 0.1
+        assert "370 images hold fewer than 2 of one of the classes" in found.sentence
+    halves = np.full((370, 2), 0.5)  # which 370 images of one class contradict
+    assert compare_corrections(np.zeros(370, int), halves).recommended != "none"
+
+
 def test_held_out_losses_are_those_of_cross_validation():
     y, p = two_classes(200, 1)
     ours = cross_validated_losses(y, p, refitting(None))

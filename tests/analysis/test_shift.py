@@ -102,6 +102,18 @@ def test_scores_that_say_nothing_teach_nothing():
     assert several is not None and several.points == pytest.approx(0.4)
 
 
+def test_copies_of_images_leave_the_interval_of_a_drop_as_it_is():
+    y, p = two_classes(200)
+    five = np.repeat(np.arange(200), 5)
+    loss = worse_loss(y, p, 1.0)
+    scores, widths = [(0.01, 0.99, loss.at(0.01, 0.99))], []
+    for table, groups, n_test in (((y, p), None, 200), ((y[five], p[five]), five, 1000)):
+        found = learned_drop(*table, loss, scores, n_test, groups=groups)
+        assert found is not None
+        widths.append(found.interval)
+    assert widths[1] == pytest.approx(widths[0])
+
+
 def test_scores_at_two_bounds_that_no_drop_explains_contradict():
     table = two_classes(400)
     loss = worse_loss(*table, 0.0)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from engine.analysis.grouped import bin_pvalues
 from engine.analysis.intervals import loss_interval, turned_loss
 from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
@@ -152,6 +153,28 @@ def test_the_chance_of_a_draw_at_its_ends():
     ).tolist() == [1]
     symmetric = permutation_pvalue(np.array([0.0]), np.array([5]), np.linspace(-1, 1, 11))
     assert symmetric == pytest.approx([0.5])
+
+
+def test_copies_of_images_leave_the_p_values_as_they_are():
+    rng = np.random.default_rng(1)
+    wrong, name = rng.random(300) < 0.2, rng.choice(["a", "b", "c"], 300)
+    table, five = predicted(wrong), np.repeat(np.arange(300), 5)
+    once = slices(table, cuts(pd.DataFrame({"name": name.astype(object)})))
+    copied = slices(table.take(five), cuts(pd.DataFrame({"name": name[five].astype(object)})), five)
+    of_once = {(s.name, s.true): s.p for s in once}
+    assert {(s.name, s.true): s.p for s in copied} == pytest.approx(of_once)
+
+
+def test_grouped_images_raise_no_more_false_alarms_than_the_level():
+    rng = np.random.default_rng(0)
+    found: list[np.ndarray] = []
+    for _ in range(200):
+        groups = np.repeat(np.arange(120), 1 + rng.geometric(0.2, 120))  # of any size
+        losses, bins = rng.gamma(0.3, 1.0, 120)[groups], rng.integers(5, size=120)[groups]
+        found.append(bin_pvalues(losses, bins, 5, groups))
+        assert bin_pvalues(losses, np.minimum(groups, 4), 5, groups)[:4].tolist() == [1] * 4
+    assert np.mean(np.array(found) <= 0.05) < 0.07  # 0.25 if each image counted
+    assert np.mean(np.array(found) <= 0.01) < 0.02  # 0.20
 
 
 def test_p_values_are_adjusted_as_benjamini_and_hochberg_do():

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from engine.analysis.blending import blend
+from engine.analysis.blending import blend, blend_weights
 from engine.analysis.bounds import bootstrap_best_symmetric, default_bounds
 from engine.analysis.class_scores import class_scores
 from engine.analysis.clipping import clip_loss
@@ -16,7 +16,8 @@ from engine.analysis.compare import compare
 from engine.analysis.joined import join
 from engine.analysis.label_edit_effect import change_on_fixed_labels
 from engine.analysis.learned_drop import learned_drop
-from engine.analysis.metrics import log_loss
+from engine.analysis.metrics import log_loss, true_class_probability
+from engine.analysis.pools import MEAN, log_odds_pool
 from engine.analysis.recommendation import compare_corrections
 from engine.analysis.shift import worse_loss
 from engine.runs.predictions import Predictions, make_predictions
@@ -82,12 +83,28 @@ def drop(population: Population, n: int, rng: np.random.Generator) -> Iterator[E
 def blends(population: Population, n: int, rng: np.random.Generator) -> Iterator[Ends]:
     """The gain of a blend with a second model, whose log odds differ by noise, over the better."""
     noisy = _noisy(population, 1.5)
-    rows = rng.integers(len(population.y), size=n)
-    found = blend(join([predictions(population.y[rows], p[rows]) for p in (population.p, noisy)]))
+    rows = np.repeat(rng.integers(len(population.y), size=n), population.copies)
+    groups = np.repeat(np.arange(n), population.copies)
+    pair = [predictions(population.y[rows], p[rows]) for p in (population.p, noisy)]
+    found = blend(join(pair), groups=groups)
     tables = [predictions(population.y, p) for p in (population.p, noisy)]
     single = log_loss(population.y, (population.p, noisy)[found.best])
     truth = single - log_loss(population.y, found.pool.probabilities(tables))
     yield *found.gain[1:], truth
+
+
+def weights(population: Population, n: int, rng: np.random.Generator) -> Iterator[Ends]:
+    """The range of weights as good as the best, of two models whose log odds differ by noise."""
+    pair = [_noisy(population, noise) for noise in (1.5, 2.0)]
+    tables = [predictions(population.y, p) for p in pair]
+    rows = rng.integers(len(population.y), size=n)
+    found = blend(join([predictions(population.y[rows], p[rows]) for p in pair]))
+    if found.pool.kind == MEAN:
+        chances = [true_class_probability(population.y, p) for p in pair]
+        true = blend_weights(np.column_stack(chances))
+    else:
+        true = log_odds_pool(tables).weights
+    yield *found.weight_ranges[0].tolist(), float(true[0])
 
 
 def verdicts(_: Population, n: int, rng: np.random.Generator) -> Iterator[Ends]:
@@ -151,7 +168,8 @@ STATEMENTS: tuple[tuple[str, Statement, tuple[str, ...], int], ...] = (
      ("Redux", "log odds doubled", "heavy tails", "99.85 % accurate"), DRAWS),
     ("precision and recall", classes, ("Redux", "few positives", "ten classes"), DRAWS),
     ("learned drop of 1 point", drop, ("Redux", "90 % accurate"), DRAWS),
-    ("gain of a blend", blends, ("Redux", "90 % accurate"), GAINS),
+    ("gain of a blend", blends, ("Redux", "90 % accurate", "five copies"), GAINS),
+    ("weights as good as the best", weights, ("Redux", "90 % accurate"), GAINS),
     ("effect of verdicts", verdicts, ("90 % accurate",), DRAWS),
 )  # fmt: skip
 

@@ -108,12 +108,24 @@ def test_a_blend_is_kept_as_a_run_that_can_be_judged_clipped_and_handed_in(tmp_p
     pd.testing.assert_frame_equal(run.images, members[0].images)
 
 
+def test_images_of_one_group_count_as_one_in_a_blend(tmp_path):
+    members = [member(tmp_path, 1.0, 1), member(tmp_path, 1.0, 2)]
+    before = prepare_blend(members).found.gain
+    images = members[0].images
+    images["group"] = [f"patient {k // 10}" for k in range(len(images))]
+    members[0].save_tables(images, members[0].quarantine)
+    after = prepare_blend(members).found.gain
+    assert after != before and after[2] - after[1] > 0
+
+
 def test_what_the_summary_says(tmp_path):
     members = [member(tmp_path, 1.0, 1), member(tmp_path, 1.0, 2)]
     prepared = prepare_blend(members)
     value = prepared.summary()
     assert [each["run"] for each in value["members"]] == [run.name for run in members]
     assert sum(each["weight"] for each in value["members"]) == pytest.approx(1)
+    for each in value["members"]:
+        assert each["weight_range"][0] <= each["weight"] <= each["weight_range"][1]
     assert value["gain"] == pytest.approx(
         value["best_single_log_loss"] - value["cross_validated_log_loss"]
     )

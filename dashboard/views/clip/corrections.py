@@ -55,7 +55,8 @@ def learned(table: Table) -> LearnedDrop | None:
         return None
     y_true, p = table.predictions.y_true, table.predictions.probabilities
     at = _worse(table.key, 0.0)
-    return learned_drop(y_true, p, at, scores, run.config.n.test, _positive(table))
+    n_test, positive = run.config.n.test, _positive(table)
+    return learned_drop(y_true, p, at, scores, n_test, positive, groups=groups(table))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing corrections…")

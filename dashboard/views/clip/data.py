@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from dashboard.shared.tables import Key, Table, table
+from dashboard.shared.tables import Key, Table, groups, table
 from engine.analysis import bounds as best
 from engine.analysis.clipping import ClipLoss, clip_loss
 
@@ -62,7 +62,7 @@ def _clip_loss_curve(key: Key) -> ClipLossCurve:
         losses,
         best.best_symmetric(loss),
         best.best_independent(loss) if loss.n_classes == 2 else None,
-        best.bootstrap_best_symmetric(y_true, p, positive),
+        best.bootstrap_best_symmetric(y_true, p, positive, groups=groups(known)),
     )
 
 

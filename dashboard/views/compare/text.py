@@ -114,8 +114,14 @@ def blended(prepared: PreparedBlend, names: Names) -> Markup:
             f"changes the log loss of {best} by {-gain:+.4f} (95 %: {-high:+.4f} to {-low:+.4f})"
         )
         conclusion = "No clear difference: these images do not show whether blending helps."
+    least, most = found.weight_ranges[0]
+    as_good = (
+        "These images do not show which weights are best."
+        if most - least > 0.95
+        else f"From {least:.0%} to {most:.0%} of {names[0]} is as good within noise."
+    )
     sentence = (
-        f"The best blend is {weights}. Cross-validated, it {change}, to "
+        f"The best blend is {weights}. {as_good} Cross-validated, the blend {change}, to "
         f"{found.cross_validated:.4f}."
     )
     return rendered(__file__, "blended", sentence=sentence, conclusion=conclusion)
