@@ -12,7 +12,7 @@ from engine.analysis.gain import fixed_difference
 from engine.analysis.intervals import loss_interval, turned_loss
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.recommendation import WITHIN_NOISE, Comparison, compare_corrections, named
-from engine.competition.submission import Check
+from engine.competition.submission_checks import Check
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.runs.run import DEFAULT_BOUNDS, Run

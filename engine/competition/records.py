@@ -13,7 +13,8 @@ from typing import Any
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.recommendation import named
 from engine.competition.sample import natural_key
-from engine.competition.submission import Submission, csv_blocks, require
+from engine.competition.submission import Submission, require
+from engine.competition.submission_csv import csv_blocks
 from engine.errors import UserError
 from engine.runs.files import locked, read_json, write_atomic, write_json
 from engine.runs.opening import is_folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,29 +21,23 @@ from engine.competition.sample import (
     read_sample,
     sample_form,
 )
+from engine.competition.submission_checks import (
+    Check,
+    bounds_check,
+    ids_check,
+    missing_check,
+    range_check,
+    rows_check,
+    sample_check,
+)
 from engine.competition.values import written_values
-from engine.data.names import AMBIGUOUS, NONE
-from engine.errors import UserError, first_ten
+from engine.errors import UserError
 from engine.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     from engine.competition.correction import ChosenCorrection
 
-_MUST_QUOTE = (b",", b'"', b"\r", b"\n")
 _BLOCK_VALUES = 200_000
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of the file: whether it passed, a sentence, and the first ten ids concerned.
-
-    ``passed`` is None if it could not be checked.
-    """
-
-    name: str
-    passed: bool | None
-    message: str
-    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,16 +169,16 @@ def check_submission(
         ids=wanted,
         texts=pa.chunked_array([texts for texts, _ in blocks], pa.string()),
         checks=[
-            _rows_check(source, wanted, rows),
-            _ids_check(source, wanted, rows, predictions),
+            rows_check(source, wanted, rows),
+            ids_check(source, wanted, rows, predictions),
             Check("order", True, f"{source} has its rows in natural order of the ids.")
             if sample is None
             else Check("order", True, f"The rows are in the order of {source}."),
-            _range_check(predictions.ids, usable),
-            _bounds_check(wanted, past & ~blank, form.kind, lower, upper),
+            range_check(predictions.ids, usable),
+            bounds_check(wanted, past & ~blank, form.kind, lower, upper),
             Check("class direction", form.fits, form.message),
-            _missing_check(flagged),
-            _sample_check(sample),
+            missing_check(flagged),
+            sample_check(sample),
         ],
         flagged=tuple(flagged),
         lower=lower,
@@ -203,121 +197,3 @@ def require(submission: Submission) -> None:
     for check in submission.checks:
         if check.passed is False:
             raise UserError(check.message)
-
-
-def to_csv(submission: Submission) -> bytes:
-    r"""Return the file's content: UTF-8, commas, ``\n``, quotes only where RFC 4180 needs them."""
-    return b"".join(csv_blocks(submission))
-
-
-def csv_blocks(submission: Submission) -> Iterator[bytes]:
-    """Yield the content of :func:`to_csv` piece by piece, so that it is never whole in memory."""
-    header = _quoted(pa.array(submission.header, pa.string())).to_pylist()
-    yield (",".join(header) + "\n").encode()
-    start, width = 0, len(header) - 1
-    for block in submission.texts.chunks:
-        ends = pa.array(np.arange(0, len(block) + 1, width, dtype=np.int32))
-        values = pc.binary_join(pa.ListArray.from_arrays(ends, _quoted(block)), ",")
-        ids = _quoted(submission.ids[start : start + len(values)])
-        lines = pc.binary_join_element_wise(ids, values, ",")
-        lines = pc.binary_join_element_wise(lines, "", "\n")
-        yield lines.buffers()[2].to_pybytes()  # the value buffer: all lines, joined
-        start += len(values)
-
-
-def _quoted(texts: pa.StringArray) -> pa.StringArray:
-    _, offsets, content = texts.buffers()
-    ends = np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]]
-    own = bytes(memoryview(content or b"")[ends[0] : ends[1]])
-    if not any(mark in own for mark in _MUST_QUOTE):
-        return texts
-    doubled = pc.replace_substring(texts, '"', '""')
-    quoted = pc.binary_join_element_wise('"', doubled, '"', "")
-    return pc.if_else(pc.match_substring_regex(texts, '[,"\r\n]'), quoted, texts)
-
-
-def _check(name: str, ids: Sequence[str], failed: str, passed: str) -> Check:
-    message = f"{failed}: {first_ten(list(ids))}." if ids else passed
-    return Check(name, not ids, message, tuple(ids[:10]))
-
-
-def _rows_check(source: str, wanted: pa.StringArray, rows: np.ndarray) -> Check:
-    if not len(rows):
-        return Check("rows", False, f"{source} has no rows: there is no test image.")
-    empty = wanted.take(pa.array(np.flatnonzero(rows < 0))).to_pylist()
-    return _check(
-        "rows",
-        empty,
-        f"{source} has {len(rows):,} rows, and {len(empty):,} of them have no prediction",
-        f"{source} has {len(rows):,} rows, and each has its prediction.",
-    )
-
-
-def _ids_check(
-    source: str, wanted: pa.StringArray, rows: np.ndarray, predictions: Predictions
-) -> Check:
-    def ids(chosen: np.ndarray) -> list[str]:
-        return list(wanted.take(pa.array(np.flatnonzero(chosen))).to_pylist())
-
-    uses = np.bincount(rows[rows >= 0], minlength=len(predictions))  # rows of each image
-    extra = np.flatnonzero(uses[: len(predictions)] == 0)
-    shared = (rows >= 0) & (np.append(uses, [0, 0])[rows] > 1)
-    repeated = []
-    if shared.any() or (rows < 0).any():  # possible only if an id is repeated
-        counts = pc.value_counts(wanted)
-        repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
-    problems = {
-        "repeated ids": repeated,
-        "ids without a prediction": ids(rows == NONE),
-        "ids that match more than one image": ids(rows == AMBIGUOUS),
-        "ids that match the same image": [] if repeated else ids(shared),
-        "no row for predicted ids": predictions.ids.take(pa.array(extra)).to_pylist(),
-    }
-    parts = [f"{what} {first_ten(names)}" for what, names in problems.items() if names]
-    if not parts:
-        return Check("ids", True, f"{source} has each id once, and each has one image.")
-    offending = [name for names in problems.values() for name in names[:10]]
-    return Check("ids", False, f"{source} has {'; '.join(parts)}.", tuple(offending[:10]))
-
-
-def _range_check(ids: pa.StringArray, usable: np.ndarray) -> Check:
-    return _check(
-        "range",
-        ids.take(pa.array(np.flatnonzero(~usable))).to_pylist(),
-        "Predictions are missing or outside [0, 1] for ids",
-        "Every prediction is a number in [0, 1].",
-    )
-
-
-def _bounds_check(
-    wanted: pa.StringArray, past: np.ndarray, kind: str, lower: float, upper: float
-) -> Check:
-    if kind != "probability":
-        return Check("bounds", True, "The file holds classes, which have no clip bounds.")
-    return _check(
-        "bounds",
-        wanted.take(pa.array(np.flatnonzero(past))).to_pylist(),
-        f"Written values round past the clip bounds {lower:g} and {upper:g} for ids",
-        f"No written value rounds past the clip bounds {lower:g} and {upper:g}.",
-    )
-
-
-def _sample_check(sample: Path | None) -> Check:
-    if sample is not None:
-        return Check("sample", True, f"The sample file is {sample}.")
-    message = (
-        "No sample file was found beside the data, so ids, order and columns were not compared "
-        "with one; give the competition's with --sample FILE."
-    )
-    return Check("sample", None, message)
-
-
-def _missing_check(flagged: Sequence[str]) -> Check:
-    """Report which rows hold the base rate; the check passes, and the user must confirm it."""
-    message = "Every test image could be read."
-    if flagged:
-        message = (
-            f"{len(flagged):,} image{'s' * (len(flagged) > 1)} could not be read; the share of "
-            f"each class in training is submitted for them: {first_ten(list(flagged))}."
-        )
-    return Check("missing images", True, message, tuple(flagged[:10]))

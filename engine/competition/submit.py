@@ -12,7 +12,8 @@ from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
 from engine.competition.sample import Values
 from engine.competition.sending import check_sending, send_submission, wait_for_score
-from engine.competition.submission import Check, Submission
+from engine.competition.submission import Submission
+from engine.competition.submission_checks import Check
 from engine.runs.run import Run
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from engine.analysis.clip_report import clip_report
 from engine.analysis.report import report
 from engine.competition.correction import choose_correction, positive_index
 from engine.competition.prepare import prepare_submission
-from engine.competition.submission import to_csv
+from engine.competition.submission_csv import to_csv
 from engine.runs.run import Run
 from engine.runs.run_list import open_run
 from tests.benchmarks.clocked import Ran, run_process, verdict

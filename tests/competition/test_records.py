@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from engine.competition.records import list_submissions, write_submission
-from engine.competition.submission import to_csv
+from engine.competition.submission_csv import to_csv
 from engine.errors import UserError
 from tests.support.submission_tables import check, table
 

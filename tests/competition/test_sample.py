@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.competition.submission import to_csv
+from engine.competition.submission_csv import to_csv
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, make_predictions
 from tests.support.submission_tables import check, failed, rows_of, table, table_of_three, values_of

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.competition.submission import csv_blocks, require, to_csv
+from engine.competition.submission import require
+from engine.competition.submission_csv import csv_blocks, to_csv
 from engine.errors import UserError
 from engine.runs.predictions import make_predictions
 from tests.support.submission_tables import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.competition.submission import to_csv
+from engine.competition.submission_csv import to_csv
 from engine.competition.values import _fixed_point
 from engine.errors import UserError
 from tests.support.submission_tables import check, failed, table, table_of_three, values_of

@@ -15,7 +15,7 @@ from engine.analysis.fitted import FittedCorrection
 from engine.competition.correction import choose_correction
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import list_submissions, write_submission
-from engine.competition.submission import to_csv
+from engine.competition.submission_csv import to_csv
 from engine.runs.predicted import note_predicted
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run

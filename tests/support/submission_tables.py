@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.competition.correction import ChosenCorrection, given_bounds
-from engine.competition.submission import Submission, check_submission, to_csv
+from engine.competition.submission import Submission, check_submission
+from engine.competition.submission_csv import to_csv
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
 TWO, THREE = ("cat", "dog"), ("bird", "cat", "dog")

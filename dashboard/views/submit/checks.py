@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from dashboard.shared.html import rendered
-from engine.competition.submission import Check
+from engine.competition.submission_checks import Check
 
 _SIGNS = {"passed": ("✓", "passed"), "failed": ("✕", "failed"), "flagged": ("!", "please confirm")}
 

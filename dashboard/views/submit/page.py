@@ -19,7 +19,8 @@ from engine.analysis.fitted import FittedCorrection
 from engine.competition.correction import given_bounds
 from engine.competition.prepare import accept_costs, find_sample
 from engine.competition.records import applied, list_submissions
-from engine.competition.submission import Submission, to_csv
+from engine.competition.submission import Submission
+from engine.competition.submission_csv import to_csv
 from engine.errors import UserError
 from engine.runs.opening import is_file, read_file
 from engine.runs.predicted import predicted_tables
