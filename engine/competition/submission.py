@@ -26,6 +26,7 @@ from engine.competition.submission_checks import (
     bounds_check,
     ids_check,
     missing_check,
+    order_check,
     range_check,
     rows_check,
     sample_check,
@@ -125,20 +126,16 @@ def check_submission(
     classes = predictions.class_names
     positive = len(classes) - 1 if positive is None else positive
     unreadable = list(dict.fromkeys(quarantined))
-    images = pa.concat_arrays(
-        [predictions.ids, pa.array([id for id, _ in unreadable], pa.string())]
+    images, paths = (
+        pa.concat_arrays([own, pa.array([pair[at] for pair in unreadable], pa.string())])
+        for at, own in enumerate((predictions.ids, predictions.paths))
     )
     if sample is None:
         rows = natural_order(images)  # (n_rows,) position of each row's image
-        wanted = images.take(pa.array(rows))
-        form = plain_form(classes, positive)
+        wanted, form = images.take(pa.array(rows)), plain_form(classes, positive)
     else:
         header, columns = read_sample(sample)
-        unreadable_paths = pa.array([path for _, path in unreadable], pa.string())
-        rows = match_images(
-            columns[0], images, pa.concat_arrays([predictions.paths, unreadable_paths])
-        )
-        wanted = columns[0]
+        rows, wanted = match_images(columns[0], images, paths), columns[0]
         form = sample_form(str(sample), header, columns, classes, positive, form_of_values)
     source = "The submission" if sample is None else str(sample)
 
@@ -159,9 +156,9 @@ def check_submission(
         return texts, past
 
     step = max(_BLOCK_VALUES // len(classes), 1)
+    parts = [slice(start, start + step) for start in range(0, len(rows), step)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        starts = range(0, len(rows), step)
-        blocks = list(pool.map(written, [slice(start, start + step) for start in starts]))
+        blocks = list(pool.map(written, parts))
     past = np.concatenate([np.zeros(0, dtype=bool), *(past for _, past in blocks)])
     flagged = wanted.take(pa.array(np.flatnonzero(rows >= len(predictions)))).to_pylist()
     return Submission(
@@ -171,9 +168,7 @@ def check_submission(
         checks=[
             rows_check(source, wanted, rows),
             ids_check(source, wanted, rows, predictions),
-            Check("order", True, f"{source} has its rows in natural order of the ids.")
-            if sample is None
-            else Check("order", True, f"The rows are in the order of {source}."),
+            order_check(source, sample),
             range_check(predictions.ids, usable),
             bounds_check(wanted, past & ~blank, form.kind, lower, upper),
             Check("class direction", form.fits, form.message),

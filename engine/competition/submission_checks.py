@@ -75,6 +75,13 @@ def ids_check(
     return Check("ids", False, f"{source} has {'; '.join(parts)}.", tuple(offending[:10]))
 
 
+def order_check(source: str, sample: Path | None) -> Check:
+    """Return the check of the rows' order, which is the sample's or else that of the ids."""
+    if sample is None:
+        return Check("order", True, f"{source} has its rows in natural order of the ids.")
+    return Check("order", True, f"The rows are in the order of {source}.")
+
+
 def range_check(ids: pa.StringArray, usable: np.ndarray) -> Check:
     """Return the check that every prediction is a number from 0 to 1."""
     return _check(
