@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from engine.library.next_steps import next_steps
     from engine.library.relocation import relocate
     from engine.library.review import compare, slices, triage
-    from engine.library.run import Run, list_runs, open_run
+    from engine.library.run import Run
+    from engine.library.run_list import list_runs, open_run
     from engine.library.scores import log_loss, metrics, recommend
     from engine.library.submission import submit
     from engine.runs.predictions import Predictions
@@ -65,7 +66,8 @@ _MODULES = {
     "engine.library.next_steps": ("next_steps",),
     "engine.library.relocation": ("relocate",),
     "engine.library.review": ("compare", "slices", "triage"),
-    "engine.library.run": ("Run", "list_runs", "open_run"),
+    "engine.library.run": ("Run",),
+    "engine.library.run_list": ("list_runs", "open_run"),
     "engine.library.scores": ("log_loss", "metrics", "recommend"),
     "engine.library.submission": ("submit",),
     "engine.runs.predictions": ("Predictions",),

@@ -12,7 +12,8 @@ def clip(
     run: RunName, lower: Lower = None, upper: Upper = None, on: On = None, as_json: AsJson = False
 ) -> None:
     """Show the effect of clip bounds on the log loss, and the best bounds."""
-    from engine.library.run import checked_split, clipped, opened
+    from engine.library.run_list import opened
+    from engine.library.run_report import checked_split, clipped
 
     found = opened(run)
     split = checked_split(found, on.value if on else None)

@@ -27,7 +27,7 @@ def report(
 ) -> None:
     """Show metrics, the confusion matrix and the five categories of a run's labelled images."""
     from engine.data.sealing import SEALED
-    from engine.library.run import opened
+    from engine.library.run_list import opened
     from engine.runs.sealed_images import sealed_images
 
     found = opened(run).report(n, seed, on.value if on else None)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.competition.correction import choose_correction
-from engine.library.run import Run, opened
+from engine.library.run import Run
+from engine.library.run_list import opened
 
 if TYPE_CHECKING:
     from engine.model.export import Exported

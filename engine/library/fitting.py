@@ -7,7 +7,8 @@ from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.library.run import Run, opened
+from engine.library.run import Run
+from engine.library.run_list import opened
 from engine.runs.fit_options import FIT_OPTIONS, FitOptions
 from engine.runs.progress import Progress
 

@@ -19,7 +19,8 @@ from engine.competition.blend import prepare_blend
 from engine.competition.correction import compared
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
-from engine.library.run import Run, opened
+from engine.library.run import Run
+from engine.library.run_list import opened
 from engine.runs import run_list as stored
 from engine.runs.next_steps import BESIDE, NextStep, NextSteps, next_steps_of, save_next_steps
 from engine.runs.opening import is_file

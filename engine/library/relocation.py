@@ -6,7 +6,8 @@ from pathlib import Path
 
 from engine.data.relocation import Relocated
 from engine.data.relocation import relocate as relocate_images
-from engine.library.run import Run, opened
+from engine.library.run import Run
+from engine.library.run_list import opened
 from engine.runs.progress import Progress
 
 

@@ -7,7 +7,9 @@ import os
 from engine.analysis.compare import Comparison
 from engine.analysis.slice_report import SliceReport
 from engine.analysis.suspects import Triage
-from engine.library.run import Run, checked_split, opened
+from engine.library.run import Run
+from engine.library.run_list import opened
+from engine.library.run_report import checked_split
 from engine.runs.progress import Progress
 
 

@@ -9,7 +9,8 @@ from engine.competition.sample import Values
 from engine.competition.submit import Sending, SubmissionChoice, Submitted
 from engine.competition.submit import submit as submit_run
 from engine.errors import UserError
-from engine.library.run import Run, opened
+from engine.library.run import Run
+from engine.library.run_list import opened
 
 
 def submit(  # its arguments are the options of the command

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from engine.data.image_groups import image_groups
-from engine.library.run import opened
+from engine.library.run_list import opened
 from engine.runs.run import Run
 from tests.support.synthetic_runs import synthetic_run
 
