@@ -15,7 +15,7 @@ from engine.cli.inspect import show_short
 from engine.cli.options import AsJson, fit_options
 from engine.cli.progress import watching
 from engine.runs.fit_options import FitOptions
-from engine.runs.run_config import BackbonesCompared
+from engine.runs.run_results import BackbonesCompared
 
 if TYPE_CHECKING:
     from engine.data.dataset import Dataset

@@ -18,8 +18,9 @@ from engine.runs.opening import is_file
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.run import Run
 from engine.runs.run_about import MOST_NAME
-from engine.runs.run_config import ImageCounts, RunConfig, Scores
+from engine.runs.run_config import RunConfig
 from engine.runs.run_list import create_run
+from engine.runs.run_results import ImageCounts, Scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,9 @@ from engine.runs.files import sha256_of
 from engine.runs.prediction_table import read_predictions_table
 from engine.runs.predictions import UNKNOWN, Predictions, save_predictions
 from engine.runs.run import Run
-from engine.runs.run_config import ImageCounts, ImportedFrom, RunConfig, Scores
+from engine.runs.run_config import RunConfig
 from engine.runs.run_list import create_run
+from engine.runs.run_results import ImageCounts, ImportedFrom, Scores
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.data.dataset import Dataset
-from engine.runs.run_config import LabelEdits
+from engine.runs.run_results import LabelEdits
 from engine.runs.verdict_effects import applied
 from engine.runs.verdicts import load_verdicts
 

@@ -33,8 +33,9 @@ from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import Predictions, save_predictions
 from engine.runs.progress import Clock, OnEpoch, OnNotice, Progress, Reporter, run_lock
 from engine.runs.run import Run
-from engine.runs.run_config import RunConfig, Scores
+from engine.runs.run_config import RunConfig
 from engine.runs.run_list import create_run
+from engine.runs.run_results import Scores
 from engine.runs.sealed_images import save_sealed
 
 

@@ -11,7 +11,7 @@ from engine.model.ranks import Ranks
 from engine.model.weights import Weights, find_weights
 from engine.runs.fit_options import FitOptions
 from engine.runs.progress import Progress
-from engine.runs.run_config import LabelEdits
+from engine.runs.run_results import LabelEdits
 
 OnData = Callable[[Dataset], None]
 

@@ -14,7 +14,7 @@ from engine.model.device import Device
 from engine.runs.files import write_json
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.run import Run
-from engine.runs.run_config import FoldsSummary, ImageCounts, Scores
+from engine.runs.run_results import FoldsSummary, ImageCounts, Scores
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from engine.model.features import Features
 from engine.model.head import Head, HeadOptions, train_heads
 from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions, make_predictions
-from engine.runs.run_config import FoldsSummary
+from engine.runs.run_results import FoldsSummary
 
 
 @dataclass(frozen=True)

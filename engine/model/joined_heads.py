@@ -16,7 +16,7 @@ from engine.model.folds import CrossValidated, cross_validate
 from engine.model.head import Head, HeadOptions
 from engine.model.training import train_one_head
 from engine.runs.predictions import Predictions
-from engine.runs.run_config import BackbonesCompared
+from engine.runs.run_results import BackbonesCompared
 
 SIDE_BY_SIDE, BLEND = "side by side", "blend"
 _FOLDS = 5  # of the training images, where the fit has none

@@ -9,8 +9,8 @@ from engine.data.image_groups import image_groups
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN
 from engine.runs.run import Run
-from engine.runs.run_config import LabelEditEffect
 from engine.runs.run_list import list_runs
+from engine.runs.run_results import LabelEditEffect
 from engine.runs.verdict_effects import applied
 from engine.runs.verdicts import load_verdicts
 

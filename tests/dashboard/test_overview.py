@@ -22,7 +22,7 @@ from engine.runs.next_steps import NextStep, NextSteps, next_steps_of, save_next
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import save_predictions
 from engine.runs.run import Run
-from engine.runs.run_config import FoldsSummary
+from engine.runs.run_results import FoldsSummary
 from tests.support.pages import at_page
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"

@@ -13,8 +13,8 @@ from sklearn.metrics import accuracy_score, log_loss
 from engine.data.import_predictions import import_run as make_run
 from engine.errors import UserError
 from engine.runs.run import Run
-from engine.runs.run_config import ImageCounts
 from engine.runs.run_list import list_runs, open_run
+from engine.runs.run_results import ImageCounts
 from tests.support import tiny_images as tiny
 
 

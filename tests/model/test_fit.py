@@ -22,8 +22,8 @@ from engine.errors import Cancelled, UserError
 from engine.model import fit_inputs, training
 from engine.model.fit import FitOptions, FitResult, fit
 from engine.runs.run import Run
-from engine.runs.run_config import ImageCounts
 from engine.runs.run_list import list_runs
+from engine.runs.run_results import ImageCounts
 from tests.support.run_folders import run_with
 from tests.support.small_fits import (
     fit_and_kill,

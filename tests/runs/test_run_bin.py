@@ -13,8 +13,8 @@ from engine.runs.files import locked
 from engine.runs.run import Run
 from engine.runs.run_about import MOST_NOTE, read_about, write_about
 from engine.runs.run_bin import delete_run, deleted_runs, empty_bin, restore_run
-from engine.runs.run_config import LabelEditEffect, Scores
 from engine.runs.run_list import list_runs, open_run
+from engine.runs.run_results import LabelEditEffect, Scores
 from tests.support.command_line import Engine
 from tests.support.run_folders import run_with
 

@@ -14,19 +14,15 @@ from engine.runs.files import read_json, write_json
 from engine.runs.fit_options import FitOptions
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.run import Run
-from engine.runs.run_config import (
+from engine.runs.run_config import NetworkUsed, RunConfig, WeightsSource, read_config, write_config
+from engine.runs.run_results import (
     BackbonesCompared,
     FoldsSummary,
     ImageCounts,
     ImportedFrom,
     LabelEditEffect,
     LabelEdits,
-    NetworkUsed,
-    RunConfig,
     Scores,
-    WeightsSource,
-    read_config,
-    write_config,
 )
 
 EFFECT = LabelEditEffect("other", "valid", 9, 1, 0.5, 0.4, 0.1, (0.05, 0.15))

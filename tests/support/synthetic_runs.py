@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from engine.analysis.metrics import accuracy, log_loss
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.run import Run
-from engine.runs.run_config import ImageCounts, Scores
+from engine.runs.run_results import ImageCounts, Scores
 from tests.support.run_folders import run_with
 
 MakeRun = Callable[..., Run]

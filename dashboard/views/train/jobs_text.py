@@ -9,7 +9,7 @@ from markupsafe import Markup
 from dashboard.shared.escape import form_words
 from dashboard.shared.html import rendered
 from engine.runs.jobs import JobProgress
-from engine.runs.run_config import Scores
+from engine.runs.run_results import Scores
 from engine.text import duration
 
 STAGES = {
