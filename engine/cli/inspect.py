@@ -12,6 +12,7 @@ from rich.console import Console
 from engine.cli.console import columns, console, literal
 from engine.cli.options import AsJson, data_options
 from engine.cli.progress import watching
+from engine.runs.fit_defaults import checked_options
 from engine.runs.fit_options import FitOptions
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def inspect(
     from engine.data.dataset import load_dataset
     from engine.data.layouts import DataSource
 
-    chosen = FitOptions(data, **options).checked()
+    chosen = checked_options(FitOptions(data, **options))
     with watching() as watcher:
         dataset = load_dataset(
             DataSource.chosen(chosen),

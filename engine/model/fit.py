@@ -27,6 +27,7 @@ from engine.model.speeds import keep_speeds
 from engine.model.training import check_usable, train_network
 from engine.model.weights import Weights, wrapping
 from engine.runs.files import sha256_of
+from engine.runs.fit_defaults import checked_options, with_epochs
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
 from engine.runs.precision_check import PrecisionCheck
@@ -78,14 +79,14 @@ def fit(
         if run and portable.is_first():
             stack.enter_context(run_lock(run))
             listing = Reporter(run, progress)
-        options = options.checked()
+        options = checked_options(options)
         for name in options.backbone:
             check_backbone(name)
         device = choose_device(options.device, options.precision)
         ranks = stack.enter_context(joined(device.name))
         make_deterministic()
         weights, found = read_inputs(options, ranks, listing, on_data)
-        options = options.with_epochs(len(found.of("train")))
+        options = with_epochs(options, len(found.of("train")))
         dataset, edits = with_verdicts(options, found, ranks)
         clock.lap("list")
         frozen = Extractor.of(options, weights, device)

@@ -5,19 +5,14 @@ A new option is one field of :class:`FitOptions` and the code that uses it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from engine.errors import UserError
 from engine.runs.fit_option import FitOption
-from engine.runs.network_names import backbone_names, check_networks, plain, weights_names
-
-HEAD_EPOCHS, HEAD_STEPS, HEAD_LR = 30, 600, 3e-3  # the fewest epochs and steps
-ALL_EPOCHS, ALL_LR, ALL_LR_FROM_NOTHING = 10, 1e-4, 3e-3
+from engine.runs.network_names import backbone_names, plain, weights_names
 
 
 @dataclass(frozen=True)
@@ -183,18 +178,12 @@ class FitOptions:
     id_column: Annotated[
         str | None,
         FitOption(
-            "Image column",
-            "The label table's column of paths, names or ids.",
-            about_data=True,
+            "Image column", "The label table's column of paths, names or ids.", about_data=True
         ),
     ] = None
     label_column: Annotated[
         str | None,
-        FitOption(
-            "Class column",
-            "The label table's column of classes.",
-            about_data=True,
-        ),
+        FitOption("Class column", "The label table's column of classes.", about_data=True),
     ] = None
     group: Annotated[
         str | None,
@@ -208,9 +197,7 @@ class FitOptions:
     test: Annotated[
         str | None,
         FitOption(
-            "Test folder",
-            "A folder of test images, instead of those found.",
-            about_data=True,
+            "Test folder", "A folder of test images, instead of those found.", about_data=True
         ),
     ] = None
     name: Annotated[str | None, FitOption("Name", "Display name of the run.", in_key=False)] = None
@@ -274,52 +261,6 @@ class FitOptions:
         values = self.plain()
         return {o.name: values[o.name] for o in FIT_OPTIONS if o.in_key}
 
-    def checked(self) -> FitOptions:
-        """Return the options with the learning rate filled in.
-
-        Raises
-        ------
-        UserError
-            When a value is impossible; the option is named.
-        """
-        for name, value in self.plain().items():
-            _BY_NAME[name].check(value)
-        check_networks(self.backbone, self.weights, self.train)
-        for name, default in (("folds", None), ("views", 1), ("class_weight", "none")):
-            value = getattr(self, name)
-            if self.train == "all" and value != default:
-                raise UserError(
-                    "works only if the head alone is trained; leave it out, or set --train to "
-                    "head.",
-                    option=name,
-                    value=value,
-                )
-        lr = self.lr
-        if self.train == "all":
-            lr = lr or (ALL_LR_FROM_NOTHING if self.weights == ("none",) else ALL_LR)
-        elif self.epochs:
-            lr = lr or HEAD_LR
-        labels, test = _absolute(self.labels), _absolute(self.test)
-        return replace(self, lr=lr, labels=labels, test=test)
-
-    def with_epochs(self, n_train: int) -> FitOptions:
-        """Return the options with the default number of epochs for this many training images.
-
-        A head has epochs only where epochs or a learning rate are asked for.
-        """
-        if self.epochs:
-            return self
-        if self.train == "all":
-            return replace(self, epochs=ALL_EPOCHS)
-        if not self.lr:
-            return self
-        steps = math.ceil(n_train / self.batch_size)
-        return replace(self, epochs=max(HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps)))
-
-
-def _absolute(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).absolute())
-
 
 def _table() -> tuple[FitOption, ...]:
     hints = get_type_hints(FitOptions, include_extras=True)
@@ -336,4 +277,3 @@ def _table() -> tuple[FitOption, ...]:
 
 
 FIT_OPTIONS = _table()
-_BY_NAME = {option.name: option for option in FIT_OPTIONS}

@@ -21,6 +21,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from engine.errors import Cancelled, UserError
 from engine.model import fit_inputs, training
 from engine.model.fit import FitOptions, FitResult, fit
+from engine.runs.fit_defaults import checked_options, with_epochs
 from engine.runs.run import Run
 from engine.runs.run_list import list_runs
 from engine.runs.run_results import ImageCounts
@@ -440,10 +441,10 @@ def test_photographs_of_five_flowers_are_told_apart(real_data, tmp_path):
 
 
 def test_default_options_are_the_designs():
-    options = small_options(Path("data"), lr=None, epochs=None).checked()
+    options = checked_options(small_options(Path("data"), lr=None, epochs=None))
     assert FitOptions(Path("data")).backbone == ("vgg16",)
-    assert options.with_epochs(23_000).epochs is None and options.lr is None  # solved, not trained
-    by_epochs = small_options(Path("data"), lr=3e-3, epochs=None).checked()
-    assert by_epochs.with_epochs(23_000).epochs == 30
-    of_all = small_options(Path("data"), train="all", epochs=None).checked()
-    assert of_all.with_epochs(23_000).epochs == 10
+    assert with_epochs(options, 23_000).epochs is None and options.lr is None  # solved, not trained
+    by_epochs = checked_options(small_options(Path("data"), lr=3e-3, epochs=None))
+    assert with_epochs(by_epochs, 23_000).epochs == 30
+    of_all = checked_options(small_options(Path("data"), train="all", epochs=None))
+    assert with_epochs(of_all, 23_000).epochs == 10

@@ -27,6 +27,7 @@ from engine.model.grouping import grouped
 from engine.model.head import HeadOptions
 from engine.model.preprocessing import preprocessing
 from engine.model.weights import find_weights
+from engine.runs.fit_defaults import checked_options
 from tests.support.small_fits import home, small_fit, small_options, tables
 from tests.support.tiny_images import image_bytes, image_folder, kaggle, put
 
@@ -193,9 +194,9 @@ def test_images_of_train_and_valid_that_are_numbered_alike_keep_apart(tmp_path):
 def test_what_cannot_be_folded_is_refused_in_a_sentence(data, tmp_path):
     for folds in (1, 21):
         with pytest.raises(UserError, match=f"folds={folds} must lie between 2 and 20"):
-            small_options(data, folds=folds).checked()
+            checked_options(small_options(data, folds=folds))
     with pytest.raises(UserError, match="folds=5 works only if the head alone is trained"):
-        small_options(data, folds=5, train="all").checked()
+        checked_options(small_options(data, folds=5, train="all"))
     few = kaggle(tmp_path / "few", train=4, test=0)
     with pytest.raises(
         UserError, match=r"folds=20 needs at least 20 distinct labelled images; .* 8"
@@ -210,4 +211,4 @@ def test_balanced_classes_are_said_in_the_report(data, engine):
     with pytest.raises(
         UserError, match="class_weight='balanced' works only if the head alone is trained"
     ):
-        small_options(data, class_weight="balanced", train="all").checked()
+        checked_options(small_options(data, class_weight="balanced", train="all"))

@@ -25,6 +25,7 @@ from engine.model.head import Head
 from engine.model.heat_maps import HeatMaps, open_networks
 from engine.model.predict import predict
 from engine.model.side_by_side import equal_scales, side_by_side
+from engine.runs.fit_defaults import checked_options
 from engine.runs.fit_options import FitOptions
 from engine.runs.predictions import Predictions
 from tests.support.small_fits import home, small_fit, tables
@@ -204,7 +205,7 @@ def test_heat_maps_of_several_explain_the_runs_own_scores(fits, here):
 )
 def test_what_does_not_fit_together_is_refused(changes, said):
     with pytest.raises(UserError, match=said):
-        FitOptions("data", **({"backbone": BOTH} | changes)).checked()
+        checked_options(FitOptions("data", **({"backbone": BOTH} | changes)))
 
 
 def test_weights_are_given_once_for_all_or_once_each():

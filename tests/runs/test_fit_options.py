@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from engine.cli import main
 from engine.errors import UserError
+from engine.runs.fit_defaults import checked_options
 from engine.runs.fit_option import FitOption
 from engine.runs.fit_options import FIT_OPTIONS, FitOptions
 
@@ -72,7 +73,7 @@ def test_a_form_leaves_out_what_was_not_chosen() -> None:
 )
 def test_a_value_out_of_range_is_refused_by_its_flag(name: str, value: Any, sentence: str) -> None:
     with pytest.raises(UserError) as error:
-        FitOptions("photos", **{name: value}).checked()
+        checked_options(FitOptions("photos", **{name: value}))
     assert str(error.value) == sentence
 
 

@@ -14,6 +14,7 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shell import show_user_errors
 from engine.errors import UserError
+from engine.runs.fit_defaults import checked_options
 from engine.runs.next_steps import (
     BACKBONE,
     BESIDE,
@@ -141,7 +142,7 @@ def _go(run: Run, step: NextStep) -> None:
                     options, backbone=(step.value,), weights=("default",), image_size=None
                 )
             note_change()
-            commands.start_fit(replace(options.checked(), name=None))
+            commands.start_fit(replace(checked_options(options), name=None))
             st.switch_page("views/train/page.py")
     else:
         st.switch_page("views/train/page.py")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.runs.backbone_facts import better_and_faster
-from engine.runs.fit_options import ALL_EPOCHS, FitOptions
+from engine.runs.fit_defaults import ALL_EPOCHS
+from engine.runs.fit_options import FitOptions
 from engine.runs.network_names import names_a_file
 from engine.runs.network_speeds import Speeds, pass_seconds, speeds_here
 from engine.text import duration

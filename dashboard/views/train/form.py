@@ -10,8 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.shared.escape import one_line
 from dashboard.views.train.data import DatasetPreview
 from dashboard.views.train.weights_files import ENDINGS, weights_files
+from engine.runs.fit_defaults import ALL_EPOCHS, ALL_LR
 from engine.runs.fit_option import FitOption
-from engine.runs.fit_options import ALL_EPOCHS, ALL_LR, FIT_OPTIONS
+from engine.runs.fit_options import FIT_OPTIONS
 
 BACKBONES = {
     "vgg16": "large, the default",

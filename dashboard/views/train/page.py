@@ -16,6 +16,7 @@ from dashboard.views.train import estimate, form, text
 from dashboard.views.train import jobs as train_jobs
 from dashboard.views.train.data import DatasetPreview
 from engine.errors import UserError
+from engine.runs.fit_defaults import checked_options
 from engine.runs.fit_options import FitOptions
 from engine.runs.network_names import names_a_file
 from engine.runs.roots import check_readable
@@ -186,7 +187,7 @@ def start(options: FitOptions) -> None:
         try:
             for weights in filter(names_a_file, options.weights):
                 check_readable(Path(os.path.expanduser(weights)).absolute())
-            options.checked()
+            checked_options(options)
             commands.start_fit(options)
         except UserError as error:
             st.error(error_text(error), icon=":material/error:")
