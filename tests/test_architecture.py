@@ -23,7 +23,7 @@ POSIX_ONLY = {  # what Windows lacks, or has in another form
     "select": {"epoll", "poll", "select"},  # of pipes
 }  # fmt: skip
 POSIX_MODULES = ("fcntl", "grp", "pwd", "resource", "termios", "tty")
-ONLY_WITH_TORCH = ("engine.model", "engine.data.images")
+ONLY_WITH_TORCH = ("engine.model", "engine.data.images", "engine.light_torchvision")
 
 
 def _room(module: str) -> str | None:

@@ -81,7 +81,7 @@ def _check_end(content: bytes) -> None:
 
 
 def _decode_jpeg(content: bytes) -> torch.Tensor:
-    import torchvision.io  # noqa: F401  loads torch.ops.image (1 s), imported only if needed
+    import engine.light_torchvision  # noqa: F401  loads torch.ops.image, imported only if needed
 
     buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     pixels: torch.Tensor = torch.ops.image.decode_jpeg(buffer, _RGB, False)

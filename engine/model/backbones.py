@@ -69,7 +69,7 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
         If the file is damaged, contains pickled code or belongs to another architecture, or the
         network does not accept images of this size.
     """
-    import torchvision
+    from engine.light_torchvision import torchvision
 
     state = read_state(weights.path, weights.sha256) if weights.path else None
     arguments = constructor_arguments(name, crop)
@@ -107,7 +107,7 @@ def constructor_arguments(name: str, crop: int) -> dict[str, Any]:
 
 def load_state(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     """Load all tensors by name; a state without versions has torchvision's current layout."""
-    import torchvision
+    from engine.light_torchvision import torchvision
 
     tensors = OrderedDict(state)
     versions = {

@@ -118,7 +118,8 @@ def _activation_behind(node: Node, modules: dict[str, nn.Module]) -> _Activation
 def _available(precision: torch.dtype) -> bool:
     """Return whether PyTorch has the call for this processor, and it computes the same."""
     images = torch.linspace(-9, 9, 2 * 3 * 5 * 5).reshape(2, 3, 5, 5).to(precision)
-    convolution = nn.Conv2d(3, 4, 3, dtype=precision, device="meta").to_empty(device="cpu")
+    with torch.random.fork_rng(devices=[]):
+        convolution = nn.Conv2d(3, 4, 3, dtype=precision)
     try:
         with torch.inference_mode():
             for parameter in convolution.parameters():

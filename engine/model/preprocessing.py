@@ -110,13 +110,13 @@ def published(name: str) -> Preprocessing | None:
 
 def backbone_names() -> list[str]:
     """Return the names of torchvision's classification models."""
-    import torchvision
+    from engine.light_torchvision import torchvision
 
     return sorted(torchvision.models.list_models(module=torchvision.models))
 
 
 def _asked(name: str, weights: str = "DEFAULT") -> dict[str, Any]:
-    import torchvision
+    from engine.light_torchvision import torchvision
 
     known = torchvision.models.get_model_weights(name)
     said = getattr(known, weights if weights in known.__members__ else "DEFAULT").transforms()

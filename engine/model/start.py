@@ -24,7 +24,8 @@ class Start:
     def after(self, extractor: nn.Module) -> nn.Module:
         """Return the extractor of features (n, width) followed by this last layer."""
         n_classes, width = self.head.weight.shape
-        layer = nn.Linear(width, n_classes, device="meta").to_empty(device="cpu")
+        with torch.random.fork_rng(devices=[]):
+            layer = nn.Linear(width, n_classes)
         layer.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
         return nn.Sequential(extractor, layer)
 

@@ -22,7 +22,7 @@ def assembled(extractor: Extractor, head: Head, images: torch.Tensor) -> tuple[n
     ----------
     images : as the network sees them, float32 (n, 3, crop, crop)
     """
-    import torchvision
+    from engine.light_torchvision import torchvision
 
     if extractor.beside:
         names = " and ".join(each.backbone for each in extractor.every)

@@ -71,7 +71,7 @@ def published_weights(name: str, source: str) -> list[str]:
     """Return the names of torchvision's weights for a backbone, empty if ``source`` is a file."""
     if is_timm(name) or not source.startswith("IMAGENET"):
         return []
-    import torchvision
+    from engine.light_torchvision import torchvision
 
     return list(torchvision.models.get_model_weights(name).__members__)
 
@@ -156,7 +156,7 @@ def first_line(error: Exception) -> str:
 
 
 def _published_file(name: str, source: str) -> Path:
-    import torchvision
+    from engine.light_torchvision import torchvision
 
     known = torchvision.models.get_model_weights(name)
     published = known.DEFAULT if source == "default" else known[source]

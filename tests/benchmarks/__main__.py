@@ -11,7 +11,7 @@ from tests.benchmarks.report import write_section
 # a colon is given to it.
 MODULES = [
     "fit_speed:mobilenet_v2", "fit_speed:resnet18", "passes", "decoding", "matrix", "scoring",
-    "growth", "ranks", "gpu", "dashboard", "map", "triage", "tables", "coverage",
+    "growth", "more_images", "ranks", "gpu", "dashboard", "map", "triage", "tables", "coverage",
     "statements",
 ]  # fmt: skip
 
