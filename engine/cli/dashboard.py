@@ -12,10 +12,8 @@ import subprocess
 import sys
 import time
 import tomllib
-import webbrowser
 from collections.abc import Iterator
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +51,8 @@ def dashboard(
     The settings come from .streamlit/config.toml; environment variables such as
     STREAMLIT_SERVER_ALLOWED_HOSTS take precedence.
     """
+    import webbrowser  # a tenth of the time of `--help`
+
     environment = {**streamlit_environment(settings()), **os.environ}
     address = environment["STREAMLIT_SERVER_ADDRESS"]
     port = free_port(address, port)
@@ -151,6 +151,8 @@ def free_port(address: str, port: int | None = None) -> int:
 
 def _wait_until_ready(server: subprocess.Popen[bytes], host: str, port: int) -> bool:
     """Wait until the dashboard answers; return False if the server stopped first."""
+    from http.client import HTTPConnection, HTTPException  # another tenth
+
     while server.poll() is None:
         with suppress(OSError, HTTPException):
             connection = HTTPConnection(host, port, timeout=5)
