@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.app import PAGES
 from tests.support.browser import Server, settled
+from tests.support.run_folders import suspected
 from tests.support.synthetic_runs import synthetic_run
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
@@ -48,7 +49,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("access")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SECONDLOOK_HOME", str(home / "workspace"))
-        synthetic_run(home, n=200, n_test=20, quarantined=1)
+        run = synthetic_run(home, n=200, n_test=20, quarantined=1)
+        suspected(run, ["0000003", "0000008"])
         synthetic_run(home, n=200, n_test=20, wrong=0.3, age=timedelta(days=1))
         server = Server(home)
     yield server.url
@@ -124,13 +126,15 @@ def test_the_large_view_is_accessible_and_the_content_is_one_tab_away(page: Page
 
 
 def test_images_come_first_and_keep_the_size_that_is_chosen(page: Page, address: str):
-    page.goto(f"{address}/errors?show=all")
     grid = page.locator(".st-key-gallery .grid")
     first = grid.locator(".frame").first
-    first.wait_for()
-    settled(page)
-    usual = first.bounding_box()
-    assert usual and usual["y"] <= 230
+    for show in ("suspects", "all"):
+        page.goto(f"{address}/errors?show={show}")
+        first.wait_for()
+        settled(page)
+        assert sum(page.evaluate("shifts")) <= MOST_SHIFT
+        usual = first.bounding_box()
+        assert usual and usual["y"] <= 230
     first.hover()
     page.keyboard.down("Control")
     page.mouse.wheel(0, -300)

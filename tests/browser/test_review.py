@@ -74,6 +74,7 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     assert len(lines) == 7 and all(line["reviewer"] and line["time"] for line in lines)
 
     ready(page)
+    page.get_by_role("button", name="Verdicts (3)").click()
     page.get_by_role("button", name="Refit with 3 verdicts").click()
     page.wait_for_url("**/train?*")
     page.locator("[class*=st-key-open_] button").click(timeout=40_000)

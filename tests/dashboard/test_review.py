@@ -19,19 +19,10 @@ from dashboard.views.errors.beside import beside_of
 from dashboard.views.overview import data as overview_data
 from engine.errors import UserError
 from engine.runs.predictions import save_predictions
-from engine.runs.run import Run
-from engine.runs.triage import COLUMNS, SPLIT, load_triage, reviewed_split, save_triage
+from engine.runs.triage import SPLIT, load_triage, reviewed_split, save_triage
 from engine.runs.verdicts import Verdict, load_verdicts, save_verdict
 from tests.support.pages import errors, sentence
-from tests.support.run_folders import set_keys
-
-
-def suspected(run: Run, ids: list[str], reason: str = "because") -> None:
-    """Write a list of suspects, all of them valid images."""
-    images = run.images
-    rows = images[images["split"] == "valid"].set_index("id").loc[ids].reset_index()
-    rows = rows.assign(suggested="", kind="label", score=np.arange(len(ids))[::-1], reason=reason)
-    save_triage(run, rows[COLUMNS])
+from tests.support.run_folders import set_keys, suspected
 
 
 @pytest.fixture
@@ -146,8 +137,8 @@ def test_suspects_by_kind_and_a_leak_beside_its_other_image(make_run):
     save_triage(run, list_of)
     app = errors(show=SUSPECTS, kind="leak")
     assert not app.exception and sentence(app).startswith("**1** of 40")
-    (kinds,) = [each.options for each in app.segmented_control if each.label == "Suspicion"]
-    assert kinds == ["Any", "Wrong label? 2", "Leak 1"]
+    (kinds,) = [each.options for each in app.selectbox if each.label == "Suspicion"]
+    assert kinds == ["Any suspicion", "Wrong label? 2", "Leak 1"]
     table = tables.table(run.name)
     shown = ImageFilter(show=SUSPECTS, image="0000002")
     leaks = errors_data.gallery_of(table, replace(shown, where={"kind": "leak"}))

@@ -96,7 +96,6 @@ def page() -> None:
     explain(table)
     with above:
         bar(name, shown, image_filter)
-        review.tools(name, image_filter.show)
         if not len(shown.order) and not review.empty(name, image_filter.show):
             empty(image_filter)
     bulk.bar(shown, image_filter, picked)
@@ -152,6 +151,7 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         filters(name, table, image_filter)
         views(name, image_filter)
+        review.tools(name, image_filter.show)
         searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
         text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
         st.markdown(text, width="stretch")
@@ -166,7 +166,7 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
         st.download_button(
             "CSV", partial(export.csv_of, table, order), f"{table.key[0]}-{image_filter.show}.csv",
             "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
-            help="The filtered images, in this order",
+            help="The filtered images, in this order", key="gallery_csv",
         )  # fmt: skip
         key = address.set_page(shown.number)
         st.pagination(

@@ -25,38 +25,43 @@ from engine.runs.verdicts import default_reviewer
 
 
 def tools(name: str, show: str) -> None:
-    """Show the reviewer's name and the actions for verdicts above the images."""
+    """Show the kinds of suspicion, the reviewer's name and the actions for verdicts."""
     if show not in REVIEWS:
         return
-    run = open_run(name)
-    set_reviewer_box()
-    with st.container(horizontal=True, vertical_alignment="center", key="review"):
-        if show == SUSPECTS and (counts := kind_counts(name)):
-            st.segmented_control(
-                "Suspicion", ["", *counts], required=True, key=widget_key(BY_PARAMETER[KIND].key),
-                format_func=lambda kind: f"{KIND_NAMES[kind]} {counts[kind]:,}" if kind else "Any",
-                on_change=filter_changed, label_visibility="collapsed",
-            )  # fmt: skip
-        with st.popover("Reviewer", icon=":material/person:"):
-            st.text_input(
-                "Reviewer", key=REVIEWER, placeholder=default_reviewer(),
-                on_change=reviewer_named, help="Saved with each verdict, together with the time",
-            )  # fmt: skip
-        if show == SUSPECTS and triage_stamp(name) != NEVER:
-            st.button(
-                "Find suspects again", icon=":material/refresh:", on_click=_start, args=(run,),
-                type="tertiary",
-            )  # fmt: skip
-        count = verdicts.count(name)
-        if count and run.config.head_sha256:
-            st.button(
-                f"Refit with {count:,} verdict{'s' * (count > 1)}", key="refit",
-                icon=":material/model_training:", on_click=_refit, args=(run,),
-                help="Corrects wrong labels and leaves out images of both classes or neither; the "
-                "change is measured on one fixed set of labels",
-            )  # fmt: skip
+    if show == SUSPECTS and (counts := kind_counts(name)):
+        st.selectbox(
+            "Suspicion", ["", *counts], key=widget_key(BY_PARAMETER[KIND].key),
+            format_func=lambda kind: (
+                f"{KIND_NAMES[kind]} {counts[kind]:,}" if kind else "Any suspicion"
+            ),
+            on_change=filter_changed, label_visibility="collapsed", width=190,
+        )  # fmt: skip
+    count = verdicts.count(name)
+    label = f"Verdicts ({count:,})" if count else "Verdicts"
+    with st.popover(label, key="verdicts"):
+        _actions(open_run(name), show, count)
     if st.session_state.pop("refit_started", False):
         st.switch_page("views/train/page.py")
+
+
+def _actions(run: Run, show: str, count: int) -> None:
+    set_reviewer_box()
+    st.text_input(
+        "Reviewer", key=REVIEWER, placeholder=default_reviewer(), on_change=reviewer_named,
+        help="Saved with each verdict, together with the time",
+    )  # fmt: skip
+    if count and run.config.head_sha256:
+        st.button(
+            f"Refit with {count:,} verdict{'s' * (count > 1)}", key="refit",
+            icon=":material/model_training:", on_click=_refit, args=(run,), type="primary",
+            help="Corrects wrong labels and leaves out images of both classes or neither; the "
+            "change is measured on one fixed set of labels",
+        )  # fmt: skip
+    if show == SUSPECTS and triage_stamp(run.name) != NEVER:
+        st.button(
+            "Find suspects again", icon=":material/refresh:", on_click=_start, args=(run,),
+            type="tertiary",
+        )  # fmt: skip
 
 
 def empty(name: str, show: str) -> bool:
