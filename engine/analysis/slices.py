@@ -17,6 +17,7 @@ from engine.analysis.intervals import (
     turned_loss,
 )
 from engine.analysis.metrics import per_sample_log_loss
+from engine.analysis.stats import adjusted_pvalues
 from engine.errors import UserError
 from engine.runs.predictions import Predictions
 
@@ -185,9 +186,7 @@ def slices_of(
     found = [made for cut in cut_by for made in _of_cut(images, class_names, cut)]
     if not found:
         return []
-    from scipy.stats import false_discovery_control  # Benjamini and Hochberg's; slow to import
-
-    adjusted = false_discovery_control([made.p for made in found])
+    adjusted = adjusted_pvalues(np.array([made.p for made in found]))
     marked = [
         Slice(**{**vars(made), "p_adjusted": float(p)})
         for made, p in zip(found, adjusted, strict=True)

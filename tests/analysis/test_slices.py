@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, false_discovery_control
 
 from engine.analysis.grouped import bin_pvalues
 from engine.analysis.intervals import loss_interval, turned_loss
 from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
-from engine.analysis.stats import permutation_pvalue
+from engine.analysis.stats import adjusted_pvalues, permutation_pvalue
 from engine.errors import UserError
 from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 
@@ -28,6 +28,13 @@ def predicted(wrong: np.ndarray, seed: int = 0, sure: float = 0.95) -> Predictio
     p = np.where(y[:, None] == np.arange(2), p_true[:, None], 1 - p_true[:, None])
     ids = [f"{i:06}" for i in range(n)]
     return make_predictions(ids, ids, y, p, ("cat", "dog"))
+
+
+@pytest.mark.parametrize("m", [0, 1, 2, 7, 500])
+def test_p_values_are_adjusted_as_by_scipy(m):
+    rng = np.random.default_rng(m)
+    for p in (rng.random(m), rng.random(m) ** 6, np.round(rng.random(m), 1)):
+        assert np.allclose(adjusted_pvalues(p), false_discovery_control(p), rtol=1e-14, atol=0)
 
 
 def test_fifths_hold_every_image_once_and_equal_values_stay_together():
