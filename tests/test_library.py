@@ -47,6 +47,8 @@ def test_importing_it_loads_nothing_and_using_arrays_loads_no_torch():
         import engine
         took = time.process_time() - start
         light = sorted({"numpy", "pandas", "torch", "streamlit"} & set(sys.modules))
+        import engine.analysis.report, engine.data.image_groups
+        light += ["scipy"] * ("scipy" in sys.modules)  # a report is written without it
         found = engine.metrics([0, 1], [[0.9, 0.1], [0.2, 0.8]])
         engine.fit, engine.submit, engine.slices, engine.compare
         print(took, light, "torch" in sys.modules, found.n)

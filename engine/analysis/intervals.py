@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import exp
 
 import numpy as np
-from scipy.special import betaincinv
 
+from engine.analysis.beta import beta_quantile
 from engine.analysis.metrics import checked_labels, loss_of
 from engine.analysis.stats import Z
 from engine.runs.predictions import likeliest
@@ -45,8 +45,8 @@ def proportion_interval(hits: int, n: int) -> tuple[float, float]:
     if 2 * hits > n:
         low, high = proportion_interval(n - hits, n)
         return 1 - high, 1 - low
-    low = betaincinv(hits, n - hits + 1, _TAIL) if hits else 0.0
-    return float(low), float(betaincinv(hits + 1, n - hits, 1 - _TAIL))
+    low = beta_quantile(_TAIL, hits, n - hits + 1) if hits else 0.0
+    return low, beta_quantile(1 - _TAIL, hits + 1, n - hits)
 
 
 def effective_counts(hits: np.ndarray, groups: np.ndarray | None) -> tuple[int, int]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.data.connected import connected
 from engine.data.sealing import SEALED
-from engine.data.splits import components
 from engine.errors import UserError
 from engine.runs.images_table import read_images
 from engine.runs.predictions import Predictions
@@ -43,12 +42,11 @@ def image_groups(run: Run, split: str, predictions: Predictions) -> np.ndarray |
     at = np.asarray(pc.fill_null(pc.index_in(predictions.ids, images["id"]), -1))
     known = np.flatnonzero(at >= 0)
     # Numbers instead of texts: a million checksums as Python objects take 0.1 GB.
-    codes = {name: _codes(images[name])[at[known]] for name in ("sha256", "group", NEAR)}
-    alike = np.where(np.isnan(codes[NEAR]), -1 - np.arange(len(known)), codes[NEAR])
+    keys = [_codes(images[name])[at[known]] for name in ("sha256", "group", NEAR)]
+    alone = -1 - np.arange(len(known))
+    keys = [np.where(key < 0, alone, key) for key in keys]
     groups = np.arange(len(predictions))
-    groups[known] = len(predictions) + components(
-        pd.DataFrame(codes), also=np.unique(alike, return_inverse=True)[1]
-    )
+    groups[known] = len(predictions) + connected(keys, len(known))
     groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     return groups if int(groups.max(initial=-1)) + 1 < len(groups) else None
 
@@ -80,6 +78,6 @@ def _has_copies(texts: pa.ChunkedArray) -> bool:
 
 
 def _codes(texts: pa.ChunkedArray) -> np.ndarray:
-    """Return a number for each different text, NaN where there is none, float64 (n,)."""
+    """Return a number for each different text, -1 where there is none, int64 (n,)."""
     encoded = texts.combine_chunks().dictionary_encode()
-    return np.asarray(encoded.indices.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    return np.asarray(encoded.indices.fill_null(-1).cast(pa.int64()))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from engine.data.connected import connected
 from engine.errors import UserError, first_ten
 
 DEFAULT_VALID = 2000
@@ -58,22 +59,7 @@ def components(images: pd.DataFrame, also: np.ndarray | None = None) -> np.ndarr
         keys.append(also)
     if len(keys) == 1:
         return np.asarray(pd.factorize(keys[0])[0], dtype=np.int64)
-    return _connected(keys, n)
-
-
-def _connected(keys: list[np.ndarray], n: int) -> np.ndarray:
-    """Return the component of each image, where images that share a value of any key share it."""
-    from scipy.sparse import coo_array  # a third of a second to import
-    from scipy.sparse.csgraph import connected_components
-
-    edges = []
-    for key in keys:
-        order = np.argsort(key, kind="stable")
-        same = np.flatnonzero(key[order][1:] == key[order][:-1])
-        edges.append(np.column_stack([order[same], order[same + 1]]))
-    pairs = np.concatenate(edges) if edges else np.empty((0, 2), np.int64)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    return connected(keys, n)
 
 
 def divided_components(split: pd.Series[str], component: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def test_a_proportion_has_the_interval_of_scipy(hits, n):
 
 def test_what_is_no_proportion_is_refused():
     for hits, n in ((0, 0), (2, 1), (-1, 5)):
-        with pytest.raises(ValueError, match="no proportion"):
+        with pytest.raises(ValueError, match="not a proportion"):
             proportion_interval(hits, n)
 
 

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
+from engine.data.connected import connected
 from engine.data.split_words import split_of
 from engine.data.splits import components, divided, divided_components, kept_together, stratified
 from engine.errors import UserError
@@ -128,6 +130,19 @@ def test_a_class_that_is_one_torn_group_goes_to_train_whole():
     )
     whole = kept_together(images, np.array([0, 0, 1, 2]), 0)
     assert whole["split"].tolist() == ["train", "train", "train", "valid"]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 30)), min_size=1, max_size=40))
+def test_components_are_scipys(pairs):
+    keys = list(np.array(pairs).T)
+    n = len(pairs)
+    shares = (keys[0][:, None] == keys[0]) | (keys[1][:, None] == keys[1])
+    expected = connected_components(shares, directed=False)[1]
+    np.testing.assert_array_equal(connected(keys, n), expected)
+    chain = [np.arange(2001) // 2, (np.arange(2001) + 1) // 2]
+    assert connected([], 3).tolist() == [0, 1, 2]
+    assert not connected(chain, 2001).any()
 
 
 @settings(max_examples=40)

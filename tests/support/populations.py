@@ -100,6 +100,12 @@ def _ten() -> Population:
     return Population(y, softmax(z, axis=1))
 
 
+def constant() -> Population:
+    """One image in 100 is positive, and the model says so of each image."""
+    y = (np.random.default_rng(7).random(SIZE) < 0.01).astype(int)
+    return _two(y, np.full(SIZE, np.log(0.01 / 0.99)))
+
+
 def _rare() -> Population:
     """One image in 100 is positive; the model was fitted to as many of one class as the other."""
     rng = np.random.default_rng(5)
