@@ -10,7 +10,7 @@ import pytest
 from tests.support.modules import MODULES
 from tests.support.paths import ROOT
 
-MATCH = {"match_names", "match_images", "places_in", "index_in", "find_image", "chosen_table"}
+MATCH = {"match_names", "match_images", "positions_in", "index_in", "find_image", "chosen_table"}
 WRITE = {
     "write_atomic", "write_json", "atomic_path", "save_tensors", "open_log", "write_shard",
     "write_text", "write_bytes",

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.shared import commands, tables
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
-from engine.analysis.intervals import turned_loss
+from engine.analysis.intervals import unseen_error_loss
 from engine.analysis.slice_text import cut_words
 from engine.analysis.slices import Cut, Slice, cuts, slices_of
 from engine.data import properties
@@ -167,9 +167,9 @@ def _found(key: Key, now: Stamps) -> list[Slice]:
     table = cached_table(key)
     rows = properties.sample_rows(len(table))
     y, names = table.predictions.y_true[rows], table.predictions.class_names
-    turned = turned_loss(y, table.predictions.probabilities[rows])
+    unseen = unseen_error_loss(y, table.predictions.probabilities[rows])
     groups = tables.groups(table)
     return slices_of(
-        y, table.loss[rows], turned, names, _cuts(key, now), table.y_pred[rows] != y,
+        y, table.loss[rows], unseen, names, _cuts(key, now), table.y_pred[rows] != y,
         None if groups is None else groups[rows],
     )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.analysis.gain import difference_interval
 from engine.analysis.grouped import folds_of_groups
-from engine.analysis.intervals import turned_loss
+from engine.analysis.intervals import unseen_error_loss
 from engine.analysis.joined import Joined
 from engine.analysis.metrics import EPSILON, loss_of, true_class_probability
 from engine.analysis.pools import LOG_ODDS, MEAN, Pool, log_odds_pool
@@ -120,8 +120,8 @@ def _gain(
         return 0.0, 0.0, 0.0
     y = tables[0].y_true
     single, pooled = tables[best].probabilities, pool.probabilities(tables)
-    turned = turned_loss(y, single) - turned_loss(y, pooled)
-    return float(differences.mean()), *difference_interval(differences, turned, groups)
+    unseen = unseen_error_loss(y, single) - unseen_error_loss(y, pooled)
+    return float(differences.mean()), *difference_interval(differences, unseen, groups)
 
 
 def _folds(n: int, k: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:

@@ -157,8 +157,8 @@ def bootstrap_best_symmetric(
     tried = np.concatenate([[0.0], bounds])
     chosen = int(mean.argmin())
     gain = np.quantile(curves[:, 0] - curves[:, chosen], _ENDS)
-    turned = _turned_losses(y_true, probabilities, tried)
-    good = _as_good(curves - curves[:, [chosen]], turned - turned[chosen], n)
+    unseen = _unseen_losses(y_true, probabilities, tried)
+    good = _as_good(curves - curves[:, [chosen]], unseen - unseen[chosen], n)
     return BootstrapBand(
         bounds, band[0], band[1], _around(chosen, good, tried), _pair(gain), sampled_rows
     )
@@ -174,7 +174,7 @@ def _sums(rows: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.n
     return np.add.reduceat(rows[order], starts), sizes.astype(np.float64)
 
 
-def _turned_losses(y_true: np.ndarray, probabilities: np.ndarray, tried: np.ndarray) -> np.ndarray:
+def _unseen_losses(y_true: np.ndarray, probabilities: np.ndarray, tried: np.ndarray) -> np.ndarray:
     """Return the mean loss of correct images with another label, at each lower bound."""
     correct = np.flatnonzero(likeliest(probabilities) == y_true)
     if not len(correct):
@@ -186,10 +186,10 @@ def _turned_losses(y_true: np.ndarray, probabilities: np.ndarray, tried: np.ndar
     return np.array([float(loss_of(np.maximum(second, bound)).mean()) for bound in tried.tolist()])
 
 
-def _as_good(differences: np.ndarray, turned: np.ndarray, n: int) -> np.ndarray:
+def _as_good(differences: np.ndarray, unseen: np.ndarray, n: int) -> np.ndarray:
     """Return which bounds are as good as the best within noise, bool (1 + m,)."""
     seen = np.quantile(differences, _ENDS[0], axis=0) <= 0
-    more = np.quantile((n * differences + turned) / (n + 1), _ENDS[0], axis=0) <= 0
+    more = np.quantile((n * differences + unseen) / (n + 1), _ENDS[0], axis=0) <= 0
     return np.asarray(seen | more)
 
 

@@ -21,14 +21,14 @@ class CauseLoss:
     high: float
 
 
-def loss_by_cause(losses: np.ndarray, causes: Sequence[str], turned: float) -> list[CauseLoss]:
+def loss_by_cause(losses: np.ndarray, causes: Sequence[str], unseen: float) -> list[CauseLoss]:
     """Return the mean log loss by cause, highest first; images without a cause come last.
 
     Parameters
     ----------
     losses : float array of shape (n,); nan, for images without a label, is left out
     causes : the cause of each image, '' for none
-    turned : what an error costs that has not been seen, see `turned_loss`
+    unseen : what an error costs that has not been seen, see `unseen_error_loss`
 
     Returns
     -------
@@ -38,7 +38,7 @@ def loss_by_cause(losses: np.ndarray, causes: Sequence[str], turned: float) -> l
     found = []
     for cause in sorted(set(names[known].tolist())):
         own = losses[known & (names == cause)]
-        found.append(CauseLoss(cause, len(own), float(own.mean()), *loss_interval(own, turned)))
+        found.append(CauseLoss(cause, len(own), float(own.mean()), *loss_interval(own, unseen)))
     if all(each.cause == "" for each in found):
         return []
     return sorted(found, key=lambda each: (each.cause == "", -each.log_loss))

@@ -13,7 +13,7 @@ from engine.analysis.bounds import (
     bootstrap_best_symmetric,
     symmetric_curve,
 )
-from engine.analysis.clipping import check_bounds, clip_loss, touched, wrong_cost
+from engine.analysis.clipping import check_bounds, clip_loss, confident_error_cost, touched
 from engine.analysis.metrics import log_loss
 from engine.analysis.report import finite, require_labels
 from engine.runs.predictions import Predictions
@@ -40,7 +40,7 @@ class ClipReport:
     lower, upper : the given bounds
     log_loss_before, log_loss_after : without them and with them
     n, n_below, n_above : number of images, and of those that each bound changes
-    n_submitted, wrong_cost : what one confident error among them adds to the log loss at
+    n_submitted, confident_error_cost : what one confident error among them adds to the log loss at
         these bounds, None where that is infinite
     best_symmetric, best_independent : bounds with the lowest log loss on these images, of the
         form [b, 1 - b] and of any form
@@ -59,7 +59,7 @@ class ClipReport:
     n_below: int
     n_above: int
     n_submitted: int
-    wrong_cost: float | None
+    confident_error_cost: float | None
     best_symmetric: Bounds
     best_independent: Bounds
     interval: tuple[float, float]
@@ -82,7 +82,7 @@ class ClipReport:
             "log_loss_before": self.log_loss_before,
             "log_loss_after": self.log_loss_after,
             "touched": {"below": self.n_below, "above": self.n_above, "of": self.n},
-            "wrong_cost": {"n": self.n_submitted, "log_loss": self.wrong_cost},
+            "wrong_cost": {"n": self.n_submitted, "log_loss": self.confident_error_cost},
             "best_symmetric": asdict(self.best_symmetric),
             "best_independent": asdict(self.best_independent),
             "interval": list(self.interval),
@@ -142,7 +142,9 @@ def clip_report(
         n_below=below,
         n_above=above,
         n_submitted=n,
-        wrong_cost=finite(wrong_cost(lower, upper, n, len(predictions.class_names))),
+        confident_error_cost=finite(
+            confident_error_cost(lower, upper, n, len(predictions.class_names))
+        ),
         best_symmetric=Bounds(bound, 1 - bound, symmetric),
         best_independent=Bounds(*best_independent(loss)),
         interval=band.interval,

@@ -247,7 +247,7 @@ def touched(
     return int(np.count_nonzero(smallest < lower)), int(np.count_nonzero(largest > upper))
 
 
-def wrong_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
+def confident_error_cost(lower: float, upper: float, n: int, n_classes: int = 2) -> float:
     """Return the amount that one confident error adds to the mean log loss of ``n`` images.
 
     The probability of its true class lies at the bound: the larger of -log(lower) and

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.analysis.intervals import images_said, turned_loss
-from engine.analysis.joined import join, places_in
+from engine.analysis.intervals import image_count_text, unseen_error_loss
+from engine.analysis.joined import join, positions_in
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.paired import (
     accuracy_difference,
@@ -79,7 +79,7 @@ class Comparison:
     def verdict(self) -> str:
         """Return one sentence: which of the two is better, or that neither is."""
         difference, *ends = self.log_loss_difference
-        images = images_said(self.n, self.n_groups)
+        images = image_count_text(self.n, self.n_groups)
         if difference == 0:
             return f"No difference: both have the same log loss on {images}."
         ahead = int(difference > 0)
@@ -180,11 +180,11 @@ def compare(
 
     fixed, broken = rows(hits[0] & ~hits[1], 1), rows(~hits[0] & hits[1], 0)
     if groups is not None:
-        groups = groups[places_in(a.ids, run.ids)]
+        groups = groups[positions_in(a.ids, run.ids)]
     _, of_fixed, of_broken = discordant(*hits, groups)
     p, exact = mcnemar(round(of_fixed), round(of_broken))
     same = np.array_equal(losses[0], losses[1])
-    turned = _turned_difference(y, (a.probabilities, b.probabilities), hits[0] & hits[1])
+    unseen = _unseen_difference(y, (a.probabilities, b.probabilities), hits[0] & hits[1])
     nothing = (0.0, 0.0, 0.0)
     return Comparison(
         n=len(y),
@@ -194,7 +194,7 @@ def compare(
         accuracy=(float(hits[0].mean()), float(hits[1].mean())),
         log_loss_difference=nothing
         if same
-        else difference_with_unseen(*losses, turned, seed, groups),
+        else difference_with_unseen(*losses, unseen, seed, groups),
         accuracy_difference=nothing if same else accuracy_difference(*hits, groups),
         both_right=rows(hits[0] & hits[1], 0),
         fixed=fixed,
@@ -210,13 +210,13 @@ def compare(
     )
 
 
-def _turned_difference(
+def _unseen_difference(
     y: np.ndarray, probabilities: tuple[np.ndarray, np.ndarray], both_right: np.ndarray
 ) -> float:
     """Return the difference in loss on images that both get right, with another label."""
     if not both_right.any():
         return 0.0
-    a, b = (turned_loss(y[both_right], p[both_right]) for p in probabilities)
+    a, b = (unseen_error_loss(y[both_right], p[both_right]) for p in probabilities)
     return a - b
 
 

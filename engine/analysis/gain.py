@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.grouped import folds_of_groups
-from engine.analysis.intervals import group_values, turned_loss
+from engine.analysis.intervals import group_values, unseen_error_loss
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.stats import Z
 
@@ -114,14 +114,14 @@ def _gain(
 ) -> Gain:
     if not differences.any():
         return Gain(0.0, (0.0, 0.0))
-    turned = turned_loss(y, fitted.apply(p)) - turned_loss(y, p)
-    interval = difference_interval(differences, turned, groups, inflation)
+    unseen = unseen_error_loss(y, fitted.apply(p)) - unseen_error_loss(y, p)
+    interval = difference_interval(differences, unseen, groups, inflation)
     return Gain(float(differences.mean()), interval)
 
 
 def difference_interval(
     differences: np.ndarray,
-    turned: float,
+    unseen: float,
     groups: np.ndarray | None = None,
     inflation: float = REFITTING,
 ) -> tuple[float, float]:
@@ -130,16 +130,16 @@ def difference_interval(
     Parameters
     ----------
     differences : float64 array of shape (n,), of each image's losses
-    turned : difference in loss on a correct image with another label, see `turned_loss`
+    unseen : difference in loss on a correct image with another label, see `unseen_error_loss`
     groups : array of shape (n,), equal where images belong together
     inflation : of the variance, for the noise of fitting
     """
     values = differences if groups is None else group_values(differences, groups)
-    further = _ends(np.append(values, turned), inflation)
+    further = _ends(np.append(values, unseen), inflation)
     if len(values) == 1:  # which has no spread of its own
         return min(float(values[0]), further[0]), max(float(values[0]), further[1])
     low, high = _ends(values, inflation)
-    if turned < differences.mean():
+    if unseen < differences.mean():
         return min(low, further[0]), high
     return low, max(high, further[1])
 

@@ -90,7 +90,7 @@ def share_with_interval(
     return float(np.mean(hits)), proportion_interval(*effective_counts(hits, groups))
 
 
-def images_said(n: int, n_groups: int) -> str:
+def image_count_text(n: int, n_groups: int) -> str:
     """Return the number of images as text, with the number of their groups if that is smaller."""
     images = f"{n:,} image{'s' * (n != 1)}"
     return images if n_groups == n else f"{images} in {n_groups:,} group{'s' * (n_groups != 1)}"
@@ -117,7 +117,7 @@ def group_values(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.asarray(mean + (sums - mean * sizes) * len(sums) / len(values))
 
 
-def turned_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+def unseen_error_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the loss of an error that has not been seen: a correct image with another label.
 
     The mean over all correct images, with the second most likely class as label. Without a
@@ -137,18 +137,18 @@ def turned_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def loss_interval(
-    losses: np.ndarray, turned: float, groups: np.ndarray | None = None
+    losses: np.ndarray, unseen: float, groups: np.ndarray | None = None
 ) -> tuple[float, float]:
     """Return the 95 % interval of a mean log loss.
 
-    The upper end is that of the images and one more, an error with the loss ``turned``: a model
+    The upper end is that of the images and one more, an error with the loss ``unseen``: a model
     that errs once in 700 images shows no error in most samples of 370, and no resampling of those
     finds one. The lower end is that of the logarithm of the mean, because the mean is not negative.
 
     Parameters
     ----------
     losses : float64 array of shape (n,), natural logarithm
-    turned : see :func:`turned_loss`
+    unseen : see :func:`unseen_error_loss`
     groups : array of shape (n,), equal where images belong together
 
     Raises
@@ -162,7 +162,7 @@ def loss_interval(
     if groups is not None:
         v = group_values(v, groups)
     mean, squares, n = float(v.mean()), float(np.square(v - v.mean()).sum()), len(v)
-    return lower_end(mean, squares, n), upper_end(mean, squares, n, turned)
+    return lower_end(mean, squares, n), upper_end(mean, squares, n, unseen)
 
 
 def lower_end(mean: float, squares: float, n: int) -> float:
@@ -172,8 +172,8 @@ def lower_end(mean: float, squares: float, n: int) -> float:
     return mean * exp(-Z * (squares / (n - 1) / n) ** 0.5 / mean)
 
 
-def upper_end(mean: float, squares: float, n: int, turned: float) -> float:
-    """Return the upper end, one loss of ``turned`` added."""
-    added = (n * mean + turned) / (n + 1)
-    squares += (turned - mean) ** 2 * n / (n + 1)
+def upper_end(mean: float, squares: float, n: int, unseen: float) -> float:
+    """Return the upper end, one loss of ``unseen`` added."""
+    added = (n * mean + unseen) / (n + 1)
+    squares += (unseen - mean) ** 2 * n / (n + 1)
     return float(added + Z * (squares / n / (n + 1)) ** 0.5)

@@ -49,7 +49,7 @@ def join(tables: Sequence[Predictions], contents: Sequence[np.ndarray] = ()) -> 
     shared = np.ones(len(first), dtype=bool)
     places = []
     for other in others:
-        at = places_in(first.ids, other.ids)
+        at = positions_in(first.ids, other.ids)
         places.append(at)
         shared &= at >= 0
     alike = shared.copy()
@@ -80,7 +80,7 @@ def join(tables: Sequence[Predictions], contents: Sequence[np.ndarray] = ()) -> 
     return Joined(parts, {reason: count for reason, count in left_out.items() if count})
 
 
-def places_in(ids: pa.StringArray, others: pa.StringArray) -> np.ndarray:
+def positions_in(ids: pa.StringArray, others: pa.StringArray) -> np.ndarray:
     """Return the position of each id in ``others``, -1 if absent, int64 array of shape (n,)."""
     if ids.equals(others):  # as it is in runs that hold out the same; looking up takes far longer
         return np.arange(len(ids))

@@ -53,21 +53,21 @@ def paired_difference(
 def difference_with_unseen(
     a_losses: np.ndarray,
     b_losses: np.ndarray,
-    turned: float,
+    unseen: float,
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> tuple[float, float, float]:
     """Return the mean of ``a_losses - b_losses`` with an interval that counts an unseen error.
 
     The interval is the paired bootstrap's; on the side to which one image more, whose difference is
-    ``turned``, would move the mean, it reaches as far as the normal interval with that image. Where
+    ``unseen``, would move the mean, it reaches as far as the normal interval with that image. Where
     few errors have been seen, the more confident of two equally good models has the lower loss in
     most samples; an unseen error would count against it.
 
     Parameters
     ----------
     a_losses, b_losses : arrays of shape (n,), with the same image at the same position
-    turned : difference in loss on an image that both predict correctly, with another label
+    unseen : difference in loss on an image that both predict correctly, with another label
     groups : array of shape (n,), equal where images belong together; they count as one
 
     Returns
@@ -77,12 +77,12 @@ def difference_with_unseen(
     if groups is not None:
         a_losses, b_losses = group_values(a_losses, groups), group_values(b_losses, groups)
     difference, low, high = paired_difference(a_losses, b_losses, seed)
-    values = np.append(np.asarray(a_losses, dtype=np.float64) - b_losses, turned)
+    values = np.append(np.asarray(a_losses, dtype=np.float64) - b_losses, unseen)
     error = Z * float(values.std(ddof=1)) / len(values) ** 0.5
     mean = float(values.mean())
-    if turned < difference:
+    if unseen < difference:
         low = min(low, mean - error)
-    elif turned > difference:
+    elif unseen > difference:
         high = max(high, mean + error)
     return difference, low, high
 

@@ -12,7 +12,7 @@ import numpy as np
 from engine.analysis.corrections import TITLES, fit_corrections, fit_isotonic
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.gain import Gain, cross_validated_gain, cross_validated_losses
-from engine.analysis.intervals import images_said
+from engine.analysis.intervals import image_count_text
 from engine.analysis.metrics import checked_labels, log_loss, per_sample_log_loss
 
 FEWEST, FEW = 10, 200  # independent images: needed, and below which the prior decides
@@ -143,7 +143,7 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """Return the recommendation in words."""
-        images = images_said(self.n, self.independent)
+        images = image_count_text(self.n, self.independent)
         if self.recommended == "none":
             needed = self.required
             if _is_rare(self._y, self._p, self.independent):

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.analysis.categories import CATEGORIES, category_rows
 from engine.analysis.class_scores import ClassScores, class_scores
-from engine.analysis.intervals import images_said
+from engine.analysis.intervals import image_count_text
 from engine.analysis.metrics import most_confused, per_sample_log_loss
 from engine.analysis.scores import Expected, score
 from engine.errors import UserError
@@ -99,7 +99,7 @@ class Report:
     def __repr__(self) -> str:
         """Return the scores."""
         (a_low, a_high), (l_low, l_high) = self.accuracy_interval, self.log_loss_interval
-        images = images_said(self.n, self.n_groups)
+        images = image_count_text(self.n, self.n_groups)
         return (
             f"<report on {images}: accuracy {self.accuracy:.4f} ({a_low:.4f} to {a_high:.4f}), "
             f"log loss {self.log_loss:.4f} ({l_low:.4f} to {l_high:.4f})>"

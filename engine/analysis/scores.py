@@ -12,7 +12,7 @@ from engine.analysis.intervals import (
     effective_counts,
     loss_interval,
     proportion_interval,
-    turned_loss,
+    unseen_error_loss,
 )
 from engine.analysis.metrics import confusion_matrix, per_sample_log_loss
 from engine.runs.predictions import likeliest
@@ -81,7 +81,7 @@ def score(
         accuracy=float(hits.mean()),
         accuracy_interval=proportion_interval(*effective_counts(hits, groups)),
         log_loss=float(losses.mean()),
-        log_loss_interval=loss_interval(losses, turned_loss(y_true, probabilities), groups),
+        log_loss_interval=loss_interval(losses, unseen_error_loss(y_true, probabilities), groups),
         calibration_error=expected_calibration_error(y_true, probabilities),
         calibration_error_expected=Expected(float(drawn.mean()), float(np.quantile(drawn, 0.95))),
         confusion_matrix=confusion_matrix(y_true, y_pred, probabilities.shape[1]),

@@ -14,11 +14,11 @@ from engine.runs.predictions import likeliest
 
 
 @dataclass(frozen=True, eq=False)
-class WorseLoss:
+class ShiftedLoss:
     """The expected log loss as a function of the bounds, with ``points`` less accuracy.
 
     It is that of the labelled images after a share of the correct ones has become errors. Made by
-    :func:`worse_loss`; :func:`~engine.analysis.bounds.best_symmetric` and others accept it in
+    :func:`shifted_loss`; :func:`~engine.analysis.bounds.best_symmetric` and others accept it in
     place of a `ClipLoss`.
 
     Attributes
@@ -26,14 +26,14 @@ class WorseLoss:
     points : lost accuracy in percentage points
     accuracy : of the labelled images
     known : log loss of the labelled images
-    right, turned : log loss of the correct images, and of the same images with another label
+    correct, flipped : log loss of the correct images, and of the same images with another label
     """
 
     points: float
     accuracy: float
     known: ClipLoss
-    right: ClipLoss
-    turned: ClipLoss
+    correct: ClipLoss
+    flipped: ClipLoss
 
     @property
     def n_classes(self) -> int:
@@ -51,18 +51,18 @@ class WorseLoss:
 
     def estimate(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """Return the expected log loss at many bounds, arrays of one shape."""
-        more = self.turned.estimate(lower, upper) - self.right.estimate(lower, upper)
+        more = self.flipped.estimate(lower, upper) - self.correct.estimate(lower, upper)
         return np.asarray(self.known.estimate(lower, upper) + self.points / 100 * more)
 
     def per_point(self, lower: float, upper: float) -> float:
         """Return the increase of the log loss for each point, at these bounds."""
-        return (self.turned.at(lower, upper) - self.right.at(lower, upper)) / 100
+        return (self.flipped.at(lower, upper) - self.correct.at(lower, upper)) / 100
 
     def summary(self, chosen: tuple[float, float]) -> dict[str, Any]:
         """Return the log loss without clipping, at the chosen bounds and at the best ones."""
         bound, symmetric = best_symmetric(self)
         lower, upper, independent = best_independent(self)
-        unworse = self.known.at(0, 1)
+        before = self.known.at(0, 1)
         pairs = {
             "best_symmetric": (bound, 1 - bound, symmetric),
             "best_independent": (lower, upper, independent),
@@ -76,16 +76,16 @@ class WorseLoss:
                     "lower": low,
                     "upper": high,
                     "log_loss": loss,
-                    "cost_if_not_worse": self.known.at(low, high) - unworse,
+                    "cost_if_not_worse": self.known.at(low, high) - before,
                 }
                 for name, (low, high, loss) in pairs.items()
             },
         }
 
 
-def worse_loss(
+def shifted_loss(
     y_true: np.ndarray, probabilities: np.ndarray, points: float, positive: int | None = None
-) -> WorseLoss:
+) -> ShiftedLoss:
     """Return the expected log loss of a test set with ``points`` less accuracy.
 
     Each correct image is equally likely to become an error: its prediction stays, and its label
@@ -100,23 +100,23 @@ def worse_loss(
     Raises
     ------
     ValueError
-        When a label is unknown, no image is right, or ``points`` lies outside 0 to 100 times the
+        When a label is unknown, no image is correct, or ``points`` lies outside 0 to 100 times the
         accuracy.
     """
-    right = likeliest(probabilities) == y_true
+    correct = likeliest(probabilities) == y_true
     share = accuracy(y_true, probabilities)
-    if not right.any():
+    if not correct.any():
         raise ValueError("no image is predicted correctly, so none can become an error")
     if not 0 <= points <= 100 * share:
         raise ValueError(f"points {points} must lie between 0 and {100 * share:g}")
-    p = probabilities[right]
+    p = probabilities[correct]
     second = p.copy()
-    second[np.arange(len(p)), y_true[right]] = -1
-    turned = second.argmax(axis=1)
-    return WorseLoss(
+    second[np.arange(len(p)), y_true[correct]] = -1
+    flipped = second.argmax(axis=1)
+    return ShiftedLoss(
         points,
         share,
         clip_loss(y_true, probabilities, positive),
-        clip_loss(y_true[right], p, positive),
-        clip_loss(turned, p, positive),
+        clip_loss(y_true[correct], p, positive),
+        clip_loss(flipped, p, positive),
     )

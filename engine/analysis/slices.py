@@ -14,7 +14,7 @@ from engine.analysis.intervals import (
     effective_counts,
     loss_interval,
     proportion_interval,
-    turned_loss,
+    unseen_error_loss,
 )
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.stats import adjusted_pvalues
@@ -112,7 +112,7 @@ class _Images:
     y: np.ndarray
     losses: np.ndarray
     wrong: np.ndarray
-    turned: float
+    unseen: float
     groups: np.ndarray | None = None
 
 
@@ -163,14 +163,14 @@ def slices(
         )
     y, names = predictions.y_true, predictions.class_names
     losses = per_sample_log_loss(y, predictions.probabilities)
-    turned = turned_loss(y, predictions.probabilities)
-    return slices_of(y, losses, turned, names, cut_by, predictions.y_pred != y, groups)
+    unseen = unseen_error_loss(y, predictions.probabilities)
+    return slices_of(y, losses, unseen, names, cut_by, predictions.y_pred != y, groups)
 
 
 def slices_of(
     y_true: np.ndarray,
     losses: np.ndarray,
-    turned: float,
+    unseen: float,
     class_names: Sequence[str],
     cut_by: list[Cut],
     wrong: np.ndarray,
@@ -180,9 +180,9 @@ def slices_of(
 
     Parameters
     ----------
-    turned : what an error costs that has not been seen, see `turned_loss`
+    unseen : what an error costs that has not been seen, see `unseen_error_loss`
     """
-    images = _Images(y_true, losses, wrong, turned, groups)
+    images = _Images(y_true, losses, wrong, unseen, groups)
     found = [made for cut in cut_by for made in _of_cut(images, class_names, cut)]
     if not found:
         return []
@@ -252,7 +252,7 @@ def _of_group(cut: Cut, true: str | None, rows: np.ndarray, images: _Images) -> 
             error_rate=float(errors[b] / n[b]),
             error_interval=proportion_interval(*effective_counts(wrong[own], groups)),
             log_loss=float(mean[b]),
-            log_loss_interval=loss_interval(losses[own], images.turned, groups),
+            log_loss_interval=loss_interval(losses[own], images.unseen, groups),
             rest=rest,
             excess=float(n[b] * (mean[b] - rest) / len(images.losses)),
             p=float(p[b]),

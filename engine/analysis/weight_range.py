@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.analysis.gain import difference_interval
-from engine.analysis.intervals import turned_loss
+from engine.analysis.intervals import unseen_error_loss
 from engine.analysis.metrics import loss_of, true_class_probability
 from engine.analysis.pools import Pool
 from engine.runs.predictions import Predictions
@@ -75,4 +75,4 @@ def _with_weight(pool: Pool, run: int, weight: float) -> Pool:
 def _losses(tables: Sequence[Predictions], pool: Pool) -> tuple[np.ndarray, float]:
     """Return the loss of each image, (n,), and that of an unseen error."""
     y, p = tables[0].y_true, pool.probabilities(tables)
-    return loss_of(true_class_probability(y, p)), turned_loss(y, p)
+    return loss_of(true_class_probability(y, p)), unseen_error_loss(y, p)

@@ -49,9 +49,9 @@ def recommendation_values(
     UserError
         If there are no or too few labelled images, or ``points`` is out of range.
     """
-    from engine.analysis.learned_drop import learned_drop
+    from engine.analysis.estimated_drop import estimated_drop
     from engine.analysis.recommendation import compare_corrections
-    from engine.analysis.shift import worse_loss
+    from engine.analysis.shift import shifted_loss
     from engine.competition.correction import positive_index
     from engine.competition.records import scored_bounds
     from engine.data.image_groups import image_groups
@@ -68,16 +68,16 @@ def recommendation_values(
     try:
         compared = compare_corrections(y, p, positive, groups=groups)
         scores = scored_bounds(run.folder / "submissions")
-        learned = None
+        estimated = None
         if scores:
-            at = worse_loss(y, p, 0, positive)
+            at = shifted_loss(y, p, 0, positive)
             n_test = run.config.n.test
-            learned = learned_drop(y, p, at, scores, n_test, positive, groups=groups)
-        asked = points if points is not None else (learned.points if learned else 0.0)
+            estimated = estimated_drop(y, p, at, scores, n_test, positive, groups=groups)
+        asked = points if points is not None else (estimated.points if estimated else 0.0)
     except ValueError as error:
         raise UserError(f"run {run.name}: {error}.") from error
     try:
-        harder = worse_loss(y, p, asked, positive)
+        harder = shifted_loss(y, p, asked, positive)
     except ValueError as error:
         raise UserError(f"cannot be used: {error}.", option="worse", value=points) from error
     return {
@@ -85,9 +85,9 @@ def recommendation_values(
         **compared.summary(),
         "worse": {
             **harder.summary(run.bounds),
-            "learned": learned.points if learned else None,
-            "learned_interval": list(learned.interval) if learned else None,
-            "learned_sentence": learned.sentence if learned else None,
+            "learned": estimated.points if estimated else None,
+            "learned_interval": list(estimated.interval) if estimated else None,
+            "learned_sentence": estimated.sentence if estimated else None,
             "scores": [
                 {"lower": low, "upper": high, "score": score} for low, high, score in scores
             ],

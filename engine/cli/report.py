@@ -47,11 +47,11 @@ def report(
 
 def _draw(value: dict[str, Any]) -> None:
     """Print the metrics, the confusion matrix and the categories."""
-    from engine.analysis.intervals import images_said
+    from engine.analysis.intervals import image_count_text
 
     out = console()
     names = value["class_names"]
-    images = images_said(value["n"], value["n_groups"])
+    images = image_count_text(value["n"], value["n_groups"])
     out.print(Text.assemble(("run ", "dim"), (value["run"], "bold"), f"   {images}"))
     out.print(literal(value["network"]), style="dim")
     if value["precision"]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.analysis.blending import Blend, blend, blended
-from engine.analysis.joined import Joined, join, places_in
+from engine.analysis.joined import Joined, join, positions_in
 from engine.analysis.metrics import accuracy, log_loss
 from engine.data.image_groups import image_groups
 from engine.errors import UserError, first_ten
@@ -99,7 +99,7 @@ def prepare_blend(
     joined = _joined(runs, tables)
     groups = image_groups(runs[0], split, tables[0])
     if groups is not None:
-        kept = places_in(joined.tables[0].ids, tables[0].ids)
+        kept = positions_in(joined.tables[0].ids, tables[0].ids)
         groups = np.unique(groups[kept], return_inverse=True)[1]
     return PreparedBlend(tuple(runs), split, joined, blend(joined, seed, groups))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.gain import fixed_difference
-from engine.analysis.intervals import loss_interval, turned_loss
+from engine.analysis.intervals import loss_interval, unseen_error_loss
 from engine.analysis.metrics import per_sample_log_loss
 from engine.analysis.recommendation import WITHIN_NOISE, Comparison, compare_corrections, named
 from engine.competition.submission_checks import Check
@@ -208,7 +208,7 @@ def expectation(found: Comparison | None, fitted: FittedCorrection) -> Expectati
     y, p, groups = found.images
     after = fitted.apply(p)
     losses = per_sample_log_loss(y, after)
-    interval = loss_interval(losses, turned_loss(y, after), groups)
+    interval = loss_interval(losses, unseen_error_loss(y, after), groups)
     own = next((one for one in found.scored if one.fitted == fitted), None)
     gain = own.gain if own else fixed_difference(y, p, fitted, groups)
     level = own.log_loss if own else float(losses.mean())

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from engine.analysis.clip_report import ClipReport
-from engine.analysis.intervals import images_said
+from engine.analysis.intervals import image_count_text
 from engine.analysis.report import Report
 from engine.analysis.slice_text import described
 from engine.analysis.slices import Slice
@@ -118,7 +118,7 @@ def figures(report: Report) -> list[tuple[str, str, str]]:
     return [
         ("Log loss", f"{report.log_loss:.4f}", f"95 %: {l_low:.4f} to {l_high:.4f}"),
         ("Accuracy", f"{report.accuracy:.2%}", f"95 %: {a_low:.2%} to {a_high:.2%}"),
-        ("Incorrect", f"{errors:,}", f"of {images_said(report.n, report.n_groups)}"),
+        ("Incorrect", f"{errors:,}", f"of {image_count_text(report.n, report.n_groups)}"),
         ("Calibration error", f"{report.calibration_error:.2%}", calibrated),
     ]
 

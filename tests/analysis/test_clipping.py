@@ -11,8 +11,8 @@ from engine.analysis.clipping import (
     clip_loss,
     clip_probabilities,
     clipped_log_loss,
+    confident_error_cost,
     touched,
-    wrong_cost,
 )
 from engine.analysis.metrics import log_loss
 from engine.errors import UserError
@@ -75,7 +75,7 @@ def test_the_prepared_loss_is_that_of_the_clipped_table_in_any_row_order(
     if k == 2:  # no image costs less than certainty at the bound, nor more than a wrong one
         cheapest = min(-np.log(max(upper[0], 1e-300)), -np.log(max(1 - lower[0], 1e-300)))
         assert min(cheapest, 36) - 1e-9 <= oracle
-        assert oracle <= wrong_cost(*bounds, 1) + 1e-9
+        assert oracle <= confident_error_cost(*bounds, 1) + 1e-9
 
 
 @given(tables())
@@ -111,7 +111,7 @@ def test_bounds_that_are_none_are_refused_by_name(lower: float, upper: float, me
         lambda: clipped_log_loss(y_true, probabilities, lower, upper),
         lambda: clip_loss(y_true, probabilities).at(lower, upper),
         lambda: touched(probabilities, lower, upper),
-        lambda: wrong_cost(lower, upper, 10),
+        lambda: confident_error_cost(lower, upper, 10),
     ):
         with pytest.raises(UserError, match=message):
             call()
@@ -135,7 +135,7 @@ def test_wrong_cost_is_what_one_certain_and_wrong_image_costs(n_classes: int) ->
             clipped_log_loss(np.array([true]), certain[[predicted]], lower, upper)
             for true, predicted in ((0, 1), (1, 0))
         )
-        assert wrong_cost(lower, upper, 500, n_classes) == pytest.approx(worst / 500)
-    assert round(wrong_cost(0.025, 0.975, 1), 4) == 3.6889
+        assert confident_error_cost(lower, upper, 500, n_classes) == pytest.approx(worst / 500)
+    assert round(confident_error_cost(0.025, 0.975, 1), 4) == 3.6889
     with pytest.raises(ValueError, match="n 0"):
-        wrong_cost(0.025, 0.975, 0)
+        confident_error_cost(0.025, 0.975, 0)

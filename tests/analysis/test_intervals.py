@@ -11,7 +11,7 @@ from engine.analysis.intervals import (
     group_values,
     loss_interval,
     proportion_interval,
-    turned_loss,
+    unseen_error_loss,
 )
 from engine.analysis.metrics import per_sample_log_loss
 from tests.benchmarks import coverage
@@ -56,10 +56,10 @@ def test_an_error_not_yet_seen_costs_what_a_turned_label_would(table):
         if row.argmax() == label:
             second = sorted(row.tolist())[-2]
             costs.append(-np.log(max(second, np.finfo(float).eps)))
-    assert turned_loss(y, p) == pytest.approx(np.mean(costs))
+    assert unseen_error_loss(y, p) == pytest.approx(np.mean(costs))
     wrong = p.argmax(axis=1) != y
     only = per_sample_log_loss(y[wrong], p[wrong])
-    assert turned_loss(y[wrong], p[wrong]) == pytest.approx(only.max())
+    assert unseen_error_loss(y[wrong], p[wrong]) == pytest.approx(only.max())
 
 
 def test_copies_of_an_image_count_once():

@@ -167,11 +167,11 @@ def test_the_best_bounds_are_no_worse_than_any_on_the_curve():
 def test_a_wrong_image_costs_its_share_of_what_is_handed_in():
     found = clip_report(_by_hand(), 0.025, 0.975, n_test=12_500)
     assert found.n_submitted == 12_500
-    assert found.wrong_cost == pytest.approx(-np.log(0.025) / 12_500)
+    assert found.confident_error_cost == pytest.approx(-np.log(0.025) / 12_500)
     assert clip_report(_by_hand(), 0.025, 0.975).n_submitted == 8
     epsilon = np.finfo(np.float64).eps
     unclipped = clip_report(_by_hand(), 0.0, 1.0)
-    assert unclipped.wrong_cost == pytest.approx(-np.log(epsilon) / 8)
+    assert unclipped.confident_error_cost == pytest.approx(-np.log(epsilon) / 8)
 
 
 @pytest.mark.parametrize("bounds", [(0.9, 0.1), (-0.1, 1.0), (0.0, 1.5), (float("nan"), 1.0)])

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binomtest, false_discovery_control
 
 from engine.analysis.grouped import bin_pvalues
-from engine.analysis.intervals import loss_interval, turned_loss
+from engine.analysis.intervals import loss_interval, unseen_error_loss
 from engine.analysis.slice_text import cut_words, described
 from engine.analysis.slices import cuts, slices
 from engine.analysis.stats import adjusted_pvalues, permutation_pvalue
@@ -71,8 +71,8 @@ def test_figures_of_a_slice_by_hand():
     assert one.log_loss == pytest.approx(losses[:50].mean())
     assert one.rest == pytest.approx(losses[50:].mean())
     assert one.excess == pytest.approx(losses.mean() - losses[50:].mean())  # the law it stands for
-    turned = turned_loss(predictions.y_true, predictions.probabilities)
-    assert one.log_loss_interval == pytest.approx(loss_interval(losses[:50], turned))
+    unseen = unseen_error_loss(predictions.y_true, predictions.probabilities)
+    assert one.log_loss_interval == pytest.approx(loss_interval(losses[:50], unseen))
     assert one.error_interval == pytest.approx(tuple(binomtest(10, 50).proportion_ci()))
     cats = predictions.y_true == 0
     cat = found["a", "cat"]

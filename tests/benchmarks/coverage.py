@@ -12,7 +12,7 @@ from engine.analysis.intervals import (
     effective_counts,
     loss_interval,
     proportion_interval,
-    turned_loss,
+    unseen_error_loss,
 )
 from engine.analysis.metrics import log_loss, mean_interval, per_sample_log_loss
 from engine.analysis.recommendation import compare_corrections
@@ -45,7 +45,7 @@ def accuracy_before(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None) -> 
 
 
 def loss_now(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
-    return loss_interval(per_sample_log_loss(y, p), turned_loss(y, p), groups)
+    return loss_interval(per_sample_log_loss(y, p), unseen_error_loss(y, p), groups)
 
 
 def loss_before(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:

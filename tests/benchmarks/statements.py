@@ -13,13 +13,13 @@ from engine.analysis.bounds import bootstrap_best_symmetric, default_bounds
 from engine.analysis.class_scores import class_scores
 from engine.analysis.clipping import clip_loss
 from engine.analysis.compare import compare
+from engine.analysis.estimated_drop import estimated_drop
 from engine.analysis.joined import join
 from engine.analysis.label_edit_effect import change_on_fixed_labels
-from engine.analysis.learned_drop import learned_drop
 from engine.analysis.metrics import log_loss, true_class_probability
 from engine.analysis.pools import MEAN, log_odds_pool
 from engine.analysis.recommendation import compare_corrections
-from engine.analysis.shift import worse_loss
+from engine.analysis.shift import shifted_loss
 from engine.runs.predictions import Predictions, make_predictions
 from tests.benchmarks.material import REAL_DATA
 from tests.benchmarks.report import machine, table
@@ -75,7 +75,7 @@ def drop(population: Population, n: int, rng: np.random.Generator) -> Iterator[E
     turned = right[rng.random(len(right)) < 0.01 / np.mean(population.p.argmax(1) == population.y)]
     y_test[turned] = 1 - y_test[turned]
     score = log_loss(y_test, np.clip(p_test, 0.01, 0.99))
-    found = learned_drop(y, p, worse_loss(y, p, 0.0), [(0.01, 0.99, score)], 5000)
+    found = estimated_drop(y, p, shifted_loss(y, p, 0.0), [(0.01, 0.99, score)], 5000)
     assert found is not None
     yield *found.interval, 1.0
 

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from typer.testing import CliRunner
 
 from engine.analysis.recommendation import compare_corrections
-from engine.analysis.shift import worse_loss
+from engine.analysis.shift import shifted_loss
 from engine.cli.main import app
 from engine.errors import UserError
 from engine.runs.files import write_json
@@ -45,14 +45,14 @@ def test_bounds_says_what_the_analysis_says(run):
     compared = compare_corrections(y, p).summary()
     assert {key: found[key] for key in compared} == json.loads(json.dumps(compared))
     assert (found["run"], found["on"], found["n"]) == (run.name, "folds", 200)
-    expected = worse_loss(y, p, 0.5).summary(run.bounds)
+    expected = shifted_loss(y, p, 0.5).summary(run.bounds)
     assert found["worse"] == {**expected, "learned": None, "learned_interval": None,
                               "learned_sentence": None, "scores": []}  # fmt: skip
     assert said("bounds", run.name)["worse"]["points"] == 0
 
 
 def test_what_submissions_scored_is_learned(run):
-    score = worse_loss(*two_classes(200), 0.7).at(0.02, 0.98)
+    score = shifted_loss(*two_classes(200), 0.7).at(0.02, 0.98)
     record = {"lower": 0.02, "upper": 0.98, "kaggle": {"score": score}}
     write_json(run.folder / "submissions" / "20260301T120000Z.json", record)
     write_json(run.folder / "submissions" / "20260301T120001Z.json", {"kaggle": {"score": None}})

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.analysis.bounds import best_symmetric
 from engine.analysis.recommendation import compare_corrections
-from engine.analysis.shift import worse_loss
+from engine.analysis.shift import shifted_loss
 from engine.runs.files import write_json
 from engine.runs.predictions import make_predictions, save_predictions
 from engine.runs.run import Run
@@ -71,7 +71,7 @@ def test_the_slider_moves_the_suggestion_and_says_what_it_costs(make_run):
     app = opened("clip", run)
     table = run.predictions("valid")
     app.slider(key="clip_shift").set_value(1.0).run()
-    harder = worse_loss(table.y_true, table.probabilities, 1.0)
+    harder = shifted_loss(table.y_true, table.probabilities, 1.0)
     bound, expected = best_symmetric(harder)
     assert f"expected log loss is <b>{expected:.5f}</b> at the suggested {bound:.3g}" in html(app)
     (suggested,) = [b for b in app.button if b.label.startswith("For this drop")]
@@ -84,7 +84,7 @@ def test_the_slider_moves_the_suggestion_and_says_what_it_costs(make_run):
 def test_the_slider_begins_where_the_scores_of_submissions_say(make_run):
     run = make_run(n=300, wrong=0.02)
     table = run.predictions("valid")
-    score = worse_loss(table.y_true, table.probabilities, 0.5).at(0.025, 0.975)
+    score = shifted_loss(table.y_true, table.probabilities, 0.5).at(0.025, 0.975)
     record = {"lower": 0.025, "upper": 0.975, "kaggle": {"score": score}}
     write_json(run.folder / "submissions" / "20260301T120000Z.json", record)
     app = opened("clip", run)

@@ -29,9 +29,9 @@ def current() -> tuple[float, float, bool]:
     return lower, upper, bool(st.session_state[LINKED])
 
 
-def points(learned: float) -> float:
+def points(estimated: float) -> float:
     """Return the assumed drop in test accuracy in points, and set the slider to it."""
-    st.session_state[POINTS] = chosen = float(st.session_state.get(_SHIFT, learned))
+    st.session_state[POINTS] = chosen = float(st.session_state.get(_SHIFT, estimated))
     return chosen
 
 

@@ -9,9 +9,9 @@ import streamlit as st
 
 from dashboard.shared.tables import Key, Table, cached_table, groups
 from engine.analysis import bounds as best
-from engine.analysis.learned_drop import LearnedDrop, learned_drop
+from engine.analysis.estimated_drop import EstimatedDrop, estimated_drop
 from engine.analysis.recommendation import Comparison, compare_corrections
-from engine.analysis.shift import WorseLoss, worse_loss
+from engine.analysis.shift import ShiftedLoss, shifted_loss
 from engine.competition.records import scored_bounds
 from engine.runs.run_list import open_run
 
@@ -19,7 +19,7 @@ MOST_POINTS, STEP = 3.0, 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class ShiftedLoss:
+class ShiftedCurve:
     """The expected log loss for an assumed drop in test accuracy, and the best bounds for it.
 
     Attributes
@@ -29,7 +29,7 @@ class ShiftedLoss:
     independent : the best pair and its log loss, with two classes
     """
 
-    loss: WorseLoss
+    loss: ShiftedLoss
     losses: np.ndarray
     symmetric: tuple[float, float]
     independent: tuple[float, float, float] | None
@@ -40,23 +40,23 @@ def comparison(table: Table) -> Comparison | None:
     return _comparison(table.key) if len(table) >= 10 else None
 
 
-def shifted_loss(table: Table, points: float) -> ShiftedLoss | None:
+def shifted_curve(table: Table, points: float) -> ShiftedCurve | None:
     """Return the expected loss for this drop in accuracy, or None if no image is correct."""
     if points == 0 or not (table.y_pred == table.predictions.y_true).any():
         return None
-    return _shifted_loss(table.key, points)
+    return _shifted_curve(table.key, points)
 
 
-def learned(table: Table) -> LearnedDrop | None:
+def estimated(table: Table) -> EstimatedDrop | None:
     """Return the drop in accuracy that the scores of submissions show so far."""
     run = open_run(table.key[0])
     scores = scored_bounds(run.folder / "submissions")
     if not scores or not (table.y_pred == table.predictions.y_true).any():
         return None
     y_true, p = table.predictions.y_true, table.predictions.probabilities
-    at = _worse(table.key, 0.0)
+    at = _shifted_loss(table.key, 0.0)
     n_test, positive = run.config.n.test, _positive(table)
-    return learned_drop(y_true, p, at, scores, n_test, positive, groups=groups(table))
+    return estimated_drop(y_true, p, at, scores, n_test, positive, groups=groups(table))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing corrections…")
@@ -67,18 +67,18 @@ def _comparison(key: Key) -> Comparison:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _shifted_loss(key: Key, points: float) -> ShiftedLoss:
-    loss = _worse(key, points)
+def _shifted_curve(key: Key, points: float) -> ShiftedCurve:
+    loss = _shifted_loss(key, points)
     _, losses = best.symmetric_curve(loss)
     pair = best.best_independent(loss) if loss.n_classes == 2 else None
-    return ShiftedLoss(loss, losses, best.best_symmetric(loss), pair)
+    return ShiftedCurve(loss, losses, best.best_symmetric(loss), pair)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _worse(key: Key, points: float) -> WorseLoss:
+def _shifted_loss(key: Key, points: float) -> ShiftedLoss:
     table = cached_table(key)
     y_true, p = table.predictions.y_true, table.predictions.probabilities
-    return worse_loss(y_true, p, points, _positive(table))
+    return shifted_loss(y_true, p, points, _positive(table))
 
 
 def _positive(table: Table) -> int | None:

@@ -13,9 +13,9 @@ from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
 from dashboard.views.clip import bounds, charts, corrections, data, text
 from dashboard.views.clip.bounds_track import bounds_track
-from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedLoss
+from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedCurve
 from dashboard.views.clip.data import ClipLossCurve
-from engine.analysis.clipping import touched, wrong_cost
+from engine.analysis.clipping import confident_error_cost, touched
 from engine.analysis.recommendation import Comparison
 from engine.runs.run_list import open_run
 
@@ -50,7 +50,7 @@ def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
     touches = [(split, len(t), *_touched(t, lower, upper)) for split, t in _splits(valid, test)]
     shown = test if test is not None and len(test) else valid
     n_test = len(shown)
-    one = wrong_cost(lower, upper, n_test, curve.loss.n_classes)
+    one = confident_error_cost(lower, upper, n_test, curve.loss.n_classes)
 
     html.show_html(text.before_after(curve.before, loss, valid.images), key="clip_loss")
     bounds_track(
@@ -100,10 +100,10 @@ def _fields() -> None:
         st.warning(message, icon=":material/error:")
 
 
-def _shift(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
+def _shift(valid: Table, chosen: tuple[float, float]) -> ShiftedCurve | None:
     """Ask for the assumed drop in test accuracy, and show its effect."""
-    learned = corrections.learned(valid)
-    suggested = learned.points if learned else 0.0
+    estimated = corrections.estimated(valid)
+    suggested = estimated.points if estimated else 0.0
     most = max(MOST_POINTS, np.ceil(suggested))
     points = bounds.points(min(STEP * round(suggested / STEP), most))
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
@@ -112,9 +112,9 @@ def _shift(valid: Table, chosen: tuple[float, float]) -> ShiftedLoss | None:
         format="%.2f", key=bounds.POINTS, on_change=bounds.points_moved,
         help=text.PUBLISHED,
     )  # fmt: skip
-    if learned is not None:
-        left.caption(learned.sentence)
-    shifted = corrections.shifted_loss(valid, points)
+    if estimated is not None:
+        left.caption(estimated.sentence)
+    shifted = corrections.shifted_curve(valid, points)
     if shifted:
         with right:
             html.show_html(text.shifted_sentence(points, shifted, chosen))
@@ -140,7 +140,7 @@ def compare_corrections(valid: Table) -> None:
 
 
 def _presets(
-    shifted: ShiftedLoss | None, compared: Comparison | None, kept: tuple[float, float] | None
+    shifted: ShiftedCurve | None, compared: Comparison | None, kept: tuple[float, float] | None
 ) -> None:
     """Offer what is recommended, bounds to start from, and those for the assumed drop."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from dashboard.shared.escape import one_line
 from dashboard.shared.html import rendered
-from dashboard.views.clip.corrections import ShiftedLoss
+from dashboard.views.clip.corrections import ShiftedCurve
 from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.recommendation import Comparison, named
 
@@ -127,7 +127,7 @@ def corrections_table(compared: Comparison) -> Markup:
     return rendered(__file__, "corrections", rows=rows, left_out=list(compared.left_out))
 
 
-def shifted_sentence(points: float, shifted: ShiftedLoss, chosen: tuple[float, float]) -> Markup:
+def shifted_sentence(points: float, shifted: ShiftedCurve, chosen: tuple[float, float]) -> Markup:
     """Compare suggested and current bounds for the assumed drop in accuracy and without it."""
     bound, expected = shifted.symmetric
     loss, known = shifted.loss, shifted.loss.known

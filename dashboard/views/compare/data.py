@@ -11,7 +11,7 @@ from dashboard.shared import tables
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import reuse
 from engine.analysis.compare import Comparison, compare
-from engine.analysis.joined import places_in
+from engine.analysis.joined import positions_in
 from engine.competition.blend import PreparedBlend, prepare_blend
 from engine.errors import UserError
 from engine.runs.contents import contents
@@ -96,7 +96,7 @@ def _compared(key: Key, other: Key) -> Compared:
     known = [contents(open_run(k[0]), p) for k, p in zip((key, other), predictions, strict=True)]
     groups = tables.groups(table)
     found = compare(predictions[0], predictions[1], contents=known, groups=groups)
-    rows = places_in(found.tables[0].ids, table.predictions.ids)
+    rows = positions_in(found.tables[0].ids, table.predictions.ids)
     parts = {
         "fixed": rows[found.fixed],
         "broken": rows[found.broken],

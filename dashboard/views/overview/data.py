@@ -18,7 +18,7 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import calibration, metrics
 from engine.analysis.causes import CauseLoss, loss_by_cause
-from engine.analysis.intervals import turned_loss
+from engine.analysis.intervals import unseen_error_loss
 from engine.analysis.scores import Metrics, score
 from engine.runs.run_list import open_run
 
@@ -113,8 +113,8 @@ def _loss_by_causes(key: Key, stamp: Stamp) -> list[CauseLoss]:
     facts = tables.facts(table, np.arange(len(table)))
     said = map(known.of, facts["sha256"].to_pylist(), facts["given"].to_pylist())
     labelled = table.predictions.y_true >= 0
-    turned = turned_loss(
+    unseen = unseen_error_loss(
         table.predictions.y_true[labelled], table.predictions.probabilities[labelled]
     )
     causes = [verdict.cause if verdict else "" for verdict in said]
-    return loss_by_cause(table.loss, causes, turned)
+    return loss_by_cause(table.loss, causes, unseen)

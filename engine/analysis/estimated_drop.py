@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.analysis.clipping import clip_probabilities
-from engine.analysis.intervals import group_values, loss_interval, turned_loss
+from engine.analysis.intervals import group_values, loss_interval, unseen_error_loss
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.shift import WorseLoss
+from engine.analysis.shift import ShiftedLoss
 from engine.analysis.stats import Z
 
 _MOST_SCORES = 10
@@ -18,7 +18,7 @@ _SMALLEST_SLOPE = 1e-9
 
 
 @dataclass(frozen=True)
-class LearnedDrop:
+class EstimatedDrop:
     """The drop in accuracy that scores of submissions show.
 
     Attributes
@@ -61,19 +61,19 @@ class _Score:
     points: float
     interval: tuple[float, float]
     per_image: np.ndarray  # or per group
-    turned: float
+    unseen: float
 
 
-def learned_drop(
+def estimated_drop(
     y_true: np.ndarray,
     probabilities: np.ndarray,
-    loss: WorseLoss,
+    loss: ShiftedLoss,
     scores: Sequence[tuple[float, float, float]],
     n_test: int,
     positive: int | None = None,
     *,
     groups: np.ndarray | None = None,
-) -> LearnedDrop | None:
+) -> EstimatedDrop | None:
     """Return the drop in accuracy that the scores of submissions show.
 
     Parameters
@@ -87,7 +87,7 @@ def learned_drop(
 
     Returns
     -------
-    LearnedDrop or None
+    EstimatedDrop or None
         None if no score can be used.
     """
     noise = (1 + len(y_true) / (n_test or len(y_true))) ** 0.5
@@ -106,7 +106,7 @@ def learned_drop(
     contradictory = any(
         _differ(one, other, noise) for i, one in enumerate(found) for other in found[:i]
     )
-    return LearnedDrop(min(max(points, 0.0), most), (low, high), len(found), contradictory)
+    return EstimatedDrop(min(max(points, 0.0), most), (low, high), len(found), contradictory)
 
 
 def _of_score(
@@ -117,18 +117,18 @@ def _of_score(
     noise: float,
     groups: np.ndarray | None,
 ) -> _Score:
-    losses, turned = per_sample_log_loss(y, p), turned_loss(y, p)
+    losses, unseen = per_sample_log_loss(y, p), unseen_error_loss(y, p)
     if groups is not None:
         losses = group_values(losses, groups)
     mean = float(losses.mean())
-    low, high = loss_interval(losses, turned)
+    low, high = loss_interval(losses, unseen)
     ends = (score - mean - noise * (high - mean), score - mean + noise * (mean - low))
     interval = (ends[0] / slope, ends[1] / slope)
-    return _Score((score - mean) / slope, interval, losses / slope, turned / slope)
+    return _Score((score - mean) / slope, interval, losses / slope, unseen / slope)
 
 
 def _differ(one: _Score, other: _Score, noise: float) -> bool:
     """Tell whether two scores show different drops, beyond the noise that they do not share."""
-    values = np.append(one.per_image - other.per_image, one.turned - other.turned)
+    values = np.append(one.per_image - other.per_image, one.unseen - other.unseen)
     error = noise * float(values.std(ddof=1)) / len(values) ** 0.5
     return bool(abs(one.points - other.points) > Z * error + 1e-9)
