@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
-from engine.analysis.triage import DUPLICATE, KINDS, LABEL, LEAK, ODD
+from engine.analysis.suspect_ranking import DUPLICATE, KINDS, LABEL, LEAK, ODD
 from engine.runs.run_list import open_run
 from engine.runs.triage import load_triage, triage_path
 

@@ -16,7 +16,7 @@ from engine.analysis.metrics import loss_of
 from engine.analysis.paired import paired_difference
 from engine.analysis.recommendation import Comparison as ComparedCorrections
 from engine.analysis.recommendation import named
-from engine.analysis.triage import LABEL
+from engine.analysis.suspect_ranking import LABEL
 from engine.runs.next_steps import (
     AT_MOST,
     BESIDE,

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from engine.analysis.near_duplicates import SIMILARITY, assign_folds, near_identical
-from engine.analysis.triage import K_NEIGHBOURS, Evidence, atypicality, repeated, suspects
+from engine.analysis.suspect_ranking import K_NEIGHBOURS, Evidence, atypicality, repeated, suspects
 from engine.errors import UserError
 from engine.model.device import Device
 from engine.model.extractor import open_model

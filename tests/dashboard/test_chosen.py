@@ -16,7 +16,7 @@ from dashboard.selection import rows as selection_rows
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import browser_sync, tables
 from dashboard.views.errors import bulk, chosen, copies
-from dashboard.views.errors.export import csv_of
+from dashboard.views.errors.images_csv import csv_of
 from engine.runs.predictions import UNKNOWN, save_predictions
 from engine.runs.verdicts import Verdict, load_verdicts, save_verdict, verdicts_path
 

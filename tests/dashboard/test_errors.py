@@ -20,7 +20,7 @@ from dashboard.selection.filters import BY_PARAMETER
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.escape import literal
-from dashboard.views.errors import export
+from dashboard.views.errors import images_csv
 from engine.analysis.categories import CATEGORIES, category_rows
 from engine.data.properties import measure
 from engine.runs.verdicts import Verdict, save_verdict
@@ -229,7 +229,7 @@ def test_the_csv_is_the_filter_in_order_and_no_formula(make_run):
     run = make_run(n=80, classes=3, hostile=True)
     table = tables.table(run.name)
     order = rows.rows(table, ImageFilter())
-    read = list(csv.DictReader(io.StringIO(export.csv_of(table, order).decode(), newline="")))
+    read = list(csv.DictReader(io.StringIO(images_csv.csv_of(table, order).decode(), newline="")))
     ids = [table.predictions.ids[int(row)].as_py() for row in order]
     assert [row["id"].removeprefix("'") for row in read] == ids
     assert any(name.startswith("=HYPERLINK") for name in ids)

@@ -14,7 +14,7 @@ from dashboard.review import notes, verdicts
 from dashboard.selection.text_search import has_text
 from dashboard.shared import browser_sync, tables
 from dashboard.views.errors import bulk
-from dashboard.views.errors.export import csv_of
+from dashboard.views.errors.images_csv import csv_of
 from engine.runs.predictions import UNKNOWN
 from tests.support.pages import assert_harmless, errors
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dashboard.shared import tables
-from dashboard.views.errors.export import csv_of
+from dashboard.views.errors.images_csv import csv_of
 from engine.model.fit import fit
 from engine.runs.run import Run
 from engine.runs.run_list import open_run

@@ -153,7 +153,8 @@ def test_the_curve_lies_within_its_frame():
     drawn = clip_curve(
         ClipReport(
             lower=0.0, upper=0.97, log_loss_before=0.5, log_loss_after=0.4, n=8, n_below=0,
-            n_above=1, n_submitted=8, confident_error_cost=None, best_symmetric=best, best_independent=best,
+            n_above=1, n_submitted=8, confident_error_cost=None, best_symmetric=best,
+            best_independent=best,
             interval=(0, 0.1), gain_interval=(0, 0.1), sampled_rows=None, curve_bounds=bounds,
             curve_log_loss=0.1 + (np.log10(bounds) + 2) ** 2,
         )

@@ -18,7 +18,7 @@ from dashboard.shared.browser_sync import note_change, set_widget, widget_key
 from dashboard.shared.escape import literal
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
-from dashboard.views.errors import chosen, export
+from dashboard.views.errors import chosen, images_csv
 from dashboard.views.errors.copies import copies, note_copied
 from dashboard.views.errors.data import Gallery
 from engine.runs.image_notes import ImageNote
@@ -56,7 +56,7 @@ def bar(shown: Gallery, image_filter: ImageFilter, rows: np.ndarray) -> None:
             help="Undoes the last change of verdicts or tags of chosen images",
         )  # fmt: skip
         st.download_button(
-            "CSV", partial(export.csv_of, table, _in_order(shown, rows)),
+            "CSV", partial(images_csv.csv_of, table, _in_order(shown, rows)),
             f"{table.key[0]}-chosen.csv", "text/csv", icon=":material/download:",
             key="chosen_csv", on_click="ignore", help="The chosen images with all their data",
         )  # fmt: skip

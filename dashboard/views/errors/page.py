@@ -27,7 +27,7 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
-from dashboard.views.errors import address, bulk, chosen, data, export, review, training
+from dashboard.views.errors import address, bulk, chosen, data, images_csv, review, training
 from dashboard.views.errors.beside import beside_of
 from dashboard.views.errors.data import Gallery
 from dashboard.views.errors.prefetch import prefetch
@@ -164,7 +164,7 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
             )  # fmt: skip
         tile_size("tile_size")
         st.download_button(
-            "CSV", partial(export.csv_of, table, order), f"{table.key[0]}-{image_filter.show}.csv",
+            "CSV", partial(images_csv.csv_of, table, order), f"{table.key[0]}-{image_filter.show}.csv",
             "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
             help="The filtered images, in this order", key="gallery_csv",
         )  # fmt: skip

@@ -17,8 +17,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
 from engine.analysis.neighbours import nearest
-from engine.analysis.suspects import counterpart
-from engine.analysis.triage import (
+from engine.analysis.suspect_ranking import (
     COLUMNS,
     DUPLICATE,
     LABEL,
@@ -32,6 +31,7 @@ from engine.analysis.triage import (
     repeated,
     suspects,
 )
+from engine.analysis.suspects import counterpart
 
 N, FLIPPED, STRANGE = 240, 12, 6
 
