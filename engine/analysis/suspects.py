@@ -21,7 +21,7 @@ _REPEATS = re.compile(
 def counterpart(reason: str) -> tuple[str, str] | None:
     """Return path and split of the other image named in a reason, None if there is none.
 
-    The reasons of leaks and near-duplicates name one; see `engine.analysis.suspect_ranking.repeated`.
+    Reasons of leaks and near-duplicates name one; see `engine.analysis.suspect_ranking.repeated`.
     """
     found = _REPEATS.fullmatch(reason)
     return (found[1], found[2]) if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,75 @@ from engine.analysis.fitted import FittedCorrection
 from engine.analysis.metrics import log_loss
 from engine.competition.correction import positive_index
 from engine.competition.kaggle import ask, competition_name
-from engine.competition.records import list_submissions, record_sent
+from engine.competition.records import applied, list_submissions, record_sent
 from engine.errors import UserError, first_ten
 from engine.runs.files import locked, read_json, sha256_of
 from engine.runs.run import Run
 from engine.runs.run_bin import deleted_runs
 from engine.runs.run_list import list_runs
+from engine.runs.typed_json import from_json
 
 SEND_SECONDS, WAIT_SECONDS = 300.0, 300.0
 MAX_MESSAGE = 300
 _WAIT_GRACE = 30.0
+
+
+@dataclass(frozen=True)
+class KaggleScore:
+    """A submission at Kaggle.
+
+    Attributes
+    ----------
+    competition, ref, status : competition, Kaggle's number of the submission, and pending, complete
+        or error
+    score : public score, None while there is none
+    message, sent : its message, and the time of sending (UTC)
+    new : False if the same file had been sent before
+    valid_log_loss : log loss of the validation images at the same bounds, None where unknown
+    reason : why it has no score, None if Kaggle gives no reason
+    """
+
+    competition: str
+    ref: int | str
+    status: str
+    score: float | None = None
+    message: str = ""
+    sent: str = ""
+    new: bool = False
+    valid_log_loss: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class SentSubmission:
+    """A submission that was sent from any run of the workspace.
+
+    Attributes
+    ----------
+    run, file : name of the run, and name of the file in its folder of submissions
+    correction : the correction that was applied, as text
+    competition, ref, status, sent : as in `KaggleScore`
+    valid_log_loss, score : log loss of the validation images, and public score; None if unknown
+    deleted : whether the run is in the bin
+    """
+
+    run: str
+    file: str
+    correction: str
+    competition: str
+    ref: str
+    status: str
+    sent: str
+    valid_log_loss: float | None
+    score: float | None
+    deleted: bool = False
+
+    @property
+    def gap(self) -> float | None:
+        """Return the public score minus the validation log loss, None if one is unknown."""
+        if self.score is None or self.valid_log_loss is None:
+            return None
+        return self.score - self.valid_log_loss
 
 
 def check_sending(competition: str, message: str, flagged: list[str], accepted: bool) -> str:
@@ -60,7 +120,7 @@ def send_submission(
     message: str,
     *,
     seconds: float = SEND_SECONDS,
-) -> dict[str, Any]:
+) -> KaggleScore:
     """Send a run's submission file once and record its ref; a file sent before is not sent again.
 
     The message is extended by a tag with the run's name and the file's checksum. Kaggle's list of
@@ -72,13 +132,6 @@ def send_submission(
         The CSV as :func:`engine.competition.records.write_submission` returned it.
     seconds
         Time limit.
-
-    Returns
-    -------
-    dict
-        competition, ref, status (pending, complete, error), score, message, sent (UTC time),
-        new (False if it had been sent before), valid_log_loss (at the submission's bounds, or
-        None).
 
     Raises
     ------
@@ -99,78 +152,74 @@ def send_submission(
             message=f"{message.strip()} {tag}",
             tag=tag,
         )
-        kept = {
-            "competition": name,
-            "ref": answer["ref"],
-            "status": answer["status"],
-            "score": _number(answer, "score"),
-            "message": message.strip(),
-            "sent": datetime.now(UTC).isoformat(timespec="seconds"),
-            "new": answer["new"],
-            "valid_log_loss": _valid_log_loss(run, record),
-        }
-        record_sent(file, kept)
-    return kept
+        sent = KaggleScore(
+            competition=name,
+            ref=answer["ref"],
+            status=answer["status"],
+            score=_number(answer, "score"),
+            message=message.strip(),
+            sent=datetime.now(UTC).isoformat(timespec="seconds"),
+            new=answer["new"],
+            valid_log_loss=_valid_log_loss(run, record),
+        )
+        record_sent(file, asdict(sent))
+    return sent
 
 
-def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
+def wait_for_score(file: Path, seconds: float = WAIT_SECONDS) -> KaggleScore:
     """Wait at most ``seconds`` for the score of a submission that was sent, and record it.
 
-    Returns
-    -------
-    dict
-        As for :func:`send_submission`; status stays pending if there is no score in time.
+    The status stays pending if there is no score in time.
 
     Raises
     ------
     UserError
         If Kaggle could not score it, which is recorded, or did not answer.
     """
-    kept: dict[str, Any] = read_json(file.with_suffix(".json")).get("kaggle") or {}
-    if not kept.get("ref"):
+    record = file.with_suffix(".json")
+    kaggle = read_json(record).get("kaggle") or {}
+    if not kaggle.get("ref"):
         raise UserError(f"{file} was not sent to Kaggle; send it first.")
-    if kept["status"] == "pending":
+    sent = from_json(KaggleScore, kaggle, f"{record} is damaged: kaggle.")
+    if sent.status == "pending":
         answer = ask(
-            "wait", kept["competition"], seconds=seconds + _WAIT_GRACE, ref=kept["ref"],
-            wait=seconds,
+            "wait", sent.competition, seconds=seconds + _WAIT_GRACE, ref=sent.ref, wait=seconds,
         )  # fmt: skip
         reason = str(answer.get("error") or "")[:300] or None
-        kept |= {"status": answer["status"], "score": _number(answer, "score"), "reason": reason}
-        record_sent(file, kept)
-    if kept["status"] == "error":
+        score = _number(answer, "score")
+        sent = replace(sent, status=answer["status"], score=score, reason=reason)
+        record_sent(file, asdict(sent))
+    if sent.status == "error":
         raise UserError(
-            f"Kaggle could not score submission {kept['ref']} ({kept.get('reason') or 'no reason'}"
-            f"); compare {file.name} with the sample file of {kept['competition']}."
+            f"Kaggle could not score submission {sent.ref} ({sent.reason or 'no reason'}); "
+            f"compare {file.name} with the sample file of {sent.competition}."
         )
-    return kept
+    return sent
 
 
-def sent_submissions() -> list[dict[str, Any]]:
-    """Return every submission that was sent, of all runs and deleted ones, newest first.
-
-    Returns
-    -------
-    list of dict
-        run, file, lower, upper, competition, ref, status, sent, valid_log_loss, score, and gap:
-        the public score minus the validation log loss at the same bounds; None where unknown.
-        deleted: whether the run is in the bin.
-    """
-    sent = []
+def sent_submissions() -> list[SentSubmission]:
+    """Return every submission that was sent, of all runs and deleted ones, newest first."""
     kept, deleted = list_runs(), deleted_runs()
-    for at, run in enumerate([*kept, *deleted]):
-        for record in list_submissions(run.folder / "submissions"):
-            kaggle = record.get("kaggle")
-            if not isinstance(kaggle, dict) or not kaggle.get("ref"):
-                continue
-            score, expected = _number(kaggle, "score"), _number(kaggle, "valid_log_loss")
-            gap = None if score is None or expected is None else score - expected
-            sent.append(
-                {key: record.get(key) for key in ("run", "file", "lower", "upper", "correction")}
-                | {key: kaggle.get(key) for key in ("competition", "ref", "status", "sent")}
-                | {"valid_log_loss": expected, "score": score, "gap": gap}
-                | {"deleted": at >= len(kept)}
-            )
-    return sorted(sent, key=lambda line: str(line["sent"]), reverse=True)
+    sent = [
+        _sent(record, record["kaggle"], deleted=at >= len(kept))
+        for at, run in enumerate([*kept, *deleted])
+        for record in list_submissions(run.folder / "submissions")
+        if isinstance(record.get("kaggle"), dict) and record["kaggle"].get("ref")
+    ]
+    return sorted(sent, key=lambda each: each.sent, reverse=True)
+
+
+def _sent(record: dict[str, Any], kaggle: dict[str, Any], deleted: bool) -> SentSubmission:
+    """Return a submission from its record, whose values may be damaged."""
+    return SentSubmission(
+        run=str(record.get("run")),
+        file=str(record["file"]),
+        correction=applied(record),
+        **{key: str(kaggle.get(key)) for key in ("competition", "ref", "status", "sent")},
+        valid_log_loss=_number(kaggle, "valid_log_loss"),
+        score=_number(kaggle, "score"),
+        deleted=deleted,
+    )
 
 
 def _number(answer: dict[str, Any], key: str) -> float | None:

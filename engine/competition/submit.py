@@ -11,7 +11,7 @@ from engine.competition.correction import ChosenCorrection
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
 from engine.competition.sample import Values
-from engine.competition.sending import check_sending, send_submission, wait_for_score
+from engine.competition.sending import KaggleScore, check_sending, send_submission, wait_for_score
 from engine.competition.submission import Submission
 from engine.competition.submission_checks import Check
 from engine.runs.run import Run
@@ -50,35 +50,6 @@ class SubmissionChoice:
 
     values: Values | None = None
     predictions: str | None = None
-
-
-@dataclass(frozen=True)
-class KaggleScore:
-    """A submission at Kaggle.
-
-    Attributes
-    ----------
-    competition, ref, status : competition, Kaggle's number of the submission, and pending, complete
-        or error
-    score : public score, None while there is none
-    message, sent : its message, and the time of sending (UTC)
-    new : False if the same file had been sent before
-    valid_log_loss : log loss of the validation images at the same bounds, None where unknown
-    reason : why it has no score, None if Kaggle gives no reason
-    """
-
-    competition: str
-    ref: str
-    status: str
-    score: float | None
-    message: str
-    sent: str
-    new: bool
-    valid_log_loss: float | None
-    reason: str | None
-
-
-_KAGGLE = tuple(KaggleScore.__dataclass_fields__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,7 +173,5 @@ def submit(
     kaggle = None
     if sending is not None:
         send_submission(run, file, competition, sending.message)
-        record = wait_for_score(file, sending.wait)
-        kept: dict[str, Any] = {name: record.get(name) for name in _KAGGLE}
-        kaggle = KaggleScore(**kept)
+        kaggle = wait_for_score(file, sending.wait)
     return Submitted(out or file, submission, kaggle)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -311,25 +312,20 @@ def test_only_the_worker_imports_the_client() -> None:
 def test_a_submission_is_sent_scored_and_recorded(kaggle: StandIn, run: Run) -> None:
     file = written(run)
     sent = send_submission(run, file, COMPETITION, "first try")
-    assert (sent["ref"], sent["status"], sent["score"], sent["new"]) == (
-        1000,
-        "pending",
-        None,
-        True,
-    )
+    assert (sent.ref, sent.status, sent.score, sent.new) == (1000, "pending", None, True)
     assert kaggle.submissions[0]["content"] == file.read_bytes()
     assert kaggle.submissions[0]["description"].startswith(f"first try [{run.name} ")
     kaggle.polls_to_score = 3
     kept = wait_for_score(file, 20)
-    assert (kept["status"], kept["score"]) == ("complete", 0.06174)
-    assert list_submissions(run.folder / "submissions")[0]["kaggle"] == kept
+    assert (kept.status, kept.score) == ("complete", 0.06174)
+    assert list_submissions(run.folder / "submissions")[0]["kaggle"] == asdict(kept)
     valid = run.predictions("valid")
     expected = log_loss(valid.y_true, valid.probabilities.clip(0.1, 0.9))
     (line,) = sent_submissions()
-    assert line["valid_log_loss"] == pytest.approx(expected, abs=1e-12)
-    assert line["gap"] == pytest.approx(0.06174 - expected, abs=1e-12)
+    assert line.valid_log_loss == pytest.approx(expected, abs=1e-12)
+    assert line.gap == pytest.approx(0.06174 - expected, abs=1e-12)
     delete_run(run.name)
-    assert sent_submissions() == [{**line, "deleted": True}] and not line["deleted"]
+    assert sent_submissions() == [replace(line, deleted=True)] and not line.deleted
     restore_run(run.name)
     for path in run.folder.rglob("*"):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes()
@@ -338,9 +334,9 @@ def test_a_submission_is_sent_scored_and_recorded(kaggle: StandIn, run: Run) -> 
 def test_the_same_content_is_never_sent_twice(kaggle: StandIn, run: Run) -> None:
     first = send_submission(run, written(run), COMPETITION, "first")
     second = send_submission(run, written(run), COMPETITION, "again")
-    assert second["ref"] == first["ref"] and not second["new"]
+    assert second.ref == first.ref and not second.new
     other = send_submission(run, written(run, 0.2, 0.8), COMPETITION, "other bounds")
-    assert other["ref"] != first["ref"] and len(kaggle.submissions) == 2
+    assert other.ref != first.ref and len(kaggle.submissions) == 2
 
 
 def test_an_answer_lost_after_the_submission_was_made_does_not_lose_it(
@@ -349,9 +345,9 @@ def test_an_answer_lost_after_the_submission_was_made_does_not_lose_it(
     kaggle.faults["CreateSubmission"] = "drop-after"
     file = written(run)
     sent = send_submission(run, file, COMPETITION, "first")
-    assert sent["ref"] == 1000 and len(kaggle.submissions) == 1
+    assert sent.ref == 1000 and len(kaggle.submissions) == 1
     kaggle.faults.clear()
-    assert send_submission(run, file, COMPETITION, "first")["ref"] == 1000
+    assert send_submission(run, file, COMPETITION, "first").ref == 1000
     assert len(kaggle.submissions) == 1
 
 
@@ -367,7 +363,7 @@ def test_a_submission_cut_off_by_the_time_limit_is_found_the_next_time(
     made = {"submissionDescription": f"first {tag}", "blobFileTokens": "late"}
     kaggle._CreateSubmission(made)
     kaggle.faults.clear()
-    assert send_submission(run, file, COMPETITION, "first")["ref"] == 1000
+    assert send_submission(run, file, COMPETITION, "first").ref == 1000
     assert kaggle.calls.count("CreateSubmission") == 1
 
 
@@ -400,7 +396,7 @@ def test_the_daily_limit_is_known_before_anything_is_uploaded(kaggle: StandIn, r
 
 def test_nobody_yet_is_no_limit(kaggle: StandIn, run: Run) -> None:
     kaggle.limits = {}  # all zero for somebody who is in no team yet
-    assert send_submission(run, written(run), COMPETITION, "first")["ref"] == 1000
+    assert send_submission(run, written(run), COMPETITION, "first").ref == 1000
 
 
 def test_a_scoring_error_is_said_recorded_and_may_be_sent_again(kaggle: StandIn, run: Run) -> None:
@@ -409,8 +405,8 @@ def test_a_scoring_error_is_said_recorded_and_may_be_sent_again(kaggle: StandIn,
     file = written(run)
     send_submission(run, file, COMPETITION, "first")
     assert "1000 (Evaluation: ids do not match)" in said(wait_for_score, file, 20)
-    assert sent_submissions()[0]["status"] == "error"
-    assert send_submission(run, file, COMPETITION, "once more")["ref"] == 1001
+    assert sent_submissions()[0].status == "error"
+    assert send_submission(run, file, COMPETITION, "once more").ref == 1001
 
 
 def test_a_score_that_does_not_come_in_time_leaves_it_pending(kaggle: StandIn, run: Run) -> None:
@@ -418,8 +414,8 @@ def test_a_score_that_does_not_come_in_time_leaves_it_pending(kaggle: StandIn, r
     file = written(run)
     send_submission(run, file, COMPETITION, "first")
     kept = wait_for_score(file, 0)
-    assert (kept["status"], kept["score"]) == ("pending", None)
-    assert sent_submissions()[0]["gap"] is None
+    assert (kept.status, kept.score) == ("pending", None)
+    assert sent_submissions()[0].gap is None
 
 
 def test_a_file_changed_since_it_was_checked_is_not_sent(kaggle: StandIn, run: Run) -> None:

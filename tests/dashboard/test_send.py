@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.views.submit.kaggle import gap_note
-from engine.competition.sending import sent_submissions
+from engine.competition.sending import SentSubmission, sent_submissions
 from engine.runs.run import Run
 from tests.support import pages
 from tests.support.kaggle_stand_in import COMPETITION, TOKEN, StandIn, reach, without_credentials
@@ -48,7 +48,7 @@ def test_the_second_button_sends_and_shows_the_score_beside_validation(
     assert not app.exception and "Submission 1000 has the public score 0.06174" in seen(app)
     (line,) = sent_submissions()
     shown = seen(app)
-    assert f"{line['valid_log_loss']:.5f}" in shown and f"{line['gap']:+.5f}" in shown
+    assert f"{line.valid_log_loss:.5f}" in shown and f"{line.gap:+.5f}" in shown
     assert len(kaggle.submissions) == 1 and TOKEN not in shown
     send(app)
     assert "was not sent again" in seen(app) and len(kaggle.submissions) == 1
@@ -86,8 +86,9 @@ def test_a_quarantined_image_holds_this_button_too(kaggle: StandIn, make_run) ->
 
 
 def test_the_gap_is_that_of_one_competition() -> None:
-    def entry(competition: str, gap: float | None) -> dict[str, object]:
-        return {"competition": competition, "gap": gap}
+    def entry(competition: str, gap: float | None) -> SentSubmission:
+        score = None if gap is None else 1 + gap
+        return SentSubmission("run", "a.csv", "clip", competition, "1", "complete", "", 1.0, score)
 
     sent = [entry("a", None), entry("a", 0.01), entry("b", 9.0), entry("a", 0.03)]
     assert "For 2 submissions to a" in gap_note(sent)

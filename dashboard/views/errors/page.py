@@ -164,8 +164,9 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
             )  # fmt: skip
         tile_size("tile_size")
         st.download_button(
-            "CSV", partial(images_csv.csv_of, table, order), f"{table.key[0]}-{image_filter.show}.csv",
-            "text/csv", icon=":material/download:", disabled=not len(order), on_click="ignore",
+            "CSV", partial(images_csv.csv_of, table, order),
+            f"{table.key[0]}-{image_filter.show}.csv", "text/csv", icon=":material/download:",
+            disabled=not len(order), on_click="ignore",
             help="The filtered images, in this order", key="gallery_csv",
         )  # fmt: skip
         key = address.set_page(shown.number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -12,9 +11,11 @@ from dashboard.shared import html
 from dashboard.shared.escape import literal
 from engine.analysis.recommendation import named
 from engine.competition.kaggle import NO_CREDENTIALS, has_credentials
-from engine.competition.records import applied, write_submission
+from engine.competition.records import write_submission
 from engine.competition.sending import (
     MAX_MESSAGE,
+    KaggleScore,
+    SentSubmission,
     check_sending,
     send_submission,
     sent_submissions,
@@ -41,7 +42,7 @@ def send_form(run: Run, submission: Submission, ready: bool) -> None:
     sent = sent_submissions()
     competition = st.text_input(
         "Competition",
-        value=str(sent[0]["competition"]) if sent else "",
+        value=sent[0].competition if sent else "",
         placeholder="dogs-vs-cats-redux-kernels-edition",
         help="The last part of its address on kaggle.com.",
         key="submit_competition",
@@ -78,20 +79,20 @@ def sent_table() -> None:
     html.show_html(html.table(head, [_line(entry) for entry in sent[:SHOWN]], whole=True))
     if gaps := gap_note(sent):
         st.caption(literal(gaps))
-    waiting = [entry for entry in sent if entry["status"] == "pending" and not entry["deleted"]]
+    waiting = [entry for entry in sent if entry.status == "pending" and not entry.deleted]
     if waiting and st.button("Check score", icon=":material/refresh:", key="submit_look"):
         with st.spinner("Asking Kaggle…"):
             st.session_state[_MESSAGE] = _look(waiting)
         st.rerun()
 
 
-def gap_note(sent: list[dict[str, Any]]) -> str:
+def gap_note(sent: list[SentSubmission]) -> str:
     """Return how far public scores differ from validation in the competition used last.
 
     The gap is the public score minus the validation log loss at the same bounds.
     """
-    last = sent[0]["competition"]
-    gaps = [s["gap"] for s in sent if s["competition"] == last and s["gap"] is not None]
+    last = sent[0].competition
+    gaps = [s.gap for s in sent if s.competition == last and s.gap is not None]
     if not gaps:
         return ""
     n = len(gaps)
@@ -111,28 +112,28 @@ def _send(run: Run, submission: Submission, competition: str, message: str) -> t
             run.folder / "submissions", submission, run=run.name, now=datetime.now(UTC)
         )
         sent = send_submission(run, file, name, message)
-        known = "" if sent["new"] else " The same file had been sent before and was not sent again."
+        known = "" if sent.new else " The same file had been sent before and was not sent again."
         sent = wait_for_score(file, WAIT_SECONDS)
     except (UserError, OSError) as error:
         return False, str(error)
     return True, _scored(sent) + known
 
 
-def _look(waiting: list[dict[str, Any]]) -> tuple[bool, str]:
+def _look(waiting: list[SentSubmission]) -> tuple[bool, str]:
     texts = []
     try:
         for entry in waiting:
-            folder = open_run(str(entry["run"])).folder / "submissions"
-            texts.append(_scored(wait_for_score(folder / Path(str(entry["file"])).name, 0)))
+            folder = open_run(entry.run).folder / "submissions"
+            texts.append(_scored(wait_for_score(folder / Path(entry.file).name, 0)))
     except (UserError, OSError) as error:
         return False, str(error)
     return True, " ".join(texts)
 
 
-def _scored(sent: dict[str, Any]) -> str:
-    if sent["score"] is None:
-        return f"Submission {sent['ref']} is at Kaggle but has no score yet."
-    return f"Submission {sent['ref']} has the public score {sent['score']:.5f}."
+def _scored(sent: KaggleScore) -> str:
+    if sent.score is None:
+        return f"Submission {sent.ref} is at Kaggle but has no score yet."
+    return f"Submission {sent.ref} has the public score {sent.score:.5f}."
 
 
 def _message(submission: Submission) -> str:
@@ -141,16 +142,15 @@ def _message(submission: Submission) -> str:
     return named(submission.chosen.fitted)[:MAX_MESSAGE]
 
 
-def _line(entry: dict[str, Any]) -> list[str]:
+def _line(entry: SentSubmission) -> list[str]:
     def figure(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
 
-    score = figure(entry["score"], ".5f")
-    sent = str(entry["sent"])[:16].replace("T", " ")
-    within = applied(entry) + (" · deleted run" if entry["deleted"] else "")
+    sent = entry.sent[:16].replace("T", " ")
+    within = entry.correction + (" · deleted run" if entry.deleted else "")
     return [
-        f"{sent} · {entry['competition']} · ref {entry['ref']} · {within}",
-        figure(entry["valid_log_loss"], ".5f"),
-        score or ("failed" if entry["status"] == "error" else "waiting"),
-        figure(entry["gap"], "+.5f"),
+        f"{sent} · {entry.competition} · ref {entry.ref} · {within}",
+        figure(entry.valid_log_loss, ".5f"),
+        figure(entry.score, ".5f") or ("failed" if entry.status == "error" else "waiting"),
+        figure(entry.gap, "+.5f"),
     ]
