@@ -9,7 +9,7 @@ import base64
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from dashboard.shared import tables, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
-from engine.runs.explanations import load_explanation
+from engine.runs.explanations import Explanation, load_explanation
 from engine.runs.opening import read_file
 from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.run_list import open_run
@@ -73,8 +73,8 @@ def answer_of_two(of: Sequence[Table], image: str, names: Sequence[str]) -> dict
     image : its id
     names : how the runs are called
     """
-    found: list[dict[str, Any] | str] = []  # a text says why there is none
-    one: dict[str, Any] | str | None
+    found: list[Explanation | str] = []  # a text says why there is none
+    one: Explanation | str | None
     for table in of:
         row = tables.row_of(table, image)
         try:
@@ -103,7 +103,7 @@ def ask_about(run: Run, content: bytes) -> Future[dict[str, Any]]:
     return _QUEUE.submit(_WORKER.ask, question)
 
 
-def _pane(found: dict[str, Any] | str, name: str, role: str) -> dict[str, str]:
+def _pane(found: Explanation | str, name: str, role: str) -> dict[str, str]:
     """Return one of two images: its heat map, and the text below it."""
     if isinstance(found, str):
         return {"src": "", "text": f"{name}: {found}"}
@@ -113,7 +113,7 @@ def _pane(found: dict[str, Any] | str, name: str, role: str) -> dict[str, str]:
     return {"src": _uri(Path(one["file"])), "text": f"{name}: evidence for {one['class']}"}
 
 
-def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
+def _explained(table: Table, row: int, image: str) -> Explanation | None:
     """Return the explanation of an image, or None while the worker computes it."""
     run = open_run(table.key[0])
     sha256 = tables.facts(table, np.array([row]))["sha256"][0].as_py()
@@ -129,7 +129,7 @@ def _explained(table: Table, row: int, image: str) -> dict[str, Any] | None:
         question = {"run": run.name, "id": image, "split": only}
         _waiting[key] = _QUEUE.submit(_WORKER.ask, question)
     try:
-        found = _waiting[key].result(_WAIT)
+        found = cast(Explanation, _waiting[key].result(_WAIT))
     except TimeoutError:
         return None
     except UserError:

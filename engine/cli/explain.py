@@ -15,6 +15,7 @@ from rich.text import Text
 
 from engine.cli.options import AsJson, RunName
 from engine.errors import UserError
+from engine.runs.explanations import Explanation
 from engine.runs.opening import read_file
 from engine.text import plain
 
@@ -72,7 +73,7 @@ def _content(file: Path, run: str) -> bytes:
         ) from error
 
 
-def draw(found: dict[str, Any]) -> None:
+def draw(found: Explanation) -> None:
     """Print an explanation."""
     out = Console(highlight=False)
     classes = [f"predicted {found['predicted']}"] + [f"true {found['true']}"] * bool(found["true"])
@@ -120,9 +121,8 @@ def _serve() -> None:
         if not isinstance(name, str) or not isinstance(id if image is None else image, str):
             raise UserError("each request needs a run, and an id or an image, as text.")
         if image is None:
-            found: dict[str, Any] = of(kind, name).explain(
-                id, split if isinstance(split, str) else None
-            )
+            only = split if isinstance(split, str) else None
+            found: dict[str, Any] = of(kind, name).explain(id, only)
         else:
             found = of(kind, name).of(base64.b64decode(image)).plain()
         if found["note"]:  # do not keep it: what is missing may exist at the next request

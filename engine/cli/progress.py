@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from engine import portable
+from engine.runs.epoch_scores import EpochScores
 
 _TITLES = {
     "draw": "Drawing",
@@ -68,7 +69,7 @@ class Watcher:
         else:
             print(sentence, file=sys.stderr)
 
-    def epoch(self, line: dict[str, Any]) -> None:
+    def epoch(self, line: EpochScores) -> None:
         """Show the metrics of one epoch."""
         if self._bars:
             of = f"epoch {line['epoch']:>3}/{line['epochs']}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -14,6 +13,7 @@ from torch import nn
 
 from engine import portable
 from engine.model.backbones import load_state
+from engine.runs.epoch_scores import EpochScores
 from engine.runs.files import atomic_path
 from engine.runs.json_text import loads
 from engine.runs.opening import is_file, open_regular
@@ -41,7 +41,7 @@ def named_state(network: nn.Sequential | nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, lines: list[dict[str, Any]]
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, lines: list[EpochScores]
 ) -> None:
     """Write tensors, the optimizer's state and the epochs so far, with a checksum over all."""
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
@@ -59,9 +59,7 @@ def _checksum(tensors: dict[str, torch.Tensor]) -> str:
     return whole.hexdigest()
 
 
-def resume(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[dict[str, Any]]:
+def resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[EpochScores]:
     """Load a checkpoint if there is an intact one; return the lines of its epochs."""
     if not is_file(path):
         return []
@@ -71,7 +69,7 @@ def resume(
             with safe_open(name, "pt") as file:
                 kept = file.metadata()
             tensors = safetensors.torch.load_file(name)
-        lines: list[dict[str, Any]] = loads(kept["epochs"].encode())
+        lines: list[EpochScores] = loads(kept["epochs"].encode())
         if _checksum(tensors) != kept["sha256"]:
             return []
     except (SafetensorError, OSError, ValueError, KeyError):

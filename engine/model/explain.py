@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,14 @@ from engine.model.device import choose_device
 from engine.model.extractor import open_model
 from engine.model.heat_maps import Heat, HeatMaps, open_networks
 from engine.model.training_features import TrainingFeatures
-from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
+from engine.runs.explanations import (
+    Explanation,
+    HeatMapFile,
+    Neighbour,
+    explanations_folder,
+    load_explanation,
+    save_explanation,
+)
 from engine.runs.files import write_atomic
 from engine.runs.opening import is_file, read_file
 from engine.runs.run import Run
@@ -60,17 +66,8 @@ class Explainer:
         self._values, self._row_of = kept.values.numpy(), kept.row_of
         self._learnt = TrainingFeatures.of(run, self._images, kept)
 
-    def explain(self, id: str, split: str | None = None) -> dict[str, Any]:
+    def explain(self, id: str, split: str | None = None) -> Explanation:
         """Return heat maps for the predicted and the true class of an image, and similar images.
-
-        Returns
-        -------
-        dict
-            run, split, id, sha256, predicted and true (class names, None if unknown), maps (a list
-            of class, roles, file, blank), box (left, top, right, bottom of the network's input, as
-            fractions of the image), neighbours (a list of split, id, path, label, distance,
-            sha256), note ('' or the reason why there are no neighbours), model_note ('' or that
-            the model of the heat maps predicts another class than the one shown).
 
         Raises
         ------
@@ -89,7 +86,7 @@ class Explainer:
             image = replace(image, predicted=int(seen.probabilities.argmax()))
             wanted = _classes(image)
             seen = self._heat_maps.of(pixels, wanted)
-        maps = []
+        maps: list[HeatMapFile] = []
         for index, heat in zip(wanted, seen.maps, strict=True):
             file = explanations_folder(self.run) / f"{image.sha256}-{index}.png"
             write_atomic(file, overlay(heat, (width, height), seen.box))
@@ -103,7 +100,7 @@ class Explainer:
                 }
             )
         near = self._neighbours(image, seen)
-        found = {
+        found: Explanation = {
             "run": self.run.name, "split": image.split, "id": image.id,
             "sha256": image.sha256, "path": image.path,
             "predicted": self._name(image.predicted), "true": self._name(image.true),
@@ -144,7 +141,7 @@ class Explainer:
             f"{self._name(image.predicted)} was predicted {by}."
         )
 
-    def _neighbours(self, image: Image, seen: Heat) -> list[dict[str, Any]]:
+    def _neighbours(self, image: Image, seen: Heat) -> list[Neighbour]:
         row, learnt = self._row_of.get(image.sha256), self._learnt.images
         query = seen.features if row is None else self._values[row : row + 1]
         own = np.flatnonzero((learnt["id"] == image.id) & (learnt["split"] == image.split))

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +21,7 @@ from engine.model.start import SHARES, Start, StartAverage
 from engine.model.sync_batch_norm import replicated
 from engine.model.training_images import TrainingImages
 from engine.model.training_options import TrainingOptions
+from engine.runs.epoch_scores import EpochScores
 
 STATISTICS_FROM = 2000  # training images from which batch normalisation measures its statistics
 
@@ -67,7 +67,7 @@ def finetune(
     *,
     folder: Path,
     progress: Progress,
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[list[EpochScores]]:
     """Train an extractor and its last layer further; write ``folder/model.safetensors``.
 
     Epoch 0 is the start. After each epoch, the network and the average of its tensors with the
@@ -133,7 +133,7 @@ def _line(
     trained: tuple[float, float],
     scored: tuple[float, float, float],
     seconds: float,
-) -> dict[str, Any]:
+) -> EpochScores:
     return {
         "epoch": epoch,
         "loss": trained[0],

@@ -26,13 +26,14 @@ from engine.model.resume import interrupted, planned
 from engine.model.speeds import keep_speeds
 from engine.model.training import check_usable, train_network
 from engine.model.weights import Weights, wrapping
+from engine.runs.epoch_scores import OnEpoch
 from engine.runs.files import sha256_of
 from engine.runs.fit_defaults import checked_options, with_epochs
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.predictions import Predictions, save_predictions
-from engine.runs.progress import Clock, OnEpoch, OnNotice, Progress, Reporter, run_lock
+from engine.runs.progress import Clock, OnNotice, Progress, Reporter, run_lock
 from engine.runs.run import Run
 from engine.runs.run_config import RunConfig
 from engine.runs.run_list import create_run

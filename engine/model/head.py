@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +15,11 @@ from engine.model.epochs import train_by_epochs
 from engine.model.penalty import choose_strength, head_penalty
 from engine.model.solver import Point, Rows, solve
 from engine.model.training_options import TrainingOptions, training_options
+from engine.runs.epoch_scores import OnEpoch
 from engine.runs.fit_options import FitOptions
 
 _TOLERANCE, _PASSES = 1e-6, 1000
 _WORTH_THREADS = 30_000_000  # multiplications in a pass from which several threads are faster
-
-OnEpoch = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from engine.model.backbones import load_extractor
 from engine.model.finetune import finetune
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.grouping import grouped
-from engine.model.head import Head, HeadOptions, OnEpoch, train_head
+from engine.model.head import Head, HeadOptions, train_head
 from engine.model.resume import known_l2
 from engine.model.start import Start
 from engine.model.training_images import Images, TrainingImages
 from engine.model.training_options import training_options
+from engine.runs.epoch_scores import EpochScores, OnEpoch
 
 
 def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, int]) -> Head:
@@ -30,9 +31,9 @@ def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, i
     ----------
     component : component number by path; folds do not divide a component
     """
-    lines: list[dict[str, Any]] = []
+    lines: list[EpochScores] = []
 
-    def after(line: dict[str, Any]) -> None:
+    def after(line: EpochScores) -> None:
         lines.append(line)
         setup.report.epoch(lines, setup.options.epochs or 0)
 
@@ -105,7 +106,7 @@ def _start(setup: FitSetup) -> tuple[Dataset, Start]:
     def fitted() -> tuple[Dataset, Start]:
         whole = grouped(dataset, features, setup.options.seed)
         made = FitFeatures(whole.dataset, setup.extractor, features)
-        lines: list[dict[str, Any]] = []
+        lines: list[EpochScores] = []
         options = HeadOptions.of(replace(setup.options, epochs=None))
         head = train_one_head(made, whole.component, options, lines.append, l2=known_l2(setup.run))
         return whole.dataset, Start(head, lines[-1]["loss"], lines[-1]["accuracy"])

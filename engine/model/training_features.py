@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from engine.analysis.neighbours import nearest
 from engine.model.features import Features
+from engine.runs.explanations import Neighbour
 from engine.runs.run import Run
 
 NEIGHBOURS = 8
@@ -42,8 +42,8 @@ class TrainingFeatures:
         rows = [kept.row_of[name] for name in chosen["sha256"]]
         return cls(run.name, chosen, kept.values.numpy()[rows])
 
-    def nearest(self, query: np.ndarray, itself: int = -1) -> list[dict[str, Any]]:
-        """Return the nearest images as split, id, path, label, sha256 and cosine distance.
+    def nearest(self, query: np.ndarray, itself: int = -1) -> list[Neighbour]:
+        """Return the nearest images, the nearest first.
 
         Parameters
         ----------
@@ -53,11 +53,14 @@ class TrainingFeatures:
         if not len(self.images):
             return []
         rows, distances = nearest(query, self.values, NEIGHBOURS, itself=np.array([itself]))
-        chosen = self.images.iloc[rows[0][rows[0] >= 0]].to_dict("records")
+        chosen = self.images.iloc[rows[0][rows[0] >= 0]]
         return [
-            {str(key): value for key, value in one.items()} | {"distance": round(float(far), 4)}
-            for one, far in zip(chosen, distances[0], strict=False)
-        ]
+            Neighbour(
+                split=one.split, id=one.id, path=one.path, label=one.label, sha256=one.sha256,
+                distance=round(float(far), 4),
+            )
+            for one, far in zip(chosen.itertuples(), distances[0], strict=False)
+        ]  # fmt: skip
 
     @property
     def note(self) -> str:

@@ -19,6 +19,7 @@ from engine.model.heat_maps import HeatMaps, open_networks
 from engine.model.side_by_side import side_by_side
 from engine.model.training_features import TrainingFeatures
 from engine.model.views import averaged, views_of
+from engine.runs.explanations import Neighbour
 from engine.runs.run import Run
 
 MOST_CLASSES, _MAPS = 6, 2  # the likeliest classes that are listed, and that have a heat map
@@ -39,7 +40,7 @@ class PredictedImage:
 
     classes: list[tuple[str, float]]
     maps: list[tuple[str, str]]
-    neighbours: list[dict[str, Any]]
+    neighbours: list[Neighbour]
     map_note: str
     note: str
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 from engine.errors import UserError
 from engine.runs.caches import decoded_cache
@@ -14,6 +14,55 @@ from engine.runs.opening import is_file
 from engine.runs.run import Run
 
 FORMAT_VERSION = 2
+
+
+HeatMapFile = TypedDict(
+    "HeatMapFile",
+    {"class": str, "roles": list[str], "file": str, "blank": bool, "over": NotRequired[str]},
+)
+"""The heat map of a class: its roles (predicted, true), its file, and whether it is empty.
+
+``over`` is a file with the map on top of the image, which the command line adds.
+"""
+
+
+class Neighbour(TypedDict):
+    """A training image, and its cosine distance to an image."""
+
+    split: str
+    id: str
+    path: str
+    label: str
+    sha256: str
+    distance: float
+
+
+class Explanation(TypedDict):
+    """Heat maps for the predicted and the true class of an image, and similar training images.
+
+    Attributes
+    ----------
+    run, split, id, sha256, path : the image
+    predicted, true : names of classes, None if unknown
+    maps : one for each class, the predicted one first
+    box : left, top, right, bottom of the network's input, as fractions of the image
+    neighbours : the nearest training images, the nearest first
+    note : why there are no neighbours, '' if there are some
+    model_note : that the model of the heat maps predicts another class than the one shown, or ''
+    """
+
+    run: str
+    split: str
+    id: str
+    sha256: str
+    path: str
+    predicted: str | None
+    true: str | None
+    maps: list[HeatMapFile]
+    box: list[float]
+    neighbours: list[Neighbour]
+    note: str
+    model_note: str
 
 
 def explanations_folder(run: Run) -> Path:
@@ -33,7 +82,7 @@ def explanations_folder(run: Run) -> Path:
     return decoded_cache("explanations") / f"{run.name}-{key}"
 
 
-def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str, Any] | None:
+def load_explanation(run: Run, split: str, image: str, sha256: str) -> Explanation | None:
     """Return the stored explanation of an image, or None if it or one of its files is missing.
 
     Raises
@@ -51,15 +100,15 @@ def load_explanation(run: Run, split: str, image: str, sha256: str) -> dict[str,
         there = all(_is_ours(run, Path(each["file"])) for each in found["maps"])
     except (KeyError, TypeError):
         return None
-    return found if whole and there else None
+    return cast(Explanation, found) if whole and there else None
 
 
 def _is_ours(run: Run, file: Path) -> bool:
     return file.parent == explanations_folder(run) and is_file(file)
 
 
-def save_explanation(run: Run, found: dict[str, Any]) -> None:
-    """Save the explanation of an image: split, id, sha256, maps and further entries."""
+def save_explanation(run: Run, found: Explanation) -> None:
+    """Save the explanation of an image."""
     path = _path(run, found["split"], found["id"], found["sha256"])
     write_json(path, {"format_version": FORMAT_VERSION, **found})
 

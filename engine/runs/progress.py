@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from engine.errors import Cancelled, UserError
+from engine.runs.epoch_scores import EpochScores, OnEpoch
 from engine.runs.run import Run
 
 Progress = Callable[[str, int, int], None]
-OnEpoch = Callable[[dict[str, Any]], None]
 OnNotice = Callable[[str], None]
 
 
@@ -73,7 +72,7 @@ class Reporter:
         if self.on_notice and not self.silent:
             self.on_notice(sentence)
 
-    def epoch(self, lines: list[dict[str, Any]], epochs: int) -> None:
+    def epoch(self, lines: list[EpochScores], epochs: int) -> None:
         """Report the last line; there is one line per epoch."""
         if self.on_epoch:
             self.on_epoch({**lines[-1], "epochs": epochs})

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from engine.errors import UserError
+from engine.runs.epoch_scores import EpochScores
 from engine.runs.files import (
     atomic_path,
     is_locked,
@@ -192,13 +193,13 @@ class Run:
         write_json(self.folder / "bounds.json", {"lower": lower, "upper": upper})
 
     @property
-    def epochs(self) -> list[dict[str, Any]]:
+    def epochs(self) -> list[EpochScores]:
         """Return the lines of ``log.jsonl``, one per epoch; an incomplete last line is left out."""
         try:
             lines = read_file(self.folder / "log.jsonl", _MOST_TEXT).splitlines()
         except OSError:
             return []
-        epochs = []
+        epochs: list[EpochScores] = []
         for line in lines:
             try:
                 epochs.append(loads(line, strict=False))
@@ -206,7 +207,7 @@ class Run:
                 continue
         return [epoch for epoch in epochs if isinstance(epoch, dict)]
 
-    def write_epochs(self, epochs: list[dict[str, Any]]) -> None:
+    def write_epochs(self, epochs: list[EpochScores]) -> None:
         """Replace ``log.jsonl``."""
         write_atomic(self.folder / "log.jsonl", "".join(json.dumps(e) + "\n" for e in epochs))
 
