@@ -13,9 +13,30 @@ import numpy as np
 import pytest
 
 import engine
+from engine.analysis.clip_report import ClipReport
+from engine.analysis.compare import Comparison
+from engine.analysis.scores import Metrics
+from engine.analysis.slice_report import SliceReport
+from engine.analysis.suspects import Triage
+from engine.competition.submit import Submitted
+from engine.data.dataset import Dataset
+from engine.data.demo import DemoSummary
+from engine.data.relocation import Relocated
+from engine.library.backbones import Backbones
+from engine.library.run_report import RunReport
+from engine.library.scores import Recommendation
+from engine.model.export import Exported
+from engine.model.predict import Predicted
+from engine.runs.next_steps import NextSteps
+from engine.runs.predictions import Predictions
 from tests.support.paths import ROOT
 
 FIT = {"backbone": "squeezenet1_1", "weights": "none", "image_size": 64, "folds": 2, "epochs": 2}
+RESULTS = (  # what the public functions return
+    Backbones, ClipReport, Comparison, Dataset, DemoSummary, Exported, Metrics, NextSteps,
+    Predicted, Predictions, Recommendation, Relocated, RunReport, SliceReport, Submitted, Triage,
+)  # fmt: skip
+AS_PRINTED = ("as_json", "summary")  # plain values, as a command prints them
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -81,6 +102,19 @@ def test_its_examples_run(name, place, capsys):
         assert test.examples, title
         runner.run(test)
     assert runner.summarize(verbose=False).failed == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", RESULTS, ids=lambda kind: kind.__name__)
+def test_a_result_names_its_fields_and_an_example_uses_its_methods(kind):
+    assert "Attributes\n----------\n" in (inspect.getdoc(kind) or "")
+    examples = "".join(
+        inspect.getdoc(value) or "" for name in engine.__all__ for _, value in documented(name)
+    )
+    for name, method in vars(kind).items():
+        if not name.startswith("_") and name not in AS_PRINTED and inspect.isfunction(method):
+            assert f".{name}(" in examples, name
+            parameters = set(inspect.signature(method).parameters) - {"self"}
+            assert not [key for key in parameters if key not in (inspect.getdoc(method) or "")]
 
 
 def test_the_readmes_example_prints_what_it_says(tmp_path, monkeypatch, capsys):

@@ -106,7 +106,7 @@ class Report:
         )
 
     def of(self, category: str) -> tuple[Category, ...]:
-        """Return the parts of a category: one for all classes, or one for each class."""
+        """Return the parts of a ``category``: one for all classes, or one for each class."""
         return tuple(part for part in self.categories if part.name == category)
 
     def to_pandas(self) -> pd.DataFrame:

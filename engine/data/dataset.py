@@ -62,11 +62,16 @@ class Dataset:
         return self.origin.warnings
 
     def of(self, split: str) -> pd.DataFrame:
-        """Return the rows of one split, sorted by id."""
+        """Return the rows of one ``split``, sorted by id."""
         return self.images[self.images["split"] == split].sort_values("id", ignore_index=True)
 
     def without(self, bad: dict[str, str]) -> Dataset:
-        """Move images (path to reason) to the quarantine."""
+        """Return the data set with some images moved to the quarantine.
+
+        Parameters
+        ----------
+        bad : reason by path
+        """
         if not bad:
             return self
         is_bad = self.images["path"].isin(list(bad))

@@ -49,7 +49,14 @@ _MINIMUM_TRAIN = 20
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """The content of a demo folder; ``planted`` counts the planted images by kind."""
+    """The content of a demo folder.
+
+    Attributes
+    ----------
+    folder : the folder
+    train, test : number of labelled and of unlabelled images
+    planted : number of images with a planted difficulty, by its kind
+    """
 
     folder: Path
     train: int

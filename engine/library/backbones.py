@@ -100,6 +100,8 @@ def backbones(
     >>> found = engine.backbones("demo", backbone=["squeezenet1_1", "resnet18"])
     >>> found.images, [row.name for row in found.rows]
     (46, ['resnet18', 'squeezenet1_1'])
+    >>> found.to_pandas().columns.tolist()[:4]
+    ['name', 'parameters', 'gflop', 'accuracy']
     """
     from engine.data.layouts import find_images
     from engine.model.backbones import check_backbone

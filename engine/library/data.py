@@ -112,6 +112,9 @@ def load_dataset(
     >>> dataset = engine.load_dataset("demo")
     >>> dataset.class_names, dataset.images["split"].value_counts().to_dict()
     (('cat', 'dog'), {'train': 32, 'valid': 8, 'test': 6})
+    >>> bad = dataset.without({dataset.of("valid")["path"].iloc[0]: "blurred"})
+    >>> len(bad.of("valid")), bad.quarantine["reason"].tolist()
+    (7, ['blurred'])
     """
     from engine.data.dataset import load_dataset as load
 

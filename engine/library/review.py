@@ -135,6 +135,8 @@ def slices(
     >>> found = engine.slices("latest")
     >>> found.n
     39
+    >>> found.to_pandas().columns.tolist()[:4]
+    ['slice', 'n', 'errors', 'error_rate']
     """
     from engine.analysis.slices import cuts
     from engine.analysis.slices import slices as sliced_by

@@ -163,6 +163,11 @@ class Run(stored.Run):
           class  count
         0   cat      4
         1   dog      4
+        >>> len(report.of("random-correct")), report.write_html("report.html").name
+        (1, 'report.html')
+        >>> clipped = report.clip(0.05, 0.95)
+        >>> clipped.n, clipped.to_pandas().columns.tolist()
+        (8, ['bound', 'log_loss'])
         """
         from engine.library.run_report import report_on
 

@@ -43,7 +43,18 @@ class RunReport(Report):
         return clipped(self.run, self.split, lower, upper)
 
     def write_html(self, file: str | Path, progress: Progress | None = None) -> Path:
-        """Write the report as one HTML file with its images in it, and return the file."""
+        """Write the report as one HTML file with its images in it, and return the file.
+
+        Parameters
+        ----------
+        file : the new file
+        progress : called with ``(stage, done, total)`` while images are measured
+
+        Raises
+        ------
+        UserError
+            When the file cannot be written.
+        """
         from engine.html_report.write import write_page
 
         return write_page(self.run, self.split, self, Path(file), progress)

@@ -23,7 +23,15 @@ from engine.runs.run import Run
 
 @dataclass(frozen=True)
 class Predicted:
-    """The result of ``predict``: the table, the quarantined images and the forward passes."""
+    """The predictions of images by a fitted run.
+
+    Attributes
+    ----------
+    predictions : the table of probabilities
+    dataset : the images, with those that cannot be read in its quarantine
+    forward_passes : number of views that passed through the network
+    file : where the predictions are stored
+    """
 
     predictions: Predictions
     dataset: Dataset
@@ -36,7 +44,7 @@ class Predicted:
         return self.dataset.quarantine
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row an image: id, path, label (None where unknown), predicted, p_<class>."""
+        """Return one row per image: id, path, label (None where unknown), predicted, p_<class>."""
         return self.predictions.to_pandas()
 
     def summary(self) -> dict[str, Any]:

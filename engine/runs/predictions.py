@@ -52,6 +52,8 @@ class Predictions:
     (8, (8, 2))
     >>> predictions.to_pandas().columns.tolist()
     ['id', 'path', 'label', 'predicted', 'p_cat', 'p_dog']
+    >>> len(predictions.take(predictions.y_pred >= 0))
+    8
     """
 
     ids: pa.StringArray
@@ -90,7 +92,12 @@ class Predictions:
         )
 
     def take(self, rows: np.ndarray) -> Predictions:
-        """Return the chosen rows (ascending positions or a boolean mask), still sorted by id."""
+        """Return a table of some rows, still sorted by id.
+
+        Parameters
+        ----------
+        rows : int array of ascending positions, or bool array of shape (n,)
+        """
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return Predictions(
             self.ids.take(pa.array(rows)),
