@@ -118,8 +118,7 @@ def sample_check(sample: Path | None) -> Check:
 
 
 def missing_check(flagged: Sequence[str]) -> Check:
-    """Return the check that every test image could be read; ``flagged`` could not."""
-    """Report which rows hold the base rate; the check passes, and the user must confirm it."""
+    """Return which rows hold the base rate; the check passes, and the user must confirm it."""
     message = "Every test image could be read."
     if flagged:
         message = (
