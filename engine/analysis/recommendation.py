@@ -22,10 +22,9 @@ _RARE, _RARE_NATS = 2, 5.0  # images of one of two classes, below which all must
 _SHIFT_FROM = 100  # images from which on Platt scaling may be recommended
 _MOST, _MANY_CLASS_VALUES = 60_000, 60_000  # images of two classes; probabilities of more
 _CURVE_FROM, _CURVE_GAIN = 1000, 0.01  # images, and share of the log loss, for isotonic regression
-WITHIN_NOISE = (
-    "is within noise: these images do not show whether the correction helps. It is recommended "
-    "because it has the lowest expected log loss on new images, as it allows for confident errors "
-    "that these images do not contain"
+ALL_THE_SAME = (
+    "It is recommended all the same: it has the lowest expected log loss on new images, where "
+    "errors may occur that these images do not show."
 )
 
 
@@ -148,33 +147,38 @@ class Comparison:
             needed = self.required
             if _is_rare(self._y, self._p, self.independent):
                 return (
-                    f"Apply no correction: {images} hold fewer than {_RARE} of one of the classes, "
-                    "which is too few to choose one; label more images of that class."
+                    f"Apply no correction: of {images}, fewer than {_RARE} belong to one of the "
+                    "two classes, which is too few to choose one. Label more images of that class."
                 )
             if needed >= 1:
                 return (
-                    f"Apply no correction: {images} are too few to choose one; label more images."
+                    f"Apply no correction: {images} are too few to choose one. Label {FEW} or more."
                 )
             told = (
-                f"Apply no correction: none is expected to lower the log loss of {self.raw:.5f} by "
-                f"{100 * needed:.1f} % or more. With {images}, a smaller expected gain is not "
-                "reliable."
+                f"Apply no correction: none is expected to lower the log loss ({self.raw:.5f}) by "
+                f"{100 * needed:.1f} % or more, and with {images} a smaller gain may be chance."
             )
         else:
-            gain, (low, high) = self.choice.gain.difference, self.choice.gain.interval
-            change = (
-                f"cross-validated on {images}, the log loss changes from {self.raw:.5f} to "
-                f"{self.choice.log_loss:.5f} ({gain:+.5f}, 95 % interval {low:+.5f} to {high:+.5f})"
-            )
-            told = f"Apply {named(self.chosen)}: {change}."
-            if not self.clear:
-                told += f" The change {WITHIN_NOISE}."
+            told = f"Apply {named(self.chosen)}: cross-validated on {images}, {self._change}"
         if self.independent < FEW:
             told += (
                 f" {self.independent:,} {'images' if self.independent == self.n else 'groups'} are "
-                "few: label more images before you rely on this."
+                f"few: with {FEW} or more the recommendation is more reliable."
             )
         return told
+
+    @property
+    def _change(self) -> str:
+        """Return the change of the log loss by the recommended correction, in words."""
+        gain, (low, high) = self.choice.gain.difference, self.choice.gain.interval
+        ends = f"from {self.raw:.5f} to {self.choice.log_loss:.5f}"
+        if self.clear:
+            interval = f"95 % interval {-high:.5f} to {-low:.5f}"
+            return f"it lowers the log loss {ends}, by {-gain:.5f} ({interval})."
+        return (
+            f"it changes the log loss {ends}. That change of {gain:+.5f} is within noise (95 % "
+            f"interval {low:+.5f} to {high:+.5f}). {ALL_THE_SAME}"
+        )
 
     def summary(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -276,7 +280,7 @@ def named(fitted: FittedCorrection) -> str:
     if "lower" not in values:
         return words
     bounds = f"{fitted.lower:.4g} to {fitted.upper:.6g}"
-    return f"{words} {bounds}" if fitted.name == "clip" else f"{words}, then bounds {bounds}"
+    return f"{words} {bounds}" if fitted.name == "clip" else f"{words}, then clip bounds {bounds}"
 
 
 def _is_rare(y: np.ndarray, p: np.ndarray, independent: int) -> bool:

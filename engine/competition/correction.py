@@ -11,7 +11,7 @@ from engine.analysis.fitted import FittedCorrection
 from engine.analysis.gain import fixed_difference
 from engine.analysis.intervals import loss_interval, unseen_error_loss
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.recommendation import WITHIN_NOISE, Comparison, compare_corrections, named
+from engine.analysis.recommendation import ALL_THE_SAME, Comparison, compare_corrections, named
 from engine.competition.submission_checks import Check
 from engine.data.image_groups import image_groups
 from engine.errors import UserError
@@ -74,18 +74,19 @@ class ChosenCorrection:
             return f"{told}; too few labelled images to say what it does to the log loss."
         e, (least, most) = self.expected, self.expected.log_loss_interval
         told += (
-            f"; expected log loss {e.log_loss:.5f} (95 % interval {least:.5f} to {most:.5f}, "
+            f": expected log loss {e.log_loss:.5f} (95 % interval {least:.5f} to {most:.5f}, "
             f"{e.n:,} labelled images)"
         )
         if self.fitted.name == "none":
             return f"{told}."
         low, high = e.interval
+        is_noise = low <= 0 <= high
         told += (
-            f", {e.log_loss_without:.5f} without it (difference {e.difference:+.5f}, {low:+.5f} to "
-            f"{high:+.5f})."
+            f", {e.log_loss_without:.5f} without it. The difference of {e.difference:+.5f} is "
+            f"{'within' if is_noise else 'beyond'} noise (95 % interval {low:+.5f} to {high:+.5f})."
         )
-        if self.source == "recommended" and low <= 0 <= high:
-            told += f" The difference {WITHIN_NOISE}."
+        if self.source == "recommended" and is_noise:
+            told += f" {ALL_THE_SAME}"
         return told
 
     def summary(self) -> dict[str, Any]:
@@ -107,8 +108,7 @@ class ChosenCorrection:
         if e is None or not e.costs:
             return Check("correction", True, self.sentence)
         message = (
-            f"{self.sentence[:-1]}. That is worse beyond noise; apply the recommended correction, "
-            "or accept the cost (--accept-cost)."
+            f"{self.sentence} Apply the recommended correction, or accept the cost (--accept-cost)."
         )
         return Check("correction", accepted, message)
 

@@ -43,7 +43,7 @@ def test_honest_predictions_are_left_alone():
     found = compare_corrections(*honest(400))
     assert found.recommended == "none"
     assert "Apply no correction" in found.sentence and "few" not in found.sentence
-    assert "few: label more" in compare_corrections(*honest(60)).sentence
+    assert "few: with 200 or more" in compare_corrections(*honest(60)).sentence
     assert "30 images are too few to choose one" in compare_corrections(*honest(30)).sentence
 
 
@@ -54,7 +54,7 @@ def test_a_class_of_which_one_image_is_known_at_most_is_not_corrected_away():
         y = (np.arange(370) < positives).astype(int)
         found = compare_corrections(y, p)
         assert found.recommended == "none" and found.required > 0.1
-        assert "370 images hold fewer than 2 of one of the classes" in found.sentence
+        assert "of 370 images, fewer than 2 belong to one" in found.sentence
     halves = np.full((370, 2), 0.5)  # which 370 images of one class contradict
     assert compare_corrections(np.zeros(370, int), halves).recommended != "none"
 

@@ -70,7 +70,8 @@ def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
         (
             "Calibration error",
             f"{scores.calibration_error:.2%}",
-            f"if calibrated {expected.mean:.2%}, 95% below {expected.percentile_95:.2%}",
+            f"a calibrated model shows about {expected.mean:.2%}, rarely over "
+            f"{expected.percentile_95:.2%}",
             _CALIBRATION,
         ),
         ("Unreadable files", f"{n_quarantined:,}", "images that cannot be read", ""),
