@@ -55,7 +55,7 @@ def fit_corrections(
     *,
     independent: int | None = None,
 ) -> dict[str, Expected]:
-    """Return none, clip, temperature and, for two classes, Platt, each with its best parameters.
+    """Fit each correction: none, clip, temperature and, for two classes, Platt; by name.
 
     Parameters
     ----------

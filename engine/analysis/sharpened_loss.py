@@ -26,7 +26,7 @@ class SharpenedLoss:
 
     @classmethod
     def of(cls, logs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> SharpenedLoss:
-        """Sort the rows.
+        """Return the loss of some rows, which are sorted.
 
         Parameters
         ----------

@@ -20,7 +20,8 @@ def backbones(
         list[str] | None, typer.Option(help="Only this one; may be given again.")
     ] = None,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure those without a speed, about 2 s each.")
+        bool,
+        typer.Option("--measure", help="Measure the networks without a speed, about 2 s each."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,4 +57,4 @@ def _draw(value: dict[str, Any]) -> None:
     if images is not None:
         console().print(f"minutes for one pass over {images:,} images", style="dim")
     if any(row["images_per_second"] is None for row in value["rows"]):
-        console().print("--measure measures those without a speed", style="dim")
+        console().print("--measure measures the networks without a speed", style="dim")

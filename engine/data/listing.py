@@ -16,7 +16,7 @@ LISTED_COLUMNS = ["id", "path", "split", "label", "group", "fold"]
 
 @dataclass(frozen=True)
 class LabelSource:
-    """Where the labels came from: "folders", "file names" or a table's name, and its columns."""
+    """The source of the labels: "folders", "file names" or a table's name, and its columns."""
 
     source: str
     id_column: str | None = None

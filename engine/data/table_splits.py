@@ -90,7 +90,14 @@ def _refuse_two_splits(
 def unlisted(
     tables: TableLabels, split: np.ndarray, label: np.ndarray, used: Sequence[JoinedTable]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Find the test images among the unlabelled ones, by a sample file or a list."""
+    """Find the test images among the unlabelled ones, by a sample file or a list.
+
+    Returns
+    -------
+    split : object array of shape (n,), with the test images found
+    dropped : bool array of shape (n,), unlabelled images that are not read
+    warnings : sentences
+    """
     nothing = np.array([one is None for one in label]) & (split == "train")
     listed = np.zeros(len(label), dtype=bool)
     for table in used:

@@ -78,7 +78,7 @@ def backbones(
     backbone : str or sequence of str, optional
         Only these; by default all of torchvision.
     measure : bool
-        Measure those without a speed, about two seconds each; networks of more than 150 million
+        Measure the networks without a speed, about two seconds each; those of more than 150 million
         parameters only where they are named.
     progress : callable, optional
         Called with ``(stage, done, total)``.

@@ -63,7 +63,7 @@ class PassTime:
         self.report(stage, done, total)
 
     def rates(self) -> dict[str, float]:
-        """Return the images per second of each network that enough images passed."""
+        """Return the images per second of each network that has processed enough images."""
         return {
             self.names[index]: (last[1] - first[1]) / (last[0] - first[0])
             for index, (first, last) in self._seen.items()

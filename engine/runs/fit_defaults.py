@@ -46,7 +46,7 @@ def checked_options(options: FitOptions) -> FitOptions:
 def with_epochs(options: FitOptions, n_train: int) -> FitOptions:
     """Return the options with the default number of epochs for this many training images.
 
-    A head has epochs only where epochs or a learning rate are asked for.
+    A head has epochs only if epochs or a learning rate are given.
     """
     if options.epochs:
         return options

@@ -31,7 +31,7 @@ class ImageCopy:
 
 @dataclass(frozen=True)
 class ImageExport:
-    """The new folder, how many images it holds, and how many were missing or had changed."""
+    """The new folder, its number of images, and the number of missing or changed images."""
 
     folder: Path
     copied: int

@@ -83,7 +83,7 @@ class NextSteps:
     ----------
     run : name of the run
     split : the labelled images of the log loss, folds or valid
-    n, log_loss : how many they are, and their log loss
+    n, log_loss : number of these images, and their log loss
     made : when the steps were measured, UTC
     steps : those with a gain first, the largest first
     notes : sentences on what cannot be measured for this run, and why

@@ -19,8 +19,8 @@ class RunStatus:
     state : queued, running, done, failed, cancelled or lost
     message : how it ended, with options as on the command line, '' while it runs
     stage : of the fit, '' before the first
-    done, total : images of the stage; total is 0 where it is not known
-    images_per_second : of the stage, 0.0 where it is not known
+    done, total : images of the stage; total is 0 if unknown
+    images_per_second : of the stage, 0.0 if unknown
     pid, updated : the process that wrote it, and when, in seconds since 1970
     """
 

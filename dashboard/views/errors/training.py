@@ -132,7 +132,7 @@ def _filters(name: str, names: tuple[str, ...], label: str) -> None:
 
 def _sentence(n: int, label: str, image_filter: ImageFilter) -> str:
     of = f" of {literal(label)}" if label else ""
-    more = "" if set(image_filter.where) <= {TRUE} else " Other filters need one."
+    more = "" if set(image_filter.where) <= {TRUE} else " Other filters need such predictions."
     return (
         f"**{n:,}** training images{of}: in order of id. The network was trained on them, so they "
         f"have no held-out prediction.{more}"
