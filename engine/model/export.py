@@ -17,6 +17,7 @@ from engine.model.device import choose_device
 from engine.model.extractor import Extractor, open_model
 from engine.model.head import Head
 from engine.model.model_card import model_card
+from engine.model.model_description import ModelDescription
 from engine.model.onnx_export import (
     OUTPUT,
     Classifier,
@@ -113,10 +114,10 @@ def export(
                 f"run's by {difference:.2g}."
             )
     result = Exported(file, description, card, difference, len(ours))
-    described = _description(run, extractor, shift, result)
-    described |= {"format": form, "correction": correction}
+    described = _description(run, extractor, shift, result, form, correction)
     if form == ONNX:
-        described |= {"input": _described(inputs), "output": {OUTPUT: "float32 (n, n_classes)"}}
+        described["input"] = _described(inputs)
+        described["output"] = {OUTPUT: "float32 (n, n_classes)"}
     write_json(description, described)
     write_atomic(card, model_card(run, described))
     return result
@@ -204,8 +205,13 @@ def _described(inputs: list[Input]) -> dict[str, str]:
 
 
 def _description(
-    run: Run, extractor: Extractor, shift: float, exported: Exported
-) -> dict[str, Any]:
+    run: Run,
+    extractor: Extractor,
+    shift: float,
+    exported: Exported,
+    form: str,
+    correction: dict[str, Any] | None,
+) -> ModelDescription:
     config, steps = run.config, extractor.steps
     kept = run.kept_bounds
     return {
@@ -231,4 +237,6 @@ def _description(
         "n": asdict(config.n),
         "largest_difference": exported.largest_difference,
         "checked": exported.checked,
+        "format": form,
+        "correction": correction,
     }

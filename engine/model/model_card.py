@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from engine.model.model_description import ModelDescription
 from engine.model.timm_networks import is_timm
 from engine.runs.run import Run
 
@@ -27,7 +27,7 @@ session = onnxruntime.InferenceSession("model.onnx")
 _TITLES = {"valid": "validation", "out_of_fold": "all labelled, out of fold", "test": "test"}
 
 
-def model_card(run: Run, described: dict[str, Any]) -> str:
+def model_card(run: Run, described: ModelDescription) -> str:
     """Return the card: the model, how to load it, its scores and their limits.
 
     Parameters
@@ -70,7 +70,7 @@ def literal_markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~&])", r"\\\1", " ".join(text.split()))
 
 
-def _loading(described: dict[str, Any]) -> str:
+def _loading(described: ModelDescription) -> str:
     """Return the lines of Python that load the model."""
     if described["format"] != "onnx":
         return _LOAD
@@ -78,7 +78,7 @@ def _loading(described: dict[str, Any]) -> str:
     return _LOAD_ONNX.replace("{INPUTS}", f"{{{given}}}")
 
 
-def _preprocessing(described: dict[str, Any]) -> list[str]:
+def _preprocessing(described: ModelDescription) -> list[str]:
     steps = described["preprocessing"]
     if described["format"] == "onnx":
         lines = [f"Input `{name}`: {what}." for name, what in described["input"].items()]
@@ -105,7 +105,7 @@ def _preprocessing(described: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _scores(run: Run, described: dict[str, Any]) -> list[str]:
+def _scores(run: Run, described: ModelDescription) -> list[str]:
     counts = {"valid": run.config.n.valid, "test": run.config.n.test}
     lines = ["| images | n | accuracy | log loss |", "| --- | ---: | ---: | ---: |"]
     for key, title in _TITLES.items():
