@@ -70,24 +70,9 @@ def read_tables(
     """
     hints = [hint for sample in samples if (hint := read_hint(sample)) is not None]
     hint = hints[0] if hints else None
-    explicit = labels is not None
-    if explicit:
-        assert labels is not None
-        table = read_table(labels.absolute())
-        joined = join(table, names, found.root, None, columns, test)
-        if joined is None:
-            raise UserError(
-                f"none of the columns {table.shown} of {labels} names the images in {found.root}, "
-                f"such as {names[0].as_py()}; choose one with --id-column C."
-            )
-        if joined.problem is not None:
-            raise joined.problem
-        if joined.label is None:
-            raise UserError(
-                f"it is not clear which column of {labels} holds the class; choose one of "
-                f"{table.shown} with --label-column C."
-            )
-        return TableLabels(found.root, names, [joined], [], samples, True, columns)
+    if labels is not None:
+        named = _named_table(labels, names, found.root, columns, test)
+        return TableLabels(found.root, names, [named], [], samples, True, columns)
     _refuse_ranked(hints, found.root)
     matched: list[JoinedTable] = []
     unmatched: list[Path] = []
@@ -116,6 +101,27 @@ def read_tables(
             unmatched.append(file)
             found.ignored["tables that name no images"] += 1
     return TableLabels(found.root, names, matched, unmatched, samples, False, columns)
+
+
+def _named_table(
+    labels: Path, names: pa.StringArray, root: Path, columns: ColumnChoice, test: np.ndarray
+) -> JoinedTable:
+    """Return the table that the user named, joined with the images."""
+    table = read_table(labels.absolute())
+    joined = join(table, names, root, None, columns, test)
+    if joined is None:
+        raise UserError(
+            f"none of the columns {table.shown} of {labels} names the images in {root}, such as "
+            f"{names[0].as_py()}; choose one with --id-column C."
+        )
+    if joined.problem is not None:
+        raise joined.problem
+    if joined.label is None:
+        raise UserError(
+            f"it is not clear which column of {labels} holds the class; choose one of "
+            f"{table.shown} with --label-column C."
+        )
+    return joined
 
 
 def _refuse_ranked(hints: Sequence[SampleHint], root: Path) -> None:

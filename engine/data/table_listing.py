@@ -66,16 +66,7 @@ def list_table(file: Path, choice: ColumnChoice, *, to_predict: bool = False) ->
     group, found_group = _group(joined, choice, n, split != "test")
     ids, given = _ids(table, column, paths)
     frame = _without_repeats(file, Found(ids, paths, split, labels, group, fold), to_predict, given)
-    warnings = []
-    if ambiguous:
-        warnings.append(
-            f"{len(ambiguous):,} rows of {file.name} fit more than one file and are not read, such "
-            f"as {ambiguous[0]!r}."
-        )
-    if gone:
-        warnings.append(
-            f"{len(gone):,} of {n:,} files that {file.name} names are not there, such as {gone[0]}."
-        )
+    warnings = _unread_rows(file, n, ambiguous, gone)
     missing = int((labels == None).sum())  # noqa: E711
     if label is not None and missing:
         how = "have no label" if split_column else "have no label and are test images"
@@ -90,6 +81,21 @@ def list_table(file: Path, choice: ColumnChoice, *, to_predict: bool = False) ->
         (), tuple(find_samples(file.parent, file.parent.parent)), {}, tuple(warnings),
     )  # fmt: skip
     return Listing(file.parent, frame, origin)
+
+
+def _unread_rows(file: Path, n: int, ambiguous: list[str], gone: list[str]) -> list[str]:
+    """Return a warning for rows that fit several files, and one for rows without a file."""
+    warnings = []
+    if ambiguous:
+        warnings.append(
+            f"{len(ambiguous):,} rows of {file.name} fit more than one file and are not read, such "
+            f"as {ambiguous[0]!r}."
+        )
+    if gone:
+        warnings.append(
+            f"{len(gone):,} of {n:,} files that {file.name} names are not there, such as {gone[0]}."
+        )
+    return warnings
 
 
 def _wanted(table: Table, choice: ColumnChoice) -> str | None:
