@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,9 +15,11 @@ from rich.text import Text
 
 from engine.cli.options import AsJson, RunName
 from engine.errors import UserError
-from engine.runs.explanations import Explanation
 from engine.runs.opening import read_file
 from engine.text import plain
+
+if TYPE_CHECKING:
+    from engine.runs.explanations import Explanation
 
 _NETWORKS = 2  # in memory: Compare asks for the maps of two runs in turn
 

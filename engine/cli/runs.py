@@ -61,7 +61,9 @@ def runs(
 
     asked = [name is not None or note is not None, delete, restore, deleted, empty_bin, clean]
     if sum(asked) > 1:
-        raise typer.BadParameter("choose one of them.")
+        raise typer.BadParameter(
+            "give only one of --name, --delete, --restore, --deleted, --empty-bin and --clean."
+        )
     if run is None and any(asked[:3]):
         raise typer.BadParameter("name the run: second-look runs RUN …")
     if run is not None and (any(asked[3:]) or sort or search):

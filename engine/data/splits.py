@@ -17,7 +17,7 @@ SAMPLE_TRAIN, SAMPLE_VALID = 200, 50
 def divided(
     images: pd.DataFrame, data: Path, valid: int | None, sample: bool, seed: int
 ) -> pd.DataFrame:
-    """Choose validation images if the data give none, and reduce all splits for a sample.
+    """Choose validation images if the data give none, and thin train and valid for a sample.
 
     Images of one group (column ``group``) or of the same bytes stay on one side. Every class that
     has two images is in valid where the number allows it; one that has a single image stays in
