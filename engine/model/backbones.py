@@ -142,24 +142,33 @@ def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     return [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Conv2d)][-1]
 
 
-def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
-    """Set precision and device; fold batch normalisation, and on a CPU ReLU, into convolutions."""
+def folded(network: nn.Module) -> nn.Module:
+    """Fold batch normalisation into convolutions where the network can be traced."""
     from torch.fx.experimental.optimization import fuse
 
     network = network.eval()
     try:
-        network = fuse(network)
+        return fuse(network)
     except Exception:  # a network whose control flow cannot be traced stays unchanged
-        network = network.eval()
+        return network.eval()
+
+
+def for_inference(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
+    """Set precision and device; fold batch normalisation, and on a CPU ReLU, into convolutions."""
+    network = folded(network)
     network = network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
     return (fuse_activations(network) if device == "cpu" else network).eval()
 
 
-def feature_key(name: str, weights: Weights, steps: Preprocessing, precision: str) -> str:
+def feature_key(
+    name: str, weights: Weights, steps: Preprocessing, precision: str, openvino: bool = False
+) -> str:
     """Return the cache name of the features, which contains everything that affects a feature."""
     text = repr((1, name, weights.sha256, steps, precision))
     if steps.whole or steps.mirrored:
         text += f" whole={steps.whole} mirrored={steps.mirrored}"
+    if openvino:
+        text += " openvino"
     return f"{name.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from engine import portable
 from engine.data.dataset import Progress
 from engine.errors import UserError
 from engine.model.backbones import (
     check_backbone,
     feature_key,
+    folded,
     for_inference,
     load_extractor,
     load_state,
@@ -33,16 +30,17 @@ from engine.model.features import (
     kept_features,
 )
 from engine.model.head import Head
+from engine.model.openvino_network import OpenVinoUnusable, openvino_network
 from engine.model.preprocessing import Preprocessing, preprocessing
 from engine.model.ranks import ALONE, Ranks
+from engine.model.shards import missing_names
 from engine.model.side_by_side import side_by_side
 from engine.model.views import averaged, views_of
-from engine.model.weights import Weights, checked_finite, find_weights
+from engine.model.weights import Weights, find_weights, read_tensors
 from engine.runs.caches import decoded_cache
 from engine.runs.fit_options import FitOptions
-from engine.runs.opening import open_regular
 from engine.runs.run import Run
-from engine.runs.run_config import NetworkUsed
+from engine.runs.run_config import OPENVINO, TORCH, NetworkUsed
 from engine.runs.typed_json import from_json
 
 
@@ -59,6 +57,7 @@ class Extractor:
     views : the number of views of an image whose features are averaged
     beside : further networks, whose features stand beside those of this one
     scales : the factor of each network's features where there are several; () to find them
+    openvino : whether OpenVINO computes the features instead of PyTorch
     """
 
     backbone: str
@@ -70,6 +69,7 @@ class Extractor:
     views: int = 1
     beside: tuple[Extractor, ...] = ()
     scales: tuple[float, ...] = ()
+    openvino: bool = False
 
     @classmethod
     def of(cls, options: FitOptions, weights: Sequence[Weights], device: Device) -> Extractor:
@@ -89,6 +89,11 @@ class Extractor:
         return replace(self, beside=(), scales=()), *self.beside
 
     @property
+    def executors(self) -> tuple[str, ...]:
+        """Return what computes each network, as the run's config holds it."""
+        return tuple(OPENVINO if each.openvino else TORCH for each in self.every)
+
+    @property
     def decoded_short(self) -> int:
         """Return the short side that a large JPEG must keep for all networks, in pixels."""
         return max(each.steps.decoded_short for each in self.every)
@@ -96,6 +101,10 @@ class Extractor:
     def on(self, device: Device) -> Extractor:
         """Return the same networks on another device, or in another precision."""
         return replace(self, device=device, beside=tuple(each.on(device) for each in self.beside))
+
+    def by_torch(self) -> Extractor:
+        """Return the same networks, all computed by PyTorch."""
+        return replace(self, openvino=False, beside=tuple(each.by_torch() for each in self.beside))
 
     def with_views(self, views: int) -> Extractor:
         """Return the same networks with another number of views."""
@@ -125,7 +134,7 @@ class Extractor:
 
             return side_by_side([of(*each) for each in enumerate(self.every)], self.scales)
         files = ImageFiles(root, images["path"].tolist(), images["sha256"].tolist())
-        build = cache(self._build)  # once for all views
+        build = cache(self.build)  # once for all views
 
         def of_view(index: int, steps: Preprocessing) -> Features:
             def report(stage: str, done: int, total: int) -> None:
@@ -135,7 +144,17 @@ class Extractor:
             network = FrozenNetwork(self._folder(steps), build, steps, self.device)
             return compute_features(files, network, progress=report, ranks=ranks)
 
-        return averaged([of_view(*each) for each in enumerate(views_of(self.steps, self.views))])
+        try:
+            views = views_of(self.steps, self.views)
+            return averaged([of_view(*each) for each in enumerate(views)])
+        except OpenVinoUnusable as error:
+            print(f"{error}; PyTorch computes the features of {self.backbone}.", file=sys.stderr)
+            return self.by_torch().features(root, images, progress, ranks)
+
+    def missing(self, images: pd.DataFrame) -> int:
+        """Return how many views of images this network by itself has to compute."""
+        views = views_of(self.steps, self.views)
+        return sum(missing_names(self._folder(steps), images["sha256"]) for steps in views)
 
     def kept_features(self, images: pd.DataFrame) -> Features:
         """Return the cached features of those images that have some."""
@@ -145,7 +164,7 @@ class Extractor:
         return averaged([kept_features(self._folder(steps), images["sha256"]) for steps in views])
 
     def _folder(self, steps: Preprocessing) -> Path:
-        key = feature_key(self.backbone, self.weights, steps, self.device.precision)
+        key = feature_key(self.backbone, self.weights, steps, self.device.precision, self.openvino)
         return decoded_cache("features") / key
 
     def network(self) -> nn.Module:
@@ -163,7 +182,16 @@ class Extractor:
             )
         return network.eval()
 
-    def _build(self) -> nn.Module:
+    def build(self) -> nn.Module:
+        """Build the network that makes the features.
+
+        Raises
+        ------
+        OpenVinoUnusable
+            If OpenVINO was to compute it and cannot.
+        """
+        if self.openvino:
+            return openvino_network(folded(self.network()), self.device, self.steps.crop)
         return for_inference(self.network(), self.device.dtype, self.device.name)
 
     def _loaded(self, weights: Weights) -> nn.Module:
@@ -208,12 +236,13 @@ def _opened(run: Run, device: Device | None) -> tuple[Extractor, Head]:
         steps = _steps(run, config.networks[0])
         extractor = Extractor(config.backbone, weights, options.seed, steps, device, body=path)
         return extractor, Head(tensors["head.weight"], tensors["head.bias"])
+    executors = config.executors or (TORCH,) * len(config.networks)
     first, *others = (
         Extractor(
             each.name, _weights(run, each), options.seed, _steps(run, each), device,
-            views=options.views,
+            views=options.views, openvino=executor == OPENVINO,
         )
-        for each in config.networks
+        for each, executor in zip(config.networks, executors, strict=True)
     )  # fmt: skip
     tensors = read_tensors(run.folder / "head.safetensors", config.head_sha256)
     scales = tuple(tensors["scales"].tolist()) if others else ()
@@ -236,26 +265,3 @@ def _weights(run: Run, network: NetworkUsed) -> Weights:
             f"(sha256 {network.weights.sha256[:12]}…); restore that file."
         )
     return weights
-
-
-def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
-    """Read a safetensors file after checking its checksum.
-
-    Raises
-    ------
-    UserError
-        If it is missing or its content has changed.
-    """
-    try:
-        with open_regular(path) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise UserError(
-                    f"{path} is damaged: its checksum differs from the one in config.json; restore "
-                    "it, or fit again."
-                )
-            tensors = load_file(portable.name_of_open(file.fileno(), path))
-        return checked_finite(tensors, path)
-    except OSError as error:
-        raise UserError(f"{path} could not be read ({error.strerror}).") from error
-    except SafetensorError as error:
-        raise UserError(f"{path} is damaged ({error}); restore it, or fit again.") from error

@@ -18,12 +18,12 @@ from engine.model.fit_inputs import OnData, read_inputs, with_verdicts
 from engine.model.fit_result import FitResult, image_counts, save_result
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.label_edit_effect import label_edit_effect
+from engine.model.pass_executor import with_faster_executor
 from engine.model.pass_time import PassTime
 from engine.model.precision import exact_extractor, precision_before_pass, precision_check
 from engine.model.predict import predict_split
 from engine.model.ranks import Ranks, joined
 from engine.model.resume import interrupted, planned
-from engine.model.speeds import keep_speeds
 from engine.model.training import check_usable, train_network
 from engine.model.weights import Weights, wrapping
 from engine.runs.epoch_scores import OnEpoch
@@ -65,7 +65,8 @@ def fit(
     on_data
         Called with the data set and its source, before anything is computed.
     on_notice
-        Called with a sentence on the time of the pass, if it will take more than a minute.
+        Called with a sentence on the pass: its time, if it will take more than a minute, and
+        whether OpenVINO computes it.
 
     Raises
     ------
@@ -136,10 +137,14 @@ def _fit(setup: FitSetup) -> FitResult:
 def _frozen_features(setup: FitSetup) -> FitFeatures:
     """Pass the images that are not in the cache through the frozen network."""
     extractor, dataset = setup.extractor, setup.dataset
+    if setup.ranks.world == 1:  # several processes might choose differently
+        extractor = with_faster_executor(extractor, dataset.images, setup.report)
+    if setup.ranks.first:
+        setup.run.update_config(executors=extractor.executors)
     watch = PassTime.of(extractor, setup.options, setup.report)
     features = extractor.features(dataset.root, dataset.images, watch, setup.ranks)
     if setup.ranks.world == 1 and setup.options.image_size is None:
-        keep_speeds(extractor.device, watch.rates())
+        watch.keep(extractor)
     setup.clock.lap("features")
     dataset = check_usable(dataset.without(features.bad), setup.options.path)
     extractor = replace(extractor, scales=features.scales)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from engine.model.checkpoint import save_tensors
-from engine.model.extractor import Extractor, read_tensors
+from engine.model.extractor import Extractor
 from engine.model.fit_setup import FitFeatures, FitSetup
 from engine.model.folds import CrossValidated, cross_validate
 from engine.model.grouping import grouped
 from engine.model.head import Head
 from engine.model.joined_heads import JoinedHeads, best_joined
 from engine.model.training import train_run_head
+from engine.model.weights import read_tensors
 from engine.runs.files import sha256_of
 
 

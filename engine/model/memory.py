@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from engine import portable
 from engine.model.device import Device
+from engine.model.openvino_network import OpenVinoNetwork
 from engine.model.preprocessing import Preprocessing
 
 _MARGIN = 4  # for copies in another layout, residual connections and other programs
@@ -19,6 +21,8 @@ _MOST = 2048  # values per pixel, more than any network needs: VGG16 needs 128
 
 def batch_size(network: nn.Module, steps: Preprocessing, device: Device) -> int:
     """Return the device's batch size, or the largest smaller power of two that fits in memory."""
+    if isinstance(network, OpenVinoNetwork):  # which has no layers to ask
+        (network,), device = network.plain, replace(device, dtype=torch.float32)
     free = free_bytes(device.name)
     values = _MOST * steps.crop**2
     if free is None or free > _MARGIN * device.batch_size * values * device.dtype.itemsize:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.model.extractor import Extractor
-from engine.model.speeds import kept_speeds
+from engine.model.speeds import keep_speeds, kept_speeds
 from engine.runs.backbone_facts import all_facts, better_and_faster
 from engine.runs.fit_options import FitOptions
 from engine.runs.network_names import names_a_file
@@ -42,7 +42,7 @@ class PassTime:
         """Return a watch for the pass of a fit."""
         sources = [source for _, source in options.networks]
         published = not any(source == "none" or names_a_file(source) for source in sources)
-        known = kept_speeds(extractor.device) if options.image_size is None else {}
+        known = _known(extractor) if options.image_size is None else {}
         names = tuple(each.backbone for each in extractor.every)
         on_cpu = extractor.device.name == "cpu"
         return cls(names, known, report, on_cpu and published and len(names) == 1)
@@ -69,6 +69,13 @@ class PassTime:
             for index, (first, last) in self._seen.items()
             if last[1] - first[1] >= _FEWEST and last[0] > first[0]
         }
+
+    def keep(self, extractor: Extractor) -> None:
+        """Keep the rates of the networks for this machine, by what computed each."""
+        rates = self.rates()
+        for each in extractor.every:
+            known = {name: rate for name, rate in rates.items() if name == each.backbone}
+            keep_speeds(extractor.device, known, each.openvino)
 
     def _speed(self, index: int, known: Mapping[str, float]) -> float:
         first, last = self._seen[index]
@@ -98,3 +105,11 @@ class PassTime:
         )
         better = better_and_faster(name, {**self.known, name: speed}) if self.suggest else ""
         return f"{said} {better}".rstrip()
+
+
+def _known(extractor: Extractor) -> dict[str, float]:
+    """Return the kept speeds, those of OpenVINO of the networks that it computes."""
+    speeds = {used: kept_speeds(extractor.device, used) for used in (False, True)}
+    computed = {each.backbone for each in extractor.every if each.openvino}
+    others = {name: speed for name, speed in speeds[False].items() if name not in computed}
+    return others | {name: speed for name, speed in speeds[True].items() if name in computed}

@@ -96,8 +96,8 @@ def precision_check(
 
 
 def exact_extractor(extractor: Extractor) -> Extractor:
-    """Return the same network in float32."""
-    return extractor.on(replace(extractor.device, dtype=torch.float32))
+    """Return the same network in float32, computed by PyTorch."""
+    return extractor.by_torch().on(replace(extractor.device, dtype=torch.float32))
 
 
 def _chosen(dataset: Dataset, split: str, most: int) -> pd.DataFrame:

@@ -80,6 +80,14 @@ class Table:
         return values, {name: row for row, name in enumerate(names)}
 
 
+def missing_names(folder: Path, wanted: Iterable[str]) -> int:
+    """Return how many of the wanted images have no features in a cache folder."""
+    rest = set(wanted)
+    for path in folder.glob("*.safetensors") if is_folder(folder) else ():
+        rest.difference_update(_names_in(path) or ())
+    return len(rest)
+
+
 def write_shard(folder: Path, names: list[str], values: torch.Tensor) -> None:
     """Write features (m, width) and the checksums of their images as one shard."""
     checksums = torch.from_numpy(

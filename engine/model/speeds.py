@@ -11,20 +11,35 @@ from engine.model.backbones import for_inference, load_extractor
 from engine.model.device import Device
 from engine.model.preprocessing import preprocessing
 from engine.model.weights import Weights
+from engine.runs.backbone_facts import all_facts
 from engine.runs.network_speeds import cpu_name, keep_for_machine, speeds_by_machine
 
 _SECONDS = 1.0  # that a measurement takes at least, after one batch
 _BATCH = 8
+_GFLOP = 25.0  # billions of operations that a thread computes a second, where none was measured
 
 
-def kept_speeds(device: Device) -> dict[str, float]:
+def kept_speeds(device: Device, openvino: bool = False) -> dict[str, float]:
     """Return the stored images per second by backbone, for this machine and precision."""
-    return speeds_by_machine().get(_machine(device), {})
+    return speeds_by_machine().get(_machine(device, openvino), {})
 
 
-def keep_speeds(device: Device, speeds: Mapping[str, float]) -> None:
+def keep_speeds(device: Device, speeds: Mapping[str, float], openvino: bool = False) -> None:
     """Store images per second by backbone, for this machine and precision."""
-    keep_for_machine(_machine(device), speeds)
+    keep_for_machine(_machine(device, openvino), speeds)
+
+
+def expected_speed(name: str, crop: int, device: Device) -> float | None:
+    """Return the images a second that PyTorch is expected to pass on a CPU.
+
+    As kept from earlier passes, else by the network's operations; None if those are not known.
+    """
+    kept, facts = kept_speeds(device), all_facts().get(name)
+    if name in kept and crop == preprocessing(name).crop:
+        return kept[name]
+    if facts is None:
+        return None
+    return torch.get_num_threads() * _GFLOP / (facts.gflop * (crop / facts.crop) ** 2)
 
 
 @torch.inference_mode()
@@ -47,8 +62,8 @@ def measured_speed(name: str, device: Device) -> float:
     return done / (time.monotonic() - started)
 
 
-def _machine(device: Device) -> str:
+def _machine(device: Device, openvino: bool) -> str:
     """Return what a speed depends on beside the backbone."""
     if device.name != "cpu":
         return f"{device.description}, {device.precision}"
-    return cpu_name(torch.get_num_threads(), device.precision)
+    return cpu_name(torch.get_num_threads(), device.precision + ", OpenVINO" * openvino)

@@ -128,6 +128,29 @@ def wrapping(weights: Weights) -> str:
     return f"{weights.path}: the weights were read without {' and '.join(around)}." * bool(around)
 
 
+def read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """Read a safetensors file after checking its checksum.
+
+    Raises
+    ------
+    UserError
+        If it is missing or its content has changed.
+    """
+    try:
+        with open_regular(path) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise UserError(
+                    f"{path} is damaged: its checksum differs from the one in config.json; restore "
+                    "it, or fit again."
+                )
+            tensors = load_file(portable.name_of_open(file.fileno(), path))
+        return checked_finite(tensors, path)
+    except OSError as error:
+        raise UserError(f"{path} could not be read ({error.strerror}).") from error
+    except safetensors.SafetensorError as error:
+        raise UserError(f"{path} is damaged ({error}); restore it, or fit again.") from error
+
+
 def checked_finite(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a file if every number in them is finite.
 

@@ -27,6 +27,7 @@ from engine.runs.run_results import (
 from engine.runs.typed_json import from_json, key_of, to_json
 
 FORMAT_VERSION = 1
+TORCH, OPENVINO = "torch", "openvino"  # what computed the features of a frozen network
 _MOST_CACHED = 2**16  # bytes of a file whose config is kept in memory
 _UNDER_OTHER_KEYS = ("name", "weights", "valid")  # options of a fit
 
@@ -63,6 +64,7 @@ class RunConfig:
     options : of the fit, as they were used; None for imported and blended runs
     weights, preprocessing : of the first network
     beside : further networks, whose features stand beside the first one's
+    executors : what computed each network's features, torch or openvino; () for torch alone
     compared : how the features of several networks were joined
     fingerprint : of the images and their labels
     key, inputs_key : the same for the same fit; for the same features, labels and seed
@@ -89,6 +91,7 @@ class RunConfig:
     weights: WeightsSource | None = None
     preprocessing: dict[str, Any] | None = None
     beside: tuple[NetworkUsed, ...] = ()
+    executors: tuple[str, ...] = ()
     compared: BackbonesCompared | None = None
     fingerprint: str | None = None
     key: str | None = None

@@ -230,7 +230,8 @@ def test_the_feature_key_depends_on_all_that_changes_a_feature():
         feature_key("vgg16", other, steps, "float32"),
         feature_key("vgg16", NOTHING, preprocessing("vgg16", 128), "float32"),
         feature_key("vgg16", NOTHING, steps, "bfloat16"),
+        feature_key("vgg16", NOTHING, steps, "float32", openvino=True),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
     elsewhere = Weights("/another/place.pth", NOTHING.sha256, None)
     assert feature_key("vgg16", elsewhere, steps, "float32") in keys

@@ -61,7 +61,7 @@ def test_a_long_pass_is_said_once_its_speed_is_known(monkeypatch):
     watch, at = watched(monkeypatch, ("vgg16",), {}, suggest=True)
     assert at(0, 16, 25_000) == at(2, 32, 25_000) == []
     (said,) = at(4, 48, 25_000)  # 8 a second
-    assert said.startswith("Extracting features takes about 52 minutes here (vgg16: 8.0 images a")
+    assert said.startswith("Extracting features takes about 52 minutes here (vgg16: 8.0 images p")
     assert "more accurate on ImageNet" in said and "not measured here" in said
     assert at(20, 176, 25_000) == [said] and watch.report.calls == 4
     assert watch.rates() == {"vgg16": 8.0}

@@ -43,6 +43,7 @@ FULL = RunConfig(
     weights=WeightsSource("none", "0" * 64),
     preprocessing={"resize": 256, "mean": [0.5, 0.5, 0.5]},
     beside=(NetworkUsed("vgg16", WeightsSource("a.pth", "5" * 64), {"resize": 232}),),
+    executors=("torch", "openvino"),
     compared=BackbonesCompared("blend", {"blend": 0.25}, {"resnet18": 0.5}, 9),
     fingerprint="1" * 64,
     key="2" * 64,
