@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.review.notes import note_data, notes_of
+from dashboard.review.notes import note_data, tag_texts
 from dashboard.review.standing import verdict_texts
 from dashboard.review.verdicts import review_of
 from dashboard.shared import browser_sync, tables, thumbnails
@@ -24,7 +24,7 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
     """Return a gallery tile for each chosen row, with its thumbnail."""
     files = images_of(table, chosen)
     sources, ids = thumbnails.small(files), table.predictions.ids.take(chosen).to_pylist()
-    verdicts, tags = verdict_texts(table, chosen), notes_of(table, chosen)
+    verdicts, tags = verdict_texts(table, chosen), tag_texts(table, chosen)
     rows = zip(ids, files, sources, verdicts, tags, chosen.tolist(), strict=True)
     return [
         {
@@ -32,10 +32,10 @@ def tiles_of(table: Table, chosen: np.ndarray) -> list[dict[str, Any]]:
             "src": source,
             "unreadable": "" if source else _where(table, file, row),
             "verdict": verdict,
-            "tags": ", ".join(note.tags),
+            "tags": tag,
             **_words(table, row),
         }
-        for name, file, source, verdict, note, row in rows
+        for name, file, source, verdict, tag, row in rows
     ]
 
 

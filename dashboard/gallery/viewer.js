@@ -150,9 +150,24 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   function say(message) {
     const { lastMessage } = dialog.image ?? data; // a note is sent while the dialog closes, too
     setStateValue("messages", queued(dialog, lastMessage, message));
+    foresee(message);
     const whole = message.verdict && (message.verdict !== WRONG || message.label
       || dialog.image.review.others.length < 2);
     if (dialog.advance && whole) go("after");
+  }
+
+  // Show a verdict or a cause at once, until the server has answered.
+  function foresee({ id, verdict, label, cause }) {
+    const { image } = dialog;
+    if (!image?.review || image.id !== id || !(verdict || cause)) return;
+    const now = image.review;
+    const said = { verdict: verdict || now.verdict || HARD, cause: cause || now.cause };
+    const again = now.verdict === WRONG ? now.label : "";
+    const other = label || again || (now.others.length === 1 ? now.others[0] : "");
+    said.label = said.verdict === WRONG ? other : "";
+    dialog.foreseen = { id, n: dialog.messages.at(-1).n, said };
+    dialog.image = { ...image, review: { ...now, ...said } };
+    review(dialog, dialog.image, say);
   }
 
   function shows(id) { // notifies other components, such as the explanation
@@ -178,6 +193,10 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   draw(data);
 
   function draw(data) {
+    const { foreseen } = dialog;
+    if (data.review && foreseen?.id === data.id && data.lastMessage < foreseen.n) {
+      data = { ...data, review: { ...data.review, ...foreseen.said } };
+    }
     if (dialog.image?.id !== data.id) dialog.zoom.sized(data.pixels);
     dialog.image = data;
     dialog.wanted = undefined;

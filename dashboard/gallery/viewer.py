@@ -37,6 +37,7 @@ _viewer = registered(
     also=("zoom.js", "notes.js"),
     VERDICTS=VERDICT_KEYS,
     WRONG=WRONG,
+    HARD=HARD,
     CAUSES=CAUSES,
     MOST_TAG_LETTERS=MOST_TAG_LETTERS,
     MOST_NOTE_LETTERS=MOST_NOTE_LETTERS,

@@ -41,6 +41,13 @@ def notes_of(table: Table, rows: np.ndarray) -> list[ImageNote]:
     return [known.get(sha256) or ImageNote(sha256) for sha256 in (each or "" for each in sums)]
 
 
+def tag_texts(table: Table, rows: np.ndarray) -> list[str]:
+    """Return the tags of each row as text, '' for a row without a tag."""
+    if not current_notes():
+        return [""] * len(rows)
+    return [", ".join(note.tags) for note in notes_of(table, rows)]
+
+
 def tags_on(table: Table, rows: np.ndarray) -> list[str]:
     """Return the tags that any of the rows has, sorted."""
     return sorted({tag for note in notes_of(table, rows) for tag in note.tags})

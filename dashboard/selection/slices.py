@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dashboard.review import standing
 from dashboard.shared import commands, tables
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
@@ -18,11 +19,10 @@ from engine.analysis.slices import Cut, Slice, cuts, slices_of
 from engine.data import properties
 from engine.errors import UserError
 from engine.runs.run_list import open_run
-from engine.runs.verdicts import verdicts_path
 
 _HERE_UP_TO = 100  # images that the page measures itself; more are measured in a child process
 
-Stamps = tuple[Stamp, Stamp]  # of the measurements and of the verdicts
+Stamps = tuple[Stamp, int]  # of the measurements and of the causes that verdicts give
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def measured(table: Table, name: str) -> np.ndarray:
 
 
 def stamp() -> Stamps:
-    """Return a value that changes with new measurements and verdicts."""
-    return stamp_of(properties.properties_path()), stamp_of(verdicts_path())
+    """Return a value that changes with new measurements and causes given in verdicts."""
+    return stamp_of(properties.properties_path()), _causes(standing.stamp())
 
 
 def _bin(key: Key, text: str) -> tuple[Cut, int]:
@@ -124,6 +124,12 @@ def _measured(key: Key) -> Measuring | None:
         return None
     child, total = _child(key), len(_facts(key))
     return Measuring(total - missing, total) if child.poll() is None else None
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _causes(stamp: Stamp) -> int:
+    said = standing.standing().standing.items()
+    return hash(frozenset((image, verdict.cause) for image, verdict in said if verdict.cause))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -12,6 +12,7 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from engine.errors import UserError
 from engine.runs.images_table import read_images
+from engine.runs.opening import is_file
 from engine.runs.run_list import open_run
 
 SPLIT, _WIDGET = "on", "split_picker"
@@ -50,7 +51,7 @@ def splits_of(name: str, test: str) -> list[str]:
     """
     largest = open_run(name).labelled_split
     found = [largest] if largest == "valid" else [largest, "valid"]
-    offered = test == ANY_TEST and tables.test_table(name) is not None
+    offered = test == ANY_TEST and is_file(open_run(name).predictions_path("test"))
     if offered or (test == LABELLED_TEST and tables.test_is_labelled(name)):
         found.append("test")
     if test == ANY_TEST and largest == "valid" and _training_images(name):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from engine.model.triage import triage
 from engine.runs.run_list import list_runs
@@ -28,6 +28,18 @@ def judged(page: Page, count: int, does: Callable[[], None]) -> None:
                 return
             page.wait_for_timeout(50)
     raise AssertionError(f"{len(load_verdicts())} verdicts stand, not {count}")
+
+
+def pressed_at_once(dialog: Locator, key: str) -> None:
+    """Press a verdict's key; its button shows it before the server can have answered."""
+    pressed = dialog.evaluate(
+        """(dialog, key) => {
+          dialog.dispatchEvent(new KeyboardEvent("keydown", { key }));
+          return dialog.querySelector(`[data-key=${key}]`).getAttribute("aria-pressed");
+        }""",
+        key,
+    )
+    assert pressed == "true"
 
 
 def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_path):
@@ -52,7 +64,7 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     dialog = page.locator(".st-key-image dialog")
     expect(dialog.locator(".reason")).to_contain_text("of its 10 nearest images are")
     wrong, undo = dialog.locator("[data-key=l]"), dialog.locator("[data-key=u]")
-    judged(page, 1, lambda: page.keyboard.press("l"))
+    judged(page, 1, lambda: pressed_at_once(dialog, "l"))
     expect(wrong).to_have_attribute("aria-pressed", "true")
     expect(wrong).to_contain_text("Correct label")
     page.keyboard.press("5")

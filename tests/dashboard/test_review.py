@@ -190,6 +190,16 @@ def test_the_images_with_a_verdict(make_run):
     assert not app.exception and sentence(app).startswith("**2** of 40")
 
 
+def test_a_verdict_renames_only_the_pages_that_show_it(make_run):
+    table = tables.table(make_run(n=60).name)
+    shown = errors_data.gallery_of(table, ImageFilter())
+    first, second = shown.tag(1), shown.tag(2)
+    sha256 = tables.facts(table, shown.order[:1])["sha256"][0].as_py()
+    assert sha256 not in tables.facts(table, shown.page(2))["sha256"].to_pylist()
+    save_verdict(Verdict(sha256, "hard"))
+    assert shown.tag(1) != first and shown.tag(2) == second
+
+
 def test_the_reviewer_is_remembered_for_the_session(make_run):
     make_run(n=40)
     app = errors(show=REVIEWED)

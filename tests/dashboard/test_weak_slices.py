@@ -110,6 +110,9 @@ def test_a_cause_said_in_a_verdict_becomes_a_slice_at_once(make_run):
     assert {sums[row] for row in rows} == set(sorted({*sums})[:6])
     found = selection_slices.find_slices(table)
     assert isinstance(found, list) and {s.name for s in found if s.trait == "cause"} >= {"scale"}
+    before = selection_slices.stamp()
+    save_verdict(Verdict(sorted({*sums})[9], "fine"))
+    assert selection_slices.stamp() == before  # nothing is computed again
 
 
 def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run, monkeypatch):

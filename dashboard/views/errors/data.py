@@ -66,9 +66,10 @@ class Gallery:
         return page_of(self.order, number)
 
     def tag(self, number: int) -> str:
-        """Return a name for a page that depends on its images, '' for an empty page."""
+        """Return a name for a page that depends on what its tiles say, '' for an empty page."""
         chosen = self.page(number)
-        shown = f"{standing.stamp()} {notes.stamp()} {self.like} {bool(self.reasons)}"
+        said = standing.verdict_texts(self.table, chosen), notes.tag_texts(self.table, chosen)
+        shown = f"{said} {self.like} {bool(self.reasons)}"
         content = f"{self.table.key} {shown} {chosen.tolist()}"
         return hashlib.sha256(content.encode()).hexdigest()[:24] if len(chosen) else ""
 
@@ -156,7 +157,8 @@ def following(shown: Gallery) -> str:
     """
     if shown.at is None or shown.at + 1 >= len(shown.order):
         return ""
-    return f"{shown.tag((shown.at + 1) // PER_PAGE + 1)}/{shown.at + 1}"
+    said = f"{standing.stamp()}{notes.stamp()}"  # of identical images, and all tags in use
+    return f"{shown.tag((shown.at + 1) // PER_PAGE + 1)}/{shown.at + 1}/{said}"
 
 
 def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:

@@ -56,7 +56,8 @@ def page() -> None:
         training.show(name)
         return
     image_filter = address.current_filter(selected)
-    table = data.table_of(name, image_filter.show)
+    reviews = image_filter.show in REVIEWS
+    table = data.table_of(name, image_filter.show) if reviews else selected
     categories(data.counts(name, selected, image_filter))
     try:
         shown = data.gallery_of(table, image_filter)

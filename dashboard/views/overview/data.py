@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from plotly.graph_objects import Figure
 
+from dashboard.gallery.tiles import images_of
 from dashboard.review import standing
 from dashboard.selection import rows
+from dashboard.selection.filters import PREDICTED, TRUE
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import tables
+from dashboard.shared.paging import page_of
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
+from dashboard.shared.thumbnails import ImageFile
 from engine.analysis import calibration, metrics
 from engine.analysis.causes import CauseLoss, loss_by_cause
 from engine.analysis.intervals import unseen_error_loss
@@ -62,6 +67,17 @@ def figure(table: Table, name: str, draw: Callable[[Table, Overview], Figure]) -
     return _figure(table.key, name, draw)
 
 
+def in_cell(table: Table, true: int, predicted: int) -> ImageFilter:
+    """Return the filter of the images in a cell of the confusion matrix."""
+    names = table.predictions.class_names
+    return ImageFilter(where={TRUE: names[true], PREDICTED: names[predicted]})
+
+
+def cell_images(table: Table, true: int, predicted: int) -> list[ImageFile]:
+    """Return the files of the first page of a cell of the confusion matrix."""
+    return _cell_images(table.key, tables.data_root(table), true, predicted)
+
+
 def quarantine(name: str) -> pd.DataFrame:
     """Return the quarantined images, with reasons."""
     run = open_run(name)
@@ -98,6 +114,12 @@ def _overview(key: Key) -> Overview:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _figure(key: Key, name: str, _draw: Callable[[Table, Overview], Figure]) -> Figure:
     return _draw(cached_table(key), _overview(key))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _cell_images(key: Key, root: Path, true: int, predicted: int) -> list[ImageFile]:
+    table = cached_table(key)
+    return images_of(table, page_of(rows.rows(table, in_cell(table, true, predicted)), 1))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

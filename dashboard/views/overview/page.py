@@ -6,16 +6,13 @@ import numpy as np
 import streamlit as st
 
 from dashboard.gallery.gallery import gallery
-from dashboard.gallery.tiles import images_of, tiles_of
-from dashboard.selection import rows as selection_rows
+from dashboard.gallery.tiles import tiles_of
 from dashboard.selection import split
-from dashboard.selection.filters import PREDICTED, TRUE
 from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.selection.run import run_name
 from dashboard.shared import browser_sync, commands, html, thumbnails
 from dashboard.shared.chart import chart
 from dashboard.shared.escape import literal
-from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
 from dashboard.views.overview import (
     charts,
@@ -85,8 +82,7 @@ def show() -> None:
 def prefetch_cells(table: Table, view: Overview) -> None:
     """Prefetch the images of the cells that are most likely to be opened."""
     for true, predicted, _ in view.pairs[:2]:
-        rows = selection_rows.rows(table, in_cell(table, true, predicted))
-        thumbnails.prefetch(images_of(table, page_of(rows, 1)))
+        thumbnails.prefetch(data.cell_images(table, true, predicted))
 
 
 def open_chosen(table: Table) -> None:
@@ -98,18 +94,12 @@ def open_chosen(table: Table) -> None:
     names = table.predictions.class_names
     cell = browser_sync.component_value("matrix", "cell")
     if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
-        open_errors(in_cell(table, *cell))
+        open_errors(data.in_cell(table, *cell))
     if image := browser_sync.component_value("highest_loss", "open"):
         open_errors(ImageFilter(image=image))
     if (pair := browser_sync.selected_row("pairs")) is not None:
         true, predicted, _ = data.overview(table).pairs[pair]
-        open_errors(in_cell(table, true, predicted))
-
-
-def in_cell(table: Table, true: int, predicted: int) -> ImageFilter:
-    """Return the filter of the images in a cell of the confusion matrix."""
-    names = table.predictions.class_names
-    return ImageFilter(where={TRUE: names[true], PREDICTED: names[predicted]})
+        open_errors(data.in_cell(table, true, predicted))
 
 
 def figures(table: Table, view: Overview, n_quarantined: int) -> None:

@@ -74,7 +74,7 @@ def show(table: Table) -> None:
             st.columns(2, gap="large"), _CURVES.items(), strict=True
         ):
             with place:
-                chart(_figure(table.key, name, now), name, about, _columns(_curves(table.key)))
+                chart(_figure(table.key, name, now), name, about, _columns(table.key))
 
 
 def _counts(table: Table, threshold: float) -> None:
@@ -112,15 +112,6 @@ def _counts(table: Table, threshold: float) -> None:
                     open_errors(ImageFilter(show=ALL, where=where))
 
 
-def _columns(curves: ThresholdCurves) -> dict[str, list[float]]:
-    return {
-        "threshold": curves.thresholds.tolist(),
-        "precision": curves.precision.tolist(),
-        "recall": curves.recall.tolist(),
-        "false_positive_rate": curves.false_positive_rate.tolist(),
-    }
-
-
 def _moved(run: str) -> None:
     with show_user_errors():
         save_threshold(open_run(run), round(float(st.session_state[widget_key(_SLIDER)]), 3))
@@ -146,6 +137,17 @@ def _figure(key: Key, name: str, threshold: float) -> Figure:
 def _curves(key: Key) -> ThresholdCurves:
     table = cached_table(key)
     return threshold_curves(table.predictions.y_true == table.positive, table.score)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _columns(key: Key) -> dict[str, list[float]]:
+    curves = _curves(key)
+    return {
+        "threshold": curves.thresholds.tolist(),
+        "precision": curves.precision.tolist(),
+        "recall": curves.recall.tolist(),
+        "false_positive_rate": curves.false_positive_rate.tolist(),
+    }
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

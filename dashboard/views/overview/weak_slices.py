@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -11,9 +12,10 @@ from dashboard.selection import rows as selection_rows
 from dashboard.selection import slices
 from dashboard.selection.filters import SLICE, TRUE
 from dashboard.selection.image_filter import ImageFilter, open_errors
-from dashboard.selection.slices import Measuring
-from dashboard.shared import browser_sync, thumbnails
-from dashboard.shared.tables import Table
+from dashboard.selection.slices import Measuring, Stamps
+from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared.tables import Key, Table, cached_table
+from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.overview.slice_table import slice_table
 from engine.analysis.slice_text import described
 from engine.analysis.slices import Slice
@@ -47,8 +49,8 @@ def show(table: Table) -> None:
 def rows(table: Table, found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
     """Return the component's rows, each with its highest-loss images, and the end of the scale."""
     most = scale_of(found)
-    worst = [selection_rows.rows(table, _images_of(one))[:THUMBNAILS] for one in found]
-    sources = iter(thumbnails.small([file for each in worst for file in images_of(table, each)]))
+    worst = _worst(table.key, slices.stamp(), tables.data_root(table), found)
+    sources = iter(thumbnails.small([file for each in worst for file in each]))
     made = [
         {
             "name": described(one),
@@ -63,6 +65,14 @@ def rows(table: Table, found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
         for one, each in zip(found, worst, strict=True)
     ]
     return made, f"{most:g}"
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _worst(key: Key, stamps: Stamps, root: Path, _found: list[Slice]) -> list[list[ImageFile]]:
+    """Return the files of each slice's highest-loss images."""
+    table = cached_table(key)
+    chosen = [selection_rows.rows(table, _images_of(one))[:THUMBNAILS] for one in _found]
+    return [images_of(table, rows) for rows in chosen]
 
 
 def _images_of(one: Slice) -> ImageFilter:
