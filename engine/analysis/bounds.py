@@ -129,6 +129,10 @@ def bootstrap_best_symmetric(
 
     Parameters
     ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+    positive : index of the positive class, by default the second of two
+    n_resamples : number of bootstrap samples
     groups : int array of shape (n,), equal where images belong together; they count as one
 
     Raises

@@ -57,6 +57,11 @@ def expected_calibration_error(
     correct images; bins are weighted by their number of images. It is above 0 by chance even for
     a calibrated model, see :func:`calibrated_errors`.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+
     Raises
     ------
     ValueError
@@ -111,6 +116,11 @@ def reliability_curve(
     probability of the predicted class with the share of correct images. Empty bins are left out.
     The consistency band is binomial, with the mean probability of the bin.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+
     Raises
     ------
     ValueError
@@ -149,6 +159,12 @@ def probability_histogram(
 
     Images without a label (-1) are counted separately. ``positive`` is the second of two classes
     by default; with more classes, giving it counts by the probability of that class.
+
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices, -1 for no label
+    probabilities : float64 array of shape (n, n_classes)
+    n_bins : number of bins of equal width from 0 to 1
 
     Raises
     ------

@@ -82,6 +82,8 @@ def make_rows(y_true: np.ndarray, probabilities: np.ndarray, independent: int) -
 
     Parameters
     ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
     independent : number of independent images or groups
     """
     n, k = probabilities.shape

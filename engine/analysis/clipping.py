@@ -188,6 +188,13 @@ def clipped_log_loss(
 ) -> float:
     """Return the log loss after :func:`clip_probabilities`, without a second table in memory.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+    lower, upper : 0 <= lower < upper <= 1
+    positive : index of the positive class, by default the second of two
+
     Raises
     ------
     UserError
@@ -213,6 +220,13 @@ def clip_loss(
     With two classes, images are sorted once and each evaluation takes microseconds; else see
     :class:`ManyClassClipLoss`; the sample has at most 50,000 rows and 8,000,000 probabilities.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+    positive : index of the positive class, by default the second of two
+    seed : of the sample of rows
+
     Raises
     ------
     ValueError
@@ -233,6 +247,12 @@ def touched(
     """Count the predictions below ``lower`` and above ``upper``, which clipping changes.
 
     With two classes P(positive) counts, with more classes any probability of the row.
+
+    Parameters
+    ----------
+    probabilities : float64 array of shape (n, n_classes)
+    lower, upper : 0 <= lower < upper <= 1
+    positive : index of the positive class, by default the second of two
 
     Raises
     ------
@@ -270,6 +290,11 @@ def confident_error_cost(lower: float, upper: float, n: int, n_classes: int = 2)
 
 def validation_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the log loss of each image, float64 array of shape (n,) and never empty.
+
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
 
     Raises
     ------

@@ -103,6 +103,12 @@ def fit_isotonic(
     It stays ``1 / (n + 2)`` away from 0 and 1: n images cannot show that a share is exactly 0,
     and one error there would have an unlimited loss.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, 2)
+    positive : which of the two columns is the positive class, None for the second
+
     References
     ----------
     Zadrozny and Elkan (2002), Transforming classifier scores into accurate multiclass probability

@@ -86,6 +86,9 @@ def cross_validated_gain(
 
     Parameters
     ----------
+    y : int array of shape (n,), class indices
+    p : float64 array of shape (n, n_classes)
+    fitted : the correction, fitted to all images
     differences : float64 array of shape (n,), cross-validated losses of each image
     groups : array of shape (n,), equal where images belong together
 
@@ -99,7 +102,15 @@ def cross_validated_gain(
 def fixed_difference(
     y: np.ndarray, p: np.ndarray, fitted: FittedCorrection, groups: np.ndarray | None = None
 ) -> Gain:
-    """Return the effect of a correction that was not fitted, such as given bounds."""
+    """Return the effect of a correction that was not fitted, such as given bounds.
+
+    Parameters
+    ----------
+    y : int array of shape (n,), class indices
+    p : float64 array of shape (n, n_classes)
+    fitted : the correction
+    groups : int array of shape (n,), equal where images belong together
+    """
     after = per_sample_log_loss(y, fitted.apply(p))
     return _gain(y, p, fitted, after - per_sample_log_loss(y, p), groups, 1.0)
 

@@ -99,7 +99,14 @@ def bin_pvalues(
 
 
 def folds_of_groups(groups: np.ndarray, k: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return the rows of ``k`` folds that divide no group."""
+    """Return the rows of ``k`` folds that divide no group.
+
+    Parameters
+    ----------
+    groups : int array of shape (n,), numbered from 0
+    k : number of folds
+    rng : decides the order of the groups
+    """
     dealt = np.empty(int(groups.max()) + 1, dtype=np.int64)
     dealt[rng.permutation(len(dealt))] = np.arange(len(dealt)) % k
     return [np.flatnonzero(dealt[groups] == fold) for fold in range(k)]

@@ -122,6 +122,11 @@ def unseen_error_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 
     The mean over all correct images, with the second most likely class as label. Without a
     correct image, the largest loss.
+
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
     """
     labels = checked_labels(y_true, probabilities.shape[1])
     correct = likeliest(probabilities) == labels

@@ -16,6 +16,11 @@ _CURVE_POINTS = 500
 def true_class_probability(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the probability of the true class, float64 array of shape (n,).
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+
     Raises
     ------
     ValueError
@@ -56,6 +61,11 @@ def loss_of(p: np.ndarray) -> np.ndarray:
 def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the mean of :func:`per_sample_log_loss`; lower is better.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+
     Raises
     ------
     ValueError
@@ -72,6 +82,11 @@ def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 def accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the share of images whose most likely class is the true one; higher is better.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+
     Raises
     ------
     ValueError
@@ -83,6 +98,11 @@ def accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 
 def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
     """Count the images by true class (rows) and predicted class (columns).
+
+    Parameters
+    ----------
+    y_true, y_pred : int arrays of shape (n,), class indices
+    n_classes : number of classes
 
     Returns
     -------
@@ -155,6 +175,10 @@ def mean_interval(
 def loss_concentration(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of the total log loss that comes from the k highest-loss images.
 
+    Parameters
+    ----------
+    losses : float array of shape (n,), not negative
+
     Returns
     -------
     counts : int64 array of shape (m,), k from 1 to n; at most about 500 values, dense at the start,
@@ -187,6 +211,11 @@ def most_confused(matrix: np.ndarray, k: int = 10) -> list[tuple[int, int, int]]
     """Return the ``k`` largest off-diagonal cells as (true, predicted, count).
 
     Largest first, ties by (true, predicted); empty cells are left out.
+
+    Parameters
+    ----------
+    matrix : int array of shape (n_classes, n_classes), rows true, columns predicted
+    k : largest number of cells
     """
     wrong = np.array(matrix)
     np.fill_diagonal(wrong, 0)
@@ -211,6 +240,11 @@ def checked_class(index: int, n_classes: int) -> int:
 
 def checked_labels(labels: np.ndarray, n_classes: int) -> np.ndarray:
     """Return the class indices as int64 array of shape (n,).
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+    n_classes : number of classes
 
     Raises
     ------

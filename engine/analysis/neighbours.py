@@ -71,7 +71,12 @@ def _smallest(far: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:
-    """Return the rows of (n, width) scaled to length 1, float32; a row of zeros stays."""
+    """Return the rows of (n, width) scaled to length 1, float32; a row of zeros stays.
+
+    Parameters
+    ----------
+    values : float array of shape (n, width)
+    """
     scaled = values.astype(np.float32)
     length = np.linalg.norm(scaled, axis=1, keepdims=True)
     return np.asarray(scaled / np.where(length > 0, length, 1))

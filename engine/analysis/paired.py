@@ -139,6 +139,11 @@ def discordant(
 
     Grouped images are scaled to the number of independent ones that they are worth, estimated from
     the variance of the difference between groups as in `effective_counts`.
+
+    Parameters
+    ----------
+    a_hits, b_hits : bool arrays of shape (n,), with the same image at the same position
+    groups : array of shape (n,), equal where images belong together
     """
     n, a_only, b_only = len(a_hits), int((a_hits & ~b_hits).sum()), int((b_hits & ~a_hits).sum())
     if groups is None:

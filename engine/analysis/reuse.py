@@ -48,7 +48,13 @@ def optimism(n_runs: int, losses: np.ndarray, other_losses: np.ndarray) -> float
 
 
 def reuse_sentence(n_runs: int, losses: np.ndarray, other_losses: np.ndarray) -> str:
-    """Return a sentence on how far the best log loss is too low; '' for two runs or fewer."""
+    """Return a sentence on how far the best log loss is too low; '' for two runs or fewer.
+
+    Parameters
+    ----------
+    n_runs : number of runs scored on the same images
+    losses, other_losses : float64 arrays of shape (n,), of two of the runs
+    """
     if n_runs < 3:
         return ""
     size = optimism(n_runs, losses, other_losses)

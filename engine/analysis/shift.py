@@ -97,6 +97,13 @@ def shifted_loss(
     0.0414 on the leaderboard, and 0.0062 and 0.030; at the bound 0.005, where such an error costs
     5.3, that is about half a point.
 
+    Parameters
+    ----------
+    y_true : int array of shape (n,), class indices
+    probabilities : float64 array of shape (n, n_classes)
+    points : drop in accuracy, in percentage points
+    positive : index of the positive class, by default the second of two
+
     Raises
     ------
     ValueError

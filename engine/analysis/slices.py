@@ -180,6 +180,10 @@ def slices_of(
 
     Parameters
     ----------
+    y_true : int array of shape (n,), class indices
+    losses : float array of shape (n,)
+    wrong : bool array of shape (n,), whether an image is incorrect
+    groups : int array of shape (n,), equal where images belong together
     unseen : what an error costs that has not been seen, see `unseen_error_loss`
     """
     images = _Images(y_true, losses, wrong, unseen, groups)

@@ -64,6 +64,7 @@ def count_smaller(ascending: np.ndarray, value: float | np.ndarray) -> np.ndarra
 
     Parameters
     ----------
+    ascending : float array of shape (m, k), sorted in each row
     value : a number, or an array of shape (..., m)
 
     Returns

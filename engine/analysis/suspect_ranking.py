@@ -61,6 +61,11 @@ def label_quality(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return cleanlab's score of each label, 0 to 1, float64 (n,); low values are suspicious.
 
     Northcutt, Jiang, Chuang: Confident Learning (JAIR 2021); the normalised margin.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+    probabilities : float64 array of shape (n, n_classes), out of fold
     """
     from cleanlab.rank import get_label_quality_scores  # takes 1.6 s
 
@@ -69,7 +74,13 @@ def label_quality(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def label_issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return which labels confident learning considers wrong, bool (n,)."""
+    """Return which labels confident learning considers wrong, bool (n,).
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+    probabilities : float64 array of shape (n, n_classes), out of fold
+    """
     if len(np.unique(labels)) < 2:
         return np.zeros(len(labels), dtype=bool)
     from cleanlab.filter import find_label_issues

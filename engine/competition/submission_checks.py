@@ -34,7 +34,13 @@ def _check(name: str, ids: Sequence[str], failed: str, passed: str) -> Check:
 
 
 def rows_check(source: str, wanted: pa.StringArray, rows: np.ndarray) -> Check:
-    """Return the check that every row has a prediction; ``rows`` is negative without an image."""
+    """Return the check that every row has a prediction; ``rows`` is negative without an image.
+
+    Parameters
+    ----------
+    source : name of the file in messages
+    wanted : string array of shape (n_rows,), the ids
+    """
     if not len(rows):
         return Check("rows", False, f"{source} has no rows: there is no test image.")
     empty = wanted.take(pa.array(np.flatnonzero(rows < 0))).to_pylist()
@@ -49,7 +55,15 @@ def rows_check(source: str, wanted: pa.StringArray, rows: np.ndarray) -> Check:
 def ids_check(
     source: str, wanted: pa.StringArray, rows: np.ndarray, predictions: Predictions
 ) -> Check:
-    """Return the check that each id stands once and fits exactly one image."""
+    """Return the check that each id stands once and fits exactly one image.
+
+    Parameters
+    ----------
+    source : name of the file in messages
+    wanted : string array of shape (n_rows,), the ids
+    rows : int array of shape (n_rows,), position of each id's image, `NONE` or `AMBIGUOUS`
+    predictions : the predicted images
+    """
 
     def ids(chosen: np.ndarray) -> list[str]:
         return list(wanted.take(pa.array(np.flatnonzero(chosen))).to_pylist())
@@ -83,7 +97,13 @@ def order_check(source: str, sample: Path | None) -> Check:
 
 
 def range_check(ids: pa.StringArray, usable: np.ndarray) -> Check:
-    """Return the check that every prediction is a number from 0 to 1."""
+    """Return the check that every prediction is a number from 0 to 1.
+
+    Parameters
+    ----------
+    ids : string array of shape (n,)
+    usable : bool array of shape (n,), whether all probabilities lie from 0 to 1
+    """
     return _check(
         "range",
         ids.take(pa.array(np.flatnonzero(~usable))).to_pylist(),
@@ -95,7 +115,15 @@ def range_check(ids: pa.StringArray, usable: np.ndarray) -> Check:
 def bounds_check(
     wanted: pa.StringArray, past: np.ndarray, kind: str, lower: float, upper: float
 ) -> Check:
-    """Return the check that no written value rounds past the clip bounds."""
+    """Return the check that no written value rounds past the clip bounds.
+
+    Parameters
+    ----------
+    wanted : string array of shape (n_rows,), the ids
+    past : bool array of shape (n_rows,), whether a value lies outside the bounds
+    kind : kind of the values, see `Form`
+    lower, upper : bounds on P(positive)
+    """
     if kind != "probability":
         return Check("bounds", True, "The file holds classes, which have no clip bounds.")
     return _check(

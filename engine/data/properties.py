@@ -89,7 +89,12 @@ def facts_of(run: Run, split: str, ids: pa.StringArray) -> pd.DataFrame:
 
 
 def facts_in(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the same columns from rows of the images table."""
+    """Return the same columns from rows of the images table.
+
+    Parameters
+    ----------
+    found : rows of the images table
+    """
     width, height = found["width"].astype(float), found["height"].astype(float)
     return found[["path", "sha256"]].assign(
         given=given_labels(found),
@@ -100,7 +105,12 @@ def facts_in(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def unmeasured(facts: pd.DataFrame) -> set[str]:
-    """Return the sha256 of the images that have not been measured."""
+    """Return the sha256 of the images that have not been measured.
+
+    Parameters
+    ----------
+    facts : as `facts_of` returns them
+    """
     wanted = pa.array(facts["sha256"].dropna().unique(), pa.string())
     known = pc.is_in(wanted, _kept()["sha256"].combine_chunks())
     return set(wanted.filter(pc.invert(known)).to_pylist())
@@ -124,6 +134,12 @@ def measure_all(
     """Measure the images with these checksums, and save each part when it is finished.
 
     An image that is missing, changed or cannot be decoded gets no measurements.
+
+    Parameters
+    ----------
+    root : folder that paths are relative to
+    facts : as `facts_of` returns them
+    wanted : checksums of the images to measure
     """
     todo = facts[facts["sha256"].isin(list(wanted))].drop_duplicates("sha256")
     files = list(zip(todo["path"], todo["sha256"], strict=True))

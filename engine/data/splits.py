@@ -95,7 +95,12 @@ def kept_together(images: pd.DataFrame, component: np.ndarray, seed: int) -> pd.
 
 
 def single_classes(images: pd.DataFrame) -> list[str]:
-    """Return the classes with a single labelled image, which stays in train."""
+    """Return the classes with a single labelled image, which stays in train.
+
+    Parameters
+    ----------
+    images : table with the columns split and label
+    """
     counts = images.loc[images["split"] != "test", "label"].value_counts()
     return sorted(counts.index[counts == 1])
 

@@ -21,6 +21,13 @@ def table_split(
 ) -> tuple[np.ndarray, str | None]:
     """Return each image's split, and the table's column that gave it, if any.
 
+    Parameters
+    ----------
+    tables : the tables joined with the images
+    split : object array of shape (n,), each image's split by its folder
+    named : whether folder names gave the splits
+    used : the tables whose labels are used
+
     Raises
     ------
     UserError
@@ -139,6 +146,12 @@ def table_groups(
     tables: TableLabels, n: int, split: np.ndarray, label: np.ndarray
 ) -> tuple[np.ndarray, GroupSource | None]:
     """Return each image's group by ``--group``, and its column or a suggested one.
+
+    Parameters
+    ----------
+    tables : the tables joined with the images
+    n : number of images
+    split, label : object arrays of shape (n,)
 
     Raises
     ------

@@ -68,7 +68,13 @@ class Curve:
 
 
 def matrix_rows(names: Sequence[str], counts: np.ndarray) -> list[tuple[str, list[Cell]]]:
-    """Return the rows of the confusion matrix, each with its true class."""
+    """Return the rows of the confusion matrix, each with its true class.
+
+    Parameters
+    ----------
+    names : class names
+    counts : int array of shape (n_classes, n_classes), rows true, columns predicted
+    """
     rows = []
     for true, (name, row) in enumerate(zip(names, counts.tolist(), strict=True)):
         cells = []

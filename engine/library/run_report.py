@@ -79,7 +79,13 @@ def report_on(run: Run, n: int = 4, seed: int = 0, on: str | None = None) -> Run
 def clipped(
     run: Run, split: str, lower: float | None = None, upper: float | None = None
 ) -> ClipReport:
-    """Return the effect of clip bounds, by default the run's, on the log loss."""
+    """Return the effect of clip bounds, by default the run's, on the log loss.
+
+    Parameters
+    ----------
+    split : of the predictions
+    lower, upper : bounds on P(positive)
+    """
     from engine.analysis.clip_report import clip_report  # loads SciPy's optimisation
     from engine.competition.correction import positive_index
 

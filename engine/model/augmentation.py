@@ -27,7 +27,15 @@ def random_changes(n: int, generator: torch.Generator) -> tuple[torch.Tensor, to
 def augmented(
     batch: torch.Tensor, crop: int, theta: torch.Tensor, brightness: torch.Tensor
 ) -> torch.Tensor:
-    """Augment every image: (B, 3, S, S) to (B, 3, crop, crop)."""
+    """Augment every image: (B, 3, S, S) to (B, 3, crop, crop).
+
+    Parameters
+    ----------
+    batch : uint8 tensor of shape (B, 3, S, S)
+    crop : side of the result in pixels
+    theta : affine transformations, float tensor of shape (B, 2, 3)
+    brightness : factors, float tensor of shape (B,)
+    """
     theta = theta.to(batch.device)
     grid = affine_grid(theta, [len(batch), 3, crop, crop], align_corners=False)
     warped = grid_sample(batch, grid, padding_mode="reflection", align_corners=False)

@@ -154,6 +154,10 @@ class Explainer:
 def find_image(run: Run, images: pd.DataFrame, id: str, split: str | None = None) -> Image:
     """Find an image by its id, in the given split or in the first split that contains it.
 
+    Parameters
+    ----------
+    images : the run's images table
+
     Raises
     ------
     UserError

@@ -76,6 +76,12 @@ def last_map(network: nn.Module, name: str, pixels: torch.Tensor) -> nn.Module:
     It is the last module to finish that contains a convolution and whose output is still larger
     than one position.
 
+    Parameters
+    ----------
+    network : the feature extractor
+    name : name of the backbone, for the message
+    pixels : float32 tensor of shape (1, 3, crop, crop)
+
     Raises
     ------
     UserError

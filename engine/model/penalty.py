@@ -60,6 +60,13 @@ def head_penalty(strength: float, n: torch.Tensor, width: int, columns: int) -> 
 
     With two classes one column holds the difference of both classes' weights, which are opposite:
     its square is twice the sum of theirs.
+
+    Parameters
+    ----------
+    strength : float tensor of shape (H,)
+    n : number of rows of each head
+    width : number of features
+    columns : score columns of a head
     """
     return (strength * width / (2 if columns == 1 else 1) / n.double()).float()
 

@@ -50,7 +50,13 @@ def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> t
 
 
 def squeezed(pixels: torch.Tensor, side: int, interpolation: str) -> torch.Tensor:
-    """Return the whole image (3, H, W) as a square, uint8 (3, side, side)."""
+    """Return the whole image (3, H, W) as a square, uint8 (3, side, side).
+
+    Parameters
+    ----------
+    pixels : uint8 tensor of shape (3, H, W)
+    interpolation : "bilinear" or "bicubic"
+    """
     if pixels.shape[1:] == (side, side):
         return pixels
     return interpolate(

@@ -57,7 +57,13 @@ def map_path(run: Run, method: str) -> Path:
 def save_map(
     run: Run, method: str, splits: Sequence[str], ids: Sequence[str], points: np.ndarray
 ) -> Path:
-    """Write a map; ``points`` is float32 of shape (n, 2)."""
+    """Write a map; ``points`` is float32 of shape (n, 2).
+
+    Parameters
+    ----------
+    method : pca or tsne
+    splits, ids : of each image
+    """
     columns = {
         "split": pa.array(splits, pa.string()),
         "id": pa.array(ids, pa.string()),

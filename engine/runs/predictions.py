@@ -113,6 +113,10 @@ def likeliest(probabilities: np.ndarray) -> np.ndarray:
 
     Computed in blocks, because numpy would copy the whole read-only array: for 50,000 × 1,000
     values that took 0.4 s instead of 0.04 s.
+
+    Parameters
+    ----------
+    probabilities : float array of shape (n, n_classes)
     """
     step = max(_BLOCK_VALUES // probabilities.shape[1], 1)
     blocks = (probabilities[at : at + step] for at in range(0, len(probabilities), step))
@@ -129,6 +133,14 @@ def make_predictions(
     source: str = "the predictions",
 ) -> Predictions:
     """Check the columns and return them, sorted by id, as :class:`Predictions`.
+
+    Parameters
+    ----------
+    ids, paths : texts of shape (n,)
+    y_true : int array of shape (n,), class indices, -1 for no label
+    probabilities : array of shape (n, n_classes)
+    class_names : sorted names
+    source : what the message begins with
 
     Raises
     ------
@@ -240,6 +252,12 @@ def load_predictions(path: Path) -> Predictions:
 
 def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) -> np.ndarray:
     """Return the class indices of label names, ``UNKNOWN`` for null.
+
+    Parameters
+    ----------
+    labels : string array of shape (n,), null for unknown
+    class_names : sorted names
+    source : what the message begins with
 
     Raises
     ------

@@ -148,7 +148,14 @@ def save_verdicts(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def undo_verdict(sha256: str, given: str = "", reviewer: str = "") -> Verdict | None:
-    """Undo the last verdict on an image, and return it, or None; see `undo_verdicts`."""
+    """Undo the last verdict on an image, and return it, or None; see `undo_verdicts`.
+
+    Parameters
+    ----------
+    sha256 : checksum of the image
+    given : its label in the data, '' for any
+    reviewer : author of the change
+    """
     found = undo_verdicts([(sha256, given)], reviewer)
     return found[0] if found else None
 
