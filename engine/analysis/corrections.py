@@ -132,6 +132,19 @@ def fit_isotonic(
     )
 
 
+def refitting(positive: int | None) -> Callable[..., dict[str, FittedCorrection]]:
+    """Return a function that fits all corrections to a part of the images."""
+
+    def fit(y: np.ndarray, p: np.ndarray, independent: int) -> dict[str, FittedCorrection]:
+        found = fit_corrections(y, p, positive, independent=independent)
+        fitted = {name: one.fitted for name, one in found.items()}
+        if p.shape[1] == 2:
+            fitted["isotonic"] = fit_isotonic(y, p, positive)
+        return fitted
+
+    return fit
+
+
 Loss = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 Point = tuple[float, float, float]  # log of the sharpness, shift, log odds at the bound
 

@@ -9,13 +9,13 @@ import pandas as pd
 
 from engine.analysis.blending import Blend
 from engine.analysis.compare import Comparison as ComparedRuns
+from engine.analysis.compared_corrections import Comparison as ComparedCorrections
+from engine.analysis.compared_corrections import named
 from engine.analysis.gain import REFITTING
 from engine.analysis.intervals import group_values, proportion_interval
 from engine.analysis.learning_curve import LearningCurve
 from engine.analysis.metrics import loss_of
 from engine.analysis.paired import paired_difference
-from engine.analysis.recommendation import Comparison as ComparedCorrections
-from engine.analysis.recommendation import named
 from engine.analysis.suspect_ranking import LABEL
 from engine.runs.next_steps import (
     AT_MOST,

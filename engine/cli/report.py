@@ -69,8 +69,8 @@ def _draw(value: dict[str, Any]) -> None:
         out.print(f"{title:<18} [bold]{value[key]:.4f}[/]   95 % interval {low:.4f} to {high:.4f}")
     calibrated = value["calibration_error_if_calibrated"]
     out.print(
-        f"{'calibration error':<18} {value['expected_calibration_error']:.4f}   a calibrated "
-        f"model shows about {calibrated['mean']:.4f}, rarely over "
+        f"{'calibration error':<18} {value['expected_calibration_error']:.4f}   calibrated "
+        f"models: about {calibrated['mean']:.4f}, rarely over "
         f"{calibrated['percentile_95']:.4f}"
     )
     if value["class_weight"] != "none":

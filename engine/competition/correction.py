@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.analysis.compared_corrections import ALL_THE_SAME, Comparison, named
 from engine.analysis.fitted import FittedCorrection
 from engine.analysis.gain import fixed_difference
 from engine.analysis.intervals import loss_interval, unseen_error_loss
 from engine.analysis.metrics import per_sample_log_loss
-from engine.analysis.recommendation import ALL_THE_SAME, Comparison, compare_corrections, named
+from engine.analysis.recommendation import compare_corrections
 from engine.competition.submission_checks import Check
 from engine.data.image_groups import image_groups
 from engine.errors import UserError

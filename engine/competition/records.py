@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.analysis.compared_corrections import named
 from engine.analysis.fitted import FittedCorrection
-from engine.analysis.recommendation import named
 from engine.competition.sample import natural_key
 from engine.competition.submission import Submission, require
 from engine.competition.submission_csv import csv_blocks

@@ -114,7 +114,7 @@ def figures(report: Report) -> list[tuple[str, str, str]]:
     errors = int(report.confusion_matrix.sum() - report.confusion_matrix.trace())
     (a_low, a_high), (l_low, l_high) = report.accuracy_interval, report.log_loss_interval
     expected, most = report.calibration_error_expected
-    calibrated = f"a calibrated model shows about {expected:.2%}, rarely over {most:.2%}"
+    calibrated = f"calibrated models: about {expected:.2%}, rarely over {most:.2%}"
     return [
         ("Log loss", f"{report.log_loss:.4f}", f"95 %: {l_low:.4f} to {l_high:.4f}"),
         ("Accuracy", f"{report.accuracy:.2%}", f"95 %: {a_low:.2%} to {a_high:.2%}"),

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from engine.analysis import metrics as of_arrays
+from engine.analysis.compared_corrections import Comparison
 from engine.analysis.fitted import FittedCorrection
-from engine.analysis.recommendation import Comparison, compare_corrections
+from engine.analysis.recommendation import compare_corrections
 from engine.analysis.scores import Metrics, score
 from engine.errors import UserError
 from engine.library.arrays import as_array, checked, checked_probabilities

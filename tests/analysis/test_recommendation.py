@@ -10,9 +10,10 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold
 
 from engine.analysis import recommendation
-from engine.analysis.corrections import fit_corrections
+from engine.analysis.compared_corrections import named
+from engine.analysis.corrections import fit_corrections, refitting
 from engine.analysis.gain import cross_validated_gain, cross_validated_losses, difference_interval
-from engine.analysis.recommendation import compare_corrections, named, refitting
+from engine.analysis.recommendation import compare_corrections
 from tests.support.clip_tables import many_classes, two_classes
 from tests.support.populations import populations
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from dashboard.shared.plot_style import ACCENT, FAINT, GREY, style_figure
 from engine.analysis.bounds import BootstrapBand
-from engine.analysis.recommendation import Comparison
+from engine.analysis.compared_corrections import Comparison
 
 
 def clip_figure(

@@ -9,8 +9,9 @@ import streamlit as st
 
 from dashboard.shared.tables import Key, Table, cached_table, groups
 from engine.analysis import bounds as best
+from engine.analysis.compared_corrections import Comparison
 from engine.analysis.estimated_drop import EstimatedDrop, estimated_drop
-from engine.analysis.recommendation import Comparison, compare_corrections
+from engine.analysis.recommendation import compare_corrections
 from engine.analysis.shift import ShiftedLoss, shifted_loss
 from engine.competition.records import scored_bounds
 from engine.runs.run_list import open_run

@@ -16,7 +16,7 @@ from dashboard.views.clip.bounds_track import bounds_track
 from dashboard.views.clip.corrections import MOST_POINTS, STEP, ShiftedCurve
 from dashboard.views.clip.data import ClipLossCurve
 from engine.analysis.clipping import confident_error_cost, touched
-from engine.analysis.recommendation import Comparison
+from engine.analysis.compared_corrections import Comparison
 from engine.runs.run_list import open_run
 
 

@@ -11,7 +11,7 @@ from dashboard.shared.escape import one_line
 from dashboard.shared.html import rendered
 from dashboard.views.clip.corrections import ShiftedCurve
 from dashboard.views.clip.data import ClipLossCurve
-from engine.analysis.recommendation import Comparison, named
+from engine.analysis.compared_corrections import Comparison, named
 
 ABOUT = (
     "Clip bounds keep probabilities away from 0 and 1, which limits what a confident error adds "

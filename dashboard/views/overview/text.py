@@ -70,7 +70,7 @@ def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
         (
             "Calibration error",
             f"{scores.calibration_error:.2%}",
-            f"a calibrated model shows about {expected.mean:.2%}, rarely over "
+            f"calibrated models: about {expected.mean:.2%}, rarely over "
             f"{expected.percentile_95:.2%}",
             _CALIBRATION,
         ),

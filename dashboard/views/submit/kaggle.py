@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.shared import html
 from dashboard.shared.escape import literal
-from engine.analysis.recommendation import named
+from engine.analysis.compared_corrections import named
 from engine.competition.kaggle import NO_CREDENTIALS, has_credentials
 from engine.competition.records import write_submission
 from engine.competition.sending import (
