@@ -11,9 +11,11 @@ import torch
 
 from engine.data.dataset import Dataset
 from engine.model.device import Device
+from engine.model.openvino_network import openvino_version
 from engine.runs.files import write_json
 from engine.runs.precision_check import PrecisionCheck
 from engine.runs.run import Run
+from engine.runs.run_config import OPENVINO
 from engine.runs.run_results import FoldsSummary, ImageCounts, Scores
 
 
@@ -86,13 +88,14 @@ def save_result(result: FitResult, dataset: Dataset, device: Device, head_sha256
         precision_check=result.precision_check,
         out_of_fold=result.folds,
     )
-    check = result.precision_check
+    check, executors = result.precision_check, result.run.config.executors
     write_json(
         result.run.folder / "environment.json",
         {
             "python": platform.python_version(),
             "torch": torch.__version__,
             "torchvision": version("torchvision"),
+            **({"openvino": openvino_version()} if OPENVINO in executors else {}),
             "platform": platform.platform(),
             "device": device.description,
             "precision": device.precision,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -55,6 +56,14 @@ class OpenVinoNetwork(nn.Module):
 def openvino_installed() -> bool:
     """Return whether OpenVINO is installed, without importing it."""
     return find_spec("openvino") is not None
+
+
+def openvino_version() -> str:
+    """Return OpenVINO's version, without importing it; "unknown" where its package has none."""
+    try:
+        return version("openvino")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def openvino_network(network: nn.Module, device: Device, crop: int) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from engine.model.predict import predict
 from engine.model.preprocessing import preprocessing
 from engine.model.speeds import expected_speed, keep_speeds, kept_speeds
 from engine.model.weights import find_weights
-from engine.runs.files import workspace
+from engine.runs.files import read_json, workspace
 from engine.runs.run import Run
 from tests.support.small_fits import home, small_fit, small_options
 from tests.support.tiny_images import image_bytes, kaggle, put
@@ -104,6 +105,8 @@ def test_a_long_pass_takes_it_and_the_run_says_so(fitted, data, tmp_path):
     result, said = fitted
     assert result.run.config.executors == ("openvino",)
     assert said == [CHOSEN]
+    environment = read_json(result.run.folder / "environment.json")
+    assert environment["openvino"] == version("openvino")
     plain, nothing = refit(data, tmp_path)
     assert plain.config.executors == ("torch",) and nothing == []
     assert plain.config.key == result.run.config.key
