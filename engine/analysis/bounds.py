@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.analysis.clipping import (
-    ClipLoss,
-    ManyClassClipLoss,
-    check_bounds,
-    positive_column,
-    validation_losses,
-)
+from engine.analysis.clip_loss import ClipLoss, ManyClassClipLoss
+from engine.analysis.clipping import check_bounds, positive_column, validation_losses
 from engine.analysis.metrics import EPSILON, loss_of
 from engine.runs.predictions import likeliest
 

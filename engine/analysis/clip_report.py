@@ -13,7 +13,8 @@ from engine.analysis.bounds import (
     bootstrap_best_symmetric,
     symmetric_curve,
 )
-from engine.analysis.clipping import check_bounds, clip_loss, confident_error_cost, touched
+from engine.analysis.clip_loss import clip_loss
+from engine.analysis.clipping import check_bounds, confident_error_cost, touched
 from engine.analysis.metrics import log_loss
 from engine.analysis.report import finite, require_labels
 from engine.runs.predictions import Predictions

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.analysis.bounds import best_independent, best_symmetric
-from engine.analysis.clipping import ClipLoss, clip_loss
+from engine.analysis.clip_loss import ClipLoss, clip_loss
 from engine.analysis.metrics import accuracy
 from engine.runs.predictions import likeliest
 

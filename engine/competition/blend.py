@@ -15,7 +15,8 @@ from engine.data.image_groups import image_groups
 from engine.errors import UserError, first_ten
 from engine.runs.contents import contents
 from engine.runs.opening import is_file
-from engine.runs.predictions import Predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import Predictions
 from engine.runs.run import Run
 from engine.runs.run_about import MOST_NAME
 from engine.runs.run_config import RunConfig

@@ -18,8 +18,9 @@ from engine.data.names import AMBIGUOUS, match_names
 from engine.errors import UserError, first_ten
 from engine.runs.csv_text import read_csv_text
 from engine.runs.files import sha256_of
+from engine.runs.prediction_files import save_predictions
 from engine.runs.prediction_table import read_predictions_table
-from engine.runs.predictions import UNKNOWN, Predictions, save_predictions
+from engine.runs.predictions import UNKNOWN, Predictions
 from engine.runs.run import Run
 from engine.runs.run_config import RunConfig
 from engine.runs.run_list import create_run

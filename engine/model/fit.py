@@ -32,7 +32,8 @@ from engine.runs.fit_defaults import checked_options, with_epochs
 from engine.runs.fit_options import FitOptions
 from engine.runs.opening import remove_file
 from engine.runs.precision_check import PrecisionCheck
-from engine.runs.predictions import Predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import Predictions
 from engine.runs.progress import Clock, OnNotice, Progress, Reporter, run_lock
 from engine.runs.run import Run
 from engine.runs.run_config import RunConfig

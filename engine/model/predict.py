@@ -17,7 +17,8 @@ from engine.model.extractor import open_model
 from engine.model.features import Features
 from engine.model.head import Head
 from engine.runs.predicted import note_predicted, table_name
-from engine.runs.predictions import UNKNOWN, Predictions, make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import UNKNOWN, Predictions, make_predictions
 from engine.runs.run import Run
 
 

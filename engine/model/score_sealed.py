@@ -9,7 +9,7 @@ from engine.data.sealing import SEALED
 from engine.errors import UserError
 from engine.model.extractor import open_model
 from engine.model.predict import predict_split
-from engine.runs.predictions import save_predictions
+from engine.runs.prediction_files import save_predictions
 from engine.runs.run import Run
 from engine.runs.sealed_images import sealed_images
 

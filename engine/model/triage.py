@@ -15,7 +15,8 @@ from engine.model.device import Device
 from engine.model.extractor import open_model
 from engine.model.folds import out_of_fold
 from engine.model.head import HeadOptions
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.progress import Progress
 from engine.runs.run import Run
 from engine.runs.triage import SPLIT, save_triage, triage_of

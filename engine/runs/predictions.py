@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from engine.errors import UserError, first_ten
-from engine.runs.files import atomic_path
-from engine.runs.parquet_files import open_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN = -1
 _ROW_SUM_TOLERANCE = 1e-6
-_GROUP_VALUES = 8_000_000  # probabilities in a row group
 _BLOCK_VALUES = 200_000
-_TEXTS = pa.schema([(name, pa.string()) for name in ("id", "path", "label")])
-
-
-class _WrongType(Exception):
-    """A column has the wrong type."""
 
 
 @dataclass(frozen=True)
@@ -200,56 +190,6 @@ def _check_probabilities(p: np.ndarray, ids: pa.StringArray, source: str) -> Non
         )
 
 
-def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Write the table as Parquet: id, path, label (null where unknown), one p_<class> per class."""
-    at_once = max(_GROUP_VALUES // len(predictions.class_names), 1)
-    # No dictionary for mostly distinct values: 0.8 of the size, a third of the reading time.
-    options = {"compression": "zstd", "use_dictionary": ["path", "label"]}
-    schema = _part(predictions, slice(0)).schema
-    with (
-        atomic_path(path) as temporary,
-        pq.ParquetWriter(temporary, schema, **options) as writer,
-    ):
-        for start in range(0, len(predictions), at_once):
-            writer.write_table(_part(predictions, slice(start, start + at_once)))
-
-
-def load_predictions(path: Path) -> Predictions:
-    """Read a table written by :func:`save_predictions` and check it again.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, damaged, or violates a rule of :func:`make_predictions`.
-    """
-    try:
-        with open_parquet(path) as content, pq.ParquetFile(content) as file:
-            names = file.schema_arrow.names
-            class_names = [name[2:] for name in names if name.startswith("p_")]
-            missing = set(_TEXTS.names) - set(names)
-            if missing:
-                raise UserError(f"{path} has no column {first_ten(sorted(missing))}.")
-            if len(class_names) < 2:
-                raise UserError(f"{path} has fewer than two columns p_<class>.")
-            texts, probabilities = _read(file, [f"p_{name}" for name in class_names])
-        pa.default_memory_pool().release_unused()  # what the row groups took
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist.") from error
-    except _WrongType as error:
-        raise UserError(f"{path} holds a column of the wrong type ({error}).") from error
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is damaged and cannot be read as Parquet.") from error
-    ids, paths, labels = (texts[name].combine_chunks() for name in _TEXTS.names)
-    return make_predictions(
-        ids,
-        paths,
-        label_indices(labels, class_names, source=str(path)),
-        probabilities,
-        class_names,
-        source=str(path),
-    )
-
-
 def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) -> np.ndarray:
     """Return the class indices of label names, ``UNKNOWN`` for null.
 
@@ -270,34 +210,3 @@ def label_indices(labels: pa.Array, class_names: Sequence[str], *, source: str) 
         names = pc.unique(pc.filter(labels, strange)).to_pylist()
         raise UserError(f"{source}: labels that are not a class: {first_ten(names)}.")
     return np.asarray(pc.fill_null(indices, UNKNOWN), dtype=np.int64)
-
-
-def _read(file: pq.ParquetFile, columns: list[str]) -> tuple[pa.Table, np.ndarray]:
-    """Return id, path and label as text, and the probabilities, reading one row group at a time."""
-    texts, stop = [_TEXTS.empty_table()], 0
-    probabilities = np.empty((file.metadata.num_rows, len(columns)))
-    for number in range(file.num_row_groups):
-        group = file.read_row_group(number)
-        start, stop = stop, stop + len(group)
-        try:
-            texts.append(group.select(_TEXTS.names).cast(_TEXTS))
-            for index, name in enumerate(columns):
-                probabilities[start:stop, index] = group[name].cast(pa.float64())
-        except pa.ArrowException as error:
-            raise _WrongType(error) from error
-    joined = pa.concat_tables(texts)
-    joined.validate(full=True)  # that texts are UTF-8
-    return joined, probabilities
-
-
-def _part(predictions: Predictions, rows: slice) -> pa.Table:
-    y_true, p = predictions.y_true[rows], predictions.probabilities[rows]
-    names = pa.array(predictions.class_names, pa.string())
-    columns = {
-        "id": predictions.ids[rows],
-        "path": predictions.paths[rows],
-        "label": names.take(pa.array(y_true, mask=y_true == UNKNOWN)),
-    }
-    for column, name in enumerate(predictions.class_names):
-        columns[f"p_{name}"] = pa.array(np.ascontiguousarray(p[:, column]))
-    return pa.table(columns)

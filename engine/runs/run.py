@@ -27,7 +27,8 @@ from engine.runs.fit_options import FitOptions
 from engine.runs.images_table import as_frame, read_images
 from engine.runs.json_text import loads
 from engine.runs.opening import is_file, read_file, remove_file
-from engine.runs.predictions import Predictions, load_predictions
+from engine.runs.prediction_files import load_predictions
+from engine.runs.predictions import Predictions
 from engine.runs.quarantine_table import as_csv, read_quarantine
 from engine.runs.roots import check_readable
 from engine.runs.run_about import RunAbout, read_about, title_of

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from engine.analysis import clipping
 from engine.analysis.bounds import (
     best_independent,
     best_symmetric,
@@ -12,7 +11,8 @@ from engine.analysis.bounds import (
     default_bounds,
     symmetric_curve,
 )
-from engine.analysis.clipping import clip_loss, clipped_log_loss
+from engine.analysis.clip_loss import clip_loss
+from engine.analysis.clipping import clipped_log_loss
 from engine.analysis.metrics import log_loss
 from engine.errors import UserError
 from tests.support.clip_tables import many_classes, tables, two_classes
@@ -120,7 +120,7 @@ def test_a_sampled_curve_says_so_and_its_reported_losses_stay_exact(
     y_true, probabilities = many_classes(4000, 5)
     whole = clip_loss(y_true, probabilities)
     assert whole.sampled_rows is None
-    monkeypatch.setattr(clipping, "_SAMPLED_VALUES", 10_000)
+    monkeypatch.setattr("engine.analysis.clip_loss._SAMPLED_VALUES", 10_000)
     sampled = clip_loss(y_true, probabilities)
     assert sampled.sampled_rows == 2000
     exact = clipped_log_loss(y_true, probabilities, 0.01, 0.95)
@@ -132,7 +132,7 @@ def test_a_sampled_curve_says_so_and_its_reported_losses_stay_exact(
     np.testing.assert_allclose(estimated, whole.estimate(bounds, 1 - bounds), atol=0.02)
     bound, loss = best_symmetric(sampled)
     assert loss == clipped_log_loss(y_true, probabilities, bound, 1 - bound)
-    monkeypatch.setattr(clipping, "_SAMPLED_VALUES", 500)
+    monkeypatch.setattr("engine.analysis.clip_loss._SAMPLED_VALUES", 500)
     band = bootstrap_best_symmetric(y_true, probabilities, n_resamples=500, seed=0)
     assert band.sampled_rows == 100
     middle, width = (band.lower + band.upper)[0] / 2, (band.upper - band.lower)[0]
@@ -145,7 +145,7 @@ def test_bounds_that_only_help_the_sample_are_not_suggested(
     y_true, probabilities = np.zeros(60, dtype=int), np.tile([0.96, 0.04, 1e-9], (60, 1))
     probabilities[7] = [0.02, 0.95, 0.03]
     before = log_loss(y_true, probabilities)
-    monkeypatch.setattr(clipping, "_SAMPLED_VALUES", 9)
+    monkeypatch.setattr("engine.analysis.clip_loss._SAMPLED_VALUES", 9)
     misled = 0
     for seed in range(40):
         sampled = clip_loss(y_true, probabilities, seed=seed)

@@ -6,9 +6,9 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.analysis.clip_loss import clip_loss
 from engine.analysis.clipping import (
     check_bounds,
-    clip_loss,
     clip_probabilities,
     clipped_log_loss,
     confident_error_cost,

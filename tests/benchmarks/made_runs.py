@@ -15,7 +15,8 @@ from engine.analysis.metrics import accuracy, log_loss
 from engine.data.demo import draw_demo
 from engine.data.formats import Unreadable
 from engine.data.thumbnails import make_thumbnail
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.run import Run
 from tests.support.run_folders import run_with, set_keys
 

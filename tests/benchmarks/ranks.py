@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.runs.predictions import load_predictions
+from engine.runs.prediction_files import load_predictions
 from tests.benchmarks.clocked import Ran, fit_command, run_process, take_turns
 from tests.benchmarks.material import IMAGES, REPEATS, labelled_split, weights_file
 from tests.benchmarks.report import load, machine, table

@@ -16,12 +16,8 @@ import torch
 from engine.analysis.report import report
 from engine.model.features import FrozenNetwork, ImageFiles, compute_features
 from engine.model.head import Head
-from engine.runs.predictions import (
-    Predictions,
-    load_predictions,
-    make_predictions,
-    save_predictions,
-)
+from engine.runs.prediction_files import load_predictions, save_predictions
+from engine.runs.predictions import Predictions, make_predictions
 from tests.benchmarks.clocked import seconds_of, take_turns
 from tests.benchmarks.material import REPEATS, Split, labelled_split, weights_file
 from tests.benchmarks.passes import Ready, checksums, ready

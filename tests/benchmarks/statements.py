@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from engine.analysis.blending import blend, blend_weights
 from engine.analysis.bounds import bootstrap_best_symmetric, default_bounds
 from engine.analysis.class_scores import class_scores
-from engine.analysis.clipping import clip_loss
+from engine.analysis.clip_loss import clip_loss
 from engine.analysis.compare import compare
 from engine.analysis.estimated_drop import estimated_drop
 from engine.analysis.joined import join

@@ -14,7 +14,8 @@ from engine.analysis.shift import shifted_loss
 from engine.cli.main import app
 from engine.errors import UserError
 from engine.runs.files import write_json
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.run import Run
 from tests.support.clip_tables import two_classes
 from tests.support.run_folders import run_with

@@ -18,7 +18,8 @@ from engine.competition.blend import keep_blend, prepare_blend
 from engine.competition.prepare import prepare_submission
 from engine.competition.records import write_submission
 from engine.errors import UserError
-from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import UNKNOWN, make_predictions
 from engine.runs.run import Run
 from engine.runs.run_list import list_runs
 from tests.support.run_folders import run_with

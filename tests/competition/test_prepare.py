@@ -12,7 +12,8 @@ import pytest
 from engine.competition.correction import positive_index
 from engine.competition.prepare import base_rate, find_sample, prepare_submission
 from engine.errors import UserError
-from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import UNKNOWN, make_predictions
 from engine.runs.run import Run
 from tests.support.run_folders import run_with
 from tests.support.submission_tables import clipped, failed, rows_of

@@ -17,7 +17,8 @@ from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import browser_sync, tables
 from dashboard.views.errors import bulk, chosen, copies
 from dashboard.views.errors.images_csv import csv_of
-from engine.runs.predictions import UNKNOWN, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import UNKNOWN
 from engine.runs.verdicts import Verdict, load_verdicts, save_verdict, verdicts_path
 
 ALL = ImageFilter()

@@ -16,7 +16,8 @@ from dashboard.views.compare import data as compare_data
 from dashboard.views.compare.text import names_of
 from engine.analysis.compare import compare
 from engine.competition.blend import prepare_blend
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.run import Run
 from engine.runs.run_list import list_runs
 from tests.support.pages import APP, assert_harmless, at_page, html

@@ -14,7 +14,8 @@ from engine.analysis.bounds import best_symmetric
 from engine.analysis.recommendation import compare_corrections
 from engine.analysis.shift import shifted_loss
 from engine.runs.files import write_json
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.run import Run
 from tests.support.pages import APP, html, opened
 

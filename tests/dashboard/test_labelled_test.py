@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.runs.predictions import UNKNOWN, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import UNKNOWN
 from engine.runs.run import Run
 from tests.support.pages import APP, html, opened, sentence
 

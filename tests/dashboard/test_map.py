@@ -18,7 +18,7 @@ from dashboard.shared import commands, tables
 from dashboard.views.map import data as map_data
 from engine.runs import maps
 from engine.runs.maps import save_map
-from engine.runs.predictions import save_predictions
+from engine.runs.prediction_files import save_predictions
 from engine.runs.run import Run
 from tests.support.pages import assert_harmless, opened
 from tests.support.polygons import turns

@@ -20,7 +20,7 @@ from engine.runs import side_result
 from engine.runs.fit_options import FitOptions
 from engine.runs.next_steps import NextStep, NextSteps, next_steps_of, save_next_steps
 from engine.runs.precision_check import PrecisionCheck
-from engine.runs.predictions import save_predictions
+from engine.runs.prediction_files import save_predictions
 from engine.runs.run import Run
 from engine.runs.run_results import FoldsSummary
 from tests.support.pages import at_page

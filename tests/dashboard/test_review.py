@@ -18,7 +18,7 @@ from dashboard.views.errors import data as errors_data
 from dashboard.views.errors.beside import beside_of
 from dashboard.views.overview import data as overview_data
 from engine.errors import UserError
-from engine.runs.predictions import save_predictions
+from engine.runs.prediction_files import save_predictions
 from engine.runs.triage import SPLIT, load_triage, reviewed_split, save_triage
 from engine.runs.verdicts import Verdict, load_verdicts, save_verdict
 from tests.support.pages import errors, sentence

@@ -17,7 +17,7 @@ from engine.competition.prepare import prepare_submission
 from engine.competition.records import list_submissions, write_submission
 from engine.competition.submission_csv import to_csv
 from engine.runs.predicted import note_predicted
-from engine.runs.predictions import save_predictions
+from engine.runs.prediction_files import save_predictions
 from engine.runs.run import Run
 from tests.support import pages
 from tests.support.pages import assert_harmless, html

@@ -21,7 +21,8 @@ from engine.library.next_steps import next_steps
 from engine.model.next_steps import feature_steps
 from engine.model.triage import triage
 from engine.runs.next_steps import NextStep, load_next_steps, next_steps_of
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.run import Run
 from engine.runs.triage import COLUMNS
 from engine.runs.verdicts import FINE, WRONG, Verdict, Verdicts

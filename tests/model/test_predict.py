@@ -21,7 +21,7 @@ from engine.model.extractor import open_model
 from engine.model.fit import FitResult
 from engine.model.predict import predict
 from engine.runs.predicted import chosen_table, predicted_tables
-from engine.runs.predictions import load_predictions
+from engine.runs.prediction_files import load_predictions
 from engine.runs.run import Run
 from engine.runs.run_list import open_run
 from tests.support.run_folders import run_with

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from engine.errors import UserError
 from engine.runs.csv_text import names_and_stems
+from engine.runs.prediction_files import save_predictions
 from engine.runs.prediction_table import read_predictions_table
-from engine.runs.predictions import UNKNOWN, make_predictions, save_predictions
+from engine.runs.predictions import UNKNOWN, make_predictions
 
 
 @pytest.fixture

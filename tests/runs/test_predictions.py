@@ -14,15 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UserError
-from engine.runs.predictions import (
-    UNKNOWN,
-    Predictions,
-    label_indices,
-    likeliest,
-    load_predictions,
-    make_predictions,
-    save_predictions,
-)
+from engine.runs.prediction_files import load_predictions, save_predictions
+from engine.runs.predictions import UNKNOWN, Predictions, label_indices, likeliest, make_predictions
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 

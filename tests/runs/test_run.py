@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from engine.errors import UserError
 from engine.runs import run as module
 from engine.runs.files import read_json, workspace, write_json
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.run import DEFAULT_BOUNDS, Run
 from engine.runs.run_config import FORMAT_VERSION
 from engine.runs.run_list import list_runs, open_run

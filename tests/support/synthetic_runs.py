@@ -14,7 +14,8 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from engine.analysis.metrics import accuracy, log_loss
-from engine.runs.predictions import make_predictions, save_predictions
+from engine.runs.prediction_files import save_predictions
+from engine.runs.predictions import make_predictions
 from engine.runs.run import Run
 from engine.runs.run_results import ImageCounts, Scores
 from tests.support.run_folders import run_with

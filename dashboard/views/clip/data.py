@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.shared.tables import Key, Table, groups, table
 from engine.analysis import bounds as best
-from engine.analysis.clipping import ClipLoss, clip_loss
+from engine.analysis.clip_loss import ClipLoss, clip_loss
 
 REACH = 5.0
 _BARS = 72
