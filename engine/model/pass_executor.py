@@ -17,7 +17,9 @@ from engine.runs.progress import Reporter
 
 _IMAGES, _TURNS = 4, 2  # in a batch of the trial, and batches that count
 _GAIN = 0.95  # of PyTorch's time: what OpenVINO may take at most
-_ALIKE = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # of the features' standard deviation
+# Root mean square of the differences, in the features' standard deviation, that is still rounding:
+# MobileNetV2's bfloat16 lies 0.06 from float32 on random images; another network 1.4.
+_ALIKE = {torch.float32: 1e-3, torch.bfloat16: 0.3}
 
 
 def with_faster_executor(extractor: Extractor, images: pd.DataFrame, report: Reporter) -> Extractor:
@@ -79,7 +81,7 @@ def _trial(network: Extractor, other: Extractor) -> tuple[float, float]:
     pixels = torch.randint(0, 256, (_IMAGES, 3, side, side), dtype=torch.uint8, generator=random)
     batch = network.steps.normalised(pixels, dtype)
     expected, found = ours(batch).float(), theirs(batch)  # which also prepares the next ones
-    apart = float((expected - found).abs().max() / expected.std().clamp_min(1e-12))
+    apart = float((expected - found).square().mean().sqrt() / expected.std().clamp_min(1e-12))
     if not apart <= _ALIKE.get(dtype, 0.0):
         raise OpenVinoUnusable(f"OpenVINO cannot be used (its features differ by {apart:.2g} SD)")
     turns = [(_seconds(ours, batch), _seconds(theirs, batch)) for _ in range(_TURNS)]

@@ -85,15 +85,25 @@ def refit(data: Path, tmp_path: Path) -> tuple[Run, list[str]]:
         return small_fit(data, callbacks={"on_notice": said.append}).run, said
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v2"])
-def test_the_features_are_those_of_pytorch(name):
-    ours, theirs = extractor(name).build(), replace(extractor(name), openvino=True).build()
+def test_the_features_are_those_of_pytorch():
+    plain = extractor("mobilenet_v2")
+    ours, theirs = plain.build(), replace(plain, openvino=True).build()
     images = torch.randn(5, 3, 64, 64)
     with torch.inference_mode():
         expected, found = ours(images), theirs(images)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * expected.std().item())
         torch.testing.assert_close(theirs(images[:2]), found[:2], rtol=1e-4, atol=1e-5)
         assert torch.equal(found, theirs(images))  # and a later batch does not overwrite it
+
+
+def test_the_trial_takes_rounding_in_bfloat16_for_what_it_is():
+    plain = replace(extractor(), device=Device("cpu", torch.bfloat16, 16))
+    assert all(
+        seconds > 0 for seconds in pass_executor._trial(plain, replace(plain, openvino=True))
+    )
+    another = replace(plain, openvino=True, seed=1)
+    with pytest.raises(OpenVinoUnusable, match=r"its features differ by \d"):
+        pass_executor._trial(plain, another)
 
 
 def test_openvino_reports_nothing_to_its_makers(fitted):
