@@ -97,6 +97,11 @@ def answer_of_two(of: Sequence[Table], image: str, names: Sequence[str]) -> dict
     return {"id": image, "state": "found", "maps": maps}
 
 
+def open_network(run: Run) -> Future[dict[str, Any]]:
+    """Let the worker load PyTorch and a run's network before it is asked about an image."""
+    return _QUEUE.submit(_WORKER.ask, {"run": run.name, "open": True})
+
+
 def ask_about(run: Run, content: bytes) -> Future[dict[str, Any]]:
     """Ask the worker about an image that is in no run; its answer is as `PredictedImage.plain`."""
     question = {"run": run.name, "image": base64.b64encode(content).decode("ascii")}

@@ -119,6 +119,9 @@ def _serve() -> None:
 
     def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         name, id, split, image = (question.get(key) for key in ("run", "id", "split", "image"))
+        if isinstance(name, str) and question.get("open") is True:
+            of(ImagePredictor, name)
+            return {"opened": name}
         kind: type = Explainer if image is None else ImagePredictor
         if not isinstance(name, str) or not isinstance(id if image is None else image, str):
             raise UserError("each request needs a run, and an id or an image, as text.")

@@ -51,6 +51,11 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
         expect(side.locator(".run")).to_contain_text("evidence for")
         expect(side.locator(".heat")).to_be_visible()
     assert stage.locator(".run").inner_text() != twin.locator(".run").inner_text()
+    size = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    left, right = twin.bounding_box(), stage.bounding_box()
+    assert left and right and left["y"] == right["y"] and left["x"] < right["x"]
+    page.set_viewport_size(size)
     dialog.get_by_role("button", name="Hide heat maps").click()
     expect(dialog.locator(".heat:visible")).to_have_count(0)
     page.keyboard.press("z")

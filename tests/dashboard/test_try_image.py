@@ -58,10 +58,12 @@ def _page() -> None:
     dialog(open_run("latest"))
 
 
-def test_the_map_page_has_the_button(stand):
+def test_the_button_of_the_map_page_lets_the_network_be_loaded(stand):
     app = opened("map", stand.run)
     app.button(key="try_image").click().run()
     assert not app.exception and len(app.file_uploader) == 1
+    answers._QUEUE.submit(lambda: None).result()
+    assert stand.asked == [{"run": stand.run.name, "open": True}]  # while an image is chosen
 
 
 def dropped(stand: Stand, name: str, content: bytes) -> AppTest:

@@ -172,6 +172,7 @@ def test_the_command_serves_until_its_questions_end(at_home, capsys, monkeypatch
     questions = [question, {**question, "id": "../x"}, {**question, "run": "nothing"}, {"run": 3}]
     content = base64.b64encode(image_bytes("dog", 99)).decode()
     questions += [{"run": at_home.name, "image": content}, {"run": at_home.name, "image": "AAAA"}]
+    questions.append({"run": at_home.name, "open": True})
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
         pipe.write("".join(json.dumps(each) + "\n" for each in questions))
@@ -183,6 +184,7 @@ def test_the_command_serves_until_its_questions_end(at_home, capsys, monkeypatch
     first, second, third = (answer["error"] for answer in answers[1:4])
     assert len(answers[4]["neighbours"]) == 8 and len(answers[4]["classes"]) == 2
     assert "the image cannot be decoded" in answers[5]["error"]
+    assert answers[6] == {"opened": at_home.name}
     assert "has no image" in first and "is not a run" in second and "a run, and an id" in third
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.explanation.answers import ask_about
+from dashboard.explanation.answers import ask_about, open_network
 from dashboard.gallery.tiles import probability
 from dashboard.server.uploads import MOST_MEGABYTES, forget_uploads
 from dashboard.shared import html, thumbnails
@@ -24,7 +24,7 @@ from engine.data.thumbnails import LARGE_SIDE, make_thumbnail
 from engine.errors import UserError
 from engine.runs.run import Run
 
-_COUNT, _TRIED, _LAYER = "try_count", "try_answer", "try_layer"
+_COUNT, _TRIED, _LAYER, _OPENED = "try_count", "try_answer", "try_layer", "try_opened"
 _PAUSE = 0.3  # seconds
 
 
@@ -44,6 +44,7 @@ def try_button(run: Run) -> None:
         help="Predict an image that is not in this run",
     ):  # fmt: skip
         st.session_state.pop(_TRIED, None)
+        st.session_state[_OPENED] = open_network(run)
         forget_uploads()  # of a dialog that was closed while an image arrived
         dialog(run)
 
@@ -91,12 +92,12 @@ def _asked(run: Run, name: str, content: bytes) -> _Tried:
 def _awaited(tried: _Tried) -> dict[str, Any]:
     """Wait for the answer; each step says so, and lets the person go elsewhere."""
     place, started = st.empty(), time.monotonic()
+    opened: Future[dict[str, Any]] | None = st.session_state.get(_OPENED)
     while not tried.answer.done():
         seconds = time.monotonic() - started
-        place.caption(
-            f"Predicting {literal(tried.name)} … {seconds:.0f} s; the first image waits for "
-            "PyTorch to load."
-        )
+        loading = opened is not None and not opened.done()
+        doing = "Loading PyTorch and the network for" if loading else "Predicting"
+        place.caption(f"{doing} {literal(tried.name)} … {seconds:.0f} s")
         time.sleep(_PAUSE)
     place.empty()
     return tried.answer.result()

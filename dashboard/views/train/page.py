@@ -35,22 +35,28 @@ def page() -> None:
     data = choose_data()
     if data is None:
         return
-    reading = form.reading_choices()
+    with st.container(key="train_parts"):  # on a wide screen the second stands beside the others
+        reads, previews, fits = (st.container() for _ in range(3))
+    with reads:
+        reading = form.reading_choices()
     try:
-        preview = read_data(FitOptions.chosen(data, reading))
+        with previews:
+            preview = read_data(FitOptions.chosen(data, reading))
     except UserError as error:
         st.error(error_text(error), icon=":material/error:")
         return
-    left, right = st.columns([2, 3], gap="large")
+    with previews:
+        left, right = st.columns([2, 3], gap="large")
     with left:
         data_summary(preview)
         class_counts(preview)
         unusual_files(preview)
     with right:
         sample_grid(preview)
-    options = FitOptions.chosen(data, {**reading, **form.fit_choices(preview)})
-    expected_time(preview, options)
-    start(options)
+    with fits:
+        options = FitOptions.chosen(data, {**reading, **form.fit_choices(preview)})
+        expected_time(preview, options)
+        start(options)
 
 
 def choose_data() -> Path | None:
