@@ -19,8 +19,9 @@ def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
     """List the log loss and errors of dark, blurred, small, narrow … images, highest loss first.
 
     Images are divided into fifths by brightness, contrast, sharpness, pixels, aspect and bytes,
-    and by the cause given in verdicts; p-values are corrected for multiple testing. Of more than
-    25,000 images, a random sample of 25,000 is used.
+    and by the cause given in verdicts; p-values are corrected for multiple testing, and
+    images that belong together count as one. Of more than 25,000 images, a random sample of 25,000
+    is used.
     """
     from engine.library.review import slices as find_slices
 
