@@ -10,9 +10,9 @@ from tests.benchmarks.report import write_section
 # Each module has a TITLE and a `measure()` that returns its section as Markdown; what stands behind
 # a colon is given to it.
 MODULES = [
-    "fit_speed:mobilenet_v2", "fit_speed:resnet18", "passes", "executors", "decoding", "matrix",
-    "scoring", "growth", "more_images", "ranks", "gpu", "dashboard", "map", "triage", "tables",
-    "coverage", "statements",
+    "fit_speed:mobilenet_v2", "fit_speed:resnet18", "whole_network", "passes", "executors",
+    "decoding", "matrix", "scoring", "growth", "more_images", "ranks", "gpu", "dashboard", "map",
+    "triage", "tables", "coverage", "statements",
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""fastai's Learner with a frozen body, as a script: what a fit is compared with.
+"""fastai's Learner with a frozen body, or its `fine_tune`: what a fit is compared with.
 
-FOLDER BACKBONE WEIGHTS EPOCHS; prints the last valid log loss as JSON.
+FOLDER BACKBONE WEIGHTS EPOCHS [fine_tune]; prints the last valid log loss as JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from fastai.vision.all import (  # noqa: E402
     Learner,
     Normalize,
     Resize,
+    accuracy,
+    default_split,
     imagenet_stats,
+    model_meta,
+    vision_learner,
 )
 from safetensors.torch import load_file  # noqa: E402
 
@@ -35,13 +39,27 @@ def main(folder: str, backbone: str, weights: str, epochs: int) -> dict[str, flo
     return {"log_loss": float(learner.recorder.values[-1][1])}
 
 
+def fine_tuned(folder: str, backbone: str, weights: str, epochs: int) -> dict[str, float]:
+    """Train MobileNetV2 as fastai's first lesson does: one frozen epoch, then all layers."""
+
+    def published(**_: Any) -> torch.nn.Module:
+        model = torchvision.models.get_model(backbone)
+        model.load_state_dict(load_file(weights))
+        return model
+
+    images = _images(folder)
+    # MobileNetV2 has its features and its classifier as children: all but the last are the body.
+    model_meta[published] = {"cut": -1, "split": default_split}
+    learner = vision_learner(images, published, metrics=accuracy, normalize=False)
+    with learner.no_bar(), learner.no_logging():
+        learner.fine_tune(epochs)
+    _, log_loss, right = learner.recorder.values[-1]
+    return {"log_loss": float(log_loss), "accuracy": float(right)}
+
+
 def frozen_learner(folder: str, backbone: str, weights: str) -> Any:
     """Return a Learner whose last layer alone trains; batch statistics stay as they are."""
-    torch.manual_seed(0)
-    dls = ImageDataLoaders.from_folder(
-        folder, train="train", valid="valid", bs=64, num_workers=2, device=torch.device("cpu"),
-        item_tfms=Resize(224), batch_tfms=Normalize.from_stats(*imagenet_stats),
-    )  # fmt: skip
+    dls = _images(folder)
     model = torchvision.models.get_model(backbone)
     model.load_state_dict(load_file(weights))
     model.requires_grad_(False)
@@ -49,5 +67,14 @@ def frozen_learner(folder: str, backbone: str, weights: str) -> Any:
     return Learner(dls, model, loss_func=CrossEntropyLossFlat(), train_bn=False, cbs=BnFreeze())
 
 
+def _images(folder: str) -> Any:
+    torch.manual_seed(0)
+    return ImageDataLoaders.from_folder(
+        folder, train="train", valid="valid", bs=64, num_workers=2, device=torch.device("cpu"),
+        item_tfms=Resize(224), batch_tfms=Normalize.from_stats(*imagenet_stats),
+    )  # fmt: skip
+
+
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:4], int(sys.argv[4]))))
+    work = fine_tuned if sys.argv[5:] == ["fine_tune"] else main
+    print(json.dumps(work(*sys.argv[1:4], int(sys.argv[4]))))
