@@ -73,3 +73,14 @@ def test_another_class_is_chosen(run):
     app.selectbox(key="training_class").set_value(second).run()
     assert not app.exception and app.query_params["true"] == second
     assert "**20** training images" in sentence(app) and app.query_params["on"] == "train"
+
+
+def test_a_text_is_searched_in_name_and_class(run):
+    app = errors(run=run.name, on="train")
+    app.text_input(key="training_search").set_value("TRAIN.01").run()
+    assert not app.exception and app.query_params["text"] == "TRAIN.01"
+    assert "**10** training images with “TRAIN&#46;01”" in sentence(app)
+    app = errors(run=run.name, on="train", text=f"train.01 {run.class_names[1]}")
+    assert "**3** training images" in sentence(app)  # 12, 15 and 18
+    app = errors(run=run.name, on="train", text="nothing")
+    assert not app.exception and "No image passes" in app.info[0].value

@@ -127,6 +127,7 @@ def one_gallery(compared: Compared, part: str, names: Names) -> None:
         opened=partial(address.image_opened, "compared"),
         turned=partial(address.page_turned, "compared", pages),
         turns=("← Previous page" if number > 1 else "", "Next page →" if number < pages else ""),
+        marks=False,  # all images of a part are alike
     )
     large = None if at is None else large_at(compared, order, at, names)
     viewer(

@@ -17,7 +17,7 @@ import streamlit as st
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.viewer import viewer
 from dashboard.selection import split
-from dashboard.selection.filters import LIKE, TRUE
+from dashboard.selection.filters import LIKE, TEXT, TRUE
 from dashboard.selection.image_filter import ImageFilter, keep_filter, read_filter, write_filter
 from dashboard.selection.similar import LABELLED, Reference, offers_similar
 from dashboard.selection.unknown import unknown_image, unknown_page
@@ -31,19 +31,19 @@ from dashboard.views.errors import address
 from engine.runs.images_table import read_images
 from engine.runs.run_list import open_run
 
-_CLASS = "training_class"
+_CLASS, _SEARCH = "training_class", "training_search"
 _COLUMNS = ["id", "path", "sha256", "label", "width", "height"]
 
 
 def show(name: str) -> None:
-    """Show the training images of a run by id, of one class or of all."""
+    """Show the training images of a run by id, of one class or of all, or those with a text."""
     names = open_run(name).class_names
     image_filter = read_filter(names)
     keep_filter(image_filter)
     browser_sync.note_redraw()
-    label = image_filter.where.get(TRUE, "")
+    label, text = image_filter.where.get(TRUE, ""), image_filter.where.get(TEXT, "")
     every = images(name, stamp_of(open_run(name).folder / "images.parquet"))
-    found = every.filter(pc.field("label") == label) if label else every
+    found = matching(every, label, text)
     ids = found["id"].to_pylist()
     at = ids.index(image_filter.image) if image_filter.image in ids else None
     if image_filter.image and at is None:
@@ -54,11 +54,13 @@ def show(name: str) -> None:
     number = min(image_filter.page, pages) if at is None else at // PER_PAGE + 1
     key = address.set_page(number)
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
-        _filters(name, names, label)
+        _filters(name, names, label, text)
         st.markdown(_sentence(len(ids), label, image_filter), width="stretch")
         st.pagination(
             pages, key=key, on_change=address.page_changed, max_visible_pages=5, width=PAGER_WIDTH
         )
+    if not ids:
+        st.info("No image passes this filter.", icon=":material/filter_alt_off:")
     shown = page_of(np.arange(len(ids)), number)
     gallery(
         tiles(name, found.take(pa.array(shown))),
@@ -80,6 +82,18 @@ def images(name: str, stamp: Stamp) -> pa.Table:
     """Return id, path, sha256, label, width and height of the training images, by id."""
     path = open_run(name).folder / "images.parquet"
     return read_images(path, _COLUMNS, splits=["train"]).select(_COLUMNS).sort_by("id")
+
+
+def matching(images: pa.Table, label: str, text: str) -> pa.Table:
+    """Return the images of a class, '' for all, that have every word in id, path or label."""
+    found = images.filter(pc.field("label") == label) if label else images
+    for word in text.split():
+        id, path, named = (
+            pc.match_substring(found[name], word, ignore_case=True)
+            for name in ("id", "path", "label")
+        )
+        found = found.filter(pc.or_kleene(pc.or_kleene(id, path), named))
+    return found
 
 
 def tiles(name: str, rows: pa.Table) -> list[dict[str, Any]]:
@@ -121,18 +135,26 @@ def large(name: str, found: pa.Table, at: int) -> dict[str, Any]:
     }
 
 
-def _filters(name: str, names: tuple[str, ...], label: str) -> None:
+def _filters(name: str, names: tuple[str, ...], label: str, text: str) -> None:
     with st.popover("Filter and sort", icon=":material/tune:", key="filters"):
         split.switch(name, split.ANY_TEST)
         st.selectbox(
             "Class", names, index=None, key=set_widget(_CLASS, label or None),
-            on_change=_class_changed, placeholder="Any class",
+            on_change=_changed, placeholder="Any class",
+        )  # fmt: skip
+        st.text_input(
+            "Search", key=set_widget(_SEARCH, text), on_change=_changed,
+            placeholder="File name or class",
         )  # fmt: skip
 
 
 def _sentence(n: int, label: str, image_filter: ImageFilter) -> str:
     of = f" of {literal(label)}" if label else ""
-    more = "" if set(image_filter.where) <= {TRUE} else " Other filters need such predictions."
+    if text := image_filter.where.get(TEXT):
+        of += f" with “{literal(text)}”"
+    more = (
+        "" if set(image_filter.where) <= {TRUE, TEXT} else " Other filters need such predictions."
+    )
     return (
         f"**{n:,}** training images{of}: in order of id. The network was trained on them, so they "
         f"have no held-out prediction.{more}"
@@ -145,9 +167,10 @@ def _files(name: str, rows: pa.Table) -> list[ImageFile]:
     return [ImageFile(root / path, sha256 or "") for path, sha256 in pairs]
 
 
-def _class_changed() -> None:
+def _changed() -> None:
     label = st.session_state[widget_key(_CLASS)] or ""
-    write_filter(ImageFilter(where={TRUE: label}))
+    text = st.session_state[widget_key(_SEARCH)].strip()
+    write_filter(ImageFilter(where={TRUE: label, TEXT: text}))
 
 
 def _similar_asked() -> None:
