@@ -99,7 +99,7 @@ def test_the_bin_is_emptied_and_failed_runs_go_to_it(make_run):
     assert app.button(key="empty_bin").disabled and "2 runs for good" in app.checkbox[0].label
     app.checkbox[0].check().run()
     app.button(key="empty_bin").click().run()
-    assert not app.exception and deleted_runs() == [] and "free again" in app.toast[0].value
+    assert not app.exception and deleted_runs() == [] and "MB freed" in app.toast[0].value
     assert [each.name for each in list_runs()] == [run.name] and run.predictions() is not None
 
 

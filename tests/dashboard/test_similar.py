@@ -87,7 +87,7 @@ def test_the_page_shows_what_is_like_an_image(make_run, monkeypatch):
     assert "no features of the image" in unescape(app.error[0].value)
     app.button(key="clear").click().run()
     assert "like" not in app.query_params and not app.error
-    assert "is no image" in unescape(errors(like="x:1").warning[0].value)
+    assert "is not an image" in unescape(errors(like="x:1").warning[0].value)
 
 
 def test_a_run_of_an_earlier_version_makes_them(make_run, monkeypatch):

@@ -151,7 +151,7 @@ def test_the_command_measures_what_it_is_asked_to(monkeypatch, tmp_path):
     rows = json.loads(CliRunner().invoke(main.app, [*asked, "--measure"]).stdout)["rows"]
     assert [row["images_per_second"] for row in rows] == [30, 60]
     shown = CliRunner().invoke(main.app, ["backbones"]).stdout
-    assert "resnet18" in shown and "vgg16" in shown and "--measure measures those" in shown
+    assert "resnet18" in shown and "vgg16" in shown and "--measure measures the networks" in shown
     with pytest.raises(UserError, match="backbone='resnet' is not"):
         engine.backbones(backbone="resnet")
 
