@@ -106,8 +106,14 @@ class ChosenCorrection:
         accepted : whether the user accepts a higher log loss
         """
         e = self.expected
-        if e is None or not e.costs:
+        if e is None:
             return Check("correction", True, self.sentence)
+        if not e.costs:
+            what = named(self.fitted)
+            said = f"{what[0].upper()}{what[1:]} does not raise the log loss beyond noise."
+            if self.fitted.name == "none":
+                said = "The probabilities are submitted as they are."
+            return Check("correction", True, said)
         message = (
             f"{self.sentence} Apply the recommended correction, or accept the cost (--accept-cost)."
         )

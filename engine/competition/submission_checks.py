@@ -33,6 +33,11 @@ def _check(name: str, ids: Sequence[str], failed: str, passed: str) -> Check:
     return Check(name, not ids, message, tuple(ids[:10]))
 
 
+def _name(source: str) -> str:
+    """Return a sample file's name; where it lies is said once, by the last check."""
+    return Path(source).name
+
+
 def rows_check(source: str, wanted: pa.StringArray, rows: np.ndarray) -> Check:
     """Return the check that every row has a prediction; ``rows`` is negative without an image.
 
@@ -48,7 +53,7 @@ def rows_check(source: str, wanted: pa.StringArray, rows: np.ndarray) -> Check:
         "rows",
         empty,
         f"{source} has {len(rows):,} rows, and {len(empty):,} of them have no prediction",
-        f"{source} has {len(rows):,} rows, and each has its prediction.",
+        f"{_name(source)} has {len(rows):,} rows, and each has its prediction.",
     )
 
 
@@ -84,7 +89,7 @@ def ids_check(
     }
     parts = [f"{what} {first_ten(names)}" for what, names in problems.items() if names]
     if not parts:
-        return Check("ids", True, f"{source} has each id once, and each has one image.")
+        return Check("ids", True, f"{_name(source)} has each id once, and each has one image.")
     offending = [name for names in problems.values() for name in names[:10]]
     return Check("ids", False, f"{source} has {'; '.join(parts)}.", tuple(offending[:10]))
 
@@ -93,7 +98,7 @@ def order_check(source: str, sample: Path | None) -> Check:
     """Return the check of the rows' order, which is the sample's or else that of the ids."""
     if sample is None:
         return Check("order", True, f"{source} has its rows in natural order of the ids.")
-    return Check("order", True, f"The rows are in the order of {source}.")
+    return Check("order", True, f"The rows are in the order of {_name(source)}.")
 
 
 def range_check(ids: pa.StringArray, usable: np.ndarray) -> Check:

@@ -15,7 +15,7 @@ from engine.model.pass_time import LONG
 from engine.model.speeds import expected_speed
 from engine.runs.progress import Reporter
 
-_IMAGES, _TURNS = 4, 2  # in a batch of the trial, and batches that count
+_IMAGES, _TURNS = 8, 2  # in a batch of the trial, and batches that count
 _GAIN = 0.95  # of PyTorch's time: what OpenVINO may take at most
 # Root mean square of the differences, in the features' standard deviation, that is still rounding:
 # MobileNetV2's bfloat16 lies 0.06 from float32 on random images; another network 1.4.
@@ -26,7 +26,7 @@ def with_faster_executor(extractor: Extractor, images: pd.DataFrame, report: Rep
     """Return the networks, those computed by OpenVINO that pass the images sooner that way.
 
     A pass that PyTorch is expected to compute in less than a minute stays with PyTorch, unless
-    OpenVINO has computed all of it before. For a longer one both pass four random images, and
+    OpenVINO has computed all of it before. For a longer one both pass eight random images, and
     OpenVINO is taken if it needs less time for what is missing in the cache and its features are
     the same but for rounding.
 
@@ -61,7 +61,7 @@ def _chosen(network: Extractor, images: pd.DataFrame, report: Reporter) -> Extra
         return network
     report.notice(
         f"OpenVINO computes the features of {network.backbone}: it was faster than PyTorch on "
-        "four images."
+        "eight images."
     )
     return other
 

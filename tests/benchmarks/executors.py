@@ -16,7 +16,7 @@ from tests.benchmarks.clocked import seconds_of, take_turns
 from tests.benchmarks.report import load, machine, table
 
 TITLE = "A pass through PyTorch and through OpenVINO"
-BATCHES = {"mobilenet_v2": 4, "resnet50": 1, "vgg16": 1}  # of a turn
+BATCHES = {"mobilenet_v2": 16, "resnet50": 3, "vgg16": 1}  # of a turn
 COUNTS = (1_780, 37_500)
 REPEATS = 3
 

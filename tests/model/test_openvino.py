@@ -34,7 +34,7 @@ from tests.support.tiny_images import image_bytes, kaggle, put
 
 CPU = Device("cpu", torch.float32, 16)
 CHOSEN = (
-    "OpenVINO computes the features of squeezenet1_1: it was faster than PyTorch on four images."
+    "OpenVINO computes the features of squeezenet1_1: it was faster than PyTorch on eight images."
 )
 FACTOR = 2.0  # how much faster OpenVINO pretends to be
 
