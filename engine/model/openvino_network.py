@@ -43,7 +43,7 @@ class OpenVinoNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features, float32 (B, width), of images (B, 3, crop, crop)."""
-        return torch.cat([self._features(some) for some in images.split(_AT_ONCE)])
+        return torch.cat([self._features(some) for some in torch.split(images, _AT_ONCE)])
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         rows = images.float().permute(0, 2, 3, 1).contiguous()  # without a copy: channels last
