@@ -96,6 +96,16 @@ def test_the_features_are_those_of_pytorch():
         assert torch.equal(found, theirs(images))  # and a later batch does not overwrite it
 
 
+@pytest.mark.parametrize("size", [1, 8, 11, 16])
+def test_every_image_of_a_batch_is_computed_in_its_row(size):
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten())
+    network = openvino_module.openvino_network(layers.eval(), CPU, 8)
+    images = torch.randn(size, 3, 8, 8)
+    with torch.inference_mode():
+        for _ in range(2):  # the second time the first shape comes back
+            assert torch.allclose(network(images), layers(images), atol=1e-5)
+
+
 def test_the_trial_takes_rounding_in_bfloat16_for_what_it_is():
     plain = replace(extractor(), device=Device("cpu", torch.bfloat16, 16))
     assert all(
