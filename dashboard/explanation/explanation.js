@@ -15,14 +15,13 @@ function nearOf(near, open) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".explanation-host");
+  const { signal, end } = newCall(parentElement);
   if (data.state) host.answer = data; // kept when the page is redrawn
   const follow = () => draw();
-  window.addEventListener("second-look-viewer", follow);
+  window.addEventListener("second-look-viewer", follow, { signal });
+  signal.addEventListener("abort", () => clearTimeout(host.timer));
   draw();
-  return () => {
-    clearTimeout(host.timer);
-    window.removeEventListener("second-look-viewer", follow);
-  };
+  return end;
 
   function draw() {
     clearTimeout(host.timer);

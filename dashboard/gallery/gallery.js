@@ -53,6 +53,7 @@ function tileOf(tile, decoded) {
 }
 
 export default function ({ data, parentElement, setTriggerValue, setStateValue }) {
+  const { signal, end } = newCall(parentElement);
   const grid = parentElement.querySelector(".grid");
   const turns = parentElement.querySelector(".turns");
   const tiles = () => [...grid.children];
@@ -185,7 +186,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     setTileSize((tileSize() ?? usualTileSize()) / 1.1 ** notches);
   };
   resize();
-  window.addEventListener(TILE, resize);
+  window.addEventListener(TILE, resize, { signal });
   // What a switch of the page is about to replace is dimmed at once, before its heading changes.
   const stale = ({ target }) => {
     if (!target.closest(".stButtonGroup [aria-checked='false'], .stPagination button:enabled")) return;
@@ -193,19 +194,14 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     clearTimeout(grid.fresh);
     grid.fresh = setTimeout(() => grid.classList.remove("stale"), 3000);
   };
-  document.addEventListener("click", stale);
-  grid.addEventListener("wheel", wheel, { passive: false });
+  document.addEventListener("click", stale, { signal });
+  grid.addEventListener("wheel", wheel, { passive: false, signal });
 
   // The viewer reports the image shown last; return the focus to it.
   const closed = (event) => {
     if (!focusOn(event.detail)) grid.wanted = event.detail;
     else grid.wanted = undefined;
   };
-  window.addEventListener("second-look-viewer-closed", closed);
-  return () => {
-    window.removeEventListener("second-look-viewer-closed", closed);
-    window.removeEventListener(TILE, resize);
-    document.removeEventListener("click", stale);
-    grid.removeEventListener("wheel", wheel);
-  };
+  window.addEventListener("second-look-viewer-closed", closed, { signal });
+  return end;
 }

@@ -20,6 +20,16 @@ function imageOf(src) { // a data URI made by the server
   return made;
 }
 
+// End what the previous call of a script listened to, and return what ends this one. Streamlit
+// calls a script again for new data, and its clean-up only when the component is removed.
+const calls = new WeakMap();
+function newCall(parentElement) {
+  calls.get(parentElement)?.abort();
+  const call = new AbortController();
+  calls.set(parentElement, call);
+  return { signal: call.signal, end: () => call.abort() };
+}
+
 // Tell the style sheet that the component needs no more room than it takes.
 function markDrawn(parentElement) {
   parentElement.host.dataset.drawn = "";

@@ -1,6 +1,7 @@
 const LISTED = 12;
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  const { signal, end } = newCall(parentElement);
   const [keys, jump] = ["keys", "jump"].map((name) => parentElement.querySelector(`.${name}`));
   let at = 0;
 
@@ -60,17 +61,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
       if (jump.open) jump.close();
-      else showJump();
+      else {
+        keys.close();
+        showJump();
+      }
     } else if (event.key === "?" && !typing && !keys.open && !jump.open) showKeys();
   };
   for (const each of [keys, jump]) {
     each.onclick = (event) => { if (event.target === each) each.close(); };
-    each.onkeydown = (event) => event.stopPropagation(); // no key of the page behind it
+    each.onkeydown = (event) => {
+      event.stopPropagation(); // no key of the page behind it
+      pressed(event);
+    };
   }
-  jump.addEventListener("keydown", pressed);
-  window.addEventListener("keydown", pressed);
-  return () => {
-    jump.removeEventListener("keydown", pressed);
-    window.removeEventListener("keydown", pressed);
-  };
+  window.addEventListener("keydown", pressed, { signal });
+  return end;
 }

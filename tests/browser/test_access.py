@@ -147,6 +147,11 @@ def test_images_come_first_and_keep_the_size_that_is_chosen(page: Page, address:
     settled(page)
     turned = first.bounding_box()
     assert turned and turned["y"] > 0 and turned["width"] == larger["width"]
+    first.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    expect(page.locator(".st-key-tile_size input")).to_have_value("200")
     page.evaluate("localStorage.clear()")
 
 
@@ -159,7 +164,9 @@ def test_keys_are_shown_and_jump_anywhere(page: Page, address: str):
     expect(keys).to_contain_text("turn the page")
     page.keyboard.press("Escape")
     expect(keys).not_to_be_visible()
+    page.keyboard.press("?")
     page.keyboard.press("Control+k")
+    expect(keys).not_to_be_visible()
     page.keyboard.type("0000007")
     expect(page.locator(".st-key-shortcuts dialog.jump .place")).to_contain_text(["0000007"])
     settled(page)
@@ -169,3 +176,6 @@ def test_keys_are_shown_and_jump_anywhere(page: Page, address: str):
     page.keyboard.type("compa")
     page.keyboard.press("Enter")
     page.wait_for_url("**/compare?*")
+    settled(page)
+    page.keyboard.press("Control+k")
+    expect(page.locator(".st-key-shortcuts dialog.jump")).to_be_visible()

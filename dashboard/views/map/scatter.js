@@ -15,13 +15,13 @@ export default function ({ data, parentElement }) {
   const theme = ["--st-text-color", "--st-primary-color", "--st-background-color"]
     .map((name) => style.getPropertyValue(name).trim());
   if (root.tag !== data.tag) {
-    root.stop?.();
     root.tag = data.tag;
     root.map = build(root, data);
   }
   root.map.dress(theme);
-  root.stop = root.map.follow();
-  return root.stop;
+  const { signal, end } = newCall(parentElement);
+  root.map.follow(signal);
+  return end;
 }
 
 function build(root, data) {
@@ -438,7 +438,7 @@ function build(root, data) {
     legend.replaceChildren(...entries, parts);
   }
 
-  function follow() {
+  function follow(signal) {
     const fit = () => {
       const box = frame.getBoundingClientRect();
       if (!box.width) return;
@@ -469,12 +469,11 @@ function build(root, data) {
     watch.observe(frame);
     fit();
     for (const [channel, answer] of Object.entries(window.secondLookAnswers ?? {})) receive(channel, answer);
-    window.addEventListener("second-look-answer", answered);
-    return () => {
+    window.addEventListener("second-look-answer", answered, { signal });
+    signal.addEventListener("abort", () => {
       watch.disconnect();
-      window.removeEventListener("second-look-answer", answered);
       clearTimeout(rest);
-    };
+    });
   }
   function extent() {
     // The longer side of a map fills the grid, the shorter one is centred.
