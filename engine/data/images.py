@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Lock
 
 import numpy as np
 import torch
+from PIL import Image
 
 from engine.data.formats import Unreadable
 from engine.data.headers import opened, orientation, reason_of
 from engine.data.jpeg import scan_position
-from engine.data.pixels import JPEGS, is_plain, reduce_jpeg, rgb
+from engine.data.pixels import JPEGS, is_plain, reduced_size, rgb
+
+try:
+    import simplejpeg  # equal to Pillow to the bit, and faster
+except ImportError:  # as where only PyTorch is installed
+    simplejpeg = None
 
 # torchvision's operator, called without its Python wrapper, which warns at every call (0.29).
 # torchvision's PNG decoder is not used: one changed byte can abort the process (0.29.2).
@@ -38,7 +44,8 @@ def decode(content: bytes, short: int | None = None) -> torch.Tensor:
     """Decode an image to an upright RGB tensor, uint8 of shape (3, height, width).
 
     The result is what a browser shows on white, see :func:`engine.data.pixels.rgb`. A JPEG in sRGB
-    is decoded by torchvision, which is faster, all other images by Pillow.
+    is decoded by torchvision, or by simplejpeg at a fraction of its size, which are faster; all
+    other images by Pillow.
 
     Parameters
     ----------
@@ -56,14 +63,11 @@ def decode(content: bytes, short: int | None = None) -> torch.Tensor:
         if math.prod(image.size) > _LARGE:
             stack.enter_context(_one_large)
         try:
-            reduced = False
             if image.format in JPEGS:
                 _check_end(content)
-                reduced = short is not None and reduce_jpeg(image, short)
-            if is_plain(image) and not reduced:
-                pixels = _decode_jpeg(content)
+                pixels = _decode_jpeg(content, image, reduced_size(image, short))
             else:
-                pixels = torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1)
+                pixels = _decode_by_pillow(image)
         except Unreadable:
             raise
         except Exception as error:  # decoders raise many kinds of errors on damaged pixels
@@ -80,7 +84,26 @@ def _check_end(content: bytes) -> None:
         raise Unreadable("the JPEG is cut short: its end marker is missing")
 
 
-def _decode_jpeg(content: bytes) -> torch.Tensor:
+def _decode_jpeg(content: bytes, image: Image.Image, size: tuple[int, int]) -> torch.Tensor:
+    """Decode a JPEG at ``size``, its own or a fraction, which Pillow's image then has, too."""
+    plain = is_plain(image)
+    if plain and size == image.size:
+        return _decode_whole(content)
+    if size != image.size:
+        image.draft(None, size)
+        if plain and simplejpeg is not None:
+            with suppress(ValueError):  # damaged; Pillow decides whether it can be shown
+                width, height = size
+                reduced = simplejpeg.decode_jpeg(content, "RGB", min_height=height, min_width=width)
+                return torch.from_numpy(reduced).permute(2, 0, 1)
+    return _decode_by_pillow(image)
+
+
+def _decode_by_pillow(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(rgb(image))).permute(2, 0, 1)
+
+
+def _decode_whole(content: bytes) -> torch.Tensor:
     import engine.light_torchvision  # noqa: F401  loads torch.ops.image, imported only if needed
 
     buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)

@@ -75,19 +75,17 @@ def is_plain(image: Image.Image) -> bool:
     return not changes_colours(image.info.get("icc_profile"), image.mode)
 
 
-def reduce_jpeg(image: Image.Image, short: int) -> bool:
-    """Let a JPEG be decoded at 1/8, 1/4 or 1/2 of its size; return whether it will be.
+def reduced_size(image: Image.Image, short: int | None) -> tuple[int, int]:
+    """Return the width and height to decode a JPEG at: 1/8, 1/4, 1/2 or all of its size.
 
     Its short side keeps at least ``short`` pixels. Only a scale that divides both sides is used:
     the others shift the image. An image below a megapixel is not reduced.
     """
-    if image.width * image.height < _MEGAPIXEL:
-        return False
-    for scale in (8, 4, 2):
-        if all(side % scale == 0 and side // scale >= short for side in image.size):
-            image.draft(None, (image.width // scale, image.height // scale))
-            return True
-    return False
+    if short is not None and image.width * image.height >= _MEGAPIXEL:
+        for scale in (8, 4, 2):
+            if all(side % scale == 0 and side // scale >= short for side in image.size):
+                return image.width // scale, image.height // scale
+    return image.size
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
@@ -116,7 +114,8 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]
     """Return the colours, in mode L, RGB or CMYK, and the alpha channel if there is one."""
     if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         image = image.convert("RGBA" if image.mode in ("P", "RGB") else "LA")
-    image = image.convert(_WITH_ALPHA.get(image.mode, image.mode))
+    if image.mode in _WITH_ALPHA:
+        image = image.convert(_WITH_ALPHA[image.mode])
     if image.mode in ("LA", "RGBA"):
         alpha = image.getchannel("A")
         whole = alpha.getextrema() == (255, 255)

@@ -57,7 +57,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         image = image.convert("RGB")
         transform = _transform(profile, "RGB")
     if transform is None:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     converted = ImageCms.applyTransform(image, transform)
     assert converted is not None
     return converted

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from engine.data import images
 from engine.data.formats import Unreadable
 from engine.data.headers import upright_size
 from engine.data.images import decode
@@ -390,6 +391,17 @@ def test_a_large_jpeg_is_decoded_at_a_scale_that_divides_it(width, height, kept)
         assert torch.equal(whole, reduced)
     ours, theirs = (square(pixels, 256, 224, "bilinear").float() for pixels in (reduced, whole))
     assert (ours - theirs).abs().mean() < 0.5  # of 255 levels; a shift by half a pixel gives more
+
+
+def test_a_reduced_jpeg_is_the_same_without_simplejpeg(monkeypatch: pytest.MonkeyPatch):
+    end = b"\xff\xd9"
+    contents = [photograph(1600, 1200), photograph(1600, 1200, progressive=True, exif=exif(6))]
+    contents += [contents[0][: len(contents[0]) // 2] + end]  # damaged, and shown all the same
+    contents += [contents[0][:5000] + bytes(50) + contents[0][5050:]]
+    faster = [decode(content, 512) for content in contents]
+    monkeypatch.setattr(images, "simplejpeg", None)
+    for content, pixels in zip(contents, faster, strict=True):
+        assert torch.equal(decode(content, 512), pixels)
 
 
 def test_a_reduced_jpeg_is_upright_in_srgb_and_refused_when_damaged():
