@@ -11,8 +11,8 @@ from tests.benchmarks.report import write_section
 # a colon is given to it.
 MODULES = [
     "fit_speed:mobilenet_v2", "fit_speed:resnet18", "whole_network", "passes", "executors",
-    "decoding", "matrix", "scoring", "growth", "more_images", "ranks", "gpu", "dashboard", "map",
-    "triage", "tables", "coverage", "statements",
+    "decoding", "large_images", "matrix", "scoring", "growth", "more_images", "ranks", "gpu",
+    "dashboard", "map", "triage", "tables", "coverage", "statements",
 ]  # fmt: skip
 
 

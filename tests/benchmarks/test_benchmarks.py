@@ -20,6 +20,7 @@ from tests.benchmarks import (
     gpu,
     gpu_images,
     growth,
+    large_images,
     material,
     matrix,
     passes,
@@ -117,6 +118,14 @@ def test_both_ways_to_decode_end_in_the_same_square():
     ours = steps.normalised(steps.resized(decoding.decode(content))[None], torch.float32)[0]
     assert theirs.shape == ours.shape
     assert (theirs - ours).abs().mean() < 0.05
+
+
+def test_large_images_are_of_their_format_and_size():
+    for kind in large_images.FORMATS:
+        content = large_images.encoded(image_bytes("cat", 1), (40, 30), kind)
+        with Image.open(io.BytesIO(content)) as image:
+            assert (image.format or "").upper() == kind.split(",")[0].upper()
+            assert image.size == (40, 30)
 
 
 def test_gpu_images_differ_and_are_photo_sized():
