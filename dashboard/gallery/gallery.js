@@ -141,7 +141,11 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     moveFocus(tiles(), tile);
     const chooses = event.shiftKey || event.ctrlKey || event.metaKey || event.target.closest(".check");
     if (data.choosable && chooses) chooseTile(tile, event.shiftKey);
-    else setTriggerValue("open", tile.dataset.id);
+    else {
+      const { address } = grid.shown.tiles.find(({ id }) => id === tile.dataset.id);
+      if (address) goTo("errors", address);
+      else setTriggerValue("open", tile.dataset.id);
+    }
   };
   rubberBand(grid, (all) => marked((tile) => all.includes(tile), () => true), (all) => {
     if (all.length) choose({ ids: all.map((tile) => tile.dataset.id), on: true });

@@ -48,7 +48,7 @@ def gallery(
     ----------
     tiles : id, src, true, predicted, outcome (correct, incorrect, unlabelled), p and loss, all as
         text; verdict, the verdict on the label as text, or ''; tags, likewise; reason, why
-        the label is suspected, or nothing
+        the label is suspected, or nothing; address, parameters of Errors if a click goes there
     key : name of the widget; the callback ``opened`` reads the id there under ``open``
     turned : callback of the page buttons and Page up and down; reads -1 or 1 there under ``turn``
     turns : labels of the buttons for the previous and next page, '' without such a page

@@ -115,11 +115,18 @@ def forget_filter() -> None:
     st.session_state.pop(_LAST, None)
 
 
+def errors_address(new: ImageFilter, *, test: bool | None = None) -> dict[str, str]:
+    """Return the parameters that show a filter on the Errors page; ``test`` as in `write_filter`.
+
+    A component that goes there by itself (``goTo`` in component.js) spares a run of its page.
+    """
+    return {**standing_parameters(test), **new.parameters()}
+
+
 def open_errors(new: ImageFilter, *, test: bool | None = None) -> NoReturn:
     """Open the Errors page with a filter; ``test`` as in `write_filter`."""
     keep_filter(new)
-    parameters = {**standing_parameters(test), **new.parameters()}
-    st.switch_page("views/errors/page.py", query_params=parameters)
+    st.switch_page("views/errors/page.py", query_params=errors_address(new, test=test))
 
 
 def _implied(where: Mapping[str, str], image: str | None) -> str:

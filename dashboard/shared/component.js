@@ -20,6 +20,14 @@ function imageOf(src) { // a data URI made by the server
   return made;
 }
 
+// Go to another page as a link does. A message to the server would draw this page once more first.
+function goTo(page, parameters) {
+  const address = new URL(page, window.__streamlit.BACKEND_BASE_URL);
+  address.search = new URLSearchParams(parameters);
+  history.pushState({}, "", address);
+  window.dispatchEvent(new PopStateEvent("popstate"));
+}
+
 // End what the previous call of a script listened to, and return what ends this one. Streamlit
 // calls a script again for new data, and its clean-up only when the component is removed.
 const calls = new WeakMap();

@@ -27,6 +27,13 @@ def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
     page.goto(server.url)
     settled(page)
 
+    worst = page.locator(".st-key-highest_loss .tile").first
+    name = worst.get_attribute("data-id")
+    worst.click()
+    expect(page.locator(".st-key-image dialog h2")).to_have_text(name or "")
+    page.go_back()
+    settled(page)
+
     page.locator(".st-key-matrix").get_by_label("true cat, predicted dog").click()
     page.wait_for_url("**/errors?*")
     settled(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -61,6 +62,19 @@ def test_the_figures_are_those_of_the_run(make_run):
     assert "Concentration of the log loss" in page_text(app)
     assert app.expander[0].label == "3 unreadable files, with reasons"
     assert list(app.expander[0].dataframe[0].value["path"]) == list(run.quarantine["path"])
+
+
+def test_cells_and_highest_loss_images_name_their_addresses(make_run):
+    run = make_run(n=60)
+    drawn = {
+        each.proto.component_name: json.loads(each.proto.json)
+        for each in overview().get("bidi_component")
+    }
+    assert drawn["second_look_matrix"]["address"] == {"run": run.name}
+    tiles = drawn["second_look_gallery"]["tiles"]
+    assert tiles and all(
+        tile["address"] == {"run": run.name, "picture": tile["id"]} for tile in tiles
+    )
 
 
 def test_without_a_run_there_is_one_instruction_and_one_button(home):

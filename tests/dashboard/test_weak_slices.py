@@ -51,6 +51,10 @@ def test_the_overview_counts_the_slices_and_offers_the_worst(make_run):
         json.loads(each.proto.json) for each in app.get("bidi_component")
         if each.proto.component_name == "second_look_slice_table"
     )  # fmt: skip
+    for one, row, shown in zip(found, rows, drawn["rows"], strict=False):
+        where = {"true": one.true or "", "slice": selection_slices.slice_address(one)}
+        assert shown.pop("address") == {"run": run.name, **ImageFilter(where=where).parameters()}
+        row.pop("address")  # made here without a page, so without its run
     assert drawn == {"rows": rows, "most": most}
 
 

@@ -2,18 +2,16 @@
 const percent = (share) => (share > 0 && share < 0.001 ? "<0.1%" : `${(100 * share).toFixed(1)}%`);
 const number = (n) => n.toLocaleString("en-US");
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".matrix");
   const size = data.names.length;
-  const open = (t, p) => setTriggerValue("cell", [t, p]);
+  const open = (t, p) => goTo("errors", {
+    ...data.address, [TRUE]: data.names[t], [PREDICTED]: data.names[p],
+  });
   const style = getComputedStyle(root);
   const [ink, accent] = ["--st-text-color", "--st-primary-color"].map((name) => style.getPropertyValue(name).trim());
-  if (root.shown === JSON.stringify([data, ink, accent])) {
-    root.open = open;
-    return;
-  }
+  if (root.shown === JSON.stringify([data, ink, accent])) return;
   root.shown = JSON.stringify([data, ink, accent]);
-  root.open = open;
   const counts = new Map(data.cells.map(([t, p, n]) => [t * size + p, n]));
   const count = (t, p) => counts.get(t * size + p) ?? 0;
   const share = (t, p) => (data.totals[t] ? count(t, p) / data.totals[t] : 0);
@@ -60,7 +58,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function cell(t, p) {
     const n = count(t, p);
-    const button = buttonOf(undefined, () => { if (n) root.open(t, p); }, "cell");
+    const button = buttonOf(undefined, () => { if (n) open(t, p); }, "cell");
     button.tabIndex = -1;
     button.setAttribute("aria-label", describe(t, p));
     button.append(element("span", "n", number(n)), " ", element("span", "share", percent(share(t, p))));
@@ -106,10 +104,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     function choose(to) { at = to; draw(); say(); }
     drawing.onpointermove = (event) => choose(under(event));
-    drawing.onclick = (event) => { choose(under(event)); if (count(...at)) root.open(at[0], at[1]); };
+    drawing.onclick = (event) => { choose(under(event)); if (count(...at)) open(at[0], at[1]); };
     drawing.onkeydown = (event) => {
       const to = moved(event.key, at[0], at[1]);
-      if (event.key === "Enter" && count(at[0], at[1])) root.open(at[0], at[1]);
+      if (event.key === "Enter" && count(at[0], at[1])) open(at[0], at[1]);
       else if (!to) return;
       else choose(to);
       event.preventDefault();

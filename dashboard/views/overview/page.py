@@ -8,8 +8,9 @@ import streamlit as st
 from dashboard.gallery.gallery import gallery
 from dashboard.gallery.tiles import tiles_of
 from dashboard.selection import split
-from dashboard.selection.image_filter import ImageFilter, open_errors
+from dashboard.selection.image_filter import ImageFilter, errors_address, open_errors
 from dashboard.selection.run import run_name
+from dashboard.selection.split import standing_parameters
 from dashboard.shared import browser_sync, commands, html, thumbnails
 from dashboard.shared.chart import chart
 from dashboard.shared.escape import literal
@@ -86,17 +87,10 @@ def prefetch_cells(table: Table, view: Overview) -> None:
 
 
 def open_chosen(table: Table) -> None:
-    """Open the Errors page, before anything is drawn, if a cell or an image was selected."""
-    weak_slices.open_chosen(table)
+    """Open the Errors page, before anything is drawn, if a row or a bar was selected."""
     if table.predictions.labelled:
         classes.open_chosen(table)
         ranges.open_chosen(data.overview(table))
-    names = table.predictions.class_names
-    cell = browser_sync.component_value("matrix", "cell")
-    if cell is not None and all(isinstance(i, int) and 0 <= i < len(names) for i in cell):
-        open_errors(data.in_cell(table, *cell))
-    if image := browser_sync.component_value("highest_loss", "open"):
-        open_errors(ImageFilter(image=image))
     if (pair := browser_sync.selected_row("pairs")) is not None:
         true, predicted, _ = data.overview(table).pairs[pair]
         open_errors(data.in_cell(table, true, predicted))
@@ -110,14 +104,17 @@ def figures(table: Table, view: Overview, n_quarantined: int) -> None:
 def confusion(table: Table, view: Overview) -> None:
     st.subheader("Confusion matrix", anchor=False)
     st.caption("Rows are the true class. Click a cell, or press Enter on it, to show its images.")
-    matrix(view.matrix, table.predictions.class_names, key="matrix", opened=lambda: None)
+    matrix(view.matrix, table.predictions.class_names, key="matrix", address=standing_parameters())
 
 
 def highest_loss(table: Table, view: Overview) -> None:
     st.subheader("Highest-loss images", anchor=False)
     st.caption("Open an image to enlarge it and to step through the others.")
+    tiles = tiles_of(table, view.highest_loss[:STRIP])
+    for tile in tiles:
+        tile["address"] = errors_address(ImageFilter(image=tile["id"]))
     gallery(
-        tiles_of(table, view.highest_loss[:STRIP]),
+        tiles,
         key="highest_loss",
         opened=lambda: None,
         strip=True,

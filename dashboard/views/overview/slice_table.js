@@ -24,11 +24,11 @@ function rowOf(row, index) {
   return button;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".slices");
   root.onclick = (event) => {
     const row = event.target.closest(".row");
-    if (row) setTriggerValue("open", Number(row.dataset.index));
+    if (row) goTo("errors", data.rows[row.dataset.index].address);
   };
   if (root.shown === JSON.stringify(data)) return;
   root.shown = JSON.stringify(data);

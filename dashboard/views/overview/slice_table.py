@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dashboard.shared.component import registered
@@ -10,16 +10,15 @@ from dashboard.shared.component import registered
 _slice_table = registered(__file__, '<div class="slices"></div>')
 
 
-def slice_table(
-    rows: Sequence[dict[str, Any]], most: str, *, key: str, opened: Callable[[], None]
-) -> None:
+def slice_table(rows: Sequence[dict[str, Any]], most: str, *, key: str) -> None:
     """Show slices as rows on a common scale.
 
     Parameters
     ----------
     rows : name, n, errors, loss and rest, all as text; marked, whether it is significant; images,
-        addresses of thumbnails; and at: value, low, high and rest in percent of the scale
+        addresses of thumbnails; at: value, low, high and rest in percent of the scale; and address,
+        the parameters of Errors that show its images
     most : text at the end of the scale
-    key : name of the widget; ``opened`` reads the row's position there under ``open``
+    key : name of the widget
     """
-    _slice_table(key=key, data={"rows": list(rows), "most": most}, on_open_change=opened)
+    _slice_table(key=key, data={"rows": list(rows), "most": most})

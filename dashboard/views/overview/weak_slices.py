@@ -11,9 +11,9 @@ from dashboard.gallery.tiles import images_of
 from dashboard.selection import rows as selection_rows
 from dashboard.selection import slices
 from dashboard.selection.filters import SLICE, TRUE
-from dashboard.selection.image_filter import ImageFilter, open_errors
+from dashboard.selection.image_filter import ImageFilter, errors_address
 from dashboard.selection.slices import Measuring, Stamps
-from dashboard.shared import browser_sync, tables, thumbnails
+from dashboard.shared import tables, thumbnails
 from dashboard.shared.tables import Key, Table, cached_table
 from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.overview.slice_table import slice_table
@@ -23,14 +23,6 @@ from engine.html_report.charts import places, scale_of
 
 SHOWN, THUMBNAILS = 8, 3
 KEY = "slices"
-
-
-def open_chosen(table: Table) -> None:
-    """Open the Errors page, before anything is drawn, if a slice was selected."""
-    asked = browser_sync.component_value(KEY, "open")
-    found = slices.find_slices(table) if asked is not None else []
-    if isinstance(found, list) and isinstance(asked, int) and 0 <= asked < min(len(found), SHOWN):
-        open_errors(_images_of(found[asked]))
 
 
 def show(table: Table) -> None:
@@ -43,7 +35,7 @@ def show(table: Table) -> None:
         st.caption("There are too few images to form slices.")
     else:
         st.caption(_text(found, slices.sample_text(table)))
-        slice_table(*rows(table, found[:SHOWN]), key=KEY, opened=lambda: None)
+        slice_table(*rows(table, found[:SHOWN]), key=KEY)
 
 
 def rows(table: Table, found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
@@ -61,6 +53,7 @@ def rows(table: Table, found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
             "marked": one.stands_out,
             "at": places(one, most),
             "rest": f"versus {one.rest:.4f} for the other images",
+            "address": errors_address(_images_of(one)),
         }
         for one, each in zip(found, worst, strict=True)
     ]
