@@ -49,7 +49,9 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
     titles = {
         "incorrect": f"Incorrect: {words['true']}, predicted {words['predicted']}",
         "correct": f"Correct: {words['true']}",
-        "unlabelled": f"No label, predicted {words['predicted']}",
+        "unlabelled": f"No label, predicted {words['predicted']}"
+        if table.predicted
+        else f"Training image, labelled {words['p']}",
     }
     return {
         "id": table.predictions.ids[row].as_py(),
@@ -61,8 +63,9 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
         "size": _size(fact),
         "pixels": [fact["width"], fact["height"]] if fact["width"] else None,
         "original": original_address(table.key, table.predictions.ids[row].as_py()),
-        "loss": f"Log loss of this image: {words['loss']}" if words["loss"] else "",
-        "bars": bars(table, row),
+        "loss": _loss(table, words["loss"]),
+        "bars": bars(table, row) if table.predicted else [],
+        "explainable": table.predicted,
         "other": None,
         "review": review_of(table, row),
         "notes": note_data(table, row),
@@ -107,6 +110,10 @@ def _exact(p: float) -> str:
 def _words(table: Table, row: int) -> dict[str, str]:
     names, y_true = table.predictions.class_names, int(table.predictions.y_true[row])
     y_pred = int(table.y_pred[row])
+    if not table.predicted:
+        label = "" if y_true == UNKNOWN else names[y_true]
+        nothing = {"true": "", "predicted": "", "loss": ""}
+        return {"outcome": "unlabelled", "pName": "label", "p": label, **nothing}
     outcome = "unlabelled" if y_true == UNKNOWN else _OUTCOMES[y_true == y_pred]
     return {
         "outcome": outcome,
@@ -116,6 +123,12 @@ def _words(table: Table, row: int) -> dict[str, str]:
         "p": probability(float(table.score[row])),
         "loss": "" if y_true == UNKNOWN else f"{table.loss[row]:.3f}",
     }
+
+
+def _loss(table: Table, loss: str) -> str:
+    if not table.predicted:
+        return "No held-out prediction: the network was trained on this image."
+    return f"Log loss of this image: {loss}" if loss else ""
 
 
 def bars(table: Table, row: int) -> list[dict[str, Any]]:

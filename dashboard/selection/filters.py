@@ -49,6 +49,7 @@ class Filter:
     keep : function from table and value to the rows it keeps, bool array of shape (n,)
     sentence : function from table and value to the description, as plain text
     widget : None if the filter has no widget on the Errors page
+    applies : whether a table has what is filtered
     stamp : further values on which its rows depend
     invalid : why a value cannot be used, as a clause
     """
@@ -58,6 +59,7 @@ class Filter:
     keep: Callable[[Table, str], np.ndarray]
     sentence: Callable[[Table, str], str]
     widget: Widget | None = None
+    applies: Callable[[Table], bool] = lambda _: True
     stamp: Callable[[], Hashable] = lambda: None
     invalid: str = ""
 
@@ -118,6 +120,10 @@ def _in_area(table: Table, text: str) -> np.ndarray:
     return within(table.key[0], table.key[1], table.predictions.ids, area)
 
 
+def _has_prediction(table: Table) -> bool:
+    return table.predicted
+
+
 _CLASS = Widget(lambda text: text or None, lambda name: name or "")
 
 FILTERS = (
@@ -133,11 +139,13 @@ FILTERS = (
         keep=lambda table, name: table.y_pred == _class(table, name),
         sentence=lambda _, name: f"predicted {name}",
         widget=_CLASS,
+        applies=_has_prediction,
         invalid="this run has no class of this name",
     ),
     Filter(
         SCORE, _parse_range, keep=_in_range, sentence=_range_text,
         widget=Widget(_bounds, _range),
+        applies=_has_prediction,
         invalid="it must be a range such as 0.2-0.8",
     ),
     Filter(

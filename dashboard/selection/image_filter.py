@@ -12,9 +12,10 @@ from typing import NoReturn
 import streamlit as st
 
 from dashboard.selection.filters import BY_PARAMETER, FILTERS
-from dashboard.selection.orders import BY_NAME
+from dashboard.selection.orders import BY_NAME, has_labels
 from dashboard.selection.split import standing_parameters
 from dashboard.shared.browser_sync import note_change
+from dashboard.shared.tables import Table
 from engine.analysis.categories import CATEGORIES
 
 ALL = "all"
@@ -72,6 +73,13 @@ class ImageFilter:
             IMAGE_NAMES[0]: self.image or "",
         }
         return {name: value for name, value in pairs.items() if value}
+
+
+def has_category(table: Table, show: str) -> bool:
+    """Return whether a table has what a category is of: labels, or predictions."""
+    if show in OF_LABELS:
+        return has_labels(table)
+    return table.predicted or show not in CATEGORIES
 
 
 def read_filter(class_names: Sequence[str]) -> ImageFilter:

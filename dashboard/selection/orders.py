@@ -73,24 +73,35 @@ def _pixels(table: Table) -> np.ndarray:
     return np.asarray(width * height)
 
 
+def _bytes(table: Table) -> np.ndarray:
+    column = tables.facts(table, np.arange(len(table)))["bytes"].combine_chunks()
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _has_prediction(table: Table) -> bool:
+    return table.predicted
+
+
 def _has_score(table: Table) -> bool:
-    return table.positive is not None
+    return table.positive is not None and table.predicted
 
 
 ORDERS = (
     Order("loss", "Highest loss first", lambda table: -table.loss, has_labels),
     Order("loss-up", "Lowest loss first", lambda table: table.loss, has_labels),
-    Order("confidence", "Most confident first", lambda table: -_confidence(table)),
-    Order("confidence-up", "Least confident first", _confidence),
+    Order("confidence", "Most confident first", lambda table: -_confidence(table), _has_prediction),
+    Order("confidence-up", "Least confident first", _confidence, _has_prediction),
     Order(
         "margin", "Smallest margin first",
-        lambda table: margin(table.predictions.probabilities),
+        lambda table: margin(table.predictions.probabilities), _has_prediction,
     ),
     Order("p", "Highest {score} first", lambda table: -table.score, _has_score),
     Order("p-up", "Lowest {score} first", lambda table: table.score, _has_score),
     Order("id", "By id", lambda table: np.arange(len(table), dtype=np.float64)),
     Order("size", "Most pixels first", lambda table: -_pixels(table)),
     Order("size-up", "Fewest pixels first", _pixels),
+    Order("bytes", "Largest files first", lambda table: -_bytes(table)),
+    Order("bytes-up", "Smallest files first", _bytes),
     Order(
         "brightness", "Brightest first",
         lambda table: -slices.measured(table, "brightness"),

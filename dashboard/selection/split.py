@@ -14,6 +14,7 @@ from engine.errors import UserError
 from engine.runs.images_table import read_images
 from engine.runs.opening import is_file
 from engine.runs.run_list import open_run
+from engine.runs.training_images import TRAINING
 
 SPLIT, _WIDGET = "on", "split_picker"
 _SELECTED = "selected_split"
@@ -26,19 +27,11 @@ _TITLES = {
 _UNLABELLED_TEST = "Test images"
 _ORDER = list(_TITLES)
 NO_TEST, LABELLED_TEST, ANY_TEST = "none", "labelled", "any"  # images without label to offer
-TRAINING = "train"
 
 
 def selected_table(name: str, test: str = NO_TEST) -> Table:
-    """Return the selected predictions; see `splits_of`. Training images have none."""
-    splits = splits_of(name, test)
-    selected = selected_split(splits)
-    return tables.table(name, splits[0] if selected == TRAINING else selected)
-
-
-def shows_training() -> bool:
-    """Return whether training images are selected, once `selected_table` was called."""
-    return st.query_params.get(SPLIT) == TRAINING
+    """Return the selected predictions; see `splits_of`."""
+    return tables.table(name, selected_split(splits_of(name, test)))
 
 
 def splits_of(name: str, test: str) -> list[str]:
@@ -91,10 +84,7 @@ def switch(name: str, test: str = NO_TEST) -> None:
     names = dict(_TITLES)
     if not tables.test_is_labelled(name):
         names["test"] = _UNLABELLED_TEST
-    counts = {
-        split: _training_images(name) if split == TRAINING else len(tables.table(name, split))
-        for split in sorted(splits, key=_ORDER.index)
-    }
+    counts = {split: len(tables.table(name, split)) for split in sorted(splits, key=_ORDER.index)}
     titles = {split: f"{names[split]} ({n:,})" for split, n in counts.items()}
     st.segmented_control(
         "Split", list(titles), format_func=titles.__getitem__, required=True,

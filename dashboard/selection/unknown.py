@@ -52,6 +52,8 @@ def unknown_filters(table: Table) -> None:
         value = st.query_params.get(each.parameter, "")
         if value and value != EVERY_SCORE and not each.parse(value, class_names):
             unknown_value(each.parameter, value, each.invalid)
+        elif value and not each.applies(table):
+            unknown_value(each.parameter, value, f"{table.images} have no prediction here")
 
 
 def unknown_seed() -> None:

@@ -115,6 +115,6 @@ def start_measuring(run: Run, split: str) -> subprocess.Popen[bytes]:
         If the process cannot be started.
     """
     try:
-        return start_command(["slices", run.name, "--on", split, "--json"])
+        return start_command(["slices", run.name, "--measure", split, "--json"])
     except OSError as error:
         raise UserError(f"{run.name}: its images could not be measured ({error}).") from error

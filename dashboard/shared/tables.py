@@ -22,6 +22,7 @@ from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN, Predictions
 from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.run_list import list_runs, open_run
+from engine.runs.training_images import TRAINING, training_labels
 
 _SCORES = ("accuracy", "log_loss")
 
@@ -66,9 +67,10 @@ class Table:
     key : key of the caches
     predictions : rows sorted by id
     positive : index of the positive class; None if more than two classes have none named
-    y_pred : int array of shape (n,)
-    score : float64 array of shape (n,), P(positive), or the top probability without a positive
-    loss : float64 array of shape (n,), nan without a label
+    y_pred : int array of shape (n,), -1 without a prediction
+    score : float64 array of shape (n,), P(positive), or the top probability without a positive;
+        nan without a prediction
+    loss : float64 array of shape (n,), nan without a label or prediction
     """
 
     key: Key
@@ -83,9 +85,15 @@ class Table:
         return len(self.predictions)
 
     @property
+    def predicted(self) -> bool:
+        """Return whether the images have predictions, which training images do not have."""
+        return self.key[1] != TRAINING
+
+    @property
     def images(self) -> str:
         """Return the number of images and their kind as text."""
-        kind = {"valid": "validation", "test": "test"}.get(self.key[1], "labelled")
+        kinds = {"valid": "validation", "test": "test", TRAINING: "training"}
+        kind = kinds.get(self.key[1], "labelled")
         return f"{len(self):,} {kind} image{'s' * (len(self) != 1)}"
 
     @property
@@ -116,7 +124,7 @@ def summaries() -> list[RunSummary]:
 
 
 def table(name: str, split: str = "valid") -> Table:
-    """Return the predictions of a run.
+    """Return the predictions of a run; of the training images, train, only the labels.
 
     Raises
     ------
@@ -124,8 +132,9 @@ def table(name: str, split: str = "valid") -> Table:
         If the run or its predictions do not exist or are damaged.
     """
     run = open_run(name)
+    listed = run.folder / "images.parquet"
     try:
-        info = run.predictions_path(split).stat()
+        info = (listed if split == TRAINING else run.predictions_path(split)).stat()
     except OSError:
         run.predictions(split)  # raises a specific error
         raise
@@ -205,10 +214,10 @@ def _summary(run: Run) -> RunSummary:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def cached_table(key: Key) -> Table:
-    run = open_run(key[0])
-    predictions = run.predictions(key[1])
+    run, trained_on = open_run(key[0]), key[1] == TRAINING
+    predictions = training_labels(run) if trained_on else run.predictions(key[1])
     p, y_true = predictions.probabilities, predictions.y_true
-    y_pred = predictions.y_pred
+    y_pred = np.full(len(p), UNKNOWN) if trained_on else predictions.y_pred
     named = run.config.positive
     names = predictions.class_names
     positive = names.index(named) if named in names else (1 if len(names) == 2 else None)
@@ -216,7 +225,8 @@ def cached_table(key: Key) -> Table:
     loss = np.full(len(p), np.nan)
     known = y_true != UNKNOWN
     rows = slice(None) if known.all() else known  # a mask would copy the table
-    loss[rows] = metrics.per_sample_log_loss(y_true[rows], p[rows])
+    if not trained_on:
+        loss[rows] = metrics.per_sample_log_loss(y_true[rows], p[rows])
     for array in (p, y_true, y_pred, score, loss):
         array.setflags(write=False)
     return Table(key, predictions, positive, y_pred, score, loss)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from engine.cli import console
 from engine.cli.options import AsJson, On, RunName
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
 _SHOWN = 12
 
 
-def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
+def slices(
+    run: RunName,
+    on: On = None,
+    as_json: AsJson = False,
+    measure: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
     """List the log loss and errors of dark, blurred, small, narrow … images, highest loss first.
 
     Images are divided into fifths by brightness, contrast, sharpness, pixels, aspect and bytes,
@@ -23,9 +30,14 @@ def slices(run: RunName, on: On = None, as_json: AsJson = False) -> None:
     images that belong together count as one. Of more than 25,000 images, a random sample of 25,000
     is used.
     """
+    from engine.data.properties import measure_split
     from engine.library.review import slices as find_slices
+    from engine.runs.run_list import open_run
 
     with watching() as watcher:
+        if measure:  # for the page, of images with or without labels
+            measure_split(open_run(run), measure, watcher.progress)
+            return
         found = find_slices(run, on.value if on else None, progress=watcher.progress)
     print(json.dumps(found.as_json(), allow_nan=False)) if as_json else _draw(found)
 

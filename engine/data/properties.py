@@ -25,6 +25,7 @@ from engine.runs.files import atomic_path, locked
 from engine.runs.opening import read_file
 from engine.runs.parquet_files import open_parquet
 from engine.runs.run import OUT_OF_FOLD, Run
+from engine.runs.training_images import TRAINING, training_labels
 from engine.runs.verdict_effects import given_labels
 from engine.runs.verdicts import load_verdicts
 
@@ -58,6 +59,24 @@ def image_properties(
     facts = facts_of(run, split, ids)
     measure_all(run.data_root, facts, unmeasured(facts), progress)
     return with_measures(facts)
+
+
+def measure_split(run: Run, split: str, progress: Progress | None = None) -> None:
+    """Measure the images of a split that were not measured before, at most a sample of them.
+
+    Parameters
+    ----------
+    split : train, or a split that the run has predicted
+
+    Raises
+    ------
+    UserError
+        If the run has no such images, its tables are damaged or the cache cannot be written.
+    """
+    listed = training_labels(run) if split == TRAINING else run.predictions(split)
+    ids = listed.ids.take(pa.array(sample_rows(len(listed))))
+    facts = facts_of(run, split, ids)
+    measure_all(run.data_root, facts, unmeasured(facts), progress)
 
 
 def sample_rows(n: int) -> np.ndarray:

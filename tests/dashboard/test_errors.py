@@ -112,6 +112,7 @@ def test_orders(make_run):
         "margin": top[:, -1] - top[:, -2],
         "id": np.arange(80),
         "size": np.zeros(80),
+        "bytes": -np.array(image["bytes"].to_pylist()),
         "brightness": -np.array([grey[path] for path in image["path"].to_pylist()]),
     }
     wrong = np.flatnonzero(p.y_true != p.y_pred)

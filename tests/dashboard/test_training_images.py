@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.gallery.tiles import large_of, tiles_of
+from dashboard.review import notes
+from dashboard.selection import orders, rows
+from dashboard.selection.image_filter import ImageFilter
 from dashboard.selection.split import ANY_TEST, LABELLED_TEST, splits_of
-from dashboard.shared.stamps import stamp_of
-from dashboard.views.errors import training
+from dashboard.shared import tables
+from dashboard.shared.tables import Table
+from dashboard.views.errors.images_csv import csv_of
+from engine.data.properties import measure
 from engine.runs.run import Run
+from engine.runs.verdicts import Verdict, save_verdict
 from tests.support.pages import assert_harmless, errors, sentence
 
 
 @pytest.fixture
 def run(make_run) -> Run:
     """Return a run that lists 60 training images, two thirds of the first class."""
-    run = make_run(n=60, n_test=0)
+    run = make_run(n=60, n_test=0, distinct=60)
     images = run.images
     first, second = run.class_names
     train = images.assign(
@@ -24,6 +36,11 @@ def run(make_run) -> Run:
     )  # fmt: skip
     run.save_tables(pd.concat([train, images]), run.quarantine)
     return run
+
+
+@pytest.fixture
+def table(run: Run) -> Table:
+    return tables.table(run.name, "train")
 
 
 def listed(run: Run, label: str = "") -> list[str]:
@@ -37,50 +54,90 @@ def test_they_are_offered_where_no_prediction_is_held_out(run, make_run):
     assert splits_of(make_run(n=20, n_test=0, seed=1).name, ANY_TEST) == ["valid", "test"]
 
 
-def test_they_are_shown_by_id_with_their_label_and_no_claim(run):
+def test_they_are_shown_by_id_with_their_label_and_no_claim(run, table):
     app = errors(run=run.name, on="train")
     assert not app.exception and app.query_params["on"] == "train"
-    assert "**60** training images: in order of id" in sentence(app)
+    assert "**60** of 60 training images: in order of id" in sentence(app)
     assert "no held-out prediction" in sentence(app)
-    table = training.images(run.name, stamp_of(run.folder / "images.parquet"))
-    assert table["id"].to_pylist() == listed(run)
-    for tile in training.tiles(run.name, table):
+    assert app.segmented_control(key="filter_show").options == ["All 60", "Suspects", "Reviewed 0"]
+    assert not [box for box in app.selectbox if "predicted" in str(box.key)]
+    assert not app.slider
+    shown = rows.rows(table, ImageFilter())
+    assert table.predictions.ids.take(shown).to_pylist() == listed(run)
+    for tile in tiles_of(table, shown):
         assert tile["predicted"] == tile["loss"] == tile["true"] == ""
         assert (tile["pName"], tile["outcome"]) == ("label", "unlabelled")
         assert tile["src"].startswith("data:image/jpeg") and tile["p"] in run.class_names
-    shown = training.large(run.name, table, 3)
-    assert shown["bars"] == [] and shown["review"] is None and "No held-out" in shown["loss"]
-    assert (shown["before"], shown["after"]) == ("train.002", "train.004")
-    assert shown["title"] == f"Training image, labelled {run.class_names[1]}"
+    large = large_of(table, shown, 3)
+    assert large["bars"] == [] and not large["explainable"] and "No held-out" in large["loss"]
+    assert (large["before"], large["after"]) == ("train.002", "train.004")
+    assert large["title"] == f"Training image, labelled {run.class_names[1]}"
+    assert np.isnan(table.loss).all() and np.isnan(table.score).all() and max(table.y_pred) < 0
+
+
+def test_they_are_sorted_by_what_needs_no_prediction(run, table):
+    assert orders.orders_of(table) == [
+        "", "id", "size", "size-up", "bytes", "bytes-up", "brightness", "brightness-up",
+    ]  # fmt: skip
+    facts = run.images.query("split == 'train'").sort_values("id")
+    grey = [measure((run.data_root / path).read_bytes())[0] for path in facts["path"]]
+    for name, keys in (("bytes", -facts["bytes"]), ("brightness-up", pd.Series(grey))):
+        shown = rows.rows(table, ImageFilter(sort=name))
+        assert shown.tolist() == np.argsort(keys.to_numpy(), kind="stable").tolist(), name
 
 
 def test_a_class_a_page_and_an_image_are_in_the_address(run):
     first = run.class_names[0]
     app = errors(run=run.name, on="train", true=first)
-    assert not app.exception and f"**40** training images of {first}" in sentence(app)
+    assert not app.exception and f"**40** of 60 training images: true {first}" in sentence(app)
     app = errors(run=run.name, on="train", page="2")
     assert app.session_state["filter_page"] == 2
     app = errors(run=run.name, on="train", picture=listed(run)[-1])
     assert not app.exception and app.session_state["filter_page"] == 2
-    app = errors(run=run.name, on="train", picture="<b>none", score="0.1-0.2")
+    app = errors(run=run.name, on="train", picture="<b>none")
     assert not app.exception and "no image here has that id" in app.warning[0].value
     assert_harmless(app)
 
 
-def test_another_class_is_chosen(run):
+def test_what_needs_a_prediction_is_not_used_and_the_page_says_so(run):
+    app = errors(run=run.name, on="train", predicted="cat", p="0.1-0.2", sort="loss",
+                 show="most-uncertain")  # fmt: skip
+    assert not app.exception and "**60** of 60 training images" in sentence(app)
+    said = [warning.value for warning in app.warning]
+    assert len(said) == 3 and "choose from id, size" in said[0]
+    assert all("60 training images have no prediction here" in each for each in said[1:])
+
+
+def test_a_text_a_class_and_an_order_are_chosen(run):
     second = run.class_names[1]
     app = errors(run=run.name, on="train", page="2")
-    app.selectbox(key="training_class").set_value(second).run()
+    app.selectbox(key="filter_true").set_value(second).run()
     assert not app.exception and app.query_params["true"] == second
-    assert "**20** training images" in sentence(app) and app.query_params["on"] == "train"
+    assert "**20** of 60 training images" in sentence(app) and app.query_params["on"] == "train"
+    app.text_input(key="filter_text").set_value("TRAIN.01").run()
+    assert not app.exception and "**3** of 60" in sentence(app)  # 12, 15 and 18
+    app.selectbox(key="filter_sort").set_value("bytes").run()
+    assert "largest files first" in sentence(app)
 
 
-def test_a_text_is_searched_in_name_and_class(run):
-    app = errors(run=run.name, on="train")
-    app.text_input(key="training_search").set_value("TRAIN.01").run()
-    assert not app.exception and app.query_params["text"] == "TRAIN.01"
-    assert "**10** training images with “TRAIN&#46;01”" in sentence(app)
-    app = errors(run=run.name, on="train", text=f"train.01 {run.class_names[1]}")
-    assert "**3** training images" in sentence(app)  # 12, 15 and 18
-    app = errors(run=run.name, on="train", text="nothing")
-    assert not app.exception and "No image passes" in app.info[0].value
+def test_they_take_tags_and_verdicts_and_are_found_by_them(run, table):
+    third = np.array([3])
+    notes.change(table, third, lambda note: note.with_tag("blurred"))
+    fact = tables.facts(table, third).to_pylist()[0]
+    tile = tiles_of(table, third)[0]
+    assert tile["tags"] == "blurred" and tile["verdict"] == ""
+    app = errors(run=run.name, on="train", text="blurred")
+    assert "**1** of 60 training images" in sentence(app)
+
+    save_verdict(Verdict(fact["sha256"], "hard", given=fact["given"]))
+    review: dict[str, Any] = large_of(table, third, 0)["review"]
+    assert review["verdict"] == "hard"
+    app = errors(run=run.name, on="train", show="verdicts")
+    assert not app.exception and "**1** of 60 training images" in sentence(app)
+
+    read = list(csv.DictReader(io.StringIO(csv_of(table, third).decode())))
+    assert [(row["id"], row["split"], row["tags"]) for row in read] == [
+        ("train.003", "train", "blurred")
+    ]
+    assert not [name for name in read[0] if name.startswith("p_") or name in ("predicted",)]
+    assert "log_loss" not in read[0]

@@ -136,12 +136,12 @@ def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run,
         child.communicate(b"\n")
 
 
-def test_the_child_measures_and_is_waited_for(make_run):
-    run = make_run(n=40)
-    ids = run.predictions().ids
-    child = commands.start_measuring(run, "valid")
+def test_the_child_measures_images_without_a_label_too_and_is_waited_for(make_run):
+    run = make_run(n=4, n_test=40)
+    ids = run.predictions("test").ids
+    child = commands.start_measuring(run, "test")
     assert child.wait(60) == 0
-    assert not properties.unmeasured(properties.facts_of(run, "valid", ids))
+    assert not properties.unmeasured(properties.facts_of(run, "test", ids))
 
 
 def test_without_images_the_slices_are_left_out(make_run):

@@ -7,19 +7,19 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection.filters import FILTERS, KIND, LIKE
+from dashboard.selection.filters import BY_PARAMETER, FILTERS, KIND, LIKE
 from dashboard.selection.image_filter import (
     ALL,
-    OF_LABELS,
     OPENING,
     SUSPECTS,
     ImageFilter,
+    has_category,
     keep_filter,
     last_filter,
     read_filter,
     write_filter,
 )
-from dashboard.selection.orders import has_labels, orders_of
+from dashboard.selection.orders import orders_of
 from dashboard.selection.similar import TEST, reference_to
 from dashboard.shared.browser_sync import component_value, note_redraw, set_widget, widget_key
 from dashboard.shared.tables import Table
@@ -40,8 +40,10 @@ def current_filter(table: Table) -> ImageFilter:
         if left.fits(class_names):
             current = replace(left, image=None)
         write_filter(current)
-    if current.show in OF_LABELS and not has_labels(table):
+    if not has_category(table, current.show):
         current = replace(current, show=ALL)
+    where = {k: value for k, value in current.where.items() if BY_PARAMETER[k].applies(table)}
+    current = replace(current, where=where)
     if current.sort not in orders_of(table):
         current = replace(current, sort="")
     keep_filter(current)

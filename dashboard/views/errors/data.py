@@ -26,8 +26,9 @@ from dashboard.selection.image_filter import (
     SHOWN,
     SUSPECTS,
     ImageFilter,
+    has_category,
 )
-from dashboard.selection.orders import has_labels, ordered
+from dashboard.selection.orders import ordered
 from dashboard.shared import tables
 from dashboard.shared.paging import PER_PAGE, page_count, page_of
 from dashboard.shared.stamps import Stamp
@@ -75,10 +76,17 @@ class Gallery:
 
 
 def table_of(name: str, show: str) -> Table:
-    """Return the predictions to show; for reviews those of all labelled images if available."""
-    if show not in REVIEWS:
-        return split.selected_table(name, split.ANY_TEST)
-    return tables.table(name, reviewed_split(open_run(name)))
+    """Return the predictions to show; for reviews those of all labelled images if available.
+
+    Reviewed training images are shown where they are in no other table.
+    """
+    selected = split.selected_table(name, split.ANY_TEST)
+    reviewed = reviewed_split(open_run(name))
+    if show not in REVIEWS or (
+        show == REVIEWED and not selected.predicted and reviewed not in OUT_OF_FOLD
+    ):
+        return selected
+    return tables.table(name, reviewed)
 
 
 def counts(name: str, table: Table, image_filter: ImageFilter) -> dict[str, int | None]:
@@ -96,8 +104,7 @@ def counts(name: str, table: Table, image_filter: ImageFilter) -> dict[str, int 
     found: dict[str, int | None] = dict.fromkeys(SHOWN, kept.images)
     found |= {each: kept.correct for each in OF_LABELS if each.endswith("-correct")}
     found |= {each: kept.incorrect for each in OF_LABELS if each.endswith("-incorrect")}
-    if not has_labels(table):
-        found = {each: n for each, n in found.items() if each not in OF_LABELS}
+    found = {each: n for each, n in found.items() if has_category(table, each)}
     for each in REVIEWS:
         found[each] = _review_count(name, replace(image_filter, show=each, sort="", image=None))
     return found

@@ -29,6 +29,8 @@ def csv_of(table: Table, chosen: np.ndarray) -> bytes:
     suspected; tags, divided by semicolons, and note. With more than 100 classes, only the
     predicted class's probability: ``p_predicted``.
 
+    Images without a prediction have no columns of it.
+
     Text that a spreadsheet would interpret as a formula gets a leading apostrophe.
     """
     predictions, at = table.predictions, pa.array(chosen)
@@ -39,15 +41,16 @@ def csv_of(table: Table, chosen: np.ndarray) -> bytes:
         "path": predictions.paths.take(at),
         "split": _splits(table, chosen),
         "label": names.take(pa.array(y_true, mask=y_true == UNKNOWN)),
-        "predicted": names.take(pa.array(table.y_pred[chosen])),
     }
     p, classes = predictions.probabilities, predictions.class_names
-    if len(classes) <= _MOST_COLUMNS:
-        numbers = {f"p_{name}": pa.array(p[chosen, index]) for index, name in enumerate(classes)}
-    else:
+    numbers = {}
+    if table.predicted:
+        first["predicted"] = names.take(pa.array(table.y_pred[chosen]))
         numbers = {"p_predicted": pa.array(p[chosen, table.y_pred[chosen]])}
+    if table.predicted and len(classes) <= _MOST_COLUMNS:
+        numbers = {f"p_{name}": pa.array(p[chosen, index]) for index, name in enumerate(classes)}
     sink = pa.BufferOutputStream()
-    losses = {"log_loss": pa.array(loss, mask=np.isnan(loss))}
+    losses = {"log_loss": pa.array(loss, mask=np.isnan(loss))} if table.predicted else {}
     last = _reviewed(table, chosen)
     pyarrow.csv.write_csv(pa.table({**_safe(first), **numbers, **losses, **_safe(last)}), sink)
     return bytes(sink.getvalue())

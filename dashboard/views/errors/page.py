@@ -27,7 +27,7 @@ from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
-from dashboard.views.errors import address, bulk, chosen, data, images_csv, review, training
+from dashboard.views.errors import address, bulk, chosen, data, images_csv, review
 from dashboard.views.errors.beside import beside_of
 from dashboard.views.errors.data import Gallery
 from dashboard.views.errors.prefetch import prefetch
@@ -52,9 +52,6 @@ def page() -> None:
         return
     selected = split.selected_table(name, split.ANY_TEST)
     unknown_filters(selected)
-    if split.shows_training():
-        training.show(name)
-        return
     image_filter = address.current_filter(selected)
     reviews = image_filter.show in REVIEWS
     table = data.table_of(name, image_filter.show) if reviews else selected
@@ -81,7 +78,7 @@ def page() -> None:
         turns=("← Previous page" if number > 1 else "", "Next page →" if number < pages else ""),
         page=shown.tag(number),
         following=shown.tag(number + 1),
-        marks=not all_incorrect(shown),
+        marks=table.predicted and not all_incorrect(shown),
         choice=Choice(
             table.predictions.ids.take(np.intersect1d(shown.page(number), picked)).to_pylist(),
             partial(chosen.choice_changed, table, image_filter, shown.order, "gallery"),
@@ -94,7 +91,8 @@ def page() -> None:
         judged=partial(keep_verdicts, table, "image"),
         compared=partial(address.similar_asked, "image", table, beside),
     )  # fmt: skip
-    explain(table)
+    if table.predicted:
+        explain(table)
     with above:
         bar(name, shown, image_filter)
         if not len(shown.order) and not review.empty(name, image_filter.show):
@@ -121,13 +119,15 @@ def filters(name: str, table: Table, image_filter: ImageFilter) -> None:
         if image_filter.show not in REVIEWS:
             split.switch(name, split.ANY_TEST)
         for parameter, label in ((TRUE, "True class"), (PREDICTED, "Predicted class")):
-            st.selectbox(
-                label, names, index=None, key=keys[parameter], on_change=changed,
-                placeholder="Any class",
-            )  # fmt: skip
-        st.slider(
-            literal(table.score_title), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed
-        )
+            if BY_PARAMETER[parameter].applies(table):
+                st.selectbox(
+                    label, names, index=None, key=keys[parameter], on_change=changed,
+                    placeholder="Any class",
+                )  # fmt: skip
+        if BY_PARAMETER[SCORE].applies(table):
+            st.slider(
+                literal(table.score_title), 0.0, 1.0, step=0.01, key=keys[SCORE], on_change=changed
+            )
         st.text_input(
             "Search",
             key=keys[TEXT],

@@ -41,7 +41,12 @@ def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
         title = title_of(table, image_filter.sort)
         order = literal(title[0].lower() + title[1:])
     description = ", ".join([*parts, order])
-    return f"**{n:,}** of {table.images}: {description}"
+    why = (
+        ""
+        if table.predicted
+        else ". The network was trained on them, so they have no held-out prediction."
+    )
+    return f"**{n:,}** of {table.images}: {description}{why}"
 
 
 def order_name(table: Table, image_filter: ImageFilter, sort: str) -> str:
