@@ -28,6 +28,12 @@
     notePage();
   };
 
+  // On a narrow screen Streamlit calls the button of the page list "Expand sidebar".
+  new MutationObserver(() => {
+    const button = document.querySelector("[data-testid=stExpandSidebarButton]");
+    if (button && button.ariaLabel !== "Pages") button.ariaLabel = "Pages";
+  }).observe(document.body, { childList: true, subtree: true });
+
   // To the first image, or where there is none to the page's content.
   document.querySelector(".sl-skip").onclick = (event) => {
     event.preventDefault();

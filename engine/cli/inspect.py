@@ -61,8 +61,8 @@ def show(found: Inspection) -> None:
     if len(found.class_names) > MOST_CLASSES:
         table.add_row(f"and {len(found.class_names) - MOST_CLASSES:,} more", "", "", "")
     out.print(table)
-    for reason, count in found.ignored.items():
-        out.print(literal(f"not read: {reason} ({count:,})"), style="dim")
+    for line in found.ignored_lines:
+        out.print(literal(f"not read: {line}"), style="dim")
 
 
 def show_short(found: Inspection, out: Console) -> None:

@@ -46,6 +46,7 @@ class Inspection:
     valid_given : whether the data give the validation images, so that the seed has no effect
     test_folder : the folder of the test images, None if there are none
     test_labelled : whether every test image has a label
+    ignored, ignored_lines : number of ignored files by reason, and a text for each reason
     """
 
     data: str
@@ -61,6 +62,7 @@ class Inspection:
     test_labelled: bool
     sample: SampleMatch | None
     ignored: dict[str, int]
+    ignored_lines: tuple[str, ...]
     warnings: tuple[str, ...]
 
     def summary(self) -> dict[str, Any]:
@@ -129,6 +131,7 @@ def inspection(dataset: Dataset, data: Path) -> Inspection:
         test_labelled=bool(len(test)) and bool(test["label"].notna().all()),
         sample=sample,
         ignored=dict(origin.ignored),
+        ignored_lines=origin.ignored_lines,
         warnings=(*dataset.warnings, *warnings),
     )  # fmt: skip
 

@@ -88,18 +88,18 @@ def read_tables(
         except UserError as error:
             if columns.id is not None and "--id-column" in error.sentence:
                 continue
-            found.ignored["tables that cannot be read"] += 1
+            found.ignore("tables that cannot be read", name)
             continue
         if joined is not None:
             matched.append(joined)
         elif is_list and is_split_list(file):
             found.foreign.append(name)
-            found.ignored["files of kinds that are not read"] += 1
+            found.ignore("files of kinds that are not read", name)
         elif is_list:
-            found.ignored["not images"] += 1
+            found.ignore("not images", name)
         else:
             unmatched.append(file)
-            found.ignored["tables that name no images"] += 1
+            found.ignore("tables that name no images", name)
     return TableLabels(found.root, names, matched, unmatched, samples, False, columns)
 
 

@@ -169,6 +169,7 @@ def _of_folder(found: Survey, source: DataSource, class_names: tuple[str, ...]) 
         dict(ignored),
         (*rows.plan.warnings, *outer, *labels.warnings, *_named(found)),
         tuple(f"{name} is not read: {what_to_do(name)}" for name in sorted(found.foreign)[:5]),
+        dict(found.first_ignored),
     )
     return Listing(found.root, table, origin)
 

@@ -53,6 +53,7 @@ class Origin:
     ignored : number of ignored files, by reason
     warnings : sentences
     unread : files that may hold images or labels in an unsupported form, with advice
+    first_ignored : the first of the ignored files, by reason where a name is known
     """
 
     labels: LabelSource
@@ -63,6 +64,17 @@ class Origin:
     ignored: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    first_ignored: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ignored_lines(self) -> tuple[str, ...]:
+        """Return a text for each reason, such as "not images: notes.pdf and 2 more"."""
+        return tuple(self._ignored(reason, n) for reason, n in self.ignored.items())
+
+    def _ignored(self, reason: str, n: int) -> str:
+        if not (first := self.first_ignored.get(reason)):
+            return f"{reason} ({n:,})"
+        return f"{reason}: {first}" + (f" and {n - 1:,} more" if n > 1 else "")
 
     def summary(self) -> dict[str, Any]:
         """Return the part that a run stores in its config."""

@@ -31,6 +31,7 @@ class Survey:
     tables : file of each label table or list, by name (``train.csv``)
     foreign : names of files that may hold images or labels in an unsupported form
     ignored : number of ignored files, by reason
+    first_ignored : the first of these files, by reason
     """
 
     root: Path
@@ -39,6 +40,12 @@ class Survey:
     tables: dict[str, Path] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    first_ignored: dict[str, str] = field(default_factory=dict)
+
+    def ignore(self, reason: str, name: str, count: int = 1) -> None:
+        """Count a file, or a folder of several, as ignored."""
+        self.ignored[reason] += count
+        self.first_ignored[reason] = min(self.first_ignored.get(reason, name), name)
 
     def images(self) -> tuple[list[str], list[str]]:
         """Return each image's name below the root, and its path, in the order of the folders."""
@@ -70,10 +77,10 @@ def _walk(found: Survey, real: Path, name: str, place: str) -> None:
     archives: list[str] = []
     for entry in _entries(real):
         if reason := ignored_as(entry.name):
-            found.ignored[reason] += _count(entry)
+            found.ignore(reason, _below(name, entry.name), _count(entry))
         elif _is_folder(entry):
             if _is_above(entry):
-                found.ignored["links in a circle"] += 1
+                found.ignore("links in a circle", _below(name, entry.name))
             else:
                 folders.append(entry.name)
         elif (kind := kind_of(entry.name)) == "archive":
@@ -81,13 +88,13 @@ def _walk(found: Survey, real: Path, name: str, place: str) -> None:
         elif kind == "image" or (kind == "unknown" and _begins_as_image(entry.path)):
             images.append(entry.name)
         else:
-            _note(found, kind, entry, f"{name}/{entry.name}" if name else entry.name)
+            _note(found, kind, entry, _below(name, entry.name))
     if images:
         known = found.folders.setdefault(name, [])
         found.folders[name] = sorted(known + images)
         found.places[name] = place
     for folder in folders:
-        inside = f"{name}/{folder}" if name else folder
+        inside = _below(name, folder)
         _walk(found, real / folder, inside, f"{place}{folder}/")
     _unpack(found, real, name, archives, folders, lonely=not images and not folders)
 
@@ -98,9 +105,13 @@ def _note(found: Survey, kind: str, entry: os.DirEntry[str], name: str) -> None:
         found.tables[name] = file
     elif kind == "foreign":
         found.foreign.append(name)
-        found.ignored["files of kinds that are not read"] += 1
+        found.ignore("files of kinds that are not read", name)
     else:
-        found.ignored["not images"] += 1
+        found.ignore("not images", name)
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def _unpack(
@@ -110,7 +121,7 @@ def _unpack(
     for archive in archives:
         stem = os.path.splitext(archive)[0]
         if stem in folders or (kind_of(stem) == "table" and (real / stem).is_file()):
-            found.ignored["archives that are unpacked already"] += 1
+            found.ignore("archives that are unpacked already", _below(name, archive))
         elif split_of(stem) or is_generic(stem) or kind_of(stem) == "table":
             wanted.append(archive)
         elif lonely and len(archives) == 1:
@@ -118,8 +129,8 @@ def _unpack(
         elif "sample" in stem.lower():
             wanted.append(archive)
         else:
-            found.ignored["archives whose names mean no split"] += 1
-            found.foreign.append(f"{name}/{archive}" if name else archive)
+            found.ignore("archives whose names mean no split", _below(name, archive))
+            found.foreign.append(_below(name, archive))
     for archive in wanted:
         stem = os.path.splitext(archive)[0]
         unpacked = unpack(real / archive)
@@ -127,7 +138,7 @@ def _unpack(
             _walk_unpacked(found, unpacked, name)
         else:
             inner = unpacked / stem if (unpacked / stem).is_dir() else unpacked
-            _walk_unpacked(found, inner, f"{name}/{stem}" if name else stem)
+            _walk_unpacked(found, inner, _below(name, stem))
 
 
 def _walk_unpacked(found: Survey, folder: Path, name: str) -> None:

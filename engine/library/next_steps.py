@@ -22,6 +22,7 @@ from engine.errors import UserError
 from engine.library.run import Run
 from engine.library.run_list import opened
 from engine.runs import run_list as stored
+from engine.runs.contents import contents
 from engine.runs.next_steps import BESIDE, NextStep, NextSteps, next_steps_of, save_next_steps
 from engine.runs.opening import is_file
 from engine.runs.progress import Progress
@@ -117,13 +118,17 @@ def _from_other_runs(run: Run, others: list[Run]) -> list[NextStep]:
     singles, blends = [], []
     own = run.predictions(run.labelled_split)
     groups = image_groups(run, run.labelled_split, own)
+    own_contents = contents(run, own)
     for other in others:
         title = other.title
         if title == other.name:
             title = f"{other.config.network}, {title}"
         try:
             table = other.predictions(other.labelled_split)
-            found = compare(own, table, names=(run.name, other.name), groups=groups)
+            found = compare(
+                own, table, names=(run.name, other.name), groups=groups,
+                contents=(own_contents, contents(other, table)),
+            )  # fmt: skip
             singles.append(run_step(found, title))
             if found.losses[0].tolist() != found.losses[1].tolist():
                 prepared = prepare_blend([run, other])

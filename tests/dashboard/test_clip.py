@@ -85,11 +85,16 @@ def test_counts_of_touched_predictions(make_run) -> None:
 
 
 def test_the_cost_of_a_confidently_wrong_image(make_run) -> None:
-    run = make_run(n_test=90)
+    run = make_run(n_test=30)
     run.set_bounds(0.025, 0.975)
-    one = -np.log(0.025) / 90
+    one = -np.log(0.025) / 30
     said = html(opened(run))
     assert f"+{one:.5f}" in said and f"+{10 * one:.5f}" in said
+    table = run.predictions()
+    p = np.clip(table.probabilities[np.arange(len(table)), table.y_true], 0.025, 0.975)
+    loss = -np.log(p).mean()
+    assert one < loss < 5 * one  # so that ten errors are said as a multiple
+    assert f">{one / loss:.1%}</td>" in said and f">{10 * one / loss:.1f} times</td>" in said
 
 
 def test_the_page_says_which_bounds_are_as_good_as_the_best(make_run) -> None:

@@ -287,12 +287,18 @@ def test_without_moves_images_and_keeps_what_is_known_of_them(tmp_path):
     assert dataset.without({}) is dataset
 
 
-def test_ignored_files_are_counted(tmp_path):
+def test_ignored_files_are_counted_and_the_first_of_each_kind_is_named(tmp_path):
     data = tiny.kaggle(tmp_path / "data")
-    for name in ("train/Thumbs.db", "test/.DS_Store", "train/__MACOSX/._cat.0.jpg"):
-        tiny.put(data / name, b"x")
+    files = ("Thumbs.db", ".DS_Store", "__MACOSX/._cat.0.jpg", "b.mat", "a.mat", "notes.md")
+    for name in files:
+        tiny.put(data / "train" / name, b"x")
     dataset = load_dataset(data)
-    assert dataset.ignored == 3
+    assert dataset.ignored == 6
+    assert set(dataset.origin.ignored_lines) == {
+        "hidden files: train/.DS_Store", "thumbnails: train/Thumbs.db",
+        "system files: train/__MACOSX", "not images: train/notes.md",
+        "files of kinds that are not read: train/a.mat and 1 more",
+    }  # fmt: skip
     assert dataset.quarantine.empty
 
 

@@ -17,6 +17,7 @@ ABOUT = (
     "Clip bounds keep probabilities away from 0 and 1, which limits what a confident error adds "
     "to the log loss."
 )
+_MOST_PERCENT = 200  # a larger ratio is said as a multiple
 PUBLISHED = (
     "Test sets tend to be harder than one's own images. Published solutions for Kaggle's Dogs vs. "
     "Cats Redux scored 0.0119 on their own images but 0.0414 on the leaderboard, and 0.0062 but "
@@ -85,11 +86,15 @@ def touched_table(rows: Sequence[tuple[str, int, int, int]], lower: float, upper
 def confident_error_table(one: float, n: int, images: str, loss: float) -> Markup:
     """Tabulate how much confident errors increase the mean log loss over ``n`` images."""
     rows = [
-        (title, f"+{k * one:.5f}", f"{k * one / loss if loss else 0:.1%}")
+        (title, f"+{k * one:.5f}", _relative(k * one / loss if loss else 0.0))
         for k, title in ((1, "One image"), (10, "The first ten"))
         if k <= n
     ]
     return rendered(__file__, "confident_error", rows=rows, images=images, loss=f"{one * n:.2f}")
+
+
+def _relative(times: float) -> str:
+    return f"{times:.1%}" if times <= _MOST_PERCENT / 100 else f"{times:,.1f} times"
 
 
 def recommendation(compared: Comparison) -> Markup:

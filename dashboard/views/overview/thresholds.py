@@ -27,10 +27,10 @@ _CURVES = {
 }
 _ABOUT = (
     "Images whose probability of {positive} reaches the threshold count as {positive}. It is saved "
-    "with the run, and changes the figures below, and the second accuracy above. Elsewhere, "
-    "correct and incorrect still refer to the most likely class (threshold 0.5); probabilities, "
-    "log loss, Clip and Submit do not depend on it. On the images that it is chosen on, a "
-    "threshold looks slightly too good."
+    "with the run, and changes the figures below and the accuracy “at threshold” at the top of the "
+    "page. Elsewhere, correct and incorrect still refer to the most likely class (threshold 0.5); "
+    "probabilities, log loss, Clip and Submit do not depend on it. On the images that it is chosen "
+    "on, a threshold looks slightly too good."
 )
 
 

@@ -127,7 +127,7 @@ def data_summary(preview: DatasetPreview) -> None:
     """Say where labels, splits and test images came from, what was ignored, and warn."""
     found = preview.found
     lines = [(subject.capitalize(), said) for subject, said in found.lines]
-    lines += [("Not read", f"{reason} ({count:,})") for reason, count in found.ignored.items()]
+    lines += [("Not read", line) for line in found.ignored_lines]
     html.show_html(text.found(lines))
     for warning in found.warnings:
         st.warning(form_text(warning), icon=":material/warning:")
