@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shared import commands
-from dashboard.views.train import weights_files
+from dashboard.views.train import form, weights_files
 from engine.data.dataset import load_dataset
 from engine.errors import UserError
 from engine.runs import jobs
@@ -297,6 +297,18 @@ def test_weights_files_near_the_data_can_be_chosen(
     offered = app.selectbox(key="train_weights").options
     names = [Path(each).name for each in offered[2:]]
     assert names == ["a.pth", "mine.safetensors"]
+
+    calls = started(monkeypatch)  # each of several backbones has weights of its own
+    monkeypatch.setitem(form.BACKBONES, "resnet18+densenet121", "typed in the browser")
+    app.run().selectbox(key="train_backbone").set_value("resnet18+densenet121").run()
+    boxes = [app.selectbox(key=key) for key in ("train_weights", "train_weights_1")]
+    labels = [f"Initial weights of {name}" for name in ("resnet18", "densenet121")]
+    assert [box.label for box in boxes] == labels
+    mine = str(tmp_path / "weights" / "mine.safetensors")
+    boxes[1].set_value(mine).run()
+    app.button(key="train_start").click().run()
+    assert not app.exception and not app.error
+    assert calls[0].networks == (("resnet18", "default"), ("densenet121", mine))
     for i in range(200):
         (data / "train" / f"{i}.txt").touch()
     monkeypatch.setattr(weights_files, "_MOST_IN_FOLDER", 20)

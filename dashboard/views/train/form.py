@@ -7,12 +7,13 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.shared.escape import one_line
+from dashboard.shared.escape import literal, one_line
 from dashboard.views.train.data import DatasetPreview
 from dashboard.views.train.weights_files import ENDINGS, weights_files
 from engine.runs.fit_defaults import ALL_EPOCHS, ALL_LR
 from engine.runs.fit_option import FitOption
 from engine.runs.fit_options import FIT_OPTIONS
+from engine.runs.network_names import backbone_names
 
 BACKBONES = {
     "vgg16": "large, the default",
@@ -50,13 +51,7 @@ def fit_choices(preview: DatasetPreview) -> dict[str, Any]:
         help="Any classification model of torchvision; type its name if it is not listed. "
         "Several joined by +, such as resnet18+densenet121, are fitted side by side.",
     )  # fmt: skip
-    weights = second.selectbox(
-        "Initial weights", ["default", "none", *weights_files(preview.dataset.root)],
-        key="train_weights", accept_new_options=True,
-        format_func=lambda name: WEIGHTS.get(name) or one_line(_ending(name)),
-        help="Published weights are downloaded once. Weights files near the data are listed "
-        f"({', '.join(ENDINGS)}); type the path of another one.",
-    )  # fmt: skip
+    weights = _weights(second, preview, backbone_names(backbone))
     name = third.text_input(
         "Name", key="train_name", max_chars=120, placeholder="display name (optional)"
     )
@@ -98,6 +93,24 @@ def split_choices(preview: DatasetPreview) -> tuple[int | None, bool, int]:
     chosen = st.session_state
     valid = None if preview.valid_given else chosen.get("train_valid")
     return valid, bool(chosen.get("train_sample")), int(chosen.get("train_seed") or 0)
+
+
+def _weights(
+    column: DeltaGenerator, preview: DatasetPreview, backbones: tuple[str, ...]
+) -> list[str]:
+    """Ask for the initial weights of each backbone."""
+    known = ["default", "none", *weights_files(preview.dataset.root)]
+    return [
+        column.selectbox(
+            f"Initial weights of {literal(name)}" if len(backbones) > 1 else "Initial weights",
+            known, key=f"train_weights_{number}" if number else "train_weights",
+            accept_new_options=True,
+            format_func=lambda name: WEIGHTS.get(name) or one_line(_ending(name)),
+            help="Published weights are downloaded once. Weights files near the data are listed "
+            f"({', '.join(ENDINGS)}); type the path of another one.",
+        )
+        for number, name in enumerate(backbones)
+    ]  # fmt: skip
 
 
 def _ending(path: str) -> str:
