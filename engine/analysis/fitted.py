@@ -11,6 +11,7 @@ from scipy.special import expit, softmax
 from engine.analysis.calibration_posterior import logs_of
 from engine.analysis.clipping import clip_probabilities, positive_column, row_blocks
 from engine.analysis.metrics import EPSILON
+from engine.analysis.parallel import over_parts
 from engine.errors import UserError
 
 SATURATED = 4 * EPSILON  # nearer to 0 or 1 is as good as 0 or 1
@@ -60,8 +61,11 @@ class FittedCorrection:
         if self.temperature == 1:
             return p
         out = np.empty_like(p)
-        for rows in row_blocks(*p.shape):
+
+        def scale(rows: slice) -> None:
             out[rows] = softmax(logs_of(p[rows]) / self.temperature, 1)
+
+        over_parts(scale, row_blocks(*p.shape), p.size)
         return out
 
     def bounds_of(self, p: np.ndarray) -> tuple[float, float]:

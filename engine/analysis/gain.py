@@ -11,6 +11,7 @@ from engine.analysis.fitted import FittedCorrection
 from engine.analysis.grouped import folds_of_groups
 from engine.analysis.intervals import group_values, unseen_error_loss
 from engine.analysis.metrics import per_sample_log_loss
+from engine.analysis.parallel import over_parts
 from engine.analysis.stats import Z
 
 FOLDS = 5
@@ -52,14 +53,20 @@ def cross_validated_losses(
         parts = [order[part] for part in np.array_split(rng.permutation(len(y)), FOLDS)]
     else:
         parts = folds_of_groups(_in_order_of_first(groups, order), FOLDS, rng)
-    losses: dict[str, np.ndarray] = {}
-    for held_out in parts:
+
+    def of_part(held_out: np.ndarray) -> dict[str, np.ndarray]:
         known = np.ones(len(y), dtype=bool)
         known[held_out] = False
         independent = int(known.sum()) if groups is None else len(np.unique(groups[known]))
-        for name, fitted in refit(y[known], p[known], independent).items():
-            own = losses.setdefault(name, np.empty(len(y)))
-            own[held_out] = per_sample_log_loss(y[held_out], fitted.apply(p[held_out]))
+        return {
+            name: per_sample_log_loss(y[held_out], fitted.apply(p[held_out]))
+            for name, fitted in refit(y[known], p[known], independent).items()
+        }
+
+    losses: dict[str, np.ndarray] = {}
+    for held_out, found in zip(parts, over_parts(of_part, parts, p.size), strict=True):
+        for name, own in found.items():
+            losses.setdefault(name, np.empty(len(y)))[held_out] = own
     return losses
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.analysis.parallel import over_parts
 from engine.competition.sample import (
     Values,
     match_images,
@@ -31,6 +30,7 @@ from engine.competition.submission_checks import (
     rows_check,
     sample_check,
 )
+from engine.competition.submission_csv import csv_lines
 from engine.competition.values import written_values
 from engine.errors import UserError
 from engine.runs.predictions import Predictions
@@ -49,8 +49,7 @@ class Submission:
     ----------
     header : names of all columns, the id first
     ids : string array of shape (n_rows,), in the order of the file
-    texts : the values as text, string array of shape (n_rows * n_columns,), row by row; '' where
-        a row has no value
+    lines : the rows of the file as CSV, a piece for each block of rows
     checks : in the order in which they are shown
     flagged : ids of unreadable images, which got the base rate
     lower, upper : the clip bounds on P(positive)
@@ -59,31 +58,12 @@ class Submission:
 
     header: tuple[str, ...]
     ids: pa.StringArray
-    texts: pa.ChunkedArray
+    lines: tuple[bytes, ...]
     checks: list[Check]
     flagged: tuple[str, ...]
     lower: float
     upper: float
     chosen: ChosenCorrection | None = None
-
-    @property
-    def values(self) -> list[pa.ChunkedArray]:
-        """Return one string array per column after the id."""
-        width = len(self.header) - 1
-        return [
-            pa.chunked_array(
-                [
-                    block.take(pa.array(np.arange(column, len(block), width)))
-                    for block in self.texts.chunks
-                ],
-                pa.string(),
-            )
-            for column in range(width)
-        ]
-
-    def head(self, rows: int) -> Submission:
-        """Return the submission with its first rows only, but the checks of all rows."""
-        return replace(self, ids=self.ids[:rows], texts=self.texts[: rows * (len(self.header) - 1)])
 
     @property
     def ok(self) -> bool:
@@ -147,24 +127,23 @@ def check_submission(
 
     width = len(form.classes)
 
-    def written(at: slice) -> tuple[pa.StringArray, np.ndarray]:
+    def written(at: slice) -> tuple[bytes, np.ndarray]:
         block = np.tile(base_rate, (len(rows[at]), 1))
         block[own[at]] = p[rows[at][own[at]]]
         texts, past = written_values(form, classes, block, lower, upper, positive)
         if blank[at].any():
             texts = pc.if_else(pa.array(np.repeat(blank[at], width)), "", texts)
-        return texts, past
+        return csv_lines(wanted[at], texts), past
 
     step = max(_BLOCK_VALUES // len(classes), 1)
     parts = [slice(start, start + step) for start in range(0, len(rows), step)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        blocks = list(pool.map(written, parts))
+    blocks = over_parts(written, parts, len(rows) * len(classes))
     past = np.concatenate([np.zeros(0, dtype=bool), *(past for _, past in blocks)])
     flagged = wanted.take(pa.array(np.flatnonzero(rows >= len(predictions)))).to_pylist()
     return Submission(
         header=form.header,
         ids=wanted,
-        texts=pa.chunked_array([texts for texts, _ in blocks], pa.string()),
+        lines=tuple(lines for lines, _ in blocks),
         checks=[
             rows_check(source, wanted, rows),
             ids_check(source, wanted, rows, predictions),

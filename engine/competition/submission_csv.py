@@ -24,15 +24,30 @@ def csv_blocks(submission: Submission) -> Iterator[bytes]:
     """Yield the content of :func:`to_csv` piece by piece, so that it is never whole in memory."""
     header = _quoted(pa.array(submission.header, pa.string())).to_pylist()
     yield (",".join(header) + "\n").encode()
-    start, width = 0, len(header) - 1
-    for block in submission.texts.chunks:
-        ends = pa.array(np.arange(0, len(block) + 1, width, dtype=np.int32))
-        values = pc.binary_join(pa.ListArray.from_arrays(ends, _quoted(block)), ",")
-        ids = _quoted(submission.ids[start : start + len(values)])
-        lines = pc.binary_join_element_wise(ids, values, ",")
-        lines = pc.binary_join_element_wise(lines, "", "\n")
-        yield lines.buffers()[2].to_pybytes()  # the value buffer: all lines, joined
-        start += len(values)
+    yield from submission.lines
+
+
+def csv_lines(ids: pa.StringArray, texts: pa.StringArray) -> bytes:
+    r"""Return the lines of some rows, each with its id first.
+
+    Parameters
+    ----------
+    ids : string array of shape (n_rows,)
+    texts : string array of shape (n_rows * n_columns,), row by row
+
+    Examples
+    --------
+    >>> csv_lines(pa.array(["a,1", "b"]), pa.array(["0.1", "0.9", "0.8", "0.2"]))
+    b'"a,1",0.1,0.9\nb,0.8,0.2\n'
+    """
+    if not len(ids):
+        return b""
+    ends = np.linspace(0, len(texts), len(ids) + 1).astype(np.int32)
+    values = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), _quoted(texts)), ",")
+    lines = pc.binary_join_element_wise(_quoted(ids), values, ",")
+    lines = pc.binary_join_element_wise(lines, "", "\n")
+    content: bytes = lines.buffers()[2].to_pybytes()  # the value buffer: all lines, joined
+    return content
 
 
 def _quoted(texts: pa.StringArray) -> pa.StringArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from engine.competition.sample import Values
 from engine.competition.sending import KaggleScore, check_sending, send_submission, wait_for_score
 from engine.competition.submission import Submission
 from engine.competition.submission_checks import Check
+from engine.competition.submission_csv import to_csv
 from engine.runs.run import Run
 
 if TYPE_CHECKING:
@@ -106,13 +108,8 @@ class Submitted:
         """Return the rows of the file; ids are text, values as written."""
         import pandas as pd
 
-        header, *names = self.submission.header
-        columns = {header: self.submission.ids.to_pylist()}
-        columns |= {
-            name: values.to_pylist()
-            for name, values in zip(names, self.submission.values, strict=True)
-        }
-        return pd.DataFrame(columns)
+        content = io.BytesIO(to_csv(self.submission))
+        return pd.read_csv(content, dtype=str, na_filter=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return the submission as `second-look submit --json` prints it."""

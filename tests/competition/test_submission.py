@@ -163,4 +163,4 @@ def test_the_file_of_many_columns_comes_in_pieces_of_whole_rows(monkeypatch):
     header, *pieces = csv_blocks(submission)
     assert header == b"id,bird,cat,dog\n" and [piece.count(b"\n") for piece in pieces] == [2, 2, 1]
     assert pieces[2] == b'"a,4",0.70000,0.20000,0.10000\n'
-    assert to_csv(submission.head(3)) == to_csv(submission)[: len(header + pieces[0]) + 30]
+    assert to_csv(submission) == b"".join([header, *pieces])

@@ -124,4 +124,4 @@ def test_blocks_of_rows_make_one_file(monkeypatch, sample):
     monkeypatch.setattr("engine.competition.submission._BLOCK_VALUES", 8)
     parts = check(predictions, asked, **options)
     assert to_csv(parts) == to_csv(whole) and parts.checks == whole.checks
-    assert values_of(parts)[0][-2:] == ["0.75000", ""] and parts.values[0].num_chunks == 7
+    assert values_of(parts)[0][-2:] == ["0.75000", ""] and len(parts.lines) == 7

@@ -47,7 +47,8 @@ def failed(submission: Submission) -> list[str]:
 
 
 def values_of(submission: Submission) -> list[list[str]]:
-    return [column.to_pylist() for column in submission.values]
+    _, *rows = rows_of(submission)
+    return [list(column) for column in zip(*rows, strict=True)][1:]
 
 
 def clipped(lower: float, upper: float, positive: int | None = None) -> ChosenCorrection:

@@ -20,7 +20,7 @@ from engine.competition.correction import given_bounds
 from engine.competition.prepare import accept_costs, find_sample
 from engine.competition.records import applied, list_submissions
 from engine.competition.submission import Submission
-from engine.competition.submission_csv import to_csv
+from engine.competition.submission_csv import csv_blocks
 from engine.errors import UserError
 from engine.runs.opening import is_file, read_file
 from engine.runs.predicted import predicted_tables
@@ -196,7 +196,12 @@ def _written(file: Path, name: str, submission: Submission) -> str:
 
 
 def _preview(submission: Submission) -> str:
-    lines = to_csv(submission.head(PREVIEW)).decode().splitlines()
+    lines: list[str] = []
+    for block in csv_blocks(submission):
+        lines += block.decode().split("\n", PREVIEW)[:PREVIEW]
+        if len(lines) > PREVIEW:
+            break
+    lines = [line for line in lines if line][: 1 + PREVIEW]
     return "\n".join(line if len(line) <= 300 else line[:299] + "…" for line in lines)
 
 
