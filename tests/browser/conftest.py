@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.support.browser import Server
 from tests.support.synthetic_runs import synthetic_run
+from tests.support.warm_server import WarmServer
 
 
 @pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., WarmServer]]:
     """Return a function that starts a server on runs made with the given options, one a dict."""
     started = []
 
-    def start(*runs: dict[str, Any]) -> Server:
+    def start(*runs: dict[str, Any]) -> WarmServer:
         monkeypatch.setenv("SECONDLOOK_HOME", str(tmp_path / "workspace"))
         for options in runs:
             synthetic_run(tmp_path, **options)
-        started.append(Server(tmp_path))
+        started.append(WarmServer(tmp_path))
         return started[-1]
 
     yield start

@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.app import PAGES
-from tests.support.browser import Server, settled
+from tests.support.browser import settled
 from tests.support.run_folders import suspected
 from tests.support.synthetic_runs import synthetic_run
+from tests.support.warm_server import WarmServer
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 OPTIONS = {
@@ -52,7 +53,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         run = synthetic_run(home, n=200, n_test=20, quarantined=1)
         suspected(run, ["0000003", "0000008"])
         synthetic_run(home, n=200, n_test=20, wrong=0.3, age=timedelta(days=1))
-        server = Server(home)
+        server = WarmServer(home)
     yield server.url
     server.stop()
 

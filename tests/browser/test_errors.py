@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
@@ -11,14 +10,12 @@ from playwright.sync_api import expect
 from engine.analysis.categories import category_rows
 from tests.support.browser import (
     PER_PAGE,
+    assert_focused,
     assert_shown,
     costliest,
     expected,
-    focused,
     settled,
 )
-
-SCREENSHOTS = Path(__file__).with_name("screenshots")
 
 
 def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
@@ -53,7 +50,7 @@ def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
     settled(page)
-    assert focused(page) == want[5]
+    assert_focused(page, want[5])
     page.wait_for_url(lambda url: "picture=" not in url)
 
     page.get_by_text("Most confident incorrect").click()
@@ -101,11 +98,11 @@ def test_by_keyboard_alone(serve, open_context):
         "g => getComputedStyle(g).gridTemplateColumns.split(' ').length"
     )
     page.keyboard.press("End")
-    assert focused(page) == want[:PER_PAGE][-1]
+    assert_focused(page, want[:PER_PAGE][-1])
     page.keyboard.press("Home")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    assert focused(page) == want[columns + 1]
+    assert_focused(page, want[columns + 1])
     page.keyboard.press("Enter")
     heading = page.locator(".st-key-image dialog h2")
     expect(heading).to_have_text(want[columns + 1])
@@ -118,7 +115,7 @@ def test_by_keyboard_alone(serve, open_context):
     last_page = want[(len(want) - 1) // PER_PAGE * PER_PAGE :]
     expect(page.locator(".st-key-gallery .tile")).to_have_count(len(last_page))
     assert_shown(page, last_page)
-    assert focused(page) == want[-1]
+    assert_focused(page, want[-1])
     page.keyboard.press("PageUp")
     page.wait_for_url(lambda url: "page=" not in url)
     settled(page)

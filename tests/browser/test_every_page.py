@@ -79,6 +79,7 @@ def test_hostile_names_are_shown_as_they_are_and_ask_no_other_host(
             page.get_by_text("9 unreadable files").click()
         if path == "errors":
             everything = expected(lambda y_true, *_: np.arange(len(y_true)))
+            expect(page.locator(".st-key-gallery .tile").first).to_be_visible()
             assert shown(page) and set(shown(page)) <= set(everything)
             page.locator(".st-key-gallery .tile").first.click()
             expect(page.locator(".st-key-image h2")).to_have_text(shown(page)[0])

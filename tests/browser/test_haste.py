@@ -9,7 +9,14 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from engine.analysis.categories import category_rows
 from engine.runs.verdicts import load_verdicts
-from tests.support.browser import PER_PAGE, assert_shown, costliest, expected, focused, settled
+from tests.support.browser import (
+    PER_PAGE,
+    assert_focused,
+    assert_shown,
+    costliest,
+    expected,
+    settled,
+)
 from tests.support.small_fits import home
 
 # Runs a task as soon as the large view shows an image, before anything else can happen.
@@ -109,7 +116,7 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
     assert not held and not state["hold"]
     last_page = want[(len(want) - 1) // PER_PAGE * PER_PAGE :]
     assert_shown(page, last_page)
-    assert focused(page) == want[-1]
+    assert_focused(page, want[-1])
     assert "page=2" in page.url
 
 

@@ -89,7 +89,7 @@ def test_verdict_undo_refit_and_the_measured_change(serve, open_context, tmp_pat
     page.get_by_role("button", name="Verdicts (3)").click()
     page.get_by_role("button", name="Refit with 3 verdicts").click()
     page.wait_for_url("**/train?*")
-    page.locator("[class*=st-key-open_] button").click(timeout=40_000)
+    page.locator("[class*=st-key-open_] button").click(timeout=90_000)
     page.wait_for_url("**/overview?*")
     change = page.get_by_text("With verdicts, ").locator("..")
     expect(change).to_contain_text("3 relabelled, 0 left out")

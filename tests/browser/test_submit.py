@@ -18,13 +18,10 @@ from playwright.sync_api import Page, expect
 from engine.runs.jobs import running_jobs
 from engine.runs.run import Run
 from engine.runs.run_list import list_runs, open_run
+from tests.support.browser import READY
 from tests.support.tiny_images import kaggle
 
 ROOT = Path(__file__).resolve().parents[2]
-SCREENSHOTS = Path(__file__).with_name("screenshots")
-READY = (
-    "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +132,7 @@ def start_fit(page: Page, data: Path, network: str, whole: bool, **more: str) ->
         number.press("Enter")
         page.wait_for_selector(READY)
     page.get_by_role("button", name="Start", exact=True).click()
-    until(lambda: {run.name for run in list_runs()} > before, 20)
+    until(lambda: {run.name for run in list_runs()} > before)
     return next(run for run in list_runs() if run.name not in before)
 
 
@@ -151,7 +148,7 @@ def test_a_fit_goes_on_without_its_tab(serve, open_context, tmp_path):
     until(lambda: run.status.state == "done")
     page = open_context().new_page()
     go(page, server.url + "/train")
-    expect(page.get_by_text("Finished.")).to_be_visible()
+    expect(page.get_by_text("Finished.")).to_be_visible(timeout=60_000)
     page.locator(f".st-key-open_{run.name} button").click()
     page.wait_for_url(lambda url: f"run={run.name}" in url and "/train" not in url)
     assert len(run.predictions("test")) == 4
@@ -177,6 +174,6 @@ def test_a_fit_is_watched_cancelled_and_lost(serve, open_context, tmp_path):
     killed = start_fit(page, data, "resnet18", whole=True, **long)
     until(lambda: killed.status.stage == "train")
     os.kill(int(killed.status.pid), signal.SIGKILL)
-    expect(page.get_by_text("Lost.")).to_be_visible()
+    expect(page.get_by_text("Lost.")).to_be_visible(timeout=60_000)
     expect(page.locator(".sl-log")).to_contain_text("-m engine fit")
     expect(page.locator(".sl-bar")).to_have_count(0)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import Server
 from tests.support.small_fits import small_fit
 from tests.support.tiny_images import image_bytes, kaggle
+from tests.support.warm_server import WarmServer
 
 
 def test_an_image_is_dropped_and_predicted(
@@ -20,7 +20,7 @@ def test_an_image_is_dropped_and_predicted(
     run = small_fit(kaggle(tmp_path / "data", train=8, test=0)).run
     # Both maps are there, so that the page starts no process.
     shutil.copy(run.folder / "map-pca.parquet", run.folder / "map-tsne.parquet")
-    server = Server(tmp_path)
+    server = WarmServer(tmp_path)
     try:
         page = open_context().new_page()
         page.goto(f"{server.url}/map")

@@ -28,10 +28,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-READY = (
+READY = (  # with an element: before its first script the page is connected and runs none, too
     "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+    ":has([data-testid=stElementContainer])"
 )
-_URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1):\d+")
+URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1):\d+")
 
 
 class Server:
@@ -54,7 +55,7 @@ class Server:
         while time.monotonic() < deadline and self.process.poll() is None:
             if select.select([self.process.stdout], [], [], 0.1)[0]:
                 seen += os.read(self.process.stdout.fileno(), 65536).decode(errors="replace")
-            if found := _URL.search(seen):
+            if found := URL.search(seen):
                 return found[0]
         raise AssertionError(f"the server did not start: {seen}\n{self.errors()}")
 
@@ -127,12 +128,11 @@ def category(page: Page, name: str) -> Locator:
     return page.get_by_text(re.compile(rf"^{re.escape(name)}( [\d,]+)?$"))
 
 
-def focused(page: Page) -> str | None:
-    """Return the id of the tile that has the focus."""
-    found: str | None = page.evaluate(
-        "() => document.activeElement?.shadowRoot?.activeElement?.dataset.id ?? null"
+def assert_focused(page: Page, id: str) -> None:
+    """Fail unless this tile comes to have the focus, which moves once the page has answered."""
+    page.wait_for_function(
+        "(id) => document.activeElement?.shadowRoot?.activeElement?.dataset.id === id", arg=id
     )
-    return found
 
 
 def expected(look: Callable[..., np.ndarray]) -> list[str]:
