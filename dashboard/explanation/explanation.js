@@ -37,7 +37,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     viewer.dialog.toggleExplanation = toggle;
     button.setAttribute("aria-pressed", String(Boolean(host.asked)));
     const answer = host.answer?.id === viewer.id ? host.answer : {};
-    const here = answer.state;
+    const here = answer.state, waiting = Boolean(host.asked && (!here || here === "looking"));
+    button.classList.toggle("waiting", waiting); // what the text says may be out of sight
+    button.setAttribute("aria-busy", String(waiting));
     if (!host.asked || here !== "found") heat.removeAttribute("src");
     pair(find, here === "found");
     const fill = (...parts) => {
@@ -48,9 +50,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!host.asked && !box.hidden) fill();
     box.hidden = !host.asked;
     if (!host.asked) return;
-    if (!here || here === "looking") {
+    if (waiting) {
       if (!box.querySelector(".calm")) {
         fill(element("h3", "", "Explanation"), element("p", "calm", "Computing…"));
+        if (window.innerWidth > 760) box.scrollIntoView({ block: "nearest" });
       }
       const ask = () => {
         host.timer = setTimeout(ask, 4 * PATIENCE); // in case the page was busy
@@ -136,7 +139,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         legend.textContent = `Warm areas: evidence for ${name}. The network uses only the outlined square.`;
       } else legend.textContent = `No area of the image is evidence for ${name}.`;
     }
-    show(0);
+    show(Math.max(0, maps.findIndex((map) => map.src))); // the first that shows an area
     fill(element("h3", "", "Explanation"), choice, legend, element("p", "", about));
     box.append(element("h3", "", "Nearest training images"));
     if (!neighbours.length) {

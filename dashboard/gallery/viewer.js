@@ -234,6 +234,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     find(".after").disabled = data.after === null;
     if (!dialog.open) {
       dialog.showModal();
+      find("aside").scrollTop = 0; // where the image opened before was scrolled
       find(data.after === null ? ".close" : ".after").focus();
     }
     shows(data.id);

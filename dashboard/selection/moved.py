@@ -34,6 +34,7 @@ def moved_banner(name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="moved"):
         st.text_input(
             "Folder of the images", key=key, placeholder=str(root), width=480,
+            on_change=_relocate, args=(name, key),
             help="Checked by sizes and checksums; also: second-look relocate RUN DIR",
         )  # fmt: skip
         st.button("Use this folder", key="relocate", on_click=_relocate, args=(name, key))

@@ -196,7 +196,8 @@ def _one_probability(header: tuple[str, ...], classes: Sequence[str], index: int
 def _one_a_class(
     header: tuple[str, ...], classes: Sequence[str], found: tuple[int | None, ...]
 ) -> Form:
-    named = ", ".join(classes)
+    more = f" and {len(classes) - 10:,} more" if len(classes) > 10 else ""
+    named = ", ".join(classes[:10]) + more
     message = f"Each class has one column of probabilities: {named}."
     return Form(header, "probability", found, True, message)
 

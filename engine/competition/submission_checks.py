@@ -145,7 +145,7 @@ def sample_check(sample: Path | None) -> Check:
         return Check("sample", True, f"The sample file is {sample}.")
     message = (
         "No sample file was found beside the data, so ids, order and columns were not compared "
-        "with one; give the competition's with --sample FILE."
+        "with one; give the competition's (--sample FILE, on the page “Sample file”)."
     )
     return Check("sample", None, message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from playwright.sync_api import expect
 
 from engine.runs.explanations import save_explanation
@@ -14,8 +15,12 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     server = serve({"n": 60, "n_test": 0}, {"n": 60, "n_test": 0, "name": "second", "wrong": 0.4})
     for run in list_runs():
         run.update_config(head_sha256="0" * 64)
-        for row in range(60):
-            save_explanation(run, explained(run, row))
+        made = [explained(run, row) for row in range(60)]
+        known = run.predictions()
+        second = np.argsort(known.probabilities[np.arange(60), known.y_true], kind="stable")[1]
+        made[second]["maps"].reverse()  # the first shows no area
+        for each in made:
+            save_explanation(run, each)
     page = open_context().new_page()
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))
@@ -35,6 +40,7 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     expect(dialog.locator(".where")).to_have_text("2 of 60")
     expect(reasons.locator(".near")).to_have_count(1)
     expect(heat).to_be_visible()
+    expect(dialog.locator(".explain")).to_have_attribute("aria-busy", "false")
     page.keyboard.press("w")
     expect(reasons).not_to_be_visible()
     expect(heat).not_to_be_visible()

@@ -52,8 +52,29 @@ def test_every_check_is_said_in_words_and_the_button_is_ready(make_run) -> None:
     for name in ("Rows", "Ids", "Order", "Range", "Bounds", "Class direction", "Missing images"):
         assert f"<b>{name}</b> · passed" in said
     assert not button(app).disabled
+    assert "<b>Sample</b> · not possible" in said
+    assert "No check failed; 1 is not possible" in [each.value for each in app.subheader]
     assert app.code[0].value.splitlines()[0] == "id,label"
     assert len(app.code[0].value.splitlines()) == 9
+
+
+def test_a_sample_file_elsewhere_can_be_named(make_run, tmp_path: Path) -> None:
+    run = make_run(n_test=3)
+    sample = tmp_path / "elsewhere.csv"
+    sample.write_text("id,dog\n3,0\n1,0\n2,0\n")
+
+    def typed(path: str) -> AppTest:
+        app = AppTest.from_file(str(pages.APP), default_timeout=60)
+        app.query_params["run"] = run.name
+        app.session_state[f"submit_sample_{run.name}"] = path
+        return pages.at_page(app, "submit").run()
+
+    app = typed(str(sample))
+    assert not app.exception and "All checks passed" in [each.value for each in app.subheader]
+    assert app.code[0].value.splitlines()[1].startswith("3,")
+    for wrong in (str(tmp_path / "none.csv"), str(tmp_path), "a\0b"):
+        app = typed(wrong)
+        assert not app.exception and "does not exist" in app.error[0].value
 
 
 def test_the_bounds_of_the_clip_page_are_used(make_run) -> None:
@@ -99,6 +120,8 @@ def test_a_quarantined_test_image_must_be_acknowledged(make_run) -> None:
     run = make_run(n_test=5, quarantined=3)  # the third is a test image
     app = opened(run)
     assert button(app).disabled and "bad2" in html(app) and "please confirm" in html(app)
+    said = [each.value for each in app.subheader]
+    assert "No check failed; 1 needs confirmation, 1 is not possible" in said
     app.checkbox[0].check().run()
     assert not button(app).disabled
     assert "bad2,0.50000" in app.code[0].value  # 500 of each class in training

@@ -171,10 +171,11 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
             help="The filtered images, in this order", key="gallery_csv",
         )  # fmt: skip
         key = address.set_page(shown.number)
-        st.pagination(
-            shown.pages, key=key, on_change=address.page_changed, max_visible_pages=5,
-            width=PAGER_WIDTH,
-        )  # fmt: skip
+        if shown.pages > 1:
+            st.pagination(
+                shown.pages, key=key, on_change=address.page_changed, max_visible_pages=5,
+                width=PAGER_WIDTH,
+            )  # fmt: skip
 
 
 def empty(image_filter: ImageFilter) -> None:

@@ -111,6 +111,7 @@ def highest_loss(table: Table, view: Overview) -> None:
     st.subheader("Highest-loss images", anchor=False)
     st.caption("Open an image to enlarge it and to step through the others.")
     tiles = tiles_of(table, view.highest_loss[:STRIP])
+    marks = any(tile["outcome"] != "incorrect" for tile in tiles)
     for tile in tiles:
         tile["address"] = errors_address(ImageFilter(image=tile["id"]))
     gallery(
@@ -118,7 +119,8 @@ def highest_loss(table: Table, view: Overview) -> None:
         key="highest_loss",
         opened=lambda: None,
         strip=True,
-    )  # fmt: skip
+        marks=marks,
+    )
 
 
 def concentration(table: Table, view: Overview) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -9,18 +10,39 @@ from markupsafe import Markup
 from dashboard.shared.html import rendered
 from engine.competition.submission_checks import Check
 
-_SIGNS = {"passed": ("✓", "passed"), "failed": ("✕", "failed"), "flagged": ("!", "please confirm")}
+_SIGNS = {
+    "passed": ("✓", "passed"),
+    "failed": ("✕", "failed"),
+    "flagged": ("!", "please confirm"),
+    "unknown": ("–", "not possible"),
+}
 
 
 def checks_list(checks: Sequence[Check]) -> Markup:
-    """Return the list of checks: passed, failed or to be confirmed, by text and shape."""
+    """Return the list of checks: passed, failed, to be confirmed or not possible, with shapes."""
     lines = []
     for check in checks:
-        unsure = check.passed is None or check.ids
-        kind = "failed" if check.passed is False else "flagged" if unsure else "passed"
+        kind = _kind(check)
         sign, word = _SIGNS[kind]
         name = check.name.capitalize()
         lines.append(
             {"kind": kind, "sign": sign, "name": name, "word": word, "message": check.message}
         )
     return rendered(__file__, "checks_list", checks=lines)
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """Return how many checks failed, need confirmation or are not possible, in one sentence."""
+    found = Counter(map(_kind, checks))
+    if found["failed"]:
+        return f"{found['failed']} of {len(checks)} checks failed"
+    flagged, unknown = found["flagged"], found["unknown"]
+    parts = [f"{flagged} need{'s' * (flagged == 1)} confirmation"] if flagged else []
+    parts += [f"{unknown} {'is' if unknown == 1 else 'are'} not possible"] if unknown else []
+    return f"No check failed; {', '.join(parts)}" if parts else "All checks passed"
+
+
+def _kind(check: Check) -> str:
+    if check.passed is None:
+        return "unknown"
+    return "failed" if not check.passed else "flagged" if check.ids else "passed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dashboard.shared.chart import chart
 from dashboard.shared.escape import error_text, literal, one_line
 from dashboard.shared.tables import Table
 from dashboard.views.submit import charts, data, kaggle
-from dashboard.views.submit.checks import checks_list
+from dashboard.views.submit.checks import checks_list, verdict
 from dashboard.views.submit.download import deliver, send_file
 from engine.analysis.fitted import FittedCorrection
 from engine.competition.correction import given_bounds
@@ -54,7 +55,7 @@ def page() -> None:
     with action:
         submission = _accepted(run, submission)
     with checks:
-        st.subheader(_verdict(submission), anchor=False)
+        st.subheader(verdict(submission.checks), anchor=False)
         html.show_html(checks_list(submission.checks), key="checks")
     with action:
         ready = _submit_button(run, submission)
@@ -77,13 +78,6 @@ def page() -> None:
     deliver()
 
 
-def _verdict(submission: Submission) -> str:
-    failed = sum(check.passed is False for check in submission.checks)
-    if failed:
-        return f"{failed} of {len(submission.checks)} checks failed"
-    return "No check failed; one needs confirmation" if submission.flagged else "All checks passed"
-
-
 def _pick_table(run: Run) -> str | None:
     """Return the table of predictions to submit, chosen by the user if there are several."""
     own = tables.test_table(run.name)
@@ -99,21 +93,19 @@ def _pick_table(run: Run) -> str | None:
 
 
 def _sample(run: Run, test: Table) -> Path | None:
-    """Let the user choose another sample file of the data folder."""
+    """Let the user choose another sample file of the data folder, or name one elsewhere."""
     found, root = find_sample(run, test.predictions), run.data_root
     files = sorted(path for path in root.glob("*.csv") if path.is_file()) if root.is_dir() else []
-    options: list[Path | None] = [found] if found else [None]
-    options += [path for path in files if path != found]
-    chosen: Path | None = st.selectbox(
+    chosen = st.selectbox(
         "Sample file",
-        options,
-        format_func=lambda path: "none: the plain form id,label" if path is None else path.name,
+        [str(found or ""), *(str(path) for path in files if path != found)],
+        format_func=lambda path: one_line(Path(path).name) or "none: the plain form id,label",
         key=f"submit_sample_{run.name}",
-        disabled=len(options) == 1,
-        help="The competition's own file, beside the images; it determines the columns, the ids "
-        "and their order.",
+        accept_new_options=True,
+        help="The competition's own file; it determines the columns, the ids and their order. "
+        "Those beside the images are listed; type the path of another one.",
     )
-    return chosen
+    return Path(os.path.expanduser(chosen)).absolute() if chosen else None
 
 
 def _accepted(run: Run, submission: Submission) -> Submission:
