@@ -39,7 +39,7 @@ def open_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         opened.append(context)
         return context
 

@@ -1,4 +1,4 @@
-"""Every page in both themes: axe finds no serious violation, and nothing moves while it loads."""
+"""Every page: axe finds no serious violation in either theme, nothing moves, and all fits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.app import PAGES
-from tests.support.browser import settled
+from tests.support.browser import name_data, settled
 from tests.support.run_folders import suspected
 from tests.support.synthetic_runs import synthetic_run
+from tests.support.tiny_images import kaggle
 from tests.support.warm_server import WarmServer
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
@@ -45,14 +46,18 @@ CHART_CONTRAST = """() => {
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("access")
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
     """Serve two runs that can be compared."""
-    home = tmp_path_factory.mktemp("access")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SECONDLOOK_HOME", str(home / "workspace"))
-        run = synthetic_run(home, n=200, n_test=20, quarantined=1)
+        run = synthetic_run(home, n=400, n_test=100, quarantined=4, name="Second try")
         suspected(run, ["0000003", "0000008"])
-        synthetic_run(home, n=200, n_test=20, wrong=0.3, age=timedelta(days=1))
+        synthetic_run(home, n=400, n_test=100, wrong=0.3, age=timedelta(days=1))
         server = WarmServer(home)
     yield server.url
     server.stop()
@@ -61,7 +66,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page(chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1366, "height": 768})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     context.add_init_script(SHIFTS)
     yield context.new_page()
     context.close()
@@ -90,13 +95,33 @@ def violations(page: Page, options: dict[str, Any]) -> list[Any]:
     ]
 
 
+def assert_it_fits(page: Page) -> None:
+    """Fail unless a laptop and a phone show the page without scrolling sideways."""
+    usual = page.viewport_size
+    assert usual
+    for width in (usual["width"], 390):
+        page.set_viewport_size({"width": width, "height": 768})
+        page.wait_for_timeout(400)
+        wide = page.evaluate(
+            "[document.documentElement, document.querySelector('.stMain')]"
+            ".map((e) => e.scrollWidth - e.clientWidth)"
+        )
+        assert wide == [0, 0], width
+    page.set_viewport_size(usual)
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_is_accessible_and_stands_still(page: Page, address: str, name: str):
+def test_every_page_is_accessible_stands_still_and_fits(
+    page: Page, address: str, home: Path, name: str
+):
     page.goto(f"{address}/{name}")
     settled(page)
     shifts = page.evaluate("shifts")
     assert sum(shifts) <= MOST_SHIFT, shifts
+    if name == "train":
+        name_data(page, kaggle(home / "pets", train=40, test=10))
     assert in_both_themes(page) == []
+    assert_it_fits(page)
 
 
 def test_the_large_view_is_accessible_and_the_content_is_one_tab_away(page: Page, address: str):
@@ -113,6 +138,7 @@ def test_the_large_view_is_accessible_and_the_content_is_one_tab_away(page: Page
     dialog.wait_for()
     settled(page)
     assert in_both_themes(page) == []
+    assert_it_fits(page)
     stage = dialog.locator(".stage.zoomed")
     page.keyboard.press("z")
     original = dialog.get_by_role("link", name="Original file").evaluate("(link) => link.href")

@@ -17,7 +17,7 @@ from playwright.sync_api import Locator, Page, expect
 from engine.runs.run_list import open_run
 from tests.support.paths import ROOT
 
-expect.set_options(timeout=15_000)  # a slow machine is no failure; `make bench` measures speed
+expect.set_options(timeout=30_000)  # a slow machine is no failure; `make bench` measures speed
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -103,6 +103,14 @@ def settled(page: Page) -> None:
             .flatMap((e) => [...e.shadowRoot.querySelectorAll('img')])
             .every((i) => !i.src || i.complete)"""
     )
+
+
+def name_data(page: Page, data: Path) -> None:
+    """Name a data folder on the Train page, and wait until it was listed."""
+    page.get_by_role("textbox", name="Data folder").fill(str(data))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+    settled(page)
 
 
 def shown(page: Page) -> list[str]:
