@@ -58,15 +58,16 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   const turns = parentElement.querySelector(".turns");
   const tiles = () => [...grid.children];
 
-  const same = grid.shown && (data.page ? grid.shown.page === data.page
-    : JSON.stringify(grid.shown) === JSON.stringify(data));
+  const known = data.page && grid.shown?.page === data.page;
+  const next = known ? grid.shown : { ...data, sources: undefined, tiles: tilesOf(data) };
+  const same = known || (!data.page && JSON.stringify(grid.shown) === JSON.stringify(next));
   if (!same) {
     grid.classList.toggle("strip", data.strip);
     grid.classList.toggle("plain", !data.marks);
     grid.classList.toggle("choosable", Boolean(data.choosable));
     nameGroup(grid, data.choosable ? "Images; arrow keys move, Enter opens, Space chooses"
       : "Images; arrow keys move, Enter opens");
-    show(data);
+    show(next);
   }
   if (!(grid.messages?.at(-1)?.n > data.lastMessage)) marked(() => true, (id) => data.chosen.includes(id));
   if (data.turns.join() !== turns.words) {

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from dashboard.shared import browser_sync
 from dashboard.shared.component import registered
 
@@ -22,6 +24,16 @@ class Choice:
 
     ids: Sequence[str]
     changed: Callable[[], None]
+
+
+def tile_data(tiles: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the scripts' ``tilesOf`` reads: tiles, and apart from them their images.
+
+    Streamlit makes JSON of a component's data twice; a table goes as it is.
+    """
+    sources = pa.table({"src": pa.array([tile["src"] for tile in tiles], pa.string())})
+    said = [{name: value for name, value in tile.items() if name != "src"} for tile in tiles]
+    return {"tiles": said, "sources": sources}
 
 
 _gallery = registered(
@@ -60,7 +72,7 @@ def gallery(
     chosen = {} if choice is None else {"choosable": True, "chosen": choice.ids}
     _gallery(
         key=key,
-        data={"tiles": list(tiles), "turns": list(turns), "strip": strip, "marks": marks}
+        data={**tile_data(tiles), "turns": list(turns), "strip": strip, "marks": marks}
         | {"page": page, "following": following, "lastMessage": browser_sync.last_message()}
         | chosen,
         on_open_change=opened,

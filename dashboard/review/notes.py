@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from dashboard.review.reviewer import reviewer
 from dashboard.shared import tables
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.runs.image_notes import ImageNote, load_notes, notes_path, save_notes
@@ -96,12 +96,12 @@ def restore(before: Sequence[ImageNote], after: Sequence[ImageNote]) -> int:
     return len(kept)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@cached(2)
 def _notes(stamp: Stamp) -> dict[str, ImageNote]:
     return load_notes()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _noted_rows(key: Key, stamp: Stamp) -> np.ndarray:
     table, known = cached_table(key), pa.array(current_notes(), pa.string())
     sums = tables.facts(table, np.arange(len(table)))["sha256"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from dashboard.shared import tables
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.runs.verdicts import (
@@ -69,12 +69,12 @@ def verdict_text(verdict: Verdict | None) -> str:
     return TITLES[verdict.verdict].lower()
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@cached(2)
 def _standing(stamp: Stamp) -> Verdicts:
     return load_verdicts()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _reviewed_rows(key: Key, stamp: Stamp) -> np.ndarray:
     verdicts, table = standing(), cached_table(key)
     if not verdicts:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from engine.analysis.suspect_ranking import DUPLICATE, KINDS, LABEL, LEAK, ODD
@@ -52,13 +52,13 @@ def of_kind(table: Table, kind: str) -> np.ndarray:
     return np.asarray(pc.is_in(table.predictions.ids.cast(pa.string()), ids), dtype=bool)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def triage_table(name: str, stamp: Stamp) -> pd.DataFrame:
     """Return the suspects of a run; ``stamp`` is its `triage_stamp`."""
     return load_triage(open_run(name))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _reasons(name: str, stamp: Stamp) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if stamp != NEVER:

@@ -9,13 +9,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import streamlit as st
 
 from dashboard.review import notes
 from dashboard.review.reviewer import reviewer
 from dashboard.review.standing import stamp, standing, verdict_text
 from dashboard.review.suspects import reasons
 from dashboard.shared import browser_sync, tables
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from dashboard.shell import show_user_errors
@@ -130,7 +130,7 @@ def _twins(table: Table, row: int) -> str:
     return f"Identical: {', '.join([*texts, *more])}." if texts else ""
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _count(name: str, now: Stamp, stamp: Stamp) -> int:
     verdicts = standing()
     sums = [sha256 for sha256, _ in verdicts.standing]
@@ -139,7 +139,7 @@ def _count(name: str, now: Stamp, stamp: Stamp) -> int:
     return sum(verdict is not None for verdict in said)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@cached(2)
 def _labelled(name: str, stamp: Stamp) -> pa.Table:
     path = open_run(name).folder / "images.parquet"
     try:

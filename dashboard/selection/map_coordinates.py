@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from dashboard.selection.lasso import EDGE, GRID, Lasso
+from dashboard.shared.cache import cached
 from engine.analysis.lasso import inside
 from engine.errors import UserError
 from engine.runs.maps import load_map, map_path
@@ -73,7 +73,7 @@ def within(name: str, split: str, ids: pa.StringArray, area: Lasso) -> np.ndarra
     return np.asarray(pc.is_in(ids, value_set=chosen), dtype=bool)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _map_coordinates(key: Key) -> MapCoordinates:
     table = load_map(open_run(key[0]), key[1])
     split = pc.index_in(table["split"], pa.array(SPLITS)).combine_chunks()

@@ -7,9 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.shared.browser_sync import note_change
+from dashboard.shared.cache import cached
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.stamps import Stamp, stamp_of
-from engine.data.relocation import moved_from, relocate
+from engine.data.relocation import moved_from, probed_paths, relocate
 from engine.errors import UserError
 from engine.runs.run_list import open_run
 
@@ -21,8 +22,7 @@ def moved_banner(name: str) -> None:
     if found := st.session_state.pop(_FOUND, None):
         text, good = found
         (st.success if good else st.error)(text)
-    stamps = [stamp_of(open_run(name).folder / file) for file in ("config.json", "images.parquet")]
-    root = _moved_from(name, *stamps)
+    root = _moved_from(name)
     if root is None:
         return
     st.warning(
@@ -52,9 +52,14 @@ def _relocate(name: str, key: str) -> None:
         st.session_state[_FOUND] = error_text(error), False
 
 
-@st.cache_resource(ttl=10, max_entries=32, show_spinner=False)
-def _moved_from(name: str, config: Stamp, images: Stamp) -> Path | None:
+def _moved_from(name: str) -> Path | None:
     try:
-        return moved_from(open_run(name))
+        run = open_run(name)
+        return moved_from(run, _probed(name, stamp_of(run.folder / "images.parquet")))
     except UserError:  # the page says what is wrong
         return None
+
+
+@cached(32)
+def _probed(name: str, images: Stamp) -> list[str]:
+    return probed_paths(open_run(name))

@@ -6,12 +6,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 
 from dashboard.selection import similar
 from dashboard.selection.filters import BY_PARAMETER, LIKE
 from dashboard.selection.image_filter import ALL, ImageFilter
 from dashboard.selection.orders import BY_NAME, ordered
+from dashboard.shared.cache import cached
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.categories import category_rows
 from engine.runs.predictions import UNKNOWN
@@ -52,7 +52,7 @@ def _stamps(where: Where) -> tuple[Hashable, ...]:
     return tuple(BY_PARAMETER[name].stamp() for name, _ in where)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@cached(32)
 def _category(key: Key, show: str, seed: int) -> np.ndarray:
     table = cached_table(key)
     if show == ALL:
@@ -64,7 +64,7 @@ def _category(key: Key, show: str, seed: int) -> np.ndarray:
     return order
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@cached(64)
 def _rows(key: Key, show: str, seed: int, where: Where, stamps: tuple[Hashable, ...]) -> np.ndarray:
     order, keep = _category(key, show, seed), _kept(key, where, stamps)
     chosen = order if keep.all() else order[keep[order]]
@@ -72,7 +72,7 @@ def _rows(key: Key, show: str, seed: int, where: Where, stamps: tuple[Hashable, 
     return chosen
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cached(16)
 def _sorted(
     key: Key, show: str, sort: str, where: Where, stamps: tuple[Hashable, ...], _rows: np.ndarray
 ) -> np.ndarray:
@@ -86,7 +86,7 @@ def _sorted(
     return found
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cached(16)
 def _kept(key: Key, where: Where, stamps: tuple[Hashable, ...]) -> np.ndarray:
     table = cached_table(key)
     keep = np.ones(len(table), dtype=bool)
@@ -96,7 +96,7 @@ def _kept(key: Key, where: Where, stamps: tuple[Hashable, ...]) -> np.ndarray:
     return keep
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@cached(64)
 def _count(key: Key, where: Where, stamps: tuple[Hashable, ...]) -> Count:
     table, keep = cached_table(key), _kept(key, where, stamps)
     y_true = table.predictions.y_true[keep]

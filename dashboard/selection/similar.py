@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard.shared import commands
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.neighbours import unit_rows
@@ -148,14 +149,14 @@ def _row_of(index: _Index, asked: Reference) -> int:
     return int(found[0]) if len(found) else -1
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _make(name: str) -> bool:
     """Start the process once."""
     commands.start_directions(open_run(name))
     return True
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@cached(2)
 def _index(name: str, now: Stamp) -> _Index:
     found = load_directions(open_run(name))
     test, train = (
@@ -168,7 +169,7 @@ def _index(name: str, now: Stamp) -> _Index:
     return _Index(found.id, test, train, rows)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _places(key: Key, now: Stamp) -> np.ndarray:
     index, ids = _index(key[0], now), cached_table(key).predictions.ids
     mine = np.flatnonzero(index.test == (key[1] == "test"))

@@ -7,10 +7,10 @@ from subprocess import Popen
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from dashboard.review import standing
 from dashboard.shared import commands, tables
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.intervals import unseen_error_loss
@@ -126,25 +126,25 @@ def _measured(key: Key) -> Measuring | None:
     return Measuring(total - missing, total) if child.poll() is None else None
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _causes(stamp: Stamp) -> int:
     said = standing.standing().standing.items()
     return hash(frozenset((image, verdict.cause) for image, verdict in said if verdict.cause))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _facts(key: Key) -> pd.DataFrame:
     table = cached_table(key)
     rows = properties.sample_rows(len(table))
     return properties.facts_in(tables.facts(table, rows).to_pandas())
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _missing(key: Key, now: Stamps) -> set[str]:
     return properties.unmeasured(_facts(key))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@cached(32)
 def _here(key: Key) -> bool:
     """Measure once; images that cannot be measured are not tried again in every rerun."""
     facts = _facts(key)
@@ -153,22 +153,22 @@ def _here(key: Key) -> bool:
     return True
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@cached(32)
 def _child(key: Key) -> Popen[bytes]:
     return commands.start_measuring(open_run(key[0]), key[1])
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _measures(key: Key, now: Stamps) -> pd.DataFrame:
     return properties.with_measures(_facts(key))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _cuts(key: Key, now: Stamps) -> list[Cut]:
     return cuts(_measures(key, now))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _found(key: Key, now: Stamps) -> list[Slice]:
     table = cached_table(key)
     rows = properties.sample_rows(len(table))

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.selection.run import RUN, run_name
 from dashboard.shared import tables
 from dashboard.shared.browser_sync import note_change, set_widget, widget_key
+from dashboard.shared.cache import cached
 from dashboard.shared.escape import literal
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
@@ -120,7 +121,7 @@ def _training_images(name: str) -> int:
         return 0
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@cached(32)
 def _count_training(name: str, stamp: Stamp) -> int:
     return len(read_images(open_run(name).folder / "images.parquet", ["split"], splits=["train"]))
 

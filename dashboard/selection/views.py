@@ -12,6 +12,7 @@ from dashboard.selection.filters import BY_PARAMETER
 from dashboard.selection.image_filter import SORT, ImageFilter, forget_filter
 from dashboard.selection.run import RUN
 from dashboard.shared.browser_sync import note_change
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from engine.errors import UserError
 from engine.runs.run_list import open_run
@@ -52,6 +53,6 @@ def _address(name: str, view: View) -> dict[str, str]:
     return {RUN: name, **{key: value for key, value in view.items() if key in _PARAMETERS}}
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _views(name: str, stamp: Stamp) -> dict[str, View]:
     return load_views(open_run(name))

@@ -28,6 +28,12 @@ function goTo(page, parameters) {
   window.dispatchEvent(new PopStateEvent("popstate"));
 }
 
+// The tiles of a page with their images, which come in an Arrow table beside them.
+function tilesOf(data) {
+  const sources = data.sources.getChild("src");
+  return data.tiles.map((tile, i) => ({ ...tile, src: sources.get(i) }));
+}
+
 // End what the previous call of a script listened to, and return what ends this one. Streamlit
 // calls a script again for new data, and its clean-up only when the component is removed.
 const calls = new WeakMap();

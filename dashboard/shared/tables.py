@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import streamlit as st
 
+from dashboard.shared.cache import cached
 from dashboard.shared.escape import one_line
 from dashboard.shared.stamps import Stamp, stamp_of
 from engine.analysis import metrics
@@ -156,7 +156,7 @@ def test_is_labelled(name: str) -> bool:
     return _all_labelled(str(path), info.st_mtime_ns, info.st_size)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@cached(64)
 def _all_labelled(path: str, time: int, size: int) -> bool:
     """Look for missing labels in a file's footer alone."""
     try:
@@ -212,7 +212,7 @@ def _summary(run: Run) -> RunSummary:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def cached_table(key: Key) -> Table:
     run, trained_on = open_run(key[0]), key[1] == TRAINING
     predictions = training_labels(run) if trained_on else run.predictions(key[1])
@@ -232,7 +232,7 @@ def cached_table(key: Key) -> Table:
     return Table(key, predictions, positive, y_pred, score, loss)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
     """Return the images of a split, and the position of each prediction's image (-1 for none)."""
     path = open_run(key[0]).folder / "images.parquet"
@@ -254,11 +254,11 @@ def _images(key: Key) -> tuple[pa.Table, np.ndarray]:
     return images, where
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _groups(key: Key) -> np.ndarray | None:
     return image_groups(open_run(key[0]), key[1], cached_table(key).predictions)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _root(name: str, stamp: Stamp) -> Path:
     return open_run(name).data_root

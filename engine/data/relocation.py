@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import pandas as pd
 
 from engine.errors import UserError, first_ten
 from engine.runs.files import sha256_of
+from engine.runs.images_table import read_images
 from engine.runs.progress import Progress
 from engine.runs.roots import check_readable
 from engine.runs.run import Run
@@ -59,12 +60,24 @@ class Relocated:
         return {**asdict(self), "missing": self.missing}
 
 
-def moved_from(run: Run) -> Path | None:
-    """Return the former folder of a run's images if none of a few is still there, else None."""
+def probed_paths(run: Run) -> list[str]:
+    """Return the paths of a few of a run's images, spread over its table."""
+    paths = read_images(run.folder / "images.parquet", ["path"])["path"]
+    spread = range(0, len(paths), max(len(paths) // _PROBED, 1))[:_PROBED]
+    return [paths[i].as_py() for i in spread]
+
+
+def moved_from(run: Run, probed: Sequence[str] | None = None) -> Path | None:
+    """Return the former folder of a run's images if none of a few is still there, else None.
+
+    Parameters
+    ----------
+    probed
+        What `probed_paths` returned, if it is known.
+    """
     if run.config.root is None:
         return None
-    root, paths = run.data_root, run.images["path"].tolist()
-    few = paths[:: max(len(paths) // _PROBED, 1)][:_PROBED]
+    root, few = run.data_root, probed_paths(run) if probed is None else probed
     return root if few and not any((root / path).is_file() for path in few) else None
 
 

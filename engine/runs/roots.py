@@ -17,7 +17,13 @@ _OWN = ("runs", "bin", "cache", "verdicts")  # what is written below the workspa
 
 def workspace() -> Path:
     """Return the folder with runs and caches: ``$SECONDLOOK_HOME``, by default ``./workspace``."""
-    return Path(os.environ.get("SECONDLOOK_HOME") or "workspace").absolute()
+    home = os.environ.get("SECONDLOOK_HOME") or "workspace"
+    return _absolute(home, "" if os.path.isabs(home) else os.getcwd())
+
+
+@lru_cache(8)  # a page asks a hundred times
+def _absolute(home: str, here: str) -> Path:
+    return Path(here, home)
 
 
 def own_parts(path: str | os.PathLike[str]) -> list[str]:

@@ -67,7 +67,7 @@ def test_the_figures_are_those_of_the_run(make_run):
 def test_cells_and_highest_loss_images_name_their_addresses(make_run):
     run = make_run(n=60)
     drawn = {
-        each.proto.component_name: json.loads(each.proto.json)
+        each.proto.component_name: json.loads(each.proto.mixed.json or each.proto.json)
         for each in overview().get("bidi_component")
     }
     assert drawn["second_look_matrix"]["address"] == {"run": run.name}

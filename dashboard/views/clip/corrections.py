@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from dashboard.shared.cache import cached
 from dashboard.shared.tables import Key, Table, cached_table, groups
 from engine.analysis import bounds as best
 from engine.analysis.compared_corrections import Comparison
@@ -67,7 +68,7 @@ def _comparison(key: Key) -> Comparison:
     return compare_corrections(y_true, p, _positive(table), groups=groups(table))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _shifted_curve(key: Key, points: float) -> ShiftedCurve:
     loss = _shifted_loss(key, points)
     _, losses = best.symmetric_curve(loss)
@@ -75,7 +76,7 @@ def _shifted_curve(key: Key, points: float) -> ShiftedCurve:
     return ShiftedCurve(loss, losses, best.best_symmetric(loss), pair)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _shifted_loss(key: Key, points: float) -> ShiftedLoss:
     table = cached_table(key)
     y_true, p = table.predictions.y_true, table.predictions.probabilities

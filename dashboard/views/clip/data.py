@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from dashboard.shared.cache import cached
 from dashboard.shared.tables import Key, Table, groups, table
 from engine.analysis import bounds as best
 from engine.analysis.clip_loss import ClipLoss, clip_loss
@@ -66,7 +67,7 @@ def _clip_loss_curve(key: Key) -> ClipLossCurve:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _bars(key: Key) -> np.ndarray:
     score = table(key[0], key[1]).score
     with np.errstate(divide="ignore"):

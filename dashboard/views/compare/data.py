@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 
 from dashboard.shared import tables
+from dashboard.shared.cache import cached
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis import reuse
 from engine.analysis.compare import Comparison, compare
@@ -89,7 +89,7 @@ def _class_names(name: str) -> tuple[str, ...]:
         return ()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _compared(key: Key, other: Key) -> Compared:
     table = cached_table(key)
     predictions = [table.predictions, cached_table(other).predictions]
@@ -110,6 +110,6 @@ def _compared(key: Key, other: Key) -> Compared:
     return Compared(table, cached_table(other), found, parts, losses)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _blend(keys: tuple[Key, ...]) -> PreparedBlend:
     return prepare_blend([open_run(key[0]) for key in keys], load=_load)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from dashboard.review.suspects import reasons
 from dashboard.selection.filters import LIKE
 from dashboard.selection.image_filter import SUSPECTS, ImageFilter
 from dashboard.selection.similar import TEST, Reference, read_reference
 from dashboard.shared import thumbnails
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
@@ -77,7 +77,7 @@ def _found(table: Table, condition: pc.Expression, test: bool, why: str) -> Besi
     )
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@cached(2)
 def _images(name: str, stamp: Stamp) -> pa.Table:
     path = open_run(name).folder / "images.parquet"
     return read_images(path, ["split", "id", "path", "sha256", "label"])

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from dashboard.gallery.tiles import large_of, tiles_of
 from dashboard.review import notes, standing
@@ -30,6 +29,7 @@ from dashboard.selection.image_filter import (
 )
 from dashboard.selection.orders import ordered
 from dashboard.shared import tables
+from dashboard.shared.cache import cached
 from dashboard.shared.paging import PER_PAGE, page_count, page_of
 from dashboard.shared.stamps import Stamp
 from dashboard.shared.tables import Key, Table, cached_table
@@ -187,7 +187,7 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     return ordered(table, found, image_filter.sort)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _suspects(key: Key, stamp: Stamp) -> np.ndarray:
     """Return the suspected rows of a table most suspicious first."""
     if stamp == NEVER:

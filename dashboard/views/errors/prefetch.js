@@ -15,7 +15,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const large = (window.secondLookFollowing ??= new Map());
   clearTimeout(host.timer);
   if (data.tiles) {
-    kept.set(data.page, { tiles: data.tiles, images: data.tiles.map(({ src }) => decoded(src)) });
+    const tiles = tilesOf(data);
+    kept.set(data.page, { tiles, images: tiles.map(({ src }) => decoded(src)) });
     while (kept.size > PAGES) kept.delete(kept.keys().next().value);
   }
   if (!large.has(data.following)) large.clear();

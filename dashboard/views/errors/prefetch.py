@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dashboard.gallery.gallery import tile_data
 from dashboard.shared.component import registered
 
 _prefetch = registered(__file__, '<div class="prefetch"></div>')
@@ -27,10 +28,7 @@ def prefetch(
     tiles, large : None until the browser requests ``page`` or ``following`` at ``key`` under
         ``want``
     """
-    data = {
-        "page": page,
-        "tiles": None if tiles is None else list(tiles),
-        "following": following,
-        "large": large,
-    }
+    data: dict[str, Any] = {"page": page, "following": following, "large": large}
+    if tiles is not None:
+        data |= tile_data(tiles)
     _prefetch(key=key, data=data, height="content", on_want_change=wanted)

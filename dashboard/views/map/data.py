@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from dashboard.gallery.tiles import images_of
 from dashboard.selection.lasso import GRID
 from dashboard.selection.map_coordinates import SPLITS, MapCoordinates, map_coordinates
 from dashboard.shared import browser_sync, thumbnails
 from dashboard.shared import tables as shared_tables
+from dashboard.shared.cache import cached
 from dashboard.shared.paging import page_of
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
@@ -105,7 +105,7 @@ def first_page(table: Table, rows: np.ndarray) -> list[ImageFile]:
     return images_of(table, page_of(rows, 1))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@cached(4)
 def _points(key: tuple[str, str, int], tables: tuple[shared_tables.Key, ...]) -> Points:
     run, every = open_run(key[0]), map_coordinates(key[0], key[1])
     found = _sample(every)

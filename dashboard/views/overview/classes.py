@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.selection.filters import TRUE
 from dashboard.selection.image_filter import ImageFilter, open_errors
 from dashboard.shared import browser_sync, tables
+from dashboard.shared.cache import cached
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.class_scores import ClassScores, class_scores
 
@@ -71,7 +72,7 @@ def _interval(pair: tuple[float, float] | None) -> str:
     return "" if pair is None else f"{pair[0]:.1%} to {pair[1]:.1%}"
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _class_table(key: Key) -> ClassTable:
     table = cached_table(key)
     names, y_true = table.predictions.class_names, table.predictions.y_true

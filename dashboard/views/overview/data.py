@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 from plotly.graph_objects import Figure
 
 from dashboard.gallery.tiles import images_of
@@ -17,6 +16,7 @@ from dashboard.selection import rows
 from dashboard.selection.filters import PREDICTED, TRUE
 from dashboard.selection.image_filter import ImageFilter
 from dashboard.shared import tables
+from dashboard.shared.cache import cached
 from dashboard.shared.paging import page_of
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
@@ -94,7 +94,7 @@ def precision(name: str) -> str:
     return open_run(name).config.precision_sentence
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _overview(key: Key) -> Overview:
     table = cached_table(key)
     y_true, p = table.predictions.y_true, table.predictions.probabilities
@@ -111,23 +111,23 @@ def _overview(key: Key) -> Overview:
     )
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@cached(24)
 def _figure(key: Key, name: str, _draw: Callable[[Table, Overview], Figure]) -> Figure:
     return _draw(cached_table(key), _overview(key))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cached(16)
 def _cell_images(key: Key, root: Path, true: int, predicted: int) -> list[ImageFile]:
     table = cached_table(key)
     return images_of(table, page_of(rows.rows(table, in_cell(table, true, predicted)), 1))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _quarantine(name: str, stamp: Stamp) -> pd.DataFrame:
     return open_run(name).quarantine if any(stamp) else pd.DataFrame(columns=["path", "reason"])
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _loss_by_causes(key: Key, stamp: Stamp) -> list[CauseLoss]:
     known, table = standing.standing(), cached_table(key)
     if not any(verdict.cause for verdict in known.standing.values()):

@@ -10,6 +10,7 @@ from dashboard.selection.image_filter import SUSPECTS, ImageFilter, open_errors
 from dashboard.selection.run import RUN
 from dashboard.shared import commands
 from dashboard.shared.browser_sync import note_change
+from dashboard.shared.cache import cached
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shell import show_user_errors
@@ -80,7 +81,7 @@ def show(name: str) -> None:
         )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _loaded(name: str, stamp: Stamp) -> NextSteps:
     return load_next_steps(open_run(name))
 

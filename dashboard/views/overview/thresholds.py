@@ -9,6 +9,7 @@ from dashboard.selection.filters import BY_PARAMETER, SCORE, TRUE
 from dashboard.selection.image_filter import ALL, ImageFilter, open_errors
 from dashboard.shared import html, tables
 from dashboard.shared.browser_sync import set_widget, widget_key
+from dashboard.shared.cache import cached
 from dashboard.shared.chart import chart
 from dashboard.shared.escape import literal
 from dashboard.shared.stamps import Stamp, stamp_of
@@ -50,7 +51,7 @@ def decided(table: Table, threshold: float) -> Decisions:
 def show(table: Table) -> None:
     """Draw the section, where there are two classes and images of both."""
     names, y_true = table.predictions.class_names, table.predictions.y_true
-    if len(names) != 2 or table.positive is None or len(set(y_true.tolist())) != 2:
+    if len(names) != 2 or table.positive is None or (y_true.min(), y_true.max()) != (0, 1):
         return
     with show_user_errors():
         threshold = saved_threshold(table)
@@ -122,24 +123,24 @@ def _forgotten(run: str) -> None:
         save_threshold(open_run(run), None)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _saved(name: str, stamp: Stamp) -> float | None:
     return load_threshold(open_run(name))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cached(16)
 def _figure(key: Key, name: str, threshold: float) -> Figure:
     draw, _ = _CURVES[name]
     return draw(_curves(key), _decided(key, threshold))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _curves(key: Key) -> ThresholdCurves:
     table = cached_table(key)
     return threshold_curves(table.predictions.y_true == table.positive, table.score)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@cached(4)
 def _columns(key: Key) -> dict[str, list[float]]:
     curves = _curves(key)
     return {
@@ -150,7 +151,7 @@ def _columns(key: Key) -> dict[str, list[float]]:
     }
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@cached(32)
 def _decided(key: Key, threshold: float) -> Decisions:
     table = cached_table(key)
     positive = table.predictions.y_true == table.positive

@@ -14,6 +14,7 @@ from dashboard.selection.filters import SLICE, TRUE
 from dashboard.selection.image_filter import ImageFilter, errors_address
 from dashboard.selection.slices import Measuring, Stamps
 from dashboard.shared import tables, thumbnails
+from dashboard.shared.cache import cached
 from dashboard.shared.tables import Key, Table, cached_table
 from dashboard.shared.thumbnails import ImageFile
 from dashboard.views.overview.slice_table import slice_table
@@ -60,7 +61,7 @@ def rows(table: Table, found: list[Slice]) -> tuple[list[dict[str, Any]], str]:
     return made, f"{most:g}"
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cached(8)
 def _worst(key: Key, stamps: Stamps, root: Path, _found: list[Slice]) -> list[list[ImageFile]]:
     """Return the files of each slice's highest-loss images."""
     table = cached_table(key)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from engine.analysis.calibration import ProbabilityHistogram, probability_histogram
@@ -64,7 +65,7 @@ def write_submission_file(run: Run, submission: Submission) -> tuple[Path, bytes
         ) from error
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cached(16)
 def _submitted_histogram(key: Key, _fitted: FittedCorrection, said: str) -> ProbabilityHistogram:
     test = cached_table(key)
     p = test.predictions.probabilities
