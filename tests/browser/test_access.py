@@ -107,6 +107,8 @@ def assert_it_fits(page: Page) -> None:
             ".map((e) => e.scrollWidth - e.clientWidth)"
         )
         assert wide == [0, 0], width
+    folded = page.locator("[data-testid=stExpandSidebarButton]")  # on a phone, with a name
+    expect(folded).to_have_attribute("aria-label", "Pages")
     page.set_viewport_size(usual)
 
 

@@ -2,6 +2,8 @@
 const percent = (share) => (share > 0 && share < 0.001 ? "<0.1%" : `${(100 * share).toFixed(1)}%`);
 const number = (n) => n.toLocaleString("en-US");
 
+const LABEL_HEIGHT = 13; // pixels that a class's name needs beside the canvas
+
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".matrix");
   const size = data.names.length;
@@ -112,7 +114,25 @@ export default function ({ data, parentElement }) {
       else choose(to);
       event.preventDefault();
     };
-    root.replaceChildren(element("span", "axis", "True ↓   Predicted →"), drawing, line);
+    const [left, top] = [element("div", "left"), element("div", "top")];
+    const framed = element("div", "framed");
+    framed.append(element("span", "axis", "True ↓  Predicted →"), top, left, drawing);
+    root.replaceChildren(framed, line);
+    label([left, top], drawing.clientWidth || 400);
+  }
+
+  // Names beside the canvas: of every class, or of every few where all would overlap.
+  function label(sides, width) {
+    const step = Math.ceil((LABEL_HEIGHT * size) / width);
+    for (const side of sides) {
+      side.setAttribute("aria-hidden", "true"); // the text line names the chosen cell
+      side.append(...data.names.flatMap((name, i) => {
+        if (i % step) return [];
+        const made = named("", name);
+        made.style.setProperty("--at", `${(100 * (i + 0.5)) / size}%`);
+        return [made];
+      }));
+    }
   }
 
   function moved(key, t, p) {
