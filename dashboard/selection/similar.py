@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from dashboard.selection.pending import Pending
 from dashboard.shared import commands
 from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
@@ -137,8 +138,8 @@ def _index_of(table: Table) -> tuple[_Index, np.ndarray]:
     run, now = open_run(table.key[0]), stamp(table)
     if not has_directions(run):
         _make(run.name)
-        raise UserError(
-            "the similarity of this run's images is being computed; try again in a moment."
+        raise Pending(
+            "The similarity of this run's images is being computed; they are shown when it is done."
         )
     return _index(run.name, now), _places(table.key, now)
 

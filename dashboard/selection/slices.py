@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.review import standing
+from dashboard.selection.pending import Pending
 from dashboard.shared import commands, tables
 from dashboard.shared.cache import cached
 from dashboard.shared.stamps import Stamp, stamp_of
@@ -63,7 +64,7 @@ def within(table: Table, text: str) -> np.ndarray:
     Raises
     ------
     UserError
-        If there is no such slice, or the images are not measured yet.
+        If there is no such slice; Pending if the images are not measured yet.
     """
     cut, chosen = _bin(table.key, text)
     inside = np.zeros(len(table), dtype=bool)
@@ -80,7 +81,7 @@ def measured(table: Table, name: str) -> np.ndarray:
 
     Raises
     ------
-    UserError
+    Pending
         If the images are not measured yet.
     """
     _refuse_unmeasured(table.key)
@@ -108,9 +109,9 @@ def _bin(key: Key, text: str) -> tuple[Cut, int]:
 
 def _refuse_unmeasured(key: Key) -> None:
     if waiting := _measured(key):
-        raise UserError(
-            f"the images are being measured, {waiting.done:,} of {waiting.total:,}; try again in "
-            "a moment."
+        raise Pending(
+            f"The images are being measured, {waiting.done:,} of {waiting.total:,}; they are shown "
+            "when all are."
         )
 
 

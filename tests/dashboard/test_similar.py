@@ -95,7 +95,7 @@ def test_a_run_of_an_earlier_version_makes_them(make_run, monkeypatch):
     monkeypatch.setattr(commands, "start_command", started.append)
     table = tables.table(run.name)
     for _ in range(2):
-        with pytest.raises(UserError, match="is being computed; try again in a moment"):
+        with pytest.raises(UserError, match="is being computed; they are shown"):
             similar.distances(table, "labelled:0000004")
     assert started == [["embed", run.name, "--method", "pca", "--json"]]
     assert not similar.has_training_distances(table)

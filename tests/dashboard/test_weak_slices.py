@@ -21,7 +21,7 @@ from engine.data import properties
 from engine.data.properties import image_properties
 from engine.errors import UserError
 from engine.runs.verdicts import Verdict, save_verdict
-from tests.support.pages import APP, at_page, opened
+from tests.support.pages import APP, at_page, errors, opened
 
 
 def captions(app: AppTest) -> str:
@@ -130,6 +130,10 @@ def test_many_images_are_measured_by_a_child_and_the_page_says_how_far(make_run,
         assert found == Measuring(0, 60)
         with pytest.raises(UserError, match="being measured, 0 of 60"):
             selection_rows.rows(table, ImageFilter(where={"slice": "brightness:0"}))
+        app = errors(run=run.name, show="all", sort="brightness")
+        assert not app.exception and "measured, 0 of 60" in app.info[0].value
+        app.button(key="clear").click().run()  # which leaves the order, too
+        assert not app.info and "sort" not in app.query_params
         image_properties(run, "valid", table.predictions.ids)  # what the child does
         assert isinstance(selection_slices.find_slices(table), list)
     finally:

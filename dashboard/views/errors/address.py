@@ -85,6 +85,11 @@ def filter_cleared() -> None:
     _change(where={})
 
 
+def all_cleared() -> None:
+    """Reset all filters and the order (callback)."""
+    _change(where={}, sort="")
+
+
 def shuffled() -> None:
     """Show the images in another random order (callback)."""
     _change(seed=_last().seed + 1)

@@ -19,6 +19,7 @@ from dashboard.selection import split
 from dashboard.selection.filters import BY_PARAMETER, PREDICTED, SCORE, TEXT, TRUE
 from dashboard.selection.image_filter import REVIEWS, SUSPECTS, ImageFilter
 from dashboard.selection.orders import orders_of
+from dashboard.selection.pending import Pending
 from dashboard.selection.run import run_name
 from dashboard.selection.unknown import unknown_filters, unknown_image, unknown_page
 from dashboard.shared import browser_sync, html, tables, thumbnails
@@ -60,8 +61,11 @@ def page() -> None:
         shown = data.gallery_of(table, image_filter)
     except UserError as error:  # of a filter, such as images that are not measured yet
         filters(name, table, image_filter)
-        st.error(error_text(error), icon=":material/error:")
-        st.button("Clear filter", key="clear", on_click=address.filter_cleared)
+        if isinstance(error, Pending):
+            wait(table, image_filter)
+        else:
+            st.error(error_text(error), icon=":material/error:")
+        st.button("Clear filter and order", key="clear", on_click=address.all_cleared)
         return
     if image_filter.image and shown.at is None:
         unknown_image(image_filter.image, tables.row_of(table, image_filter.image) is not None)
@@ -100,6 +104,19 @@ def page() -> None:
     bulk.bar(shown, image_filter, picked)
     prefetch_thumbnails(shown)
     next_page(shown)
+
+
+@st.fragment(run_every=1.0)
+def wait(table: Table, image_filter: ImageFilter) -> None:
+    """Say what is being computed, and draw the page when it is done."""
+    try:
+        data.gallery_of(table, image_filter)
+    except Pending as error:
+        st.info(error_text(error), icon=":material/hourglass_top:")
+        return
+    except UserError:  # the page says it
+        pass
+    st.rerun()
 
 
 def categories(counts: dict[str, int | None]) -> None:
