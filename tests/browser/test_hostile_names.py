@@ -27,7 +27,8 @@ def test_hostile_names_are_shown_as_they_are_and_ask_no_other_host(
     page.on("request", lambda request: asked.append(request.url))
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     larger = list_runs()[-1]
-    for path in ("", f"overview?run={larger.name}", "errors", "clip", "submit", "train"):
+    long = f"errors?show=all&true={max(larger.class_names, key=len)}"
+    for path in ("", f"overview?run={larger.name}", long, "clip", "submit", "train"):
         page.goto(f"{server.url}/{path}")
         settled(page)
         if path == "":
@@ -41,12 +42,14 @@ def test_hostile_names_are_shown_as_they_are_and_ask_no_other_host(
             assert names.all_text_contents() == list(larger.class_names[::2])
             page.goto(server.url)  # other pages show the latest run
             settled(page)
-        if path == "errors":
+        if path == long:
             everything = expected(lambda y_true, *_: np.arange(len(y_true)))
             expect(page.locator(".st-key-gallery .tile").first).to_be_visible()
             assert shown(page) and set(shown(page)) <= set(everything)
             page.locator(".st-key-gallery .tile").first.click()
             expect(page.locator(".st-key-image h2")).to_have_text(shown(page)[0])
+            aside = page.locator(".st-key-image aside")
+            assert aside.evaluate("(box) => box.scrollWidth <= box.clientWidth")
         if path == "train":
             name_data(page, data)
             for name in ("<img src=x>", "&amp; $x^2$"):
