@@ -18,8 +18,9 @@ demo: $(VENV)/.run-ready ## draw images, fit on them, and open the dashboard
 	else echo "Look further: $(PY) -m engine dashboard"; fi
 
 # Half of the tests, those of pages and faults, run beside the others; their output comes last.
-# Each half computes on one core: more threads would wait for each other.
+# Each half computes on one core, and its threads do not spin while they wait for each other.
 test: export OMP_NUM_THREADS = 1
+test: export OMP_WAIT_POLICY = passive
 BESIDE := tests/browser tests/dashboard tests/faults
 test: $(VENV)/.test-ready lint ## everything that a change must pass
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \

@@ -451,7 +451,8 @@ def test_nothing_is_drawn_where_nobody_watches(capfd):
 def test_a_person_at_a_terminal_sees_progress_and_stdout_stays_json(tmp_path):
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "engine", "demo", tmp_path / "demo", "--train", "24", "--json"],
+        [sys.executable, "-m", "engine", "demo", tmp_path / "demo", "--train", "20",
+         "--test", "4", "--json"],
         cwd=ROOT, env=_environment(tmp_path) | {"TERM": "xterm"}, stdout=subprocess.PIPE,
         stderr=theirs,
     )  # fmt: skip
@@ -465,5 +466,5 @@ def test_a_person_at_a_terminal_sees_progress_and_stdout_stays_json(tmp_path):
                 break
     os.close(ours)
     out, _ = child.communicate(timeout=60)
-    assert child.returncode == 0 and json.loads(out)["train"] == 24
+    assert child.returncode == 0 and json.loads(out)["train"] == 20
     assert b"Drawing" in seen and "24/" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())

@@ -52,7 +52,8 @@ def test_pca_of_less_than_is_asked_for(shape):
 
 @pytest.mark.parametrize("interpolate_from", [5_000, 0])
 def test_tsne_keeps_neighbours_counts_its_rounds_and_repeats(monkeypatch, interpolate_from):
-    monkeypatch.setattr(embed_module, "ITERATIONS", 300)
+    monkeypatch.setattr(embed_module, "ITERATIONS", 100)
+    monkeypatch.setattr(embed_module, "_EXAGGERATED", 50)
     monkeypatch.setattr(embed_module, "_INTERPOLATE_FROM", interpolate_from)
     points = pca(grouped(150), 20)
     told: list[tuple[str, int, int]] = []
@@ -60,7 +61,7 @@ def test_tsne_keeps_neighbours_counts_its_rounds_and_repeats(monkeypatch, interp
     assert trustworthiness(points, found, n_neighbors=8) > 0.9
     chance = np.random.default_rng(0).permutation(found)
     assert trustworthiness(points, chance, n_neighbors=8) < 0.6
-    assert told == [("tsne", done, 300) for done in range(0, 301, 10)]
+    assert told == [("tsne", done, 100) for done in range(0, 101, 10)]
     np.testing.assert_array_equal(tsne(points), found)
 
 
