@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from dashboard.selection.split import training_table
 from dashboard.shared import tables, thumbnails
 from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
@@ -54,7 +55,11 @@ def answer(table: Table, row: int, image: str) -> dict[str, Any]:
             "other": one["label"] != found["true"],
             "distance": f"{one['distance']:.2f}",
             "src": source,
-            "known": one["split"] in _splits(table) and tables.row_of(table, one["id"]) is not None,
+            "known": any(
+                one["split"] in _splits(of) and tables.row_of(of, one["id"]) is not None
+                for of in (table, training_table(table.key[0]))
+                if of is not None
+            ),
         }
         for one, source in zip(near, sources, strict=True)
     ]

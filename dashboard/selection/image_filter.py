@@ -100,11 +100,11 @@ def read_filter(class_names: Sequence[str]) -> ImageFilter:
     )
 
 
-def write_filter(new: ImageFilter, *, test: bool | None = None) -> None:
-    """Write a new filter to the address; ``test`` also selects test images, or labelled ones."""
+def write_filter(new: ImageFilter, *, to: str | None = None) -> None:
+    """Write a new filter to the address; ``to`` also selects a split, see `standing_parameters`."""
     note_change()
     keep_filter(new)
-    st.query_params.from_dict({**standing_parameters(test), **new.parameters()})
+    st.query_params.from_dict({**standing_parameters(to), **new.parameters()})
 
 
 def keep_filter(current: ImageFilter) -> None:
@@ -123,18 +123,18 @@ def forget_filter() -> None:
     st.session_state.pop(_LAST, None)
 
 
-def errors_address(new: ImageFilter, *, test: bool | None = None) -> dict[str, str]:
-    """Return the parameters that show a filter on the Errors page; ``test`` as in `write_filter`.
+def errors_address(new: ImageFilter, *, to: str | None = None) -> dict[str, str]:
+    """Return the parameters that show a filter on the Errors page; ``to`` as in `write_filter`.
 
     A component that goes there by itself (``goTo`` in component.js) spares a run of its page.
     """
-    return {**standing_parameters(test), **new.parameters()}
+    return {**standing_parameters(to), **new.parameters()}
 
 
-def open_errors(new: ImageFilter, *, test: bool | None = None) -> NoReturn:
-    """Open the Errors page with a filter; ``test`` as in `write_filter`."""
+def open_errors(new: ImageFilter, *, to: str | None = None) -> NoReturn:
+    """Open the Errors page with a filter; ``to`` as in `write_filter`."""
     keep_filter(new)
-    st.switch_page("views/errors/page.py", query_params=errors_address(new, test=test))
+    st.switch_page("views/errors/page.py", query_params=errors_address(new, to=to))
 
 
 def _implied(where: Mapping[str, str], image: str | None) -> str:

@@ -53,6 +53,19 @@ def splits_of(name: str, test: str) -> list[str]:
     return found
 
 
+def shown_as(name: str, image: str) -> str:
+    """Return which images show a labelled one, as `standing_parameters` names them."""
+    if tables.row_of(tables.table(name, open_run(name).labelled_split), image) is not None:
+        return ""
+    training = training_table(name)
+    return "" if training is None or tables.row_of(training, image) is None else TRAINING
+
+
+def training_table(name: str) -> Table | None:
+    """Return the training images of a run that has no held-out prediction of them, or None."""
+    return tables.table(name, TRAINING) if TRAINING in splits_of(name, ANY_TEST) else None
+
+
 def selected_split(splits: list[str]) -> str:
     """Return the selected split, and set the switch to it.
 
@@ -99,16 +112,16 @@ def forget_split() -> None:
     st.session_state.pop(_SELECTED, None)
 
 
-def standing_parameters(test: bool | None = None) -> dict[str, str]:
+def standing_parameters(to: str | None = None) -> dict[str, str]:
     """Return the parameters of every address: the run, and the split unless it is the default.
 
     Parameters
     ----------
-    test : True for test images, False for the default labelled ones, None for the selected split
+    to : "test", "train", "" for the labelled images with predictions, None for the selected split
     """
     selected = st.query_params.get(SPLIT)
-    if test is not None and (test != (selected == "test") or selected == TRAINING):
-        selected = "test" if test else None
+    if to is not None and to != (selected if selected in ("test", TRAINING) else ""):
+        selected = to or None
         forget_split()
     return {RUN: run_name() or "", **({SPLIT: selected} if selected else {})}
 

@@ -102,7 +102,7 @@ def go(pages: Sequence[str]) -> None:
         table = split.selected_table(run, split.ANY_TEST)
         known = tables.row_of(table, name) is not None
         found = ImageFilter(show="all", image=name) if known else ImageFilter(where={ID: name})
-        open_errors(found, test=table.key[1] == "test")
+        open_errors(found, to=table.key[1] if table.key[1] in ("test", "train") else "")
 
 
 def _class_names() -> tuple[str, ...]:

@@ -10,18 +10,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.explanation.answers import answer
 from dashboard.gallery.tiles import large_of, tiles_of
 from dashboard.review import notes
-from dashboard.selection import orders, rows
+from dashboard.selection import orders, rows, split
 from dashboard.selection.image_filter import ImageFilter
+from dashboard.selection.lasso import GRID, Lasso
 from dashboard.selection.split import ANY_TEST, LABELLED_TEST, splits_of
 from dashboard.shared import tables
 from dashboard.shared.tables import Table
 from dashboard.views.errors.images_csv import csv_of
 from engine.data.properties import measure
+from engine.runs.explanations import save_explanation
+from engine.runs.maps import save_map
 from engine.runs.run import Run
 from engine.runs.verdicts import Verdict, save_verdict
-from tests.support.pages import assert_harmless, errors, sentence
+from tests.support.explanations import explained
+from tests.support.pages import assert_harmless, errors, opened, sentence
 
 
 @pytest.fixture
@@ -118,6 +123,36 @@ def test_a_text_a_class_and_an_order_are_chosen(run):
     assert not app.exception and "**3** of 60" in sentence(app)  # 12, 15 and 18
     app.selectbox(key="filter_sort").set_value("bytes").run()
     assert "largest files first" in sentence(app)
+
+
+def test_other_pages_lead_to_them(run, table):
+    assert split.shown_as(run.name, "train.007") == "train"
+    assert split.shown_as(run.name, "0000007") == split.shown_as(run.name, "none") == ""
+    run.update_config(head_sha256="0" * 64)
+    assert split.training_table(run.name).key == table.key  # type: ignore[union-attr]
+    near = explained(run)
+    near["neighbours"] = [
+        {**fact, "label": "cat", "distance": 0.1}
+        for fact in run.images[["split", "id", "path", "sha256"]].to_dict("records")[:1]
+    ]
+    save_explanation(run, near)
+    shown = answer(tables.table(run.name), 0, near["id"])["neighbours"]
+    assert [each["id"] for each in shown] == ["train.000"] and shown[0]["known"]
+
+    images = run.images  # the map: an area, and a click
+    points = np.column_stack([np.arange(120), np.arange(120)])
+    for method in ("pca", "tsne"):
+        save_map(run, method, images["split"].tolist(), images["id"].tolist(), points)
+    app = opened("map", run)
+    app.query_params["map"] = Lasso("pca", ((0, 0), (GRID, 0), (GRID, GRID), (0, GRID))).text
+    app.run()
+    app.button(key="map_train").click().run()
+    assert not app.exception and app.query_params["on"] == "train"
+    assert "**60** of 60 training images" in sentence(app)
+    app = opened("map", run)
+    app.session_state["map_point"] = images["id"].tolist().index("train.003")
+    app.run()
+    assert app.query_params["on"] == "train" and app.query_params["picture"] == "train.003"
 
 
 def test_they_take_tags_and_verdicts_and_are_found_by_them(run, table):

@@ -20,7 +20,9 @@ from dashboard.selection.image_filter import (
     write_filter,
 )
 from dashboard.selection.orders import orders_of
+from dashboard.selection.run import run_name
 from dashboard.selection.similar import TEST, reference_to
+from dashboard.selection.split import shown_as
 from dashboard.shared.browser_sync import component_value, note_redraw, set_widget, widget_key
 from dashboard.shared.tables import Table
 from dashboard.shell import just_arrived
@@ -120,7 +122,7 @@ def image_opened(widget: str) -> None:
 def neighbour_opened(widget: str) -> None:
     """Enlarge the image whose id a component sent, regardless of the filter (callback)."""
     if image := component_value(widget, "neighbour"):
-        write_filter(ImageFilter(image=image))
+        write_filter(ImageFilter(image=image), to=shown_as(run_name() or "", str(image)))
 
 
 def similar_asked(widget: str, table: Table, beside: Beside | None) -> None:
@@ -128,7 +130,9 @@ def similar_asked(widget: str, table: Table, beside: Beside | None) -> None:
     if id := component_value(widget, "like"):
         write_filter(ImageFilter(where={LIKE: reference_to(table, str(id)).text}))
     elif beside is not None and component_value(widget, "second"):
-        write_filter(ImageFilter(image=beside.reference.id), test=beside.reference.kind == TEST)
+        id = beside.reference.id
+        to = "test" if beside.reference.kind == TEST else shown_as(table.key[0], id)
+        write_filter(ImageFilter(image=id), to=to)
 
 
 def _change(**values: Any) -> None:

@@ -170,7 +170,14 @@ def area_images(name: str, table: Table, area: Lasso) -> None:
             and (count := len(selection_rows.rows(test, in_area)))
             and st.button(f"{count:,} test image{'s' * (count > 1)}", key="map_test")
         ):
-            open_errors(in_area, test=True)
+            open_errors(in_area, to="test")
+        training = split.training_table(name)
+        if (
+            training is not None
+            and (count := len(selection_rows.rows(training, in_area)))
+            and st.button(f"{count:,} training image{'s' * (count > 1)}", key="map_train")
+        ):
+            open_errors(in_area, to=training.key[1])
         st.button("Clear", on_click=address.clear, key="map_clear", type="tertiary")
     if len(rows):
         gallery(tiles_of(table, rows[:FIRST]), key="map_first", opened=lambda: None)
@@ -192,9 +199,11 @@ def open_point(name: str, table: Table, points: Points, row: int) -> None:
     if SPLITS[points.coordinates.split[row]] == "test":
         test = tables.test_table(name)
         if test is not None and tables.row_of(test, id) is not None:
-            open_errors(ImageFilter(image=id), test=True)
+            open_errors(ImageFilter(image=id), to="test")
     elif tables.row_of(table, id) is not None:
         open_errors(ImageFilter(image=id))
+    elif to := split.shown_as(name, id):
+        open_errors(ImageFilter(image=id), to=to)
     address.set_image(points.packed["tag"], row)
 
 
