@@ -7,7 +7,11 @@ import csv
 from playwright.sync_api import expect
 
 from engine.runs.verdicts import load_verdicts
-from tests.support.browser import settled, shown
+from tests.support.browser import settled, shown, until
+
+
+def verdicts() -> list[str]:
+    return [each.verdict for each in load_verdicts().standing.values()]
 
 
 def test_choose_judge_undo_and_export(serve, open_context):
@@ -31,7 +35,7 @@ def test_choose_judge_undo_and_export(serve, open_context):
 
     bar.get_by_role("button", name="Neither").click()
     expect(page.locator(".st-key-gallery .verdict")).to_have_count(4)
-    assert {each.verdict for each in load_verdicts().standing.values()} == {"neither"}
+    until(lambda: verdicts() == ["neither"] * 4)
     with page.expect_download() as download:
         bar.get_by_role("button", name="CSV").click()
     with open(download.value.path(), encoding="utf-8", newline="") as file:
@@ -64,4 +68,4 @@ def test_choose_judge_undo_and_export(serve, open_context):
     page.keyboard.press("a")
     page.keyboard.press("f")  # a verdict, and on to the next image
     expect(dialog.locator("h2")).to_have_text(shown(page)[1])
-    assert [each.verdict for each in load_verdicts().standing.values()] == ["fine"]
+    until(lambda: verdicts() == ["fine"])

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from playwright.sync_api import Page, expect
 from engine.runs.jobs import running_jobs
 from engine.runs.run import Run
 from engine.runs.run_list import list_runs, open_run
-from tests.support.browser import READY
+from tests.support.browser import READY, until
 from tests.support.tiny_images import kaggle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,13 +42,6 @@ def loss(page: Page) -> str:
     return page.get_by_test_id("loss-after").inner_text()
 
 
-def until(true: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.1)
-
-
 def test_from_the_bounds_to_the_file(serve, open_context, tmp_path):
     server = serve({"n": 400, "n_test": 60, "seed": 1, "quarantined": 3})
     context = open_context()
@@ -70,18 +62,21 @@ def test_from_the_bounds_to_the_file(serve, open_context, tmp_path):
     expect(page.get_by_test_id("loss-after")).not_to_have_text(first)
     assert run.bounds == (0.025, 0.975)
     page.mouse.up()
-    until(lambda: run.bounds != (0.025, 0.975), 10)
-    until(lambda: run.bounds[0] == float(thumb.inner_text()), 10)
+    until(lambda: run.bounds != (0.025, 0.975))
+    until(lambda: run.bounds[0] == float(thumb.inner_text()))
     assert run.bounds[0] > 0.05 and run.bounds[0] == pytest.approx(1 - run.bounds[1])
 
     # By keyboard, and by number.
-    dragged = loss(page)
+    page.wait_for_selector(READY)
+    dragged, kept = loss(page), run.bounds
     thumb.press("ArrowLeft")
     expect(page.get_by_test_id("loss-after")).not_to_have_text(dragged)
+    until(lambda: run.bounds != kept)
+    page.wait_for_selector(READY)  # the answer sets the field
     field = page.get_by_role("spinbutton", name="Lower bound")
     field.fill("0.04")
     field.press("Enter")
-    until(lambda: run.bounds == (0.04, 0.96), 10)
+    until(lambda: run.bounds == (0.04, 0.96))
 
     # The other page hands in what was chosen here, once the missing image is acknowledged.
     page.get_by_role("link", name="Submit").first.click()

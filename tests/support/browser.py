@@ -105,6 +105,14 @@ def settled(page: Page) -> None:
     )
 
 
+def until(true: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait for what the server does after the page has shown it."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
 def name_data(page: Page, data: Path) -> None:
     """Name a data folder on the Train page, and wait until it was listed."""
     page.get_by_role("textbox", name="Data folder").fill(str(data))
