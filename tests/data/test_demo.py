@@ -118,7 +118,7 @@ def test_wrong_labels_draw_the_animal_the_name_does_not_say() -> None:
 def test_near_duplicates_look_like_their_plain_source_but_are_other_bytes(
     tmp_path: Path,
 ) -> None:
-    folder = draw_demo(tmp_path / "demo", train=24, test=80).folder
+    folder = draw_demo(tmp_path / "demo", train=24, test=30).folder
     rows = _planted(folder)
     pairs = [(row["path"], row["detail"]) for row in rows if row["kind"] == "near-duplicate"]
     others = {row["path"] for row in rows}
@@ -224,7 +224,7 @@ def test_nothing_is_left_behind_when_interrupted(
         raise error
 
     with pytest.raises(error):
-        draw_demo(tmp_path / "demo", train=60, test=10, progress=stop)
+        draw_demo(tmp_path / "demo", train=20, test=4, progress=stop)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,9 +242,9 @@ def test_a_full_disk_is_refused_and_nothing_is_left(
 
 def test_progress_rises_to_the_total(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    draw_demo(tmp_path / "demo", train=40, test=3, progress=lambda *step: seen.append(step))
+    draw_demo(tmp_path / "demo", train=20, test=3, progress=lambda *step: seen.append(step))
     done = [step[0] for step in seen]
-    assert done == sorted(set(done)) and seen[-1] == (43, 43)
+    assert done == sorted(set(done)) and seen[-1] == (23, 23)
 
 
 @pytest.mark.parametrize(
