@@ -78,7 +78,7 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
     server = serve({"n": 900, "n_test": 0})
     page = open_context().new_page()
     held: list[bytes | str] = []
-    state = {"hold": False}
+    state = {"hold": False, "closing": False}
 
     def pass_on(route: WebSocketRoute) -> None:
         upstream = route.connect_to_server()
@@ -90,8 +90,9 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
 
         def asked(message: bytes | str) -> None:
             upstream.send(message)
-            if held:
-                state["hold"] = False
+            if not state["closing"]:  # the page asks for the next images by itself
+                return
+            state["hold"] = False
             while held:
                 route.send(held.pop(0))
 
@@ -111,6 +112,8 @@ def test_closed_before_the_page_switch_has_followed(serve, open_context):
         if held:
             break
         page.wait_for_timeout(20)
+    assert held
+    state["closing"] = True
     page.keyboard.press("Escape")
     expect(page.locator(".st-key-image dialog")).not_to_be_visible()
     page.wait_for_url(lambda url: "picture=" not in url)
