@@ -17,11 +17,12 @@ demo: $(VENV)/.run-ready ## draw images, fit on them, and open the dashboard
 		$(PY) -m engine dashboard; \
 	else echo "Look further: $(PY) -m engine dashboard"; fi
 
-# Half of the tests, those of pages and faults, run beside the others; their output comes last.
+# Half of the tests, those of pages, faults and the package, run beside the others; their output
+# comes last.
 # Each half computes on one core, and its threads do not spin while they wait for each other.
 test: export OMP_NUM_THREADS = 1
 test: export OMP_WAIT_POLICY = passive
-BESIDE := tests/browser tests/dashboard tests/faults
+BESIDE := tests/browser tests/dashboard tests/faults tests/test_package.py
 test: $(VENV)/.test-ready lint ## everything that a change must pass
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
 	{ $(PY) -m pytest -o cache_dir=.pytest_cache/beside $(BESIDE) > "$$log" 2>&1 & } && \
