@@ -42,7 +42,7 @@ def csv_lines(ids: pa.StringArray, texts: pa.StringArray) -> bytes:
     """
     if not len(ids):
         return b""
-    ends = np.linspace(0, len(texts), len(ids) + 1).astype(np.int32)
+    ends = np.arange(len(ids) + 1, dtype=np.int32) * (len(texts) // len(ids))
     values = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), _quoted(texts)), ",")
     lines = pc.binary_join_element_wise(_quoted(ids), values, ",")
     lines = pc.binary_join_element_wise(lines, "", "\n")
