@@ -12,6 +12,8 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.shared.chart_points import chart_points
+
 
 def chart(
     figure: go.Figure,
@@ -28,7 +30,8 @@ def chart(
     key : name of the widget and of the files
     about : what the chart shows, for those who cannot see it
     columns : the table behind it, where that is not what is drawn
-    opens : whether a click on a point is reported at ``key``, as Streamlit's selection
+    opens : whether points that are clicked, or brushed by dragging, are reported, see
+        `chart_points.chosen_points`
     """
     config = {
         "displaylogo": False,
@@ -36,13 +39,9 @@ def chart(
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
     with st.container(key=f"chart_{key}", gap=None):
+        st.plotly_chart(figure, key=key, config=config, alt=about)
         if opens:
-            st.plotly_chart(
-                figure, key=key, config=config, alt=about, on_select="rerun",
-                selection_mode="points",
-            )  # fmt: skip
-        else:
-            st.plotly_chart(figure, key=key, config=config, alt=about)
+            chart_points(key)
         st.download_button(
             "CSV", partial(csv_of, figure, columns), f"{key}.csv", "text/csv", key=f"{key}_csv",
             icon=":material/download:", type="tertiary", on_click="ignore",

@@ -24,6 +24,12 @@ def style_figure(figure: go.Figure, height: int) -> go.Figure:
     return figure
 
 
+def brushable(figure: go.Figure) -> go.Figure:
+    """Let a drag choose all points between two x, see `chart_points`; a click chooses one."""
+    figure.update_layout(dragmode="select", selectdirection="h", hovermode="closest")
+    return figure
+
+
 def plain(text: str) -> str:
     """Return text that Plotly, which interprets some HTML tags, shows literally."""
     short = text if len(text) <= 40 else text[:39] + "…"

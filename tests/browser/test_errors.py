@@ -18,6 +18,11 @@ from tests.support.browser import (
 )
 
 
+def brushed(y_true: np.ndarray, y_pred: np.ndarray, p: np.ndarray) -> np.ndarray:
+    rows = category_rows("most-incorrect", y_true, p)
+    return rows[(p[rows, 1] >= 0.2) & (p[rows, 1] < 0.6)]
+
+
 def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
     server = serve({"n": 900, "n_test": 20, "quarantined": 2})
     page = open_context().new_page()
@@ -30,6 +35,25 @@ def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
     expect(page.locator(".st-key-image dialog h2")).to_have_text(name or "")
     page.go_back()
     settled(page)
+
+    bars = page.locator(".st-key-chart_histogram .nsewdrag").last  # of the incorrect images
+    bars.scroll_into_view_if_needed()
+    box = bars.bounding_box()
+    assert box
+    y = box["y"] + 9
+    page.mouse.move(box["x"] + 0.2 * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], y, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**&show=most-incorrect&p=0.2-0.6")
+    chip = page.get_by_role("button", name="P(dog) 0.2 to below 0.6")
+    chip.wait_for()
+    settled(page)
+    assert_shown(page, expected(brushed)[:PER_PAGE])
+    chip.click()
+    page.wait_for_url(lambda url: "p=" not in url)
+    page.get_by_role("link", name="Overview").click()
+    page.wait_for_selector(".st-key-matrix .cell")
 
     page.locator(".st-key-matrix").get_by_label("true cat, predicted dog").click()
     page.wait_for_url("**/errors?*")
@@ -159,6 +183,6 @@ def test_an_empty_filter_says_so_and_can_be_cleared(serve, open_context):
     settled(page)
     expect(page.get_by_text("No image passes this filter")).to_be_visible()
     expect(page.locator(".st-key-bar")).to_contain_text("0 of 60 validation images")
-    page.get_by_role("button", name="Clear filter").click()
+    page.get_by_role("button", name="id contains nothing-has-this-id").click()
     expect(page.locator(".st-key-gallery .tile")).to_have_count(PER_PAGE)
     page.wait_for_url(lambda url: parse_qs(urlparse(url).query).keys() == {"run", "show"})

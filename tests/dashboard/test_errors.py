@@ -53,9 +53,9 @@ def test_the_filter_is_the_address(make_run):
     want = (p.y_true == 0) & (table.y_pred == 1) & (table.score >= 0.6) & (table.score < 0.95)
     address = {"true": "cat", "predicted": "dog", "p": "0.6-0.95"}
     app = errors(**address)
-    assert sentence(app).startswith(
-        f"**{want.sum()}** of 300 validation images: true cat, predicted dog"
-    )
+    assert sentence(app) == f"**{want.sum()}** of 300 validation images: highest loss first"
+    chips = [unescape(app.button(key=f"without_{name}").label) for name in address]
+    assert chips == ["true cat", "predicted dog", "P(dog) 0.6 to below 0.95"]
     assert app.selectbox(key="filter_true").value == "cat"
     assert app.slider[0].value == (0.6, 0.95)
 
@@ -64,6 +64,10 @@ def test_the_filter_is_the_address(make_run):
     assert parameters(app) == {**address, "text": "00000"}
     named = np.array(["00000" in name for name in p.ids.to_pylist()])
     assert sentence(app).startswith(f"**{(want & named).sum()}** of 300")
+    app.button(key="without_p").click().run()
+    kept = (p.y_true == 0) & (table.y_pred == 1) & named
+    assert parameters(app) == {"true": "cat", "predicted": "dog", "text": "00000"}
+    assert sentence(app).startswith(f"**{kept.sum()}** of 300")
     app.button(key="clear").click().run()
     assert parameters(app) == {"show": "all"}
     assert sentence(app).startswith("**300** of 300")
@@ -185,7 +189,8 @@ def test_an_empty_filter_says_so(make_run):
     app = errors(id="nothing has this id")
     assert "No image passes" in app.info[0].value
     assert sentence(app).startswith("**0** of 60")
-    assert app.button(key="clear").label == "Clear filter"
+    app.button(key="without_id").click().run()
+    assert sentence(app).startswith("**60** of 60")
 
 
 def test_without_a_run_it_says_how_to_make_one(home):

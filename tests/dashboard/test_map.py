@@ -109,7 +109,7 @@ def test_an_area_is_its_images_here_and_in_errors(make_run, no_process):
     errors.query_params["map"] = area.text
     errors.run()
     assert any(each.value.startswith(f"**{len(want)}** of 200") for each in errors.markdown)
-    errors.button(key="clear").click().run()
+    errors.button(key="without_map").click().run()
     assert "map" not in errors.query_params
 
 

@@ -235,9 +235,9 @@ def test_bars_points_and_classes_lead_to_their_images(make_run):
     view, score = data.overview(table), run.predictions().probabilities[:, 1]
     wrong = p.y_pred != p.y_true
 
-    def count(chart: str, point: dict[str, float]) -> tuple[dict[str, str], int]:
+    def count(chart: str, *points: dict[str, float]) -> tuple[dict[str, str], int]:
         app = overview()
-        app.session_state[chart] = {"selection": {"points": [point]}}
+        app.session_state[f"{chart}_points"] = {"points": list(points)}
         app.run()
         assert not app.exception
         shown = {name: app.query_params[name] for name in ("show", "p") if name in app.query_params}
@@ -245,9 +245,17 @@ def test_bars_points_and_classes_lead_to_their_images(make_run):
 
     bar = int(view.histogram.incorrect.argmax())
     centre = float(view.histogram.edges[bar : bar + 2].mean())
-    address, n = count("histogram", {"x": centre, "curve_number": 1})
+    address, n = count("histogram", {"x": centre, "curve": 1})
     assert address["show"] == "most-incorrect" and n == view.histogram.incorrect[bar]
     assert n == (wrong & (np.floor(score * 50) == bar)).sum()
+    brushed = [{"x": x, "curve": 1} for x in (0.13, 0.31, 0.25)]
+    address, n = count("histogram", *brushed)
+    assert address == {"show": "most-incorrect", "p": "0.12-0.32"}
+    assert n == view.histogram.incorrect[6:16].sum()
+    address, n = count("histogram", *brushed, {"x": 0.25, "curve": 0})
+    assert "show" not in address and n == ((score >= 0.12) & (score < 0.32)).sum()
+    address, n = count("reliability", {"x": 0.01}, {"x": 0.99})
+    assert address == {"show": "all"} and n == 300
     at = int(view.reliability.counts.argmin())
     address, n = count("reliability", {"x": float(view.reliability.mean_predicted[at])})
     assert "show" not in address and n == view.reliability.counts[at]

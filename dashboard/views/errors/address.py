@@ -82,7 +82,12 @@ def filter_changed() -> None:
     )
 
 
-def filter_cleared() -> None:
+def filter_removed(parameter: str) -> None:
+    """Reset one filter (callback)."""
+    _change(where={name: value for name, value in _last().where.items() if name != parameter})
+
+
+def filters_cleared() -> None:
     """Reset all filters (callback)."""
     _change(where={})
 

@@ -170,16 +170,12 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
         filters(name, table, image_filter)
         views(name, image_filter)
         review.tools(name, image_filter.show)
+        chips(table, image_filter)
         searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
         text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
         st.markdown(text, width="stretch")
         if image_filter.show.startswith("random") and not image_filter.sort:
             st.button("Shuffle again", icon=":material/shuffle:", on_click=address.shuffled)
-        if image_filter.where:
-            st.button(
-                "Clear filter", icon=":material/filter_alt_off:", key="clear",
-                on_click=address.filter_cleared,
-            )  # fmt: skip
         tile_size("tile_size")
         st.download_button(
             "CSV", partial(images_csv.csv_of, table, order),
@@ -193,6 +189,21 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
                 shown.pages, key=key, on_change=address.page_changed, max_visible_pages=5,
                 width=PAGER_WIDTH,
             )  # fmt: skip
+
+
+def chips(table: Table, image_filter: ImageFilter) -> None:
+    """Name each filter on a button that removes it, and offer to clear several at once."""
+    for name, value in image_filter.where.items():
+        st.button(
+            literal(BY_PARAMETER[name].sentence(table, value)), key=f"without_{name}",
+            icon=":material/close:", icon_position="right", help="Remove this filter",
+            on_click=address.filter_removed, args=(name,),
+        )  # fmt: skip
+    if len(image_filter.where) > 1:
+        st.button(
+            "Clear filters", icon=":material/filter_alt_off:", key="clear",
+            on_click=address.filters_cleared,
+        )  # fmt: skip
 
 
 def empty(image_filter: ImageFilter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.selection.filters import BY_PARAMETER, LIKE
+from dashboard.selection.filters import LIKE
 from dashboard.selection.image_filter import ALL, REVIEWED, SUSPECTS, ImageFilter
 from dashboard.selection.orders import has_labels, title_of
 from dashboard.shared.escape import literal
@@ -31,22 +31,17 @@ ORDERS = {
 
 
 def sentence(table: Table, image_filter: ImageFilter, n: int) -> str:
-    """Return the number of images and the description of the filter as safe Markdown."""
-    parts = [
-        literal(BY_PARAMETER[name].sentence(table, value))
-        for name, value in image_filter.where.items()
-    ]
+    """Return the number of images and their order as safe Markdown; chips name the filters."""
     order = default_order(table, image_filter)
     if image_filter.sort:
         title = title_of(table, image_filter.sort)
         order = literal(title[0].lower() + title[1:])
-    description = ", ".join([*parts, order])
     why = (
         ""
         if table.predicted
         else ". The network was trained on them, so they have no held-out prediction."
     )
-    return f"**{n:,}** of {table.images}: {description}{why}"
+    return f"**{n:,}** of {table.images}: {order}{why}"
 
 
 def order_name(table: Table, image_filter: ImageFilter, sort: str) -> str:

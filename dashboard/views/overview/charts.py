@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.shared.plot_style import ACCENT, GREY, plain, style_figure
+from dashboard.shared.plot_style import ACCENT, GREY, brushable, plain, style_figure
 from engine.analysis.calibration import ProbabilityHistogram, ReliabilityCurve
 from engine.analysis.causes import CauseLoss
 from engine.analysis.thresholds import Decisions, ThresholdCurves
@@ -29,7 +29,7 @@ def histogram_figure(histogram: ProbabilityHistogram, score_name: str) -> go.Fig
         few = {"dtick": 1} if counts.max(initial=0) <= 4 else {"nticks": 4}  # integer ticks only
         figure.update_yaxes(title_text=word, row=row, col=1, rangemode="tozero", **few)
     figure.update_xaxes(title_text=plain(score_name), row=2, col=1, range=[0, 1])
-    return style_figure(figure, 300)
+    return brushable(style_figure(figure, 300))
 
 
 def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> go.Figure:
@@ -56,7 +56,7 @@ def reliability_figure(curve: ReliabilityCurve, score_name: str, what: str) -> g
     )  # fmt: skip
     figure.update_xaxes(title_text=plain(score_name), range=[-0.03, 1.03])
     figure.update_yaxes(title_text=plain(what), range=[-0.05, 1.05], nticks=6)
-    return style_figure(figure, 300)
+    return brushable(style_figure(figure, 300))
 
 
 def concentration_figure(counts: np.ndarray, share: np.ndarray) -> go.Figure:

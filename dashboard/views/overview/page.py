@@ -161,8 +161,8 @@ def pairs(table: Table, view: Overview) -> None:
 def histogram(table: Table) -> None:
     st.subheader("Confidence: correct vs. incorrect", anchor=False)
     st.caption(
-        "Images by probability; correct above incorrect, each on its own scale. Click a bar to "
-        "show its images."
+        "Images by probability; correct above incorrect, each on its own scale. Click a bar, "
+        "or drag over several, to show their images; on Errors, “Filter and sort” takes any range."
     )
     draw(table, "histogram")
 
@@ -171,7 +171,8 @@ def reliability(table: Table) -> None:
     st.subheader("Calibration", anchor=False)
     st.caption(
         "Dotted line: predicted and observed frequency are equal. Grey band: 95 % of the points "
-        "of a calibrated model lie here. Large points: many images; click one to show them."
+        "of a calibrated model lie here. Large points: many images. Click a point, or "
+        "drag over several, to show them."
     )
     draw(table, "reliability")
 

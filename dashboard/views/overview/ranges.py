@@ -1,14 +1,12 @@
-"""The images behind a bar of the histogram or a point of the calibration chart."""
+"""The images behind bars of the histogram or points of the calibration chart."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import streamlit as st
 
 from dashboard.selection.filters import BY_PARAMETER, SCORE
 from dashboard.selection.image_filter import ALL, ImageFilter, open_errors
+from dashboard.shared.chart_points import ChosenPoints, chosen_points
 from dashboard.views.overview.data import BINS, Overview
 
 HISTOGRAM, RELIABILITY = "histogram", "reliability"
@@ -16,27 +14,19 @@ _CATEGORIES = ("most-correct", "most-incorrect")  # of the histogram's bars, by 
 
 
 def open_chosen(view: Overview) -> None:
-    """Open the Errors page, before anything is drawn, if a bar or a point was clicked."""
-    if (point := _clicked(HISTOGRAM)) is not None:
-        edges = view.histogram.edges
-        where = {SCORE: _bin(edges, float(point["x"]))}
-        show = _CATEGORIES[min(int(point.get("curve_number", 0)), 1)]
-        open_errors(ImageFilter(show=show, where=where))
-    if (point := _clicked(RELIABILITY)) is not None:
-        where = {SCORE: _bin(np.linspace(0, 1, BINS + 1), float(point["x"]))}
-        open_errors(ImageFilter(show=ALL, where=where))
+    """Open the Errors page, before anything is drawn, if bars or points were chosen."""
+    if chosen := chosen_points(HISTOGRAM):
+        of_bars = {_CATEGORIES[min(max(curve, 0), 1)] for curve in chosen.curves}
+        show = of_bars.pop() if len(of_bars) == 1 else ALL
+        open_errors(ImageFilter(show=show, where={SCORE: _range(view.histogram.edges, chosen)}))
+    if chosen := chosen_points(RELIABILITY):
+        edges = np.linspace(0, 1, BINS + 1)
+        open_errors(ImageFilter(show=ALL, where={SCORE: _range(edges, chosen)}))
 
 
-def _bin(edges: np.ndarray, value: float) -> str:
-    """Return the bin that holds a value as text for the address."""
-    at = int(np.clip(np.searchsorted(edges, value, side="right") - 1, 0, len(edges) - 2))
+def _range(edges: np.ndarray, chosen: ChosenPoints) -> str:
+    """Return the bins from the lowest to the highest point as text for the address."""
+    ends = np.array([chosen.low, chosen.high])
+    first, last = np.clip(np.searchsorted(edges, ends, side="right") - 1, 0, len(edges) - 2)
     widget = BY_PARAMETER[SCORE].widget
-    return widget.says((edges[at], edges[at + 1])) if widget else ""
-
-
-def _clicked(key: str) -> dict[str, Any] | None:
-    """Return the point of a chart that was clicked, or None."""
-    value = st.session_state.get(key)
-    points = [] if value is None else value["selection"]["points"]
-    known = points and isinstance(points[0].get("x"), int | float)
-    return dict(points[0]) if known else None
+    return widget.says((edges[first], edges[last + 1])) if widget else ""
