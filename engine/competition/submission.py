@@ -130,10 +130,10 @@ def check_submission(
     def written(at: slice) -> tuple[bytes, np.ndarray]:
         block = np.tile(base_rate, (len(rows[at]), 1))
         block[own[at]] = p[rows[at][own[at]]]
-        texts, past = written_values(form, classes, block, lower, upper, positive)
+        cells, past = written_values(form, classes, block, lower, upper, positive)
         if blank[at].any():
-            texts = pc.if_else(pa.array(np.repeat(blank[at], width)), "", texts)
-        return csv_lines(wanted[at], texts), past
+            cells = pc.if_else(pa.array(np.repeat(blank[at], width)), ",", cells)
+        return csv_lines(wanted[at], cells), past
 
     step = max(_BLOCK_VALUES // len(classes), 1)
     parts = [slice(start, start + step) for start in range(0, len(rows), step)]

@@ -22,35 +22,37 @@ def to_csv(submission: Submission) -> bytes:
 
 def csv_blocks(submission: Submission) -> Iterator[bytes]:
     """Yield the content of :func:`to_csv` piece by piece, so that it is never whole in memory."""
-    header = _quoted(pa.array(submission.header, pa.string())).to_pylist()
+    header = quoted(pa.array(submission.header, pa.string())).to_pylist()
     yield (",".join(header) + "\n").encode()
     yield from submission.lines
 
 
-def csv_lines(ids: pa.StringArray, texts: pa.StringArray) -> bytes:
+def csv_lines(ids: pa.StringArray, cells: pa.StringArray) -> bytes:
     r"""Return the lines of some rows, each with its id first.
 
     Parameters
     ----------
     ids : string array of shape (n_rows,)
-    texts : string array of shape (n_rows * n_columns,), row by row
+    cells : string array of shape (n_rows * n_columns,), row by row, each after a comma
 
     Examples
     --------
-    >>> csv_lines(pa.array(["a,1", "b"]), pa.array(["0.1", "0.9", "0.8", "0.2"]))
+    >>> csv_lines(pa.array(["a,1", "b"]), pa.array([",0.1", ",0.9", ",0.8", ",0.2"]))
     b'"a,1",0.1,0.9\nb,0.8,0.2\n'
     """
     if not len(ids):
         return b""
-    ends = np.arange(len(ids) + 1, dtype=np.int32) * (len(texts) // len(ids))
-    values = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), _quoted(texts)), ",")
-    lines = pc.binary_join_element_wise(_quoted(ids), values, ",")
-    lines = pc.binary_join_element_wise(lines, "", "\n")
-    content: bytes = lines.buffers()[2].to_pybytes()  # the value buffer: all lines, joined
-    return content
+    _, offsets, content = cells.buffers()
+    ends = np.frombuffer(offsets, np.int32)[cells.offset :][: len(cells) + 1]
+    ends = np.ascontiguousarray(ends[:: len(cells) // len(ids)])  # of the cells of each row
+    rows = pa.StringArray.from_buffers(len(ids), pa.py_buffer(ends), content)
+    lines = pc.binary_join_element_wise(quoted(ids), rows, "\n", "")
+    text: bytes = lines.buffers()[2].to_pybytes()  # the value buffer: all lines, joined
+    return text
 
 
-def _quoted(texts: pa.StringArray) -> pa.StringArray:
+def quoted(texts: pa.StringArray) -> pa.StringArray:
+    """Return the texts with quotes around those that RFC 4180 wants quoted."""
     _, offsets, content = texts.buffers()
     ends = np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]]
     own = bytes(memoryview(content or b"")[ends[0] : ends[1]])

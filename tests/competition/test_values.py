@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from engine.competition.cells import probability_cells
 from engine.competition.submission_csv import to_csv
-from engine.competition.values import _fixed_point
 from engine.errors import UserError
 from tests.support.submission_tables import check, failed, table, table_of_three, values_of
 
@@ -88,8 +88,8 @@ def test_many_classes_are_clipped_and_renormalised(rows):
 
 
 def test_the_bounds_check_sees_a_value_written_past_its_bound(monkeypatch):
-    rounded = lambda values, lower, upper: pa.array([f"{v:.5f}" for v in values])  # noqa: E731
-    monkeypatch.setattr("engine.competition.values._fixed_point", rounded)
+    rounded = lambda values, lower, upper: pa.array([f",{v:.5f}" for v in values.flat])  # noqa: E731
+    monkeypatch.setattr("engine.competition.values.probability_cells", rounded)
     submission = check(table({"1": 0.0, "2": 0.5}), lower=1e-7, upper=1 - 1e-7)
     assert failed(submission) == ["bounds"] and submission.checks[4].ids == ("1",)
 
@@ -109,9 +109,8 @@ def test_values_are_written_as_python_rounds_them(values):
         decimals = 5 - int(np.floor(np.log10(near))) if near > 0 else 5
         return f"{p:.{decimals}f}".rstrip("0").ljust(7, "0")
 
-    assert _fixed_point(np.array(values), np.zeros(()), np.ones(())).to_pylist() == [
-        written(p) for p in values
-    ]
+    cells = probability_cells(np.array([values]).T, np.zeros(1), np.ones(1)).to_pylist()
+    assert cells == ["," + written(p) for p in values]
 
 
 def test_blocks_of_rows_make_one_file(monkeypatch, sample):
