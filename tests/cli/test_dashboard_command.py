@@ -56,6 +56,7 @@ def test_every_setting_arrives_as_from_the_file(tmp_path):
     assert sent == sent_by_file
     written = tomllib.loads(FILE.read_text("utf-8"))
     assert by_file["theme.light.primaryColor"] == written["theme"]["light"]["primaryColor"]
+    assert by_file["runner.postScriptGC"] is False  # a name that Streamlit does not know is dropped
     for key, value in by_file.items():
         if by_environment[key] != value:  # lists and booleans, which an option takes as text
             assert json.loads(by_environment[key]) == value
