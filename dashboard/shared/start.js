@@ -28,10 +28,19 @@
     notePage();
   };
 
-  // On a narrow screen Streamlit calls the button of the page list "Expand sidebar".
+  // On a narrow screen Streamlit calls the button of the page list "Expand sidebar", and the
+  // categories are one row, in which the chosen one may lie out of sight.
+  let chosen = null;
   new MutationObserver(() => {
     const button = document.querySelector("[data-testid=stExpandSidebarButton]");
     if (button && button.ariaLabel !== "Pages") button.ariaLabel = "Pages";
+    const now = document.querySelector("[class*=st-key-filter_show] [aria-checked=true]");
+    if (now && now !== chosen) {
+      const { left, right } = now.parentElement.getBoundingClientRect();
+      const at = now.getBoundingClientRect();
+      now.parentElement.scrollLeft += (at.left + at.right - left - right) / 2;
+    }
+    chosen = now;
   }).observe(document.body, { childList: true, subtree: true });
 
   // To the first image, or where there is none to the page's content.

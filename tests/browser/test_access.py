@@ -183,6 +183,23 @@ def test_images_come_first_and_keep_the_size_that_is_chosen(page: Page, address:
     expect(page.locator(".st-key-tile_size input")).to_have_value("200")
     page.evaluate("localStorage.clear()")
 
+    usual_size = page.viewport_size
+    assert usual_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/errors?show=suspects")
+    first.wait_for()
+    settled(page)
+    categories = page.get_by_role("radio")
+    places = [each.bounding_box() for each in categories.all()]
+    assert len({place["y"] for place in places if place}) == 1  # one row, which scrolls
+    assert all(place and place["height"] >= 40 for place in places)
+    expect(page.get_by_role("radio", checked=True)).to_be_in_viewport(ratio=1)
+    categories.first.focus()
+    expect(categories.first).to_be_in_viewport(ratio=0.9)
+    highest = first.bounding_box()
+    assert highest and highest["y"] <= 300
+    page.set_viewport_size(usual_size)
+
 
 def test_keys_are_shown_and_jump_anywhere(page: Page, address: str):
     page.goto(f"{address}/errors?show=all")

@@ -167,15 +167,16 @@ def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
     """Show the number of images and their description, with the available actions."""
     table, order = shown.table, shown.order
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
-        filters(name, table, image_filter)
-        views(name, image_filter)
-        review.tools(name, image_filter.show)
-        chips(table, image_filter)
+        with st.container(horizontal=True, key="tools", width="content"):
+            filters(name, table, image_filter)
+            views(name, image_filter)
+            review.tools(name, image_filter.show)
+            if image_filter.show.startswith("random") and not image_filter.sort:
+                st.button("Shuffle again", icon=":material/shuffle:", on_click=address.shuffled)
+            chips(table, image_filter)
         searched = image_filter.show != SUSPECTS or triage_stamp(table.key[0]) != NEVER
         text = sentence(table, image_filter, len(order)) if searched else not_searched(table)
         st.markdown(text, width="stretch")
-        if image_filter.show.startswith("random") and not image_filter.sort:
-            st.button("Shuffle again", icon=":material/shuffle:", on_click=address.shuffled)
         tile_size("tile_size")
         st.download_button(
             "CSV", partial(images_csv.csv_of, table, order),
