@@ -52,6 +52,11 @@ function tileOf(tile, decoded) {
   return button;
 }
 
+// Whether the server has answered everything, so that the page is what its names say.
+function answered() {
+  return document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning";
+}
+
 export default function ({ data, parentElement, setTriggerValue, setStateValue }) {
   const { signal, end } = newCall(parentElement);
   const grid = parentElement.querySelector(".grid");
@@ -60,10 +65,11 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
 
   const known = data.page && grid.shown?.page === data.page;
   const next = known ? grid.shown : { ...data, sources: undefined, tiles: tilesOf(data) };
+  document.body.removeAttribute("data-ahead");
+  if (data.first) firstPages.set(data.first, data.page);
   const same = known || (!data.page && JSON.stringify(grid.shown) === JSON.stringify(next));
   if (!same) {
     grid.classList.toggle("strip", data.strip);
-    grid.classList.toggle("plain", !data.marks);
     grid.classList.toggle("choosable", Boolean(data.choosable));
     nameGroup(grid, data.choosable ? "Images; arrow keys move, Enter opens, Space chooses"
       : "Images; arrow keys move, Enter opens");
@@ -83,7 +89,11 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   function show(next, images = []) {
     const hadFocus = parentElement.activeElement;
     const focusedId = hadFocus?.dataset.id;
+    if (grid.shown?.page) {
+      keepPage(grid.shown.page, { ...grid.shown, images: tiles().map((t) => t.querySelector("img")) });
+    }
     grid.shown = next;
+    grid.classList.toggle("plain", !next.marks);
     grid.classList.remove("stale");
     markDrawn(parentElement);
     grid.replaceChildren(...next.tiles.map((tile, i) => tileOf(tile, images[i])));
@@ -92,6 +102,11 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     else if (hadFocus?.closest(".grid")) {
       (tiles().find((t) => t.dataset.id === focusedId) ?? tiles()[0])?.focus();
     }
+  }
+  function showKept(page) {
+    const { tiles, marks, images } = keptPages.get(page);
+    show({ page, tiles, marks }, images);
+    keptPages.delete(page);
   }
   function marked(which, chosen) {
     if (!data.choosable) return;
@@ -124,12 +139,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   function turn(step) {
     if (data.turns[step < 0 ? 0 : 1]) {
       // The next page is usually prefetched: show it at once, and notify the server.
-      const known = step > 0 && grid.shown.page === data.page
-        && window.secondLookPrefetched?.get(data.following);
-      if (known) {
-        window.secondLookPrefetched.delete(data.following);
-        show({ page: data.following, tiles: known.tiles }, known.images);
-      }
+      if (step > 0 && grid.shown.page === data.page && isKept(data.following)) showKept(data.following);
       setTriggerValue("turn", step);
       const host = parentElement.host;
       if (step && host.getBoundingClientRect().top < 0) host.scrollIntoView({ block: "start" });
@@ -192,14 +202,23 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
   };
   resize();
   window.addEventListener(TILE, resize, { signal });
-  // What a switch of the page is about to replace is dimmed at once, before its heading changes.
-  const stale = ({ target }) => {
-    if (!target.closest(".stButtonGroup [aria-checked='false'], .stPagination button:enabled")) return;
+  // What a switch of the page is about to replace is dimmed at once, before its heading changes; a
+  // category that is kept is shown at once, and the sentence above is dimmed until the answer.
+  const switched = ({ target }) => {
+    const button = target.closest(".stButtonGroup [aria-checked='false'], .stPagination button:enabled");
+    if (!button) return;
+    const choices = button.closest("[class*='st-key-filter_show']")?.querySelectorAll("[aria-checked]");
+    const page = firstPages.get(data.categories[[...(choices ?? [])].indexOf(button)]);
+    if (page && answered() && isKept(page)) {
+      document.body.setAttribute("data-ahead", "");
+      showKept(page);
+      return;
+    }
     grid.classList.add("stale");
     clearTimeout(grid.fresh);
     grid.fresh = setTimeout(() => grid.classList.remove("stale"), 3000);
   };
-  document.addEventListener("click", stale, { signal });
+  document.addEventListener("click", switched, { signal, capture: true }); // before Streamlit's
   grid.addEventListener("wheel", wheel, { passive: false, signal });
 
   // The viewer reports the image shown last; return the focus to it.

@@ -50,6 +50,8 @@ def gallery(
     turns: tuple[str, str] = ("", ""),
     page: str = "",
     following: str = "",
+    categories: Sequence[str] = (),
+    first: str = "",
     strip: bool = False,
     marks: bool = True,
     choice: Choice | None = None,
@@ -65,6 +67,8 @@ def gallery(
     turned : callback of the page buttons and Page up and down; reads -1 or 1 there under ``turn``
     turns : labels of the buttons for the previous and next page, '' without such a page
     page, following : names of this page and the next one, used by the prefetch
+    categories, first : names by which the first pages of the categories in the switch above are
+        prefetched, and this page if it is one of them
     strip : whether to show only one row
     marks : whether each tile says if it is correct; superfluous where all are errors
     choice : None if images cannot be chosen
@@ -74,6 +78,7 @@ def gallery(
         key=key,
         data={**tile_data(tiles), "turns": list(turns), "strip": strip, "marks": marks}
         | {"page": page, "following": following, "lastMessage": browser_sync.last_message()}
+        | {"categories": list(categories), "first": first}
         | chosen,
         on_open_change=opened,
         on_turn_change=turned or (lambda: None),

@@ -6,12 +6,12 @@ The address of the Errors page contains all of these; other pages create links t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import streamlit as st
 
-from dashboard.selection.filters import BY_PARAMETER, FILTERS
+from dashboard.selection.filters import BY_PARAMETER, FILTERS, KIND
 from dashboard.selection.orders import BY_NAME, has_labels
 from dashboard.selection.split import standing_parameters
 from dashboard.shared.browser_sync import note_change
@@ -61,6 +61,12 @@ class ImageFilter:
             BY_PARAMETER[name].parse(value, class_names) == value
             for name, value in self.where.items()
         )
+
+    def in_category(self, show: str) -> ImageFilter:
+        """Return the filter of a category's first page; kinds of suspicion are of suspects."""
+        kept = {name: value for name, value in self.where.items() if name != KIND}
+        where = self.where if show == SUSPECTS else kept
+        return replace(self, show=show, where=where, page=1, image=None)
 
     def parameters(self) -> dict[str, str]:
         """Return the parameters of the address; defaults are omitted."""

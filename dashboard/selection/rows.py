@@ -22,15 +22,15 @@ Where = tuple[tuple[str, str], ...]  # filters by parameter
 
 def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     """Return the rows that a filter keeps, in the order to show them, int64, read-only."""
-    where = tuple(image_filter.where.items())
+    where, sort, stamps = _depends_on(table, image_filter)
     seed = image_filter.seed if image_filter.show.startswith("random") else 0
     chosen = _rows(table.key, image_filter.show, seed, where, _stamps(where))
-    sort = image_filter.sort or (NEAREST if LIKE in image_filter.where else "")
-    if not sort:
-        return chosen
-    of_order = similar.stamp if sort == NEAREST else BY_NAME[sort].stamp
-    stamps = (*_stamps(where), of_order(table))
-    return _sorted(table.key, image_filter.show, sort, where, stamps, chosen)
+    return _sorted(table.key, image_filter.show, sort, where, stamps, chosen) if sort else chosen
+
+
+def depends_on(table: Table, image_filter: ImageFilter) -> Hashable:
+    """Return a value that changes with all on which the rows of a category depend."""
+    return table.key, image_filter.seed, *_depends_on(table, image_filter)
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,14 @@ def count(table: Table, image_filter: ImageFilter) -> Count:
     """Return how many images the filters keep, of any category."""
     where = tuple(image_filter.where.items())
     return _count(table.key, where, _stamps(where))
+
+
+def _depends_on(table: Table, image_filter: ImageFilter) -> tuple[Where, str, tuple[Hashable, ...]]:
+    """Return the filters, the order, and the stamps of both."""
+    where = tuple(image_filter.where.items())
+    sort = image_filter.sort or (NEAREST if LIKE in image_filter.where else "")
+    of_order = similar.stamp if sort == NEAREST else BY_NAME[sort].stamp if sort else None
+    return where, sort, (*_stamps(where), of_order and of_order(table))
 
 
 def _stamps(where: Where) -> tuple[Hashable, ...]:

@@ -34,6 +34,23 @@ function tilesOf(data) {
   return data.tiles.map((tile, i) => ({ ...tile, src: sources.get(i) }));
 }
 
+// Pages of tiles that the browser can show again at once, the oldest first: tiles, their decoded
+// images, and whether they are marked. Their names depend on all that they show. Under the name of
+// a category's first page, which the server gives before it computes it, stands the page's name.
+const KEPT = 12;
+const keptPages = (window.secondLookPages ??= new Map());
+const firstPages = (window.secondLookFirstPages ??= new Map());
+function keepPage(name, page) {
+  keptPages.delete(name);
+  keptPages.set(name, page);
+  while (keptPages.size > KEPT) keptPages.delete(keptPages.keys().next().value);
+}
+function isKept(name) {
+  const page = keptPages.get(name);
+  if (page) keepPage(name, page); // as the newest
+  return Boolean(page);
+}
+
 // End what the previous call of a script listened to, and return what ends this one. Streamlit
 // calls a script again for new data, and its clean-up only when the component is removed.
 const calls = new WeakMap();

@@ -12,6 +12,7 @@ from tests.support.browser import (
     PER_PAGE,
     assert_focused,
     assert_shown,
+    category,
     costliest,
     expected,
     settled,
@@ -151,7 +152,7 @@ def test_the_next_page_and_image_are_there_before_they_are_asked_for(serve, open
     page = open_context().new_page()
     page.goto(f"{server.url}/errors?show=most-uncertain")
     settled(page)
-    page.wait_for_function("() => window.secondLookPrefetched?.size === 1")
+    page.wait_for_function("() => window.secondLookPages?.size")
     want = expected(lambda y_true, _, p: category_rows("most-uncertain", y_true, p))
     at_once = page.locator(".st-key-gallery .turns button").evaluate(
         "b => { b.click(); return [...b.getRootNode().querySelectorAll('.tile')]"
@@ -163,6 +164,32 @@ def test_the_next_page_and_image_are_there_before_they_are_asked_for(serve, open
     assert_shown(page, want[PER_PAGE : 2 * PER_PAGE])
     page.get_by_role("button", name="← Previous page").click()
     page.wait_for_url(lambda url: "page=" not in url)
+    assert_shown(page, want[:PER_PAGE])
+
+    correct = expected(lambda y_true, _, p: category_rows("most-correct", y_true, p))[:PER_PAGE]
+    page.wait_for_function(
+        """() => [...window.secondLookFirstPages].some(([name, page]) =>
+            name.endsWith("/most-correct") && window.secondLookPages.has(page))"""
+    )
+    click = """(button, state) => {
+        document.querySelector('[data-testid=stApp]').dataset.testScriptState = state;
+        button.click();
+        const grid = [...document.querySelectorAll('.st-key-gallery *')]
+            .map((e) => e.shadowRoot?.querySelector('.grid')).find(Boolean);
+        return [grid.className.includes('stale'), [...grid.children].map((t) => t.dataset.id)];
+    }"""
+    button = category(page, "Most confident correct")
+    assert button.evaluate(click, "running") == [True, want[:PER_PAGE]]  # names may be outdated
+    assert_shown(page, correct)
+    back = category(page, "Most uncertain").evaluate(click, "notRunning")
+    assert back == [False, want[:PER_PAGE]]
+    page.wait_for_url("**show=most-uncertain**")
+    assert_shown(page, want[:PER_PAGE])
+    page.wait_for_function("() => !document.body.hasAttribute('data-ahead')")
+    at_once = category(page, "Most confident correct").evaluate(click, "notRunning")
+    assert at_once == [False, correct]
+    page.wait_for_url("**show=most-correct**")
+    category(page, "Most uncertain").click()
     assert_shown(page, want[:PER_PAGE])
 
     page.locator(".st-key-gallery .tile").first.click()

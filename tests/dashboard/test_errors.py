@@ -15,12 +15,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.gallery import tiles
+from dashboard.review import notes
 from dashboard.selection import orders, rows
 from dashboard.selection.filters import BY_PARAMETER
-from dashboard.selection.image_filter import ImageFilter
+from dashboard.selection.image_filter import REVIEWS, SHOWN, ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.escape import literal
-from dashboard.views.errors import images_csv
+from dashboard.views.errors import data, images_csv
+from dashboard.views.errors.prefetch import FirstPages
 from engine.analysis.categories import CATEGORIES, category_rows
 from engine.data.properties import measure
 from engine.runs.verdicts import Verdict, save_verdict
@@ -221,6 +223,29 @@ def test_a_large_image_turns_to_its_page_and_knows_its_neighbours(make_run):
     assert shown["where"] == "51 of 120"
     assert shown["src"].startswith("data:image/jpeg;base64,")
     assert tiles.large_of(table, order, 0)["before"] is None
+
+
+def test_a_prefetched_category_has_another_name_where_it_would_show_something_else(make_run):
+    table = tables.table(make_run(n=80, distinct=80).name)
+    first = FirstPages(table, ImageFilter("most-uncertain"), dict.fromkeys(SHOWN, 9))
+    name = dict(zip(first.counts, first.names, strict=True))
+    assert [show for show in first.counts if not name[show]] == list(REVIEWS)
+    for show in ("all", "most-correct"):
+        shown = data.gallery_of(table, ImageFilter(show))
+        assert first.shown_as(shown, show) == name[show]
+        assert first.gallery(name[show]).tag(1) == shown.tag(1)
+    same = ImageFilter("suspects", {"kind": "label"}, page=2, image="7")
+    assert replace(first, image_filter=same).names == first.names
+    others = (
+        ImageFilter(where={"true": "cat"}), ImageFilter(sort="id"), ImageFilter(seed=1),
+        ImageFilter(where={"slice": "brightness:0"}), ImageFilter(where={"text": "cat"}),
+    )  # fmt: skip
+    names = [replace(first, image_filter=other).names[0] for other in others]
+    image = tables.facts(table, np.array([0])).to_pylist()[0]
+    save_verdict(Verdict(image["sha256"], "hard", given=image["given"]))
+    names.append(first.names[0])
+    notes.change(table, np.array([1]), lambda note: note.with_tag("night"))
+    assert len({name["all"], first.names[0], *names}) == len(names) + 2
 
 
 def test_a_lost_image_still_has_a_tile(make_run):

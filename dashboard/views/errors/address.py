@@ -7,11 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.selection.filters import BY_PARAMETER, FILTERS, KIND, LIKE
+from dashboard.selection.filters import BY_PARAMETER, FILTERS, LIKE
 from dashboard.selection.image_filter import (
     ALL,
     OPENING,
-    SUSPECTS,
     ImageFilter,
     has_category,
     keep_filter,
@@ -72,14 +71,8 @@ def filter_changed() -> None:
         if each.widget and key in st.session_state:
             where[each.parameter] = each.widget.says(st.session_state[key])
             st.session_state[key] = each.widget.shows(where[each.parameter])
-    show = st.session_state[widget_key(SHOW)] or ALL
-    if show != SUSPECTS:
-        where.pop(KIND, None)
-    _change(
-        show=show,
-        sort=st.session_state[widget_key(SORT)] or "",
-        where=where,
-    )
+    new = replace(_last(), sort=st.session_state[widget_key(SORT)] or "", where=where)
+    write_filter(new.in_category(st.session_state[widget_key(SHOW)] or ALL))
 
 
 def filter_removed(parameter: str) -> None:

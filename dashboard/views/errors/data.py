@@ -62,6 +62,13 @@ class Gallery:
     like: str = ""
     reasons: Mapping[str, list[str]] = field(default_factory=dict)
 
+    @property
+    def marks(self) -> bool:
+        """Return whether tiles say if they are correct: superfluous where all are errors."""
+        y_true = self.table.predictions.y_true[self.order]
+        incorrect = (y_true >= 0) & (y_true != self.table.y_pred[self.order])
+        return self.table.predicted and not incorrect.all()
+
     def page(self, number: int) -> np.ndarray:
         """Return the rows on a page."""
         return page_of(self.order, number)
@@ -130,6 +137,18 @@ def gallery_of(table: Table, image_filter: ImageFilter) -> Gallery:
     like = image_filter.where.get(LIKE, "")
     why = reasons(table.key[0]) if image_filter.show == SUSPECTS else {}
     return Gallery(table, order, at, min(number, pages), pages, like, why)
+
+
+def context(table: Table, image_filter: ImageFilter) -> str:
+    """Return a name that depends on all that decides what each category shows first.
+
+    Parameters
+    ----------
+    table : the selected images; what suspects and reviewed images depend on is not named
+    """
+    rows_of = selection_rows.depends_on(table, image_filter.in_category(ALL))
+    content = f"{rows_of} {standing.stamp()} {notes.stamp()}"
+    return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
 def tiles(shown: Gallery, number: int) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,7 +10,6 @@ import streamlit as st
 from dashboard.explanation.answers import answer
 from dashboard.explanation.explanation import explanation
 from dashboard.gallery.gallery import Choice, gallery
-from dashboard.gallery.tiles import images_of
 from dashboard.gallery.viewer import viewer
 from dashboard.review.suspects import NEVER, triage_stamp
 from dashboard.review.verdicts import keep_verdicts
@@ -22,7 +20,7 @@ from dashboard.selection.orders import orders_of
 from dashboard.selection.pending import Pending
 from dashboard.selection.run import run_name
 from dashboard.selection.unknown import unknown_filters, unknown_image, unknown_page
-from dashboard.shared import browser_sync, html, tables, thumbnails
+from dashboard.shared import browser_sync, html, tables
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
@@ -31,13 +29,13 @@ from dashboard.shell import show_user_errors
 from dashboard.views.errors import address, bulk, chosen, data, images_csv, review
 from dashboard.views.errors.beside import beside_of
 from dashboard.views.errors.data import Gallery
-from dashboard.views.errors.prefetch import prefetch
+from dashboard.views.errors.prefetch import FirstPages, prefetch, prefetch_thumbnails
 from dashboard.views.errors.text import NAMES, category, not_searched, order_name, sentence
 from dashboard.views.errors.tile_size import tile_size
 from dashboard.views.errors.views import views
 from engine.errors import UserError
 
-PREFETCH, EXPLANATION = "prefetch", "explanation"
+EXPLANATION = "explanation"
 
 
 @st.fragment
@@ -56,7 +54,9 @@ def page() -> None:
     image_filter = address.current_filter(selected)
     reviews = image_filter.show in REVIEWS
     table = data.table_of(name, image_filter.show) if reviews else selected
-    categories(data.counts(name, selected, image_filter))
+    counts = data.counts(name, selected, image_filter)
+    first_pages = FirstPages(selected, image_filter, counts)
+    categories(counts)
     try:
         shown = data.gallery_of(table, image_filter)
     except UserError as error:  # of a filter, such as images that are not measured yet
@@ -82,7 +82,9 @@ def page() -> None:
         turns=("← Previous page" if number > 1 else "", "Next page →" if number < pages else ""),
         page=shown.tag(number),
         following=shown.tag(number + 1),
-        marks=table.predicted and not all_incorrect(shown),
+        categories=first_pages.names,
+        first=first_pages.shown_as(shown, image_filter.show),
+        marks=shown.marks,
         choice=Choice(
             table.predictions.ids.take(np.intersect1d(shown.page(number), picked)).to_pylist(),
             partial(chosen.choice_changed, table, image_filter, shown.order, "gallery"),
@@ -103,7 +105,7 @@ def page() -> None:
             empty(image_filter)
     bulk.bar(shown, image_filter, picked)
     prefetch_thumbnails(shown)
-    next_page(shown)
+    prefetch(shown, first_pages)
 
 
 @st.fragment(run_every=1.0)
@@ -157,12 +159,6 @@ def filters(name: str, table: Table, image_filter: ImageFilter) -> None:
         )  # fmt: skip
 
 
-def all_incorrect(shown: Gallery) -> bool:
-    """Return whether every image that passes the filter is an error."""
-    y_true = shown.table.predictions.y_true[shown.order]
-    return bool(((y_true >= 0) & (y_true != shown.table.y_pred[shown.order])).all())
-
-
 def bar(name: str, shown: Gallery, image_filter: ImageFilter) -> None:
     """Show the number of images and their description, with the available actions."""
     table, order = shown.table, shown.order
@@ -213,29 +209,6 @@ def empty(image_filter: ImageFilter) -> None:
         st.info("No image passes this filter.", icon=":material/filter_alt_off:")
     else:
         st.info(f"There are no images under “{NAMES[image_filter.show]}”.", icon=":material/info:")
-
-
-def prefetch_thumbnails(shown: Gallery) -> None:
-    """Prefetch the thumbnails of the next page and the neighbours of the enlarged image."""
-    order, at = shown.order, shown.at
-    near = order[:0] if at is None else order[[i for i in (at + 1, at - 1) if 0 <= i < len(order)]]
-    following = shown.page(shown.number + 1)
-    thumbnails.prefetch(images_of(shown.table, following), images_of(shown.table, near))
-
-
-@st.fragment
-def next_page(shown: Gallery) -> None:
-    """Send the next page or image when the browser requests it, which it does when it is idle."""
-    browser_sync.rerun_if_changed()
-    number = shown.number + 1
-    page = shown.tag(number)
-    asked = page and browser_sync.component_value(PREFETCH, "want") == page
-    tiles = data.tiles(shown, number) if asked else None
-    following = data.following(shown)
-    large = None
-    if following and browser_sync.component_value(PREFETCH, "want") == following:
-        large = data.large(replace(shown, at=(shown.at or 0) + 1), None)
-    prefetch(page, tiles, following, large, key=PREFETCH, wanted=lambda: None)
 
 
 @st.fragment

@@ -1,5 +1,5 @@
-// Prefetched pages of tiles, and the image that follows the enlarged one, by key; all are decoded.
-const PAGES = 3, PATIENCE = 200; // milliseconds without user input before prefetching
+// Prefetched pages of tiles, and the image that follows the enlarged one, by name; all are decoded.
+const PATIENCE = 200; // milliseconds without user input before prefetching
 
 function decoded(src) {
   if (!src) return null;
@@ -11,13 +11,12 @@ function decoded(src) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".prefetch");
-  const kept = (window.secondLookPrefetched ??= new Map());
   const large = (window.secondLookFollowing ??= new Map());
   clearTimeout(host.timer);
   if (data.tiles) {
     const tiles = tilesOf(data);
-    kept.set(data.page, { tiles, images: tiles.map(({ src }) => decoded(src)) });
-    while (kept.size > PAGES) kept.delete(kept.keys().next().value);
+    keepPage(data.page, { tiles, marks: data.marks, images: tiles.map(({ src }) => decoded(src)) });
+    if (data.name !== data.page) firstPages.set(data.name, data.page);
   }
   if (!large.has(data.following)) large.clear();
   if (data.large) {
@@ -25,7 +24,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     host.image = decoded(data.large.src);
   }
   const want = data.following && !large.has(data.following) ? data.following
-    : data.page && !kept.has(data.page) ? data.page : null;
+    : data.pages.find((name) => !isKept(firstPages.get(name) ?? name));
   if (want) host.timer = setTimeout(() => setTriggerValue("want", want), PATIENCE);
   return () => clearTimeout(host.timer);
 }
