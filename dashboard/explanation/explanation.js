@@ -53,7 +53,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (waiting) {
       if (!box.querySelector(".calm")) {
         fill(element("h3", "", "Explanation"), element("p", "calm", "Computing…"));
-        if (window.innerWidth > 760) box.scrollIntoView({ block: "nearest" });
+        box.scrollIntoView({ block: "nearest" });
       }
       const ask = () => {
         host.timer = setTimeout(ask, 4 * PATIENCE); // in case the page was busy
@@ -112,8 +112,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     show(0);
     fill(element("h3", "", "Explanation"), choice, element("p", "legend",
       "Warm areas: evidence for the class below the image. A network uses only the outlined square."));
-    // On a phone the maps are above the text, and scrolling would hide them.
-    if (host.fresh && window.innerWidth > 760) box.scrollIntoView({ block: "nearest" });
+    if (host.fresh) box.scrollIntoView({ block: "nearest" });
     host.fresh = false;
   }
 
