@@ -7,10 +7,11 @@ part is absent with a prior probability, so that few images change little.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, log_softmax
+from scipy.special import expit
 
 from engine.analysis.metrics import EPSILON
 
@@ -113,10 +114,11 @@ def calibration_posterior(rows: Rows) -> CalibrationPosterior:
     """
     two = rows.logs.shape[1] == 2
     axes = [LOG_SHARPNESS, SHIFT if two else np.empty(0), LOG_LAPSE]
-    weights = _posterior_weights(rows, axes)
+    known: dict[float, np.ndarray] = {}
+    weights = _posterior_weights(rows, axes, known)
     for _ in range(_REFINEMENTS):
         axes, narrow = _finer(axes, weights)
-        weights = _posterior_weights(rows, axes)
+        weights = _posterior_weights(rows, axes, known)
         if not narrow:
             break
     return CalibrationPosterior(rows, _target(rows, axes, weights))
@@ -130,11 +132,13 @@ def _starts(n: int) -> np.ndarray:
     return np.unique(at[(at >= 0) & (at < n)])
 
 
-def _posterior_weights(rows: Rows, axes: list[np.ndarray]) -> np.ndarray:
+def _posterior_weights(
+    rows: Rows, axes: list[np.ndarray], known: dict[float, np.ndarray]
+) -> np.ndarray:
     """Return the posterior of each node, the last of each axis being nothing at all."""
     log_a, shift, log_lapse = axes
     prior = _prior(axes)
-    right = _true_chances(rows, np.append(log_a, 0.0), np.append(shift, 0.0))
+    right = _true_chances(rows, np.append(log_a, 0.0), np.append(shift, 0.0), known)
     k = rows.logs.shape[1]
     lapses = np.append(np.exp(log_lapse), 0.0)
     fit = np.stack(
@@ -183,15 +187,32 @@ def _finer(axes: list[np.ndarray], weights: np.ndarray) -> tuple[list[np.ndarray
     return finer, changed
 
 
-def _true_chances(rows: Rows, log_a: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Return the chance of each row's label without lapse, (sharpnesses, shifts, m)."""
-    sharpness = np.exp(log_a)[:, None, None]
+def _true_chances(
+    rows: Rows, log_a: np.ndarray, shift: np.ndarray, known: dict[float, np.ndarray]
+) -> np.ndarray:
+    """Return the chance of each row's label without lapse, (sharpnesses, shifts, m).
+
+    With more than two classes, ``known`` keeps those of each sharpness for the next call.
+    """
     if rows.logs.shape[1] == 2:
+        sharpness = np.exp(log_a)[:, None, None]
         sign = np.where(rows.labels == 1, 1.0, -1.0)
         return np.asarray(expit(sign * (sharpness * rows.odds + shift[:, None])) + 1e-300)
     at = np.arange(len(rows.labels))
-    chances = [np.exp(log_softmax(a * rows.logs, axis=1)[at, rows.labels]) for a in sharpness.flat]
-    return np.stack(chances)[:, None] + 1e-300
+    new = [log for log in log_a.tolist() if log not in known]
+    known |= zip(new, (shares[at, rows.labels] for shares in _softmax(rows, new)), strict=True)
+    return np.stack([known[log] for log in log_a.tolist()])[:, None] + 1e-300
+
+
+def _softmax(rows: Rows, log_a: list[float]) -> Iterator[np.ndarray]:
+    """Yield the chances of the classes at each sharpness, (m, n_classes), always in one array."""
+    logs = rows.logs - rows.logs.max(axis=1, keepdims=True)
+    shares = np.empty_like(logs)
+    for log in log_a:
+        np.multiply(logs, np.exp(log), out=shares)
+        np.exp(shares, out=shares)
+        shares /= shares.sum(axis=1, keepdims=True)
+        yield shares
 
 
 def _target(rows: Rows, axes: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
@@ -206,7 +227,8 @@ def _target(rows: Rows, axes: list[np.ndarray], weights: np.ndarray) -> np.ndarr
         chances = np.stack([kept.sum() - second, second], axis=1)
     else:
         chances = np.zeros_like(rows.logs)
-        for share, a in zip(kept[:, 0].tolist(), np.exp(log_a).tolist(), strict=True):
-            if share > _NEGLIGIBLE:
-                chances += share * np.exp(log_softmax(a * rows.logs, axis=1))
+        used = kept[:, 0] > _NEGLIGIBLE
+        each = zip(kept[used, 0].tolist(), _softmax(rows, log_a[used].tolist()), strict=True)
+        for share, shares in each:
+            chances += np.multiply(shares, share, out=shares)
     return np.asarray(chances + float((weights @ lapses).sum()) / k)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit
 
 from engine.analysis.calibration_posterior import logs_of
 from engine.analysis.clipping import clip_probabilities, positive_column, row_blocks
@@ -63,7 +63,12 @@ class FittedCorrection:
         out = np.empty_like(p)
 
         def scale(rows: slice) -> None:
-            out[rows] = softmax(logs_of(p[rows]) / self.temperature, 1)
+            part = np.maximum(p[rows], EPSILON, out=out[rows])
+            np.log(part, out=part)
+            part /= self.temperature
+            part -= part.max(axis=1, keepdims=True)
+            np.exp(part, out=part)
+            part /= part.sum(axis=1, keepdims=True)
 
         over_parts(scale, row_blocks(*p.shape), p.size)
         return out

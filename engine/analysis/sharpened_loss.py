@@ -55,7 +55,9 @@ class SharpenedLoss:
 
     def _of_sharpness(self, a: float, bounds: np.ndarray) -> np.ndarray:
         m, k = self.logs.shape
-        shares = np.exp(a * (self.logs - self.logs[:, -1:]))  # (m, k), not yet divided by their sum
+        shares = self.logs - self.logs[:, -1:]  # (m, k)
+        shares *= a
+        np.exp(shares, out=shares)  # not yet divided by their sum
         running = _running(shares)
         total = running[:, -1]
         log_total = a * self.logs[:, -1] + np.log(total)
@@ -81,6 +83,7 @@ class SharpenedLoss:
 
 
 def _running(values: np.ndarray) -> np.ndarray:
-    sums = np.zeros((len(values), values.shape[1] + 1))
+    sums = np.empty((len(values), values.shape[1] + 1))
+    sums[:, 0] = 0
     np.cumsum(values, axis=1, out=sums[:, 1:])
     return sums

@@ -128,8 +128,9 @@ def check_submission(
     width = len(form.classes)
 
     def written(at: slice) -> tuple[bytes, np.ndarray]:
-        block = np.tile(base_rate, (len(rows[at]), 1))
+        block = np.empty((len(rows[at]), len(classes)))
         block[own[at]] = p[rows[at][own[at]]]
+        block[~own[at]] = base_rate
         cells, past = written_values(form, classes, block, lower, upper, positive)
         if blank[at].any():
             cells = pc.if_else(pa.array(np.repeat(blank[at], width)), ",", cells)

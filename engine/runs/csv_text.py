@@ -73,9 +73,10 @@ def _separator(data: bytes) -> str:
 def _csv_table(data: bytes, comma: str, first: int | None) -> pa.Table:
     kept = None if first is None else [f"f{column}" for column in range(first)]
     return pyarrow.csv.read_csv(
-        io.BytesIO(data),
+        pa.BufferReader(data),
         read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True, block_size=1 << 24),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=comma, newlines_in_values=True),
+        # A newline can stand in quotes only; without them Arrow parses the blocks in threads.
+        parse_options=pyarrow.csv.ParseOptions(delimiter=comma, newlines_in_values=b'"' in data),
         convert_options=pyarrow.csv.ConvertOptions(
             default_column_type=pa.string(), include_columns=kept, include_missing_columns=True
         ),
