@@ -14,10 +14,8 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from dashboard import (
-    security,  # noqa: E402
-    shell,  # noqa: E402
-)
+from dashboard import security  # noqa: E402
+from dashboard.server.preload import preloaded  # noqa: E402
 
 PAGES = {  # folder in views/: its icon
     "overview": "grid_view",
@@ -30,6 +28,8 @@ PAGES = {  # folder in views/: its icon
 }
 
 if __name__ == "__main__":
+    from dashboard import shell  # a second of imports, for which the document does not wait
+
     # The default page has only the address /; a hidden one keeps /overview a valid address.
     home = st.Page(shell.home, title="Home", default=True, visibility="hidden")
     pages = [
@@ -41,4 +41,4 @@ if __name__ == "__main__":
     ]  # fmt: skip
     shell.show([home, *pages])
 else:
-    app = st.App(Path(__file__).resolve(), middleware=security.guards())
+    app = st.App(Path(__file__).resolve(), middleware=security.guards(), lifespan=preloaded)

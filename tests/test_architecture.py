@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from dashboard.server.preload import FIRST
 from tests.support.modules import IMPORTS, MAY_USE, MODULES, imports, within
 from tests.support.paths import ROOT
 
@@ -137,7 +138,22 @@ def test_the_command_line_imports_torch_only_when_a_command_needs_it():
 def _imported_at_start(name: str) -> set[str]:
     """Return what a module imports outside its functions."""
     body = ast.parse(MODULES[name].read_text("utf-8")).body
-    return {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module}
+    found = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
+    for node in body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_the_server_answers_before_it_imports_what_a_page_needs():
+    seen, todo, others = set(), {"dashboard.app"}, set()
+    while todo:
+        seen.add(name := todo.pop())
+        others |= (imported := _imported_at_start(name))
+        todo |= (imported & MODULES.keys()) - seen
+    assert "dashboard.server.originals" in seen
+    assert not {module for module in others if within(module, ("numpy", "pandas", "pyarrow"))}
+    assert set(FIRST) <= MODULES.keys()
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "engine.portable"])

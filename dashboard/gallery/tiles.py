@@ -62,7 +62,7 @@ def large_of(table: Table, order: np.ndarray, at: int) -> dict[str, Any]:
         "path": path if source else _where(table, file, row),
         "size": _size(fact),
         "pixels": [fact["width"], fact["height"]] if fact["width"] else None,
-        "original": original_address(table.key, table.predictions.ids[row].as_py()),
+        "original": original_address(*table.key[:2], table.predictions.ids[row].as_py()),
         "loss": _loss(table, words["loss"]),
         "bars": bars(table, row) if table.predicted else [],
         "explainable": table.predicted,

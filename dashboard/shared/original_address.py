@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from dashboard.shared.tables import Key
-
 ORIGINALS = "_original"
 
 
-def original_address(key: Key, image: str) -> str:
+def original_address(run: str, split: str, image: str) -> str:
     """Return the address of an image's file, relative to that of the dashboard."""
-    return f"{ORIGINALS}?{urlencode({'run': key[0], 'split': key[1], 'id': image})}"
+    return f"{ORIGINALS}?{urlencode({'run': run, 'split': split, 'id': image})}"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dashboard.server.originals import _answer
+from dashboard.server.original_file import answer as _answer
 from tests.support.paths import ROOT
 
 
