@@ -23,6 +23,8 @@ from engine.runs.run_list import open_run
 from engine.runs.triage import triage_of, triage_path
 from engine.runs.verdicts import default_reviewer
 
+_HOW = "Open an image and press L, B, N, H or F to review its label."
+
 
 def tools(name: str, show: str) -> None:
     """Show the kinds of suspicion, the reviewer's name and the actions for verdicts."""
@@ -45,6 +47,8 @@ def tools(name: str, show: str) -> None:
 
 
 def _actions(run: Run, show: str, count: int) -> None:
+    if not count:
+        st.caption(_HOW)
     set_reviewer_box()
     st.text_input(
         "Reviewer", key=REVIEWER, placeholder=default_reviewer(), on_change=reviewer_named,
@@ -67,10 +71,7 @@ def _actions(run: Run, show: str, count: int) -> None:
 def empty(name: str, show: str) -> bool:
     """Show how to start a review if there is none; return False if a filter is active."""
     if show == REVIEWED and not verdicts.count(name):
-        st.info(
-            "Open an image and press L, B, N, H or F to review its label.",
-            icon=":material/rate_review:",
-        )
+        st.info(_HOW, icon=":material/rate_review:")
         return True
     if show != SUSPECTS or triage_stamp(name) != NEVER:
         return False

@@ -60,12 +60,17 @@ def measures(table: Table, view: Overview, n_quarantined: int) -> Markup:
     of = f"of {table.images}"
     if view.n_groups < len(table):
         of += f" in {view.n_groups:,} groups"
-    accuracy = f"95%: {a[0]:.2%} to {a[1]:.2%}"
+    accuracy = f"95 % interval {a[0]:.2%} to {a[1]:.2%}"
     if (threshold := saved_threshold(table)) is not None:
         accuracy += f"; at threshold {threshold:g}: {decided(table, threshold).accuracy[0]:.2%}"
     cells = [
         ("Accuracy", f"{scores.accuracy:.2%}", accuracy, _ACCURACY),
-        ("Log loss", f"{scores.log_loss:.4f}", f"95%: {b[0]:.4f} to {b[1]:.4f}", _LOG_LOSS),
+        (
+            "Log loss",
+            f"{scores.log_loss:.4f}",
+            f"95 % interval {b[0]:.4f} to {b[1]:.4f}",
+            _LOG_LOSS,
+        ),
         ("Incorrect", f"{wrong:,}", of, "Images whose most likely class is not the true one."),
         (
             "Calibration error",

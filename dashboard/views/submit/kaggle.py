@@ -36,7 +36,7 @@ def send_form(run: Run, submission: Submission, ready: bool) -> None:
         with st.expander("Send it to Kaggle", icon=":material/key:"):
             st.markdown(
                 "Upload the file on the competition's page, under **Submit predictions**. "
-                f"To send it from here: {literal(NO_CREDENTIALS)}"
+                f"To send it from here, give it your Kaggle token. {literal(NO_CREDENTIALS)}"
             )
         return
     sent = sent_submissions()

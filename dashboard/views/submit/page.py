@@ -181,7 +181,7 @@ def _content(submission: Submission) -> str:
 def _written(file: Path, name: str, submission: Submission) -> str:
     """Return what was written, where, and what it is expected to score, as safe Markdown."""
     n, chosen = len(submission.ids), submission.chosen
-    said = f"Wrote {n:,} row{'s' * (n != 1)} to {name}; the copy of the run is {file}."
+    said = f"Wrote {n:,} row{'s' * (n != 1)} to {name}; a copy is kept as {file}."
     if chosen is not None and chosen.expected is not None:
         said += f" Expected log loss: {chosen.expected.log_loss:.4f}."
     return literal(said)
