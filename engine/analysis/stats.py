@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from math import erfc, sqrt
+
 import numpy as np
+
+from engine.analysis.gamma import gamma_tail
 
 Z = 1.959964  # of a 95 % interval
 
@@ -37,8 +41,6 @@ def permutation_pvalue(mean: np.ndarray, n: np.ndarray, all_values: np.ndarray) 
     >>> permutation_pvalue(np.array([1.75]), np.array([2]), losses).round(2)
     array([0.03])
     """
-    from scipy.special import gammaincc, ndtr
-
     size = len(all_values)
     centred = all_values - all_values.mean()
     variance = float((centred**2).mean())
@@ -51,10 +53,17 @@ def permutation_pvalue(mean: np.ndarray, n: np.ndarray, all_values: np.ndarray) 
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(spread > 0, (mean - all_values.mean()) / spread, 0.0)
         skew = np.where(spread > 0, third / spread**3, 0.0)
-        shape = 4 / skew**2
-        gamma = gammaincc(shape, np.maximum(shape + 2 * z / skew, 0))
-    tail = np.where(skew > 1e-4, gamma, np.where(skew < -1e-4, 1 - gamma, ndtr(-z)))
-    return np.where(spread > 0, np.clip(tail, 0, 1), 1.0)
+    tail = [_tail(*each) for each in zip(z.tolist(), skew.tolist(), strict=True)]
+    return np.where(spread > 0, tail, 1.0)
+
+
+def _tail(z: float, skew: float) -> float:
+    """Return the probability that a standardised variable of this skewness is at least z."""
+    if abs(skew) <= 1e-4:
+        return erfc(z / sqrt(2)) / 2
+    shape = 4 / skew**2
+    tail = gamma_tail(shape, shape + 2 * z / skew)
+    return tail if skew > 0 else 1 - tail
 
 
 def adjusted_pvalues(p: np.ndarray) -> np.ndarray:
