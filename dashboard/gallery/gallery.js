@@ -24,7 +24,8 @@ function tileOf(tile, decoded) {
   const button = buttonOf(undefined, null, `tile ${tile.outcome}`);
   button.dataset.id = tile.id;
   button.tabIndex = -1;
-  button.title = tile.id;
+  button.title = tile.outcome === "incorrect"
+    ? `${tile.id}: true ${tile.true}, predicted ${tile.predicted}` : tile.id;
   const frame = element("div", "frame");
   if (tile.src) {
     const image = decoded ?? element("img");

@@ -34,7 +34,7 @@
   new MutationObserver(() => {
     const button = document.querySelector("[data-testid=stExpandSidebarButton]");
     if (button && button.ariaLabel !== "Pages") button.ariaLabel = "Pages";
-    const now = document.querySelector("[class*=st-key-filter_show] [aria-checked=true]");
+    const now = document.querySelector(":is([class*=st-key-filter_show], [class*=st-key-compare_part]) [aria-checked=true]");
     if (now && now !== chosen) {
       const { left, right } = now.parentElement.getBoundingClientRect();
       const at = now.getBoundingClientRect();

@@ -115,7 +115,7 @@ def _when(run: Run, found: NextSteps) -> str:
 
 
 def _row(run: Run, step: NextStep, place: int) -> None:
-    what, gain, button = st.columns([6, 4, 2], gap="medium", vertical_alignment="center")
+    what, gain, button = st.columns([5, 5, 2], gap="medium", vertical_alignment="center")
     what.markdown(f"**{literal(step.title)}**", help=literal(step.reason))
     gain.caption(f"{literal(step.estimate)}  \n{literal(step.time)}")
     if button.button(_BUTTONS[step.kind], key=f"next_{place}", help=literal(step.title)):
