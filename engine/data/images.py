@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from engine.data.formats import Unreadable
 from engine.data.headers import opened, orientation, reason_of
 from engine.data.jpeg import scan_position
-from engine.data.pixels import JPEGS, is_plain, reduced_size, rgb
+from engine.data.pixels import JPEGS, is_plain, reduction, rgb
 
 try:
     import simplejpeg  # equal to Pillow to the bit, and faster
@@ -23,6 +24,7 @@ except ImportError:  # as where only PyTorch is installed
 # torchvision's operator, called without its Python wrapper, which warns at every call (0.29).
 # torchvision's PNG decoder is not used: one changed byte can abort the process (0.29.2).
 _RGB = 3
+LONGEST = 8  # largest ratio of the sides of an image that is resized whole
 _LARGE = 25_000_000  # pixels; larger images are decoded one at a time: 100 million need 600 MB
 _one_large = Lock()
 
@@ -30,6 +32,7 @@ _END = b"\xff\xd9"  # a JPEG's last marker
 
 # By orientation: whether to transpose, and which dimensions to flip afterwards.
 _TURNS: dict[int, tuple[bool, list[int]]] = {
+    1: (False, []),
     2: (False, [2]),
     3: (False, [1, 2]),
     4: (False, [1]),
@@ -40,18 +43,43 @@ _TURNS: dict[int, tuple[bool, list[int]]] = {
 }
 
 
-def decode(content: bytes, short: int | None = None) -> torch.Tensor:
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """An upright image that may be decoded at a fraction of its size.
+
+    Attributes
+    ----------
+    pixels : uint8 tensor of shape (3, height, width)
+    sides : height and width of the image in these pixels, where the last ones reach beyond it;
+        None where they are those of ``pixels``
+    """
+
+    pixels: torch.Tensor
+    sides: tuple[float, float] | None = None
+
+
+def decode(content: bytes) -> torch.Tensor:
     """Decode an image to an upright RGB tensor, uint8 of shape (3, height, width).
 
     The result is what a browser shows on white, see :func:`engine.data.pixels.rgb`. A JPEG in sRGB
-    is decoded by torchvision, or by simplejpeg at a fraction of its size, which are faster; all
-    other images by Pillow.
+    is decoded by torchvision, which is faster; all other images by Pillow.
+
+    Raises
+    ------
+    Unreadable
+        If the image cannot be decoded; only decoding finds all kinds of damage.
+    """
+    return decode_reduced(content, None).pixels
+
+
+def decode_reduced(content: bytes, short: int | None) -> Reduced:
+    """Decode an image as `decode` does, a large JPEG at 1/2, 1/4 or 1/8 of its size.
+
+    libjpeg computes only what is needed. A JPEG in sRGB is decoded by simplejpeg then.
 
     Parameters
     ----------
-    short
-        The fewest pixels that the short side needs. A large JPEG is then decoded at 1/2, 1/4 or 1/8
-        of its size where that divides both sides; libjpeg computes only what is needed.
+    short : the fewest pixels that the short side needs
 
     Raises
     ------
@@ -62,10 +90,11 @@ def decode(content: bytes, short: int | None = None) -> torch.Tensor:
         turn = orientation(image)
         if math.prod(image.size) > _LARGE:
             stack.enter_context(_one_large)
+        whole, scale = image.size, _scale(image, turn, short)
         try:
             if image.format in JPEGS:
                 _check_end(content)
-                pixels = _decode_jpeg(content, image, reduced_size(image, short))
+                pixels = _decode_jpeg(content, image, scale)
             else:
                 pixels = _decode_by_pillow(image)
         except Unreadable:
@@ -75,7 +104,23 @@ def decode(content: bytes, short: int | None = None) -> torch.Tensor:
         width, height = image.size
         if tuple(pixels.shape) != (3, height, width):
             raise Unreadable("its pixels do not match the size in its header")
-        return _turned(pixels, turn)
+        pixels = _turned(pixels, turn)
+        if all(side % scale == 0 for side in whole):
+            return Reduced(pixels)
+        width, height = whole if not _TURNS[turn][0] else whole[::-1]
+        return Reduced(pixels, (height / scale, width / scale))
+
+
+def _scale(image: Image.Image, turn: int, short: int | None) -> int:
+    """Return by what to divide the sides of an image.
+
+    Where the last pixels reach beyond the image, the resize begins at the first ones. So they must
+    not become the first ones, nor may the image be a strip, of which only the middle is resized.
+    """
+    if short is None or image.format not in JPEGS:
+        return 1
+    strip = max(image.size) > LONGEST * min(image.size)
+    return reduction(image, short, exact=strip or bool(_TURNS[turn][1]))
 
 
 def _check_end(content: bytes) -> None:
@@ -84,17 +129,18 @@ def _check_end(content: bytes) -> None:
         raise Unreadable("the JPEG is cut short: its end marker is missing")
 
 
-def _decode_jpeg(content: bytes, image: Image.Image, size: tuple[int, int]) -> torch.Tensor:
-    """Decode a JPEG at ``size``, its own or a fraction, which Pillow's image then has, too."""
+def _decode_jpeg(content: bytes, image: Image.Image, scale: int) -> torch.Tensor:
+    """Decode a JPEG at its size divided by ``scale``, which Pillow's image then has, too."""
     plain = is_plain(image)
-    if plain and size == image.size:
+    if plain and scale == 1:
         return _decode_whole(content)
-    if size != image.size:
-        image.draft(None, size)
+    if scale > 1:
+        width, height = image.size
+        image.draft(None, (width // scale, height // scale))
         if plain and simplejpeg is not None:
+            least = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
             with suppress(ValueError):  # damaged; Pillow decides whether it can be shown
-                width, height = size
-                reduced = simplejpeg.decode_jpeg(content, "RGB", min_height=height, min_width=width)
+                reduced = simplejpeg.decode_jpeg(content, "RGB", **least)
                 return torch.from_numpy(reduced).permute(2, 0, 1)
     return _decode_by_pillow(image)
 
@@ -112,7 +158,7 @@ def _decode_whole(content: bytes) -> torch.Tensor:
 
 
 def _turned(pixels: torch.Tensor, orientation: int) -> torch.Tensor:
-    if orientation not in _TURNS:
-        return pixels
     swapped, flipped = _TURNS[orientation]
+    if not swapped and not flipped:
+        return pixels
     return (pixels.transpose(1, 2) if swapped else pixels).flip(flipped).contiguous()

@@ -75,17 +75,21 @@ def is_plain(image: Image.Image) -> bool:
     return not changes_colours(image.info.get("icc_profile"), image.mode)
 
 
-def reduced_size(image: Image.Image, short: int | None) -> tuple[int, int]:
-    """Return the width and height to decode a JPEG at: 1/8, 1/4, 1/2 or all of its size.
+def reduction(image: Image.Image, short: int, *, exact: bool) -> int:
+    """Return by what to divide the sides of a JPEG when it is decoded: 8, 4, 2, or 1 for whole.
 
-    Its short side keeps at least ``short`` pixels. Only a scale that divides both sides is used:
-    the others shift the image. An image below a megapixel is not reduced.
+    Its short side keeps at least ``short`` pixels. An image below a megapixel is decoded whole.
+
+    Parameters
+    ----------
+    exact : whether it must divide both sides; otherwise the last pixels reach beyond the image
     """
-    if short is not None and image.width * image.height >= _MEGAPIXEL:
+    if image.width * image.height >= _MEGAPIXEL:
         for scale in (8, 4, 2):
-            if all(side % scale == 0 and side // scale >= short for side in image.size):
-                return image.width // scale, image.height // scale
-    return image.size
+            divides = all(side % scale == 0 for side in image.size)
+            if (divides or not exact) and min(image.size) >= scale * short:
+                return scale
+    return 1
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:

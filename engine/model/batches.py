@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from engine.data.formats import Unreadable
-from engine.data.images import decode
+from engine.data.images import decode_reduced
 from engine.model.device import Device, decode_threads
 from engine.model.preprocessing import Preprocessing
 from engine.runs.opening import read_file
@@ -142,7 +142,8 @@ def _prepared(
         if hashlib.sha256(content).hexdigest() != name:
             return "changed on disk since it was listed"
         go.wait()
-        return steps.resized(decode(content, steps.decoded_short))
+        image = decode_reduced(content, steps.decoded_short)
+        return steps.resized(image.pixels, image.sides)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     except Unreadable as error:

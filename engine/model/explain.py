@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from engine.data.formats import Unreadable
-from engine.data.images import decode
+from engine.data.images import Reduced, decode_reduced
 from engine.data.overlays import overlay
 from engine.errors import UserError
 from engine.model.device import choose_device
@@ -78,14 +77,14 @@ class Explainer:
         kept = load_explanation(self.run, image.split, image.id, image.sha256)
         if kept is not None:
             return kept
-        pixels = self._pixels(image)
-        height, width = pixels.shape[-2:]
+        decoded = self._decoded(image)
+        height, width = decoded.pixels.shape[-2:]
         wanted = _classes(image)
-        seen = self._heat_maps.of(pixels, wanted)
+        seen = self._heat_maps.of(decoded, wanted)
         if image.predicted is None:
             image = replace(image, predicted=int(seen.probabilities.argmax()))
             wanted = _classes(image)
-            seen = self._heat_maps.of(pixels, wanted)
+            seen = self._heat_maps.of(decoded, wanted)
         maps: list[HeatMapFile] = []
         for index, heat in zip(wanted, seen.maps, strict=True):
             file = explanations_folder(self.run) / f"{image.sha256}-{index}.png"
@@ -111,7 +110,7 @@ class Explainer:
             save_explanation(self.run, found)
         return found
 
-    def _pixels(self, image: Image) -> torch.Tensor:
+    def _decoded(self, image: Image) -> Reduced:
         file = self.run.data_root / image.path
         try:
             content = read_file(file)
@@ -119,7 +118,7 @@ class Explainer:
                 raise UserError(
                     f"{file} has changed since the run read it; restore the original, or fit again."
                 )
-            return decode(content, self._extractor.decoded_short)
+            return decode_reduced(content, self._extractor.decoded_short)
         except OSError as error:
             raise UserError(
                 f"{file} cannot be read ({error.strerror}); if the images were moved, name their "

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from engine.data.images import Reduced
 from engine.model.extractor import Extractor
 from engine.model.gradcam import Seen, grad_cam, last_map
 from engine.model.head import Head
@@ -67,10 +68,10 @@ class HeatMaps:
             at += width
         self._scales = scales
 
-    def of(self, pixels: torch.Tensor, classes: list[int]) -> Heat:
-        """Return the evidence for classes in the centre of an image, uint8 (3, H, W)."""
-        seen = [self._seen(number, pixels, classes) for number in range(len(self._networks))]
-        height, width = pixels.shape[-2:]
+    def of(self, image: Reduced, classes: list[int]) -> Heat:
+        """Return the evidence for classes in the centre of an image."""
+        seen = [self._seen(number, image, classes) for number in range(len(self._networks))]
+        height, width = image.pixels.shape[-2:]
         boxes = [input_box(height, width, steps) for steps in self._steps]
         maps, box = summed([each.maps for each in seen], boxes)
         features = torch.cat(
@@ -80,9 +81,10 @@ class HeatMaps:
             maps.relu().numpy(), box, features.numpy(), self._head.probabilities(features)[0]
         )
 
-    def _seen(self, number: int, pixels: torch.Tensor, classes: list[int]) -> Seen:
+    def _seen(self, number: int, image: Reduced, classes: list[int]) -> Seen:
         steps = self._steps[number]
-        batch = steps.normalised(steps.resized(pixels)[None].to(self._device), torch.float32)
+        small = steps.resized(image.pixels, image.sides)
+        batch = steps.normalised(small[None].to(self._device), torch.float32)
         return grad_cam(
             self._networks[number], self._heads[number], self._layers[number], batch, classes
         )

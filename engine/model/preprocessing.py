@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from engine.errors import UserError
-from engine.model.resize import square, squeezed
+from engine.model.resize import Sides, square, squeezed
 from engine.model.timm_networks import is_timm, timm_preprocessing
 from engine.runs.files import read_json, workspace, write_json
 from engine.runs.typed_json import from_json
@@ -51,11 +51,14 @@ class Preprocessing:
         """
         return 2 * max(self.resize, self.crop)
 
-    def resized(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Resize and crop an image, uint8 (3, H, W) to uint8 (3, crop, crop), not mirrored."""
+    def resized(self, pixels: torch.Tensor, sides: Sides | None = None) -> torch.Tensor:
+        """Resize and crop an image, uint8 (3, H, W) to uint8 (3, crop, crop), not mirrored.
+
+        ``sides`` are those of an image whose last pixels reach beyond it, see `decode_reduced`.
+        """
         if self.whole:
-            return squeezed(pixels, self.crop, self.interpolation)
-        return square(pixels, self.resize, self.crop, self.interpolation)
+            return squeezed(pixels, self.crop, self.interpolation, sides)
+        return square(pixels, self.resize, self.crop, self.interpolation, sides)
 
     def normalised(self, batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Normalise uint8 (B, 3, H, W) to floating point, channels last, and mirror."""

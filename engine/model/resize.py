@@ -13,10 +13,14 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-_LONGEST = 8  # largest ratio of long to short side for which the whole image is resized
+from engine.data.images import LONGEST
+
+Sides = tuple[float, float]
 
 
-def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> torch.Tensor:
+def square(
+    pixels: torch.Tensor, short: int, crop: int, interpolation: str, sides: Sides | None = None
+) -> torch.Tensor:
     """Return the centre of an image after resizing its short side to ``short`` pixels.
 
     Parameters
@@ -24,15 +28,16 @@ def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> t
     pixels : uint8 (3, H, W)
     crop : side of the square, at most ``short``
     interpolation : "bilinear" or "bicubic"
+    sides : height and width of the image, where its last pixels reach beyond it
 
     Returns
     -------
     uint8 (3, crop, crop)
     """
     # Enlarge only the middle of a strip; enlarging all of it could exhaust the memory.
-    reach = _LONGEST * min(pixels.shape[1:])
+    reach = LONGEST * min(pixels.shape[1:])
     pixels = _centre(pixels, min(reach, pixels.shape[1]), min(reach, pixels.shape[2]))
-    old = height, width = pixels.shape[1:]
+    old = height, width = sides or pixels.shape[1:]
     new = [int(short * side / min(old)) for side in old]
     if new == [height, width]:
         return _centre(pixels, crop, crop)
@@ -49,14 +54,23 @@ def square(pixels: torch.Tensor, short: int, crop: int, interpolation: str) -> t
     return small[:, top : top + crop, left : left + crop]
 
 
-def squeezed(pixels: torch.Tensor, side: int, interpolation: str) -> torch.Tensor:
+def squeezed(
+    pixels: torch.Tensor, side: int, interpolation: str, sides: Sides | None = None
+) -> torch.Tensor:
     """Return the whole image (3, H, W) as a square, uint8 (3, side, side).
 
     Parameters
     ----------
     pixels : uint8 tensor of shape (3, H, W)
     interpolation : "bilinear" or "bicubic"
+    sides : height and width of the image, where its last pixels reach beyond it
     """
+    if sides is not None:
+        small = interpolate(
+            _one_batch(pixels), scale_factor=tuple(_scale(old, side) for old in sides),
+            mode=interpolation, align_corners=False, antialias=True, recompute_scale_factor=False,
+        )[0]  # fmt: skip
+        return small[:, :side, :side]
     if pixels.shape[1:] == (side, side):
         return pixels
     return interpolate(
@@ -74,15 +88,16 @@ def _centre(pixels: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return pixels[:, top : top + height, left : left + width]
 
 
-def _needed(old: int, new: int, end: int) -> int:
+def _needed(old: float, new: int, end: int) -> int:
     """Return how many of ``old`` rows affect the first ``end`` rows after resizing to ``new``."""
+    whole = math.ceil(old)
     kept = min(
-        old, math.ceil((end + 2) * old / new) + 2
+        whole, math.ceil((end + 2) * old / new) + 2
     )  # a bicubic filter uses 2 rows on each side
-    return old if kept * new // old == kept else kept  # equal sizes would not be resized
+    return whole if kept * new // old == kept else kept  # equal sizes would not be resized
 
 
-def _scale(old: int, new: int) -> float:
+def _scale(old: float, new: int) -> float:
     """Return the scale factor, rounded so that torch gives ``new`` rows, not ``new - 1``."""
     scale = new / old
     return scale if int(old * scale) == new else math.nextafter(scale, math.inf)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from engine.data.formats import Unreadable
-from engine.data.images import decode
+from engine.data.images import Reduced, decode_reduced
 from engine.data.overlays import laid_over, overlay
 from engine.errors import UserError
 from engine.model.device import choose_device
@@ -96,9 +96,9 @@ class ImagePredictor:
         """Return the features as the run's own images have them, (1, width)."""
         found = []
         for each, network in zip(self._extractor.every, self._networks, strict=True):
-            pixels = decode(content, each.steps.decoded_short)
+            image = decode_reduced(content, each.steps.decoded_short)
             views = [
-                Features(self._passed(each, network, pixels, view), {_KEY: 0}, {}, 1)
+                Features(self._passed(each, network, image, view), {_KEY: 0}, {}, 1)
                 for view in range(each.views)
             ]
             found.append(averaged(views))
@@ -106,22 +106,22 @@ class ImagePredictor:
         return joined.of([_KEY])
 
     def _passed(
-        self, each: Extractor, network: torch.nn.Module, pixels: torch.Tensor, view: int
+        self, each: Extractor, network: torch.nn.Module, image: Reduced, view: int
     ) -> torch.Tensor:
         steps = views_of(each.steps, each.views)[view]
-        small = steps.resized(pixels)[None].to(self._device)
+        small = steps.resized(image.pixels, image.sides)[None].to(self._device)
         with torch.inference_mode():
             passed: torch.Tensor = network(steps.normalised(small, torch.float32))
         return passed.cpu().half()
 
     def _maps(self, content: bytes, classes: list[int]) -> list[tuple[str, str]]:
         assert self._heat_maps
-        pixels = decode(content, self._extractor.decoded_short)
-        height, width = pixels.shape[-2:]
-        seen = self._heat_maps.of(pixels, classes)
+        image = decode_reduced(content, self._extractor.decoded_short)
+        height, width = image.pixels.shape[-2:]
+        seen = self._heat_maps.of(image, classes)
         drawn = []
         for index, heat in zip(classes, seen.maps, strict=True):
             over = overlay(heat, (width, height), seen.box)
-            image = laid_over(content, over) if float(heat.max()) > 0 else b""
-            drawn.append((self.class_names[index], base64.b64encode(image).decode("ascii")))
+            shown = laid_over(content, over) if float(heat.max()) > 0 else b""
+            drawn.append((self.class_names[index], base64.b64encode(shown).decode("ascii")))
         return drawn

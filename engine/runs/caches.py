@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.runs.files import locked, workspace
 from engine.runs.opening import is_file, is_folder, remove_file
 
-DECODING_RULES = 4  # raised whenever the same bytes become other pixels
+DECODING_RULES = 5  # raised whenever the same bytes become other pixels
 _DECODED = ("features", "thumbnails", "properties", "explanations")  # what depends on them
 _LEFT_OVER = 3600.0  # seconds after which nobody writes a temporary file any more
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.data.images import decode
+from engine.data.images import Reduced, decode, decode_reduced
 from engine.model.batches import batches, decoded
 from engine.model.device import Device, decode_threads
 from engine.model.preprocessing import Preprocessing
@@ -59,11 +59,11 @@ def test_on_a_cpu_nothing_is_decoded_while_the_network_works(root, wanted, monke
     at_work = threading.Event()
     during: list[bool] = []
 
-    def watched(content: bytes, short: int) -> torch.Tensor:
+    def watched(content: bytes, short: int) -> Reduced:
         during.append(at_work.is_set())
-        return decode(content, short)
+        return decode_reduced(content, short)
 
-    monkeypatch.setattr("engine.model.batches.decode", watched)
+    monkeypatch.setattr("engine.model.batches.decode_reduced", watched)
     for _ in batches(root, wanted, STEPS, 2, CPU, {}):
         at_work.set()
         threading.Event().wait(0.01)  # time in which threads could decode

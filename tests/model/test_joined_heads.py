@@ -13,7 +13,7 @@ import torch
 import engine
 from engine.analysis.metrics import log_loss
 from engine.analysis.pools import LOG_ODDS, Pool
-from engine.data.images import decode
+from engine.data.images import Reduced, decode
 from engine.errors import UserError
 from engine.model import joined_heads
 from engine.model.explain import Explainer
@@ -184,7 +184,7 @@ def test_heat_maps_of_several_explain_the_runs_own_scores(fits, here):
     extractor, head = open_model(run)
     maps = HeatMaps(extractor, head, open_networks(extractor, "cpu"))
     pixels = decode((run.data_root / valid.paths[0].as_py()).read_bytes())
-    heat = maps.of(pixels, [0, 1])
+    heat = maps.of(Reduced(pixels), [0, 1])
     assert heat.probabilities.numpy() == pytest.approx(valid.probabilities[0], abs=2e-3)
     kept = extractor.kept_features(run.images)
     sha256 = dict(run.images[["path", "sha256"]].to_numpy())[valid.paths[0].as_py()]
