@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from threading import Lock
 
@@ -26,7 +26,7 @@ except ImportError:  # as where only PyTorch is installed
 _RGB = 3
 LONGEST = 8  # largest ratio of the sides of an image that is resized whole
 _LARGE = 25_000_000  # pixels; larger images are decoded one at a time: 100 million need 600 MB
-_one_large = Lock()
+_one_large: AbstractContextManager[object] = Lock()
 
 _END = b"\xff\xd9"  # a JPEG's last marker
 
@@ -121,6 +121,12 @@ def _scale(image: Image.Image, turn: int, short: int | None) -> int:
         return 1
     strip = max(image.size) > LONGEST * min(image.size)
     return reduction(image, short, exact=strip or bool(_TURNS[turn][1]))
+
+
+def take_turns_by(lock: AbstractContextManager[object]) -> None:
+    """Decode large images one at a time among all processes that share this lock."""
+    global _one_large
+    _one_large = lock
 
 
 def _check_end(content: bytes) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -21,6 +21,24 @@ def process_pool(most: int) -> ProcessPoolExecutor:
     # Spawn instead of fork: the caller may run threads, and a new process imports little.
     workers = min(os.cpu_count() or 1, most)
     return ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+
+
+def forked_pool(workers: int, begin: Callable[[], None]) -> ProcessPoolExecutor:
+    """Return a pool of copies of this process, which share its memory maps and import nothing.
+
+    Only for tasks that use no GPU and no lock that another thread of the caller may hold; not on
+    Windows, and not on macOS, whose libraries do not survive it. All start with the first task.
+
+    Parameters
+    ----------
+    begin : called first in each process; it need not be a function of a module
+    """
+
+    def first() -> None:
+        _begin()
+        begin()
+
+    return ProcessPoolExecutor(workers, get_context("fork"), first)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import hashlib
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -79,7 +80,8 @@ def load_network(name: str, weights: Weights, seed: int, crop: int) -> nn.Module
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         try:
-            network: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
+            with nullcontext() if state is None else _no_random_values():
+                network: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
         except (AssertionError, ValueError) as error:
             raise _unsuited(name, crop, error) from error
         if state is not None and weights.path:
@@ -170,6 +172,22 @@ def feature_key(
     if openvino:
         text += " openvino"
     return f"{name.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@contextmanager
+def _no_random_values() -> Iterator[None]:
+    """Build layers without initial values, of which a file replaces every one.
+
+    Half of the time in which VGG16 is built would go into them.
+    """
+    every = {name: value for name, value in vars(nn.init).items() if name[-1:] == "_" != name[0]}
+    try:
+        for name in every:
+            setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+        yield
+    finally:
+        for name, function in every.items():
+            setattr(nn.init, name, function)
 
 
 def _load_file(network: nn.Module, name: str, state: dict[str, torch.Tensor], path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Decodes images in threads into a ring of buffers, and yields batches of pixels."""
+"""Decodes images in threads or processes into a ring of buffers, and yields batches of pixels."""
 
 from __future__ import annotations
 
-import hashlib
+import math
+import mmap
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -15,14 +16,18 @@ from threading import Event
 import numpy as np
 import torch
 
-from engine.data.formats import Unreadable
-from engine.data.images import decode_reduced
-from engine.model.device import Device, decode_threads
+from engine.model.decoders import (
+    TASK,
+    Item,
+    decoding_processes,
+    decoding_threads,
+    prepared,
+    worth_processes,
+)
+from engine.model.device import Device
 from engine.model.preprocessing import Preprocessing
-from engine.runs.opening import read_file
 
 _DEPTH = 4  # buffers: the network uses one while the others are filled
-TASK = 4  # images in one task of a thread
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,15 @@ def batches(
     device: Device,
     bad: dict[str, str],
 ) -> Iterator[Batch]:
-    """Read, check, decode and resize images (sha256 to path) in threads, in order.
+    """Read, check, decode and resize images (sha256 to path), in order.
 
     A batch is overwritten when the next one is requested. Images that cannot be used are added
     to ``bad`` with the reason.
+
+    Raises
+    ------
+    UserError
+        If the system ended a process that decodes.
 
     Notes
     -----
@@ -60,46 +70,66 @@ def batches(
     shares its core delays all others. So the decoders only read files while the network runs, and
     decode into the ring while it does not.
     """
-    todo = iter(wanted.items())
-    ring = [_Buffer(size, steps.crop, device) for _ in range(_DEPTH)]
-    filling: deque[tuple[_Buffer, list[str], list[Future[list[str | None]]]]] = deque()
-    go = Event()
-    shared = device.name == "cpu"
+    apart, go = worth_processes(device, len(wanted)), Event()
+    ring = [_Buffer(size, steps.crop, device, apart) for _ in range(_DEPTH)]
+    todo, filling = iter(wanted.items()), deque[_Filling]()
 
-    def prepare(items: list[tuple[str, str]], rows: np.ndarray) -> list[str | None]:
-        images = (_prepared(root, name, path, steps, go) for name, path in items)
+    def prepare(items: list[Item], number: int, at: int) -> list[str | None]:
+        images = (prepared(root, name, path, steps, go) for name, path in items)
+        rows = ring[number].rows[at : at + TASK]
         return [_put(image, row) for image, row in zip(images, rows, strict=False)]
 
-    with _decoders(go) as pool:
+    turns = device.name == "cpu" and not apart
+    if not turns:
+        go.set()
+    with decoding_processes(prepare) if apart else decoding_threads(prepare, go) as submit:
 
-        def fill(buffer: _Buffer) -> None:
+        def fill(number: int) -> None:
             items = list(islice(todo, size))
             if items:
-                buffer.free()
-                futures = [
-                    pool.submit(prepare, items[at : at + TASK], buffer.rows[at : at + TASK])
-                    for at in range(0, len(items), TASK)
-                ]
-                filling.append((buffer, [name for name, _ in items], futures))
+                ring[number].free()
+                tasks = range(0, len(items), TASK)
+                futures = [submit(items[at : at + TASK], number, at) for at in tasks]
+                filling.append(_Filling(number, [name for name, _ in items], futures))
 
-        if not shared:
-            go.set()
-        for buffer in ring:
-            fill(buffer)
-        while filling:
-            buffer, names, futures = filling[0]
-            if not shared:
-                wait(futures)
-            elif not all(future.done() for future in futures):
-                go.set()
-                wait([future for _, _, ahead in filling for future in ahead])
-                go.clear()
-            reasons = [reason for future in futures for reason in future.result()]
-            bad |= {name: why for name, why in zip(names, reasons, strict=True) if why}
-            rows = [row for row, why in enumerate(reasons) if not why]
-            yield Batch([names[row] for row in rows], rows, buffer.sent())
-            filling.popleft()
-            fill(buffer)
+        for number in range(_DEPTH):
+            fill(number)
+        with _pinned(ring):
+            while filling:
+                first = filling[0]
+                reasons = _reasons(filling, go if turns else None)
+                bad |= {name: why for name, why in zip(first.names, reasons, strict=True) if why}
+                rows = [row for row, why in enumerate(reasons) if not why]
+                names = [first.names[row] for row in rows]
+                yield Batch(names, rows, ring[first.number].sent())
+                filling.popleft()
+                fill(first.number)
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """A buffer, by its number in the ring, that is being filled with images by their names."""
+
+    number: int
+    names: list[str]
+    futures: list[Future[list[str | None]]]
+
+
+def _reasons(filling: deque[_Filling], go: Event | None) -> list[str | None]:
+    """Wait for the first buffer; return why each of its images cannot be used, None if it can.
+
+    Parameters
+    ----------
+    go : decoding waits for it; then all buffers are filled in one turn
+    """
+    futures = filling[0].futures
+    if go is None:
+        wait(futures)
+    elif not all(future.done() for future in futures):
+        go.set()
+        wait([future for ahead in filling for future in ahead.futures])
+        go.clear()
+    return [reason for future in futures for reason in future.result()]
 
 
 def decoded(
@@ -118,36 +148,23 @@ def decoded(
     """
     go = Event()
     go.set()
-    with _decoders(go) as pool:
+
+    def prepare(name: str, path: str) -> torch.Tensor | str:
+        return prepared(root, name, path, steps, go)
+
+    with decoding_threads(prepare, go) as submit:
         todo = iter(wanted.items())
         waiting: deque[tuple[str, Future[torch.Tensor | str]]] = deque()
 
-        def submit(count: int) -> None:
+        def read_ahead(count: int) -> None:
             for name, path in islice(todo, count):
-                waiting.append((name, pool.submit(_prepared, root, name, path, steps, go)))
+                waiting.append((name, submit(name, path)))
 
-        submit(window)
+        read_ahead(window)
         while waiting:
             name, future = waiting.popleft()
             yield name, future.result()
-            submit(1)
-
-
-def _prepared(
-    root: Path, name: str, path: str, steps: Preprocessing, go: Event
-) -> torch.Tensor | str:
-    """Return an image's pixels, uint8 (3, crop, crop), or the reason why it cannot be used."""
-    try:
-        content = read_file(root / path)
-        if hashlib.sha256(content).hexdigest() != name:
-            return "changed on disk since it was listed"
-        go.wait()
-        image = decode_reduced(content, steps.decoded_short)
-        return steps.resized(image.pixels, image.sides)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    except Unreadable as error:
-        return str(error)
+            read_ahead(1)
 
 
 def _put(image: torch.Tensor | str, row: np.ndarray) -> str | None:
@@ -158,34 +175,32 @@ def _put(image: torch.Tensor | str, row: np.ndarray) -> str | None:
     return None
 
 
-@contextmanager
-def _decoders(go: Event) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads; no thread keeps waiting when the block ends for any reason."""
-    with ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode") as pool:
-        try:
-            yield pool
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            go.set()
-
-
 class _Buffer:
-    """The pixels of one batch in memory; for a GPU pinned, and copied while the network runs."""
+    """The pixels of one batch in memory, pinned for a GPU and copied while the network runs.
 
-    def __init__(self, size: int, side: int, device: Device) -> None:
+    Memory that processes share is pinned by :func:`_pinned`.
+    """
+
+    def __init__(self, size: int, side: int, device: Device, apart: bool) -> None:
         self._device, cuda = device.name, device.name == "cuda"
-        pixels = torch.zeros(size, side, side, 3, dtype=torch.uint8, pin_memory=cuda)
+        shape = (size, side, side, 3)
+        if apart:
+            memory = mmap.mmap(-1, math.prod(shape))  # which copies of this process share
+            pixels = torch.frombuffer(memory, dtype=torch.uint8).view(shape)
+        else:
+            pixels = torch.zeros(shape, dtype=torch.uint8, pin_memory=cuda)
         self.rows = pixels.numpy()  # (size, crop, crop, 3)
-        self._pixels = pixels.permute(0, 3, 1, 2)
+        self.pixels = pixels.permute(0, 3, 1, 2)
+        self.pinned = pixels.is_pinned()
         self._stream = torch.cuda.Stream() if cuda else None  # type: ignore[no-untyped-call]
         self._copied = torch.cuda.Event() if cuda else None  # type: ignore[no-untyped-call]
 
     def sent(self) -> torch.Tensor:
         """Return the pixels on the device; the network's stream waits, not this thread."""
         if self._stream is None or self._copied is None:
-            return self._pixels.to(self._device)
+            return self.pixels.to(self._device)
         with torch.cuda.stream(self._stream):
-            there = self._pixels.to(self._device, non_blocking=True)
+            there = self.pixels.to(self._device, non_blocking=True)
             self._copied.record()
         network = torch.cuda.current_stream()
         network.wait_event(self._copied)
@@ -193,6 +208,24 @@ class _Buffer:
         return there
 
     def free(self) -> None:
-        """Wait until the last copy is complete, so that threads may overwrite the buffer."""
+        """Wait until the last copy is complete, so that the buffer may be overwritten."""
         if self._copied is not None:
             self._copied.synchronize()
+
+
+@contextmanager
+def _pinned(ring: list[_Buffer]) -> Iterator[None]:
+    """Pin what is not pinned yet; a copy from memory that is not would make this thread wait."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        yield
+        return
+    runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+    mine = [buffer for buffer in ring if not buffer.pinned]
+    for buffer in mine:  # if it is refused, the copy is only slower
+        runtime.cudaHostRegister(buffer.pixels.data_ptr(), buffer.pixels.nbytes, 0)
+    try:
+        yield
+    finally:
+        for buffer in mine:
+            buffer.free()
+            runtime.cudaHostUnregister(buffer.pixels.data_ptr())

@@ -84,6 +84,7 @@ def make_deterministic() -> None:
     # Do not fill new memory: that takes up to a tenth of the time, and we never read it unset.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU is float32, as on a CPU
 
 
 def decode_threads() -> int:

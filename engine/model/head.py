@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from engine.model.basis import Basis
+from engine.model.device import choose_device
 from engine.model.epochs import train_by_epochs
+from engine.model.memory import free_bytes
 from engine.model.penalty import choose_strength, head_penalty
 from engine.model.solver import Point, Rows, solve
 from engine.model.training_options import TrainingOptions, training_options
@@ -20,6 +22,8 @@ from engine.runs.fit_options import FitOptions
 
 _TOLERANCE, _PASSES = 1e-6, 1000
 _WORTH_THREADS = 30_000_000  # multiplications in a pass from which several threads are faster
+_COPIES = 5  # of the features, at most, while heads are solved
+_WORTH_A_GPU = 1e11  # operations that take a CPU longer than a GPU needs to start
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,20 @@ class HeadOptions:
     seed : random seed of the folds by which the penalty is chosen
     balanced : whether each class has the same weight, for any number of images
     by_epochs : the options of a training loop, None for the optimum
+    device : where many features are solved
     """
 
     seed: int = 0
     balanced: bool = False
     by_epochs: TrainingOptions | None = None
+    device: str = "cpu"
 
     @classmethod
     def of(cls, options: FitOptions) -> HeadOptions:
         """Return the head options of a fit."""
         by_epochs = training_options(options) if options.epochs else None
-        return cls(options.seed, options.class_weight == "balanced", by_epochs)
+        device = choose_device(options.device).name
+        return cls(options.seed, options.class_weight == "balanced", by_epochs, device)
 
 
 def train_head(
@@ -93,7 +100,7 @@ def train_head(
         Called with epoch, loss, accuracy, valid_loss, valid_accuracy, seconds after every pass;
         epoch 0 predicts the class shares.
     """
-    features, labels = train
+    features, labels = _placed(train, n_classes, options)
     with _threads_for(features.numel() * n_classes):
         basis = Basis.of(features)
         rows = _rows(
@@ -126,6 +133,7 @@ def train_heads(
     used : float32 tensor of shape (H, n), 1 for an image that a head is trained on, else 0
     l2, n : penalty and the number of images that it was chosen for; it is scaled to those used
     """
+    features, labels = _placed((features, labels), n_classes * len(used), options)
     with _threads_for(features.numel() * n_classes * len(used)):
         basis = Basis.of(features)
         rows = _rows(basis.rotated(features), labels, n_classes, used, options)
@@ -185,7 +193,7 @@ def _heads(
         raw, bias = basis.unrotated(weight[index])
         if rows.columns == 1:  # the difference of the two classes
             raw, bias = torch.cat([-raw, raw]) / 2, torch.cat([-bias, bias]) / 2
-        return Head(raw, bias, strengths[index])
+        return Head(raw.cpu(), bias.cpu(), strengths[index])
 
     if options.by_epochs:
         return _by_epochs(rows, basis, features, options.by_epochs, strengths, log)
@@ -217,18 +225,39 @@ def _by_epochs(
         epoch: int, weight: torch.Tensor, bias: torch.Tensor, loss: float, accuracy: float
     ) -> None:
         if log:
-            head = Head(*basis.unscaled(weight[0], bias[0]), strengths[0])
-            log(epoch, head, loss, accuracy)
+            raw, offset = basis.unscaled(weight[0], bias[0])
+            log(epoch, Head(raw.cpu(), offset.cpu(), strengths[0]), loss, accuracy)
 
     bias = rows.shares().clamp_min(0.5 / len(rows.x)).log().float()
     weights, biases = train_by_epochs(
         basis.scaled(features), rows.labels, bias, rows.used * len(rows.x),
         torch.tensor(strengths, device=bias.device), options, after if log else None,
     )  # fmt: skip
+    solved = [basis.unscaled(*each) for each in zip(weights, biases, strict=True)]
     return [
-        Head(*basis.unscaled(weight, bias), strength)
-        for weight, bias, strength in zip(weights, biases, strengths, strict=True)
+        Head(raw.cpu(), bias.cpu(), strength)
+        for (raw, bias), strength in zip(solved, strengths, strict=True)
     ]
+
+
+def _placed(
+    examples: tuple[torch.Tensor, torch.Tensor], columns: int, options: HeadOptions
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return features and labels on the GPU, if there is one and it solves them sooner.
+
+    Parameters
+    ----------
+    columns : score columns of all heads together
+    """
+    features, labels = examples
+    n, width = features.shape
+    work = 10 * width**2 * min(n, width) + 400 * n * width * columns  # directions and passes
+    if options.device != "cuda" or work < _WORTH_A_GPU:
+        return examples
+    free = free_bytes("cuda")
+    if free is None or free < _COPIES * features.nbytes:
+        return examples
+    return features.to("cuda"), labels.to("cuda")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -65,11 +66,17 @@ class Preprocessing:
         size, _, height, width = batch.shape
         # As rows of W * 3 values: a last dimension of 3 would be slow.
         rows = batch.permute(0, 2, 3, 1).reshape(size * height, width * 3).float()
-        mean = torch.tensor(self.mean, device=batch.device).mul(255).repeat(width)
-        std = torch.tensor(self.std, device=batch.device).mul(255).repeat(width)
+        mean, std = (_row(channels, width, batch.device) for channels in (self.mean, self.std))
         scaled = rows.sub_(mean).div_(std).to(dtype)
         pixels = scaled.view(size, height, width, 3)
         return (pixels.flip(2) if self.mirrored else pixels).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=16)
+def _row(channels: tuple[float, ...], width: int, device: torch.device) -> torch.Tensor:
+    """Return 255 times the channels for each of ``width`` pixels; a copy to a GPU would wait."""
+    with torch.inference_mode(False):  # else it could not be used in training
+        return torch.tensor(channels, device=device).mul(255).repeat(width)
 
 
 def preprocessing(

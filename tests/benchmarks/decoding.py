@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from engine.data.images import decode
-from engine.model.batches import TASK
+from engine.model.decoders import TASK
 from engine.model.preprocessing import Preprocessing, preprocessing
 from tests.benchmarks.clocked import seconds_of, take_turns, verdict
 from tests.benchmarks.material import REPEATS, labelled_split

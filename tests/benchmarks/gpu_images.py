@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,8 +25,15 @@ def make_images(folder: Path, labelled: int, unlabelled: int) -> int:
     """Write train/cat.0.jpg, train/dog.0.jpg, ..., test/1.jpg, ...; return their bytes in all.
 
     Each has a seed of its own, which chooses the drawn image it is cut from, where, which way
-    round, and how bright it is.
+    round, and how bright it is. Another process does it, which runs no threads, so that those
+    that share the work can be its copies.
     """
+    command = [sys.executable, "-m", __name__, str(folder), str(labelled), str(unlabelled)]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return int(said.stdout)
+
+
+def _make(folder: Path, labelled: int, unlabelled: int) -> int:
     (folder / "train").mkdir(parents=True)
     (folder / "test").mkdir()
     names = [f"train/{CLASSES[n % 2]}.{n // 2}.jpg" for n in range(labelled)]
@@ -34,10 +43,10 @@ def make_images(folder: Path, labelled: int, unlabelled: int) -> int:
     ]
     bases = min(BASES, max(2, len(names) // 4))
     workers = min(os.cpu_count() or 1, len(tasks))
-    context = get_context("spawn")  # a fork would copy a process that runs threads
+    context = get_context("fork")  # which shares the drawn images
     with ProcessPoolExecutor(workers, context) as pool:
-        drawn = list(pool.map(_base, range(bases), chunksize=8))
-    with ProcessPoolExecutor(workers, context, _keep, (drawn,)) as pool:
+        _bases.extend(pool.map(_base, range(bases), chunksize=8))
+    with ProcessPoolExecutor(workers, context) as pool:
         return sum(pool.map(_write, tasks))
 
 
@@ -71,10 +80,6 @@ def _base(number: int) -> np.ndarray:
 _bases: list[np.ndarray] = []
 
 
-def _keep(drawn: list[np.ndarray]) -> None:
-    _bases.extend(drawn)
-
-
 def _write(task: tuple[Path, int, list[str]]) -> int:
     folder, start, names = task
     size = 0
@@ -83,3 +88,7 @@ def _write(task: tuple[Path, int, list[str]]) -> int:
         at = number % 2 + 2 * int(np.random.default_rng([5, number]).integers(len(_bases) // 2))
         size += (folder / name).write_bytes(varied(_bases[at], number))
     return size
+
+
+if __name__ == "__main__":
+    print(_make(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
