@@ -62,7 +62,7 @@ def join(tables: Sequence[Predictions], contents: Sequence[np.ndarray] = ()) -> 
     kept = same & (first.y_true != UNKNOWN)
     n_shared = int(shared.sum())
     left_out = {
-        "not predicted by all of them": sum(len(table) - n_shared for table in tables),
+        "not predicted by every run": sum(len(table) - n_shared for table in tables),
         "other images under the same id": int((shared & ~alike).sum()),
         "labelled differently": int((alike & ~same).sum()),
         "without a label": int((same & ~kept).sum()),

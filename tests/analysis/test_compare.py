@@ -50,7 +50,7 @@ def test_an_id_that_stands_for_another_image_is_left_out():
     found = compare(*tables, contents=contents)
     assert found.n == 4 and found.tables[0].ids.to_pylist() == ["c", "d", "e", "f"]
     assert found.left_out == {
-        "not predicted by all of them": 2,
+        "not predicted by every run": 2,
         "other images under the same id": 2,
     }
 
@@ -58,7 +58,7 @@ def test_an_id_that_stands_for_another_image_is_left_out():
 def test_a_table_worked_by_hand():
     found = compare(made(SECOND, LABELS), made(FIRST, LABELS))
     assert found.n == 6
-    assert found.left_out == {"not predicted by all of them": 2}
+    assert found.left_out == {"not predicted by every run": 2}
     ids = found.tables[0].ids
     assert ids.take(found.fixed).to_pylist() == ["c", "b"]  # the other pays most for c
     assert ids.take(found.broken).to_pylist() == ["e"]
@@ -81,7 +81,7 @@ def test_what_cannot_be_compared_is_counted_by_reason():
     joined = join([first, second])
     assert joined.tables[0].ids.to_pylist() == joined.tables[1].ids.to_pylist() == ["a"]
     assert joined.left_out == {
-        "not predicted by all of them": 3, "labelled differently": 1, "without a label": 1,
+        "not predicted by every run": 3, "labelled differently": 1, "without a label": 1,
     }  # fmt: skip
 
 

@@ -156,7 +156,7 @@ def test_members_without_test_images_make_a_blend_without(tmp_path):
 def test_only_images_that_all_have_are_judged(tmp_path):
     prepared = prepare_blend([member(tmp_path, 1, 1), member(tmp_path, 1, 2, valid=150)])
     assert len(prepared.joined.tables[0]) == 150
-    assert prepared.joined.left_out == {"not predicted by all of them": 50}
+    assert prepared.joined.left_out == {"not predicted by every run": 50}
     assert len(keep_blend(prepared).predictions("valid")) == 150
 
 

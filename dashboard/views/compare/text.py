@@ -86,7 +86,8 @@ def significance(found: Comparison, names: Names) -> Markup:
     sentence += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
     sentence += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
     for why, count in found.left_out.items():
-        sentence += f" {count:,} left out: {why}."
+        are = "image is" if count == 1 else "images are"
+        sentence += f" {count:,} {are} left out: {why}."
     return rendered(__file__, "note", sentence=sentence)
 
 
