@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.shared.tables import RunSummary
 from dashboard.views.compare import data as compare_data
-from dashboard.views.compare.text import names_of
+from dashboard.views.compare.text import names_of, significance
 from engine.analysis.compare import compare
 from engine.competition.blend import prepare_blend
 from engine.runs.prediction_files import save_predictions
@@ -67,6 +67,8 @@ def test_the_figures_are_those_of_the_comparison(pair):
     ):  # fmt: skip
         assert f"**{len(rows)}** {word}" in [unescape(button.label) for button in app.button]
     assert f"kappa {found.kappa:.3f}" in said
+    for p, shown in ((0.0, "p &lt; 0.0001"), (0.0321, "p = 0.0321")):
+        assert shown in significance(replace(found, mcnemar_p=p), ("first", "second"))
     assert (
         "second" in app.selectbox(key="compare_with").value or app.selectbox[1].value == second.name
     )

@@ -74,14 +74,14 @@ def significance(found: Comparison, names: Names) -> Markup:
     """Return the McNemar test, the agreement of the predictions and the images left out."""
     n = len(found.fixed) + len(found.broken)
     test = "mid-p" if found.mcnemar_exact else "chi-square"
-    p = found.mcnemar_p
+    p = "< 0.0001" if found.mcnemar_p < 1e-4 else f"= {found.mcnemar_p:.3g}"
     sentence = "Both runs are correct on the same images. "
     if n:
         are = "is" if len(found.fixed) == 1 else "are"
         sentence = (
             f"Of {n:,} image{'s' * (n != 1)} that only one run predicts correctly, "
             f"{len(found.fixed):,} {are} correct in {names[0]} "
-            f"(McNemar test, {test}: p = {p:.3g}). "
+            f"(McNemar test, {test}: p {p}). "
         )
     sentence += f"Their predictions are equal for {found.agreement:.2%} of {found.n:,} images"
     sentence += "." if found.kappa is None else f", Cohen’s kappa {found.kappa:.3f}."
