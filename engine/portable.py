@@ -112,7 +112,7 @@ def name_of_open(handle: int, path: Path) -> str:
     return name if os.path.exists(name) else str(path)
 
 
-def is_link(path: Path) -> bool:
+def is_link(path: str | os.PathLike[str]) -> bool:
     """Return whether a path is a link, or on Windows a junction."""
     try:
         found = os.lstat(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,10 +83,12 @@ def images_of(table: Table, chosen: np.ndarray) -> list[ImageFile]:
     """Return the files of the chosen rows, without a path if the run has not read the image."""
     root, sums = tables.data_root(table), tables.facts(table, chosen)["sha256"].to_pylist()
     paths = table.predictions.paths.take(chosen).to_pylist()
-    files = zip(paths, sums, strict=True)
-    return [
-        ImageFile(root / path, sha256) if sha256 else ImageFile(root, "") for path, sha256 in files
-    ]
+    return [_file(root, path, sha256) for path, sha256 in zip(paths, sums, strict=True)]
+
+
+@lru_cache(4096)  # joining and hashing the paths of a page takes a millisecond
+def _file(root: Path, path: str, sha256: str | None) -> ImageFile:
+    return ImageFile(root / path, sha256) if sha256 else ImageFile(root, "")
 
 
 def _where(table: Table, file: ImageFile, row: int) -> str:

@@ -14,6 +14,7 @@ from dashboard.shared.tables import Table
 from engine.errors import UserError
 from engine.runs.images_table import read_images
 from engine.runs.opening import is_file
+from engine.runs.run import Run
 from engine.runs.run_list import open_run
 from engine.runs.training_images import TRAINING
 
@@ -43,12 +44,13 @@ def splits_of(name: str, test: str) -> list[str]:
     test : whether test images are among them: ``NO_TEST``, ``LABELLED_TEST`` or ``ANY_TEST``,
         which offers the training images too where they have no held-out prediction
     """
-    largest = open_run(name).labelled_split
+    run = open_run(name)
+    largest = run.labelled_split
     found = [largest] if largest == "valid" else [largest, "valid"]
-    offered = test == ANY_TEST and is_file(open_run(name).predictions_path("test"))
+    offered = test == ANY_TEST and is_file(run.predictions_path("test"))
     if offered or (test == LABELLED_TEST and tables.test_is_labelled(name)):
         found.append("test")
-    if test == ANY_TEST and largest == "valid" and _training_images(name):
+    if test == ANY_TEST and largest == "valid" and _training_images(run):
         found.append(TRAINING)
     return found
 
@@ -126,10 +128,10 @@ def standing_parameters(to: str | None = None) -> dict[str, str]:
     return {RUN: run_name() or "", **({SPLIT: selected} if selected else {})}
 
 
-def _training_images(name: str) -> int:
+def _training_images(run: Run) -> int:
     """Return the number of training images that a run lists; none in a damaged table."""
     try:
-        return _count_training(name, stamp_of(open_run(name).folder / "images.parquet"))
+        return _count_training(run.name, stamp_of(run.folder / "images.parquet"))
     except UserError:  # what needs the table says so
         return 0
 

@@ -245,6 +245,8 @@ def _is_link(part: str, folder: int) -> bool:
 
 def _refuse_links(parts: list[str]) -> None:
     """Refuse a link at any step; only Windows, which cannot open step by step, relies on it."""
-    for number in range(len(parts)):
-        if portable.is_link(workspace().joinpath(*parts[: number + 1])):
+    path = os.fspath(workspace())
+    for part in parts:
+        path = os.path.join(path, part)
+        if portable.is_link(path):
             raise OSError(errno.ELOOP, _LINK)

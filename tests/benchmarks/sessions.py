@@ -118,7 +118,10 @@ class _Session:
 
 
 def _asks(payload: str | bytes) -> bool:
-    return isinstance(payload, bytes) and BackMsg.FromString(payload).HasField("rerun_script")
+    """Return whether a message is of a person, not the browser's own for a page in advance."""
+    if not isinstance(payload, bytes) or b'"want"' in payload:
+        return False
+    return BackMsg.FromString(payload).HasField("rerun_script")
 
 
 def _ends(answer: bytes) -> bool:

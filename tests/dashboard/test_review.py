@@ -212,14 +212,15 @@ def test_the_reviewer_is_remembered_for_the_session(make_run):
 
 def test_all_labelled_images_can_be_reviewed(make_run):
     run = make_run(n=40)
-    assert errors_data.table_of(run.name, SUSPECTS).key[1] == "valid"
+    selected = tables.table(run.name)
+    assert errors_data.table_of(selected, SUSPECTS).key[1] == "valid"
     save_predictions(run.predictions_path(SPLIT), run.predictions())
     assert reviewed_split(run) == "valid"  # without its list it is left over
     suspected(run, ["0000001"])
     assert reviewed_split(run) == SPLIT
-    table = errors_data.table_of(run.name, SUSPECTS)
+    table = errors_data.table_of(selected, SUSPECTS)
     assert table.key[1] == SPLIT and large(table, "0000001")["reason"] == "because"
-    assert errors_data.table_of(run.name, "all").key[1] == run.labelled_split
+    assert errors_data.table_of(selected, "all") is selected
     assert not errors(show=SUSPECTS, picture="0000001").exception
 
 

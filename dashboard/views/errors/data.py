@@ -15,7 +15,7 @@ from dashboard.gallery.tiles import large_of, tiles_of
 from dashboard.review import notes, standing
 from dashboard.review.suspects import NEVER, reasons, triage_stamp, triage_table
 from dashboard.selection import rows as selection_rows
-from dashboard.selection import similar, split
+from dashboard.selection import similar
 from dashboard.selection.filters import LIKE
 from dashboard.selection.image_filter import (
     ALL,
@@ -82,26 +82,25 @@ class Gallery:
         return hashlib.sha256(content.encode()).hexdigest()[:24] if len(chosen) else ""
 
 
-def table_of(name: str, show: str) -> Table:
+def table_of(selected: Table, show: str) -> Table:
     """Return the predictions to show; for reviews those of all labelled images if available.
 
     Reviewed training images are shown where they are in no other table.
     """
-    selected = split.selected_table(name, split.ANY_TEST)
+    if show not in REVIEWS:
+        return selected
+    name = selected.key[0]
     reviewed = reviewed_split(open_run(name))
-    if show not in REVIEWS or (
-        show == REVIEWED and not selected.predicted and reviewed not in OUT_OF_FOLD
-    ):
+    if show == REVIEWED and not selected.predicted and reviewed not in OUT_OF_FOLD:
         return selected
     return tables.table(name, reviewed)
 
 
-def counts(name: str, table: Table, image_filter: ImageFilter) -> dict[str, int | None]:
+def counts(table: Table, image_filter: ImageFilter) -> dict[str, int | None]:
     """Return how many images each category has under the filters, None where that is unknown.
 
     Parameters
     ----------
-    name : of the run
     table : the selected labelled images; suspects and verdicts are those of all labelled images
     """
     try:
@@ -113,15 +112,15 @@ def counts(name: str, table: Table, image_filter: ImageFilter) -> dict[str, int 
     found |= {each: kept.incorrect for each in OF_LABELS if each.endswith("-incorrect")}
     found = {each: n for each, n in found.items() if has_category(table, each)}
     for each in REVIEWS:
-        found[each] = _review_count(name, replace(image_filter, show=each, sort="", image=None))
+        found[each] = _review_count(table, replace(image_filter, show=each, sort="", image=None))
     return found
 
 
-def _review_count(name: str, image_filter: ImageFilter) -> int | None:
-    if image_filter.show == SUSPECTS and triage_stamp(name) == NEVER:
+def _review_count(selected: Table, image_filter: ImageFilter) -> int | None:
+    if image_filter.show == SUSPECTS and triage_stamp(selected.key[0]) == NEVER:
         return None
     try:
-        return len(rows(table_of(name, image_filter.show), image_filter))
+        return len(rows(table_of(selected, image_filter.show), image_filter))
     except UserError:  # the slices of these images are not measured yet
         return None
 

@@ -52,9 +52,8 @@ def page() -> None:
     selected = split.selected_table(name, split.ANY_TEST)
     unknown_filters(selected)
     image_filter = address.current_filter(selected)
-    reviews = image_filter.show in REVIEWS
-    table = data.table_of(name, image_filter.show) if reviews else selected
-    counts = data.counts(name, selected, image_filter)
+    table = data.table_of(selected, image_filter.show)
+    counts = data.counts(selected, image_filter)
     first_pages = FirstPages(selected, image_filter, counts)
     categories(counts)
     try:
