@@ -43,6 +43,13 @@
     chosen = now;
   }).observe(document.body, { childList: true, subtree: true });
 
+  // Streamlit folds the page list after a choice on phones only, not in a narrow window.
+  document.addEventListener("click", (event) => {
+    if (window.innerWidth >= 768 || !event.target.closest("[data-testid=stSidebarNavLink]")) return;
+    setTimeout(() => document.querySelector(
+      "[data-testid=stSidebar][data-collapsed=false] [data-testid=stSidebarCollapseButton] button")?.click());
+  });
+
   // To the first image, or where there is none to the page's content.
   document.querySelector(".sl-skip").onclick = (event) => {
     event.preventDefault();

@@ -198,6 +198,10 @@ def test_images_come_first_and_keep_the_size_that_is_chosen(page: Page, address:
     expect(categories.first).to_be_in_viewport(ratio=0.9)
     highest = first.bounding_box()
     assert highest and highest["y"] <= 300
+    page.get_by_role("button", name="Pages").click()
+    page.get_by_role("link", name="Clip").click()
+    page.wait_for_url("**/clip?*")
+    expect(page.locator("[data-testid=stSidebar]")).to_have_attribute("data-collapsed", "true")
     page.set_viewport_size(usual_size)
 
 
