@@ -100,6 +100,8 @@ def test_runs_are_named_by_what_tells_them_apart():
     other = replace(first, name="20260102T000000Z-a-2", title="20260102T000000Z-a-2")
     assert names_of(first, replace(other, backbone="net b")) == ("net a", "net b")
     assert names_of(replace(first, title="best"), replace(other, backbone="net b"))[0] == "best"
+    assert names_of(first, replace(other, title="best")) == ("net a", "best")
+    assert names_of(first, replace(other, title="net a")) == (first.name, other.name)
     assert names_of(first, other) == (first.name, other.name)
 
 

@@ -18,7 +18,8 @@ _LONGEST = 40
 
 def names_of(own: RunSummary, other: RunSummary) -> Names:
     """Return two names that tell the runs apart, without a display name their backbones."""
-    if own.backbone != other.backbone:
+    unnamed = [run.title == run.name for run in (own, other)]
+    if own.backbone != other.backbone or sum(unnamed) == 1:
         own, other = (
             replace(run, title=run.backbone) if run.title == run.name else run
             for run in (own, other)
