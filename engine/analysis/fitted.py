@@ -53,24 +53,25 @@ class FittedCorrection:
         lower, upper = self.bounds_of(p)
         return clip_probabilities(p, lower, upper, self.positive)
 
-    def before_bounds(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the corrected probabilities before the bounds are applied, in the same shape."""
+    def before_bounds(self, probabilities: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the corrected probabilities before the bounds are applied, in the same shape.
+
+        Parameters
+        ----------
+        probabilities : float64 array of shape (n, n_classes)
+        out : where to write what changes, ``probabilities`` itself if they are not used again
+        """
         p = np.asarray(probabilities, dtype=np.float64)
-        if p.shape[1] == 2:
-            return self._of_two(p)
-        if self.temperature == 1:
+        two = p.shape[1] == 2
+        if self.temperature == 1 and not (two and (self.curve or self.shift)):
             return p
-        out = np.empty_like(p)
+        out = np.empty_like(p) if out is None else out
+        correct = self._of_two if two else self._of_many
 
-        def scale(rows: slice) -> None:
-            part = np.maximum(p[rows], EPSILON, out=out[rows])
-            np.log(part, out=part)
-            part /= self.temperature
-            part -= part.max(axis=1, keepdims=True)
-            np.exp(part, out=part)
-            part /= part.sum(axis=1, keepdims=True)
+        def part(rows: slice) -> None:
+            correct(p[rows], out[rows])
 
-        over_parts(scale, row_blocks(*p.shape), p.size)
+        over_parts(part, row_blocks(*p.shape), p.size)
         return out
 
     def bounds_of(self, p: np.ndarray) -> tuple[float, float]:
@@ -116,17 +117,20 @@ class FittedCorrection:
         lists = {key: tuple(value[key]) for key in ("odds", "curve") if key in value}
         return cls(**{**value, **lists})
 
-    def _of_two(self, p: np.ndarray) -> np.ndarray:
+    def _of_many(self, p: np.ndarray, out: np.ndarray) -> None:
+        np.log(np.maximum(p, EPSILON, out=out), out=out)
+        out /= self.temperature
+        out -= out.max(axis=1, keepdims=True)
+        np.exp(out, out=out)
+        out /= out.sum(axis=1, keepdims=True)
+
+    def _of_two(self, p: np.ndarray, out: np.ndarray) -> None:
         column = positive_column(self.positive)
-        if not self.curve and self.temperature == 1 and self.shift == 0:
-            return p
         logs = logs_of(p)
         odds = logs[:, column] - logs[:, 1 - column]
-        out = np.empty_like(p)
         if self.curve:
             out[:, column] = np.interp(odds, self.odds, self.curve)
             out[:, 1 - column] = 1 - out[:, column]
         else:
             odds = odds / self.temperature + self.shift
             out[:, column], out[:, 1 - column] = expit(odds), expit(-odds)
-        return out

@@ -228,17 +228,20 @@ def positive_index(run: Run) -> int | None:
     return None if positive is None else run.class_names.index(positive)
 
 
-def corrected(probabilities: np.ndarray, fitted: FittedCorrection) -> np.ndarray:
+def corrected(
+    probabilities: np.ndarray, fitted: FittedCorrection, *, in_place: bool = False
+) -> np.ndarray:
     """Return the corrected probabilities before the bounds are applied; invalid rows do not change.
 
     Parameters
     ----------
     probabilities : float64 array of shape (n, n_classes); NaN and values outside 0 to 1 may occur
+    in_place : whether they may be overwritten, which needs no second table
     """
     with np.errstate(invalid="ignore"):
         usable = (probabilities.min(axis=1) >= 0) & (probabilities.max(axis=1) <= 1)
     if usable.all():
-        return fitted.before_bounds(probabilities)
+        return fitted.before_bounds(probabilities, probabilities if in_place else None)
     out = np.array(probabilities, dtype=np.float64)
     out[usable] = fitted.before_bounds(out[usable])
     return out

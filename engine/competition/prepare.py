@@ -87,9 +87,10 @@ def prepare_submission(
     check_bounds(chosen.fitted.lower, chosen.fitted.upper)
     name = chosen_table(run, table) if predictions is None else table or "test"
     lost = run.quarantine_of(name)
+    own = predictions is None  # read for this submission alone
     predictions = run.predictions(name) if predictions is None else predictions
-    p = corrected(predictions.probabilities, chosen.fitted)
-    predictions = replace(predictions, probabilities=p)  # so that those before are not kept
+    p = corrected(predictions.probabilities, chosen.fitted, in_place=own)
+    predictions = replace(predictions, probabilities=p)
     lower, upper = chosen.fitted.bounds_of(p)
     checked = check_submission(
         predictions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from engine.runs.parquet_files import open_parquet
 from engine.runs.predictions import UNKNOWN, Predictions, label_indices, make_predictions
 
 _GROUP_VALUES = 8_000_000  # probabilities in a row group
-_COLUMNS = 16  # written into the rows at once: two cache lines of each row
+_AT_ONCE = 128  # columns that are read at once
+_LINES = 16  # columns that are written at once: two cache lines of each row
 _TEXTS = pa.schema([(name, pa.string()) for name in ("id", "path", "label")])
 
 
@@ -75,32 +77,44 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def _read(file: pq.ParquetFile, columns: list[str]) -> tuple[pa.Table, np.ndarray]:
-    """Return id, path and label as text, and the probabilities, one row group after the other."""
-    texts, stop = [_TEXTS.empty_table()], 0
+    """Return id, path and label as text, and the probabilities, reading some columns at a time."""
+    found, stop = file.read(_TEXTS.names), 0
     probabilities = np.empty((file.metadata.num_rows, len(columns)))
-    for group in _groups(file):
-        start, stop = stop, stop + len(group)
+    try:
+        texts = found.select(_TEXTS.names).cast(_TEXTS)
+    except pa.ArrowException as error:
+        raise _WrongType(error) from error
+    texts.validate(full=True)  # that texts are UTF-8
+    for at, part in _parts(file, columns):
+        if at == 0:
+            start, stop = stop, stop + len(part)
+        _fill(probabilities[start:stop, at : at + _AT_ONCE], part, columns[at : at + _AT_ONCE])
+    return texts, probabilities
+
+
+def _fill(rows: np.ndarray, part: pa.Table, columns: list[str]) -> None:
+    """Write columns into rows, of which each write fills whole cache lines."""
+    for at in range(0, len(columns), _LINES):
         try:
-            texts.append(group.select(_TEXTS.names).cast(_TEXTS))
-            for at in range(0, len(columns), _COLUMNS):
-                some = [group[name].cast(pa.float64()) for name in columns[at : at + _COLUMNS]]
-                probabilities[start:stop, at : at + _COLUMNS] = np.stack(some).T
+            some = [part[name].cast(pa.float64()) for name in columns[at : at + _LINES]]
         except pa.ArrowException as error:
             raise _WrongType(error) from error
-    joined = pa.concat_tables(texts)
-    joined.validate(full=True)  # that texts are UTF-8
-    return joined, probabilities
+        rows[:, at : at + _LINES] = np.stack(some).T
 
 
-def _groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    """Yield the row groups; the next one is read while the caller uses one."""
+def _parts(file: pq.ParquetFile, columns: list[str]) -> Iterator[tuple[int, pa.Table]]:
+    """Yield some columns of a row group and the first one's number, always reading one ahead."""
+    parts = [(n, at) for n in range(file.num_row_groups) for at in range(0, len(columns), _AT_ONCE)]
+
+    def read(number: int, at: int) -> pa.Table:
+        return file.read_row_group(number, columns[at : at + _AT_ONCE])
+
     with ThreadPoolExecutor(1) as pool:
         following: Future[pa.Table] | None = None
-        for number in range(file.num_row_groups):
-            group = following.result() if following else file.read_row_group(number)
-            if number + 1 < file.num_row_groups:
-                following = pool.submit(file.read_row_group, number + 1)
-            yield group
+        for part, after in zip_longest(parts, parts[1:]):
+            table = following.result() if following else read(*part)
+            following = pool.submit(read, *after) if after else None
+            yield part[1], table
 
 
 def _part(predictions: Predictions, rows: slice) -> pa.Table:
