@@ -21,7 +21,7 @@ from dashboard.selection.filters import BY_PARAMETER
 from dashboard.selection.image_filter import REVIEWS, SHOWN, ImageFilter
 from dashboard.shared import tables
 from dashboard.shared.escape import literal
-from dashboard.views.errors import data, images_csv
+from dashboard.views.errors import address, data, images_csv
 from dashboard.views.errors.prefetch import FirstPages
 from engine.analysis.categories import CATEGORIES, category_rows
 from engine.data.properties import measure
@@ -138,6 +138,15 @@ def test_the_order_is_in_the_address(make_run):
     app = errors(show="random-correct", sort="id")
     assert sentence(app).endswith("images: by id")
     assert "Shuffle again" not in [button.label for button in app.button]
+
+
+def test_the_label_of_another_categorys_order_is_no_order(monkeypatch):
+    """The browser sends it where the category has changed since the list was drawn."""
+    label, written = "Default (most confident first)", []
+    monkeypatch.setattr(address, "write_filter", written.append)
+    monkeypatch.setattr("streamlit.session_state", {"filter_sort": label, "filter_show": "all"})
+    address.filter_changed()
+    assert written == [ImageFilter("all")]
 
 
 def test_a_search_finds_file_names_classes_and_verdicts(make_run):

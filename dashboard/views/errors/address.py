@@ -18,7 +18,7 @@ from dashboard.selection.image_filter import (
     read_filter,
     write_filter,
 )
-from dashboard.selection.orders import orders_of
+from dashboard.selection.orders import BY_NAME, orders_of
 from dashboard.selection.run import run_name
 from dashboard.selection.similar import TEST, reference_to
 from dashboard.selection.split import shown_as
@@ -71,7 +71,8 @@ def filter_changed() -> None:
         if each.widget and key in st.session_state:
             where[each.parameter] = each.widget.says(st.session_state[key])
             st.session_state[key] = each.widget.shows(where[each.parameter])
-    new = replace(_last(), sort=st.session_state[widget_key(SORT)] or "", where=where)
+    sort = st.session_state[widget_key(SORT)]  # a label, if the order of the category is another
+    new = replace(_last(), sort=sort if sort in BY_NAME else "", where=where)
     write_filter(new.in_category(st.session_state[widget_key(SHOW)] or ALL))
 
 
