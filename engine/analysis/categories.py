@@ -89,3 +89,31 @@ def margin(probabilities: np.ndarray) -> np.ndarray:
         top = np.partition(probabilities[rows], n_classes - 2, axis=1)[:, -2:]  # (rows, 2)
         result[rows] = top[:, 1] - top[:, 0]
     return result
+
+
+def highest_loss_rows(losses: np.ndarray, k: int) -> np.ndarray:
+    """Return the ``k`` rows of highest loss, highest first, ties in the order of the rows.
+
+    They are found without sorting all.
+
+    Parameters
+    ----------
+    losses : float64 array of shape (n,); nan, of a row without a label, comes last
+
+    Returns
+    -------
+    int64 array of shape (min(k, n),)
+
+    Examples
+    --------
+    >>> highest_loss_rows(np.array([0.1, 2.0, 0.1, 3.0]), 3)
+    array([3, 1, 0])
+    """
+    if k >= len(losses):
+        return np.argsort(-losses, kind="stable")
+    last = -np.partition(-losses, k - 1)[k - 1]
+    if np.isnan(last):
+        return np.argsort(-losses, kind="stable")[:k]
+    above = np.flatnonzero(losses > last)
+    equal = np.flatnonzero(losses == last)[: k - len(above)]
+    return np.concatenate([above[np.argsort(-losses[above], kind="stable")], equal])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis.categories import CATEGORIES, category_rows, margin
+from engine.analysis.categories import CATEGORIES, category_rows, highest_loss_rows, margin
 
 # row:                0     1     2     3     4     5     6     7
 P_DOG = np.array([0.10, 0.90, 0.40, 0.80, 0.10, 0.95, 0.55, 0.02])
@@ -98,3 +98,11 @@ def test_right_and_wrong_share_out_the_labelled_rows(
 def test_what_does_not_exist_is_named(category: str, class_index: int | None) -> None:
     with pytest.raises(ValueError, match="most-wrong" if class_index is None else "class 2"):
         rows(category, class_index)
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0, np.inf, np.nan]), max_size=12), st.integers(1, 8)
+)
+def test_the_highest_losses_are_the_first_of_all_sorted(values, k) -> None:
+    losses = np.array(values, dtype=np.float64)
+    assert highest_loss_rows(losses, k).tolist() == np.argsort(-losses, kind="stable")[:k].tolist()

@@ -22,12 +22,14 @@ from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shared.tables import Key, Table, cached_table
 from dashboard.shared.thumbnails import ImageFile
 from engine.analysis import calibration, metrics
+from engine.analysis.categories import highest_loss_rows
 from engine.analysis.causes import CauseLoss, loss_by_cause
 from engine.analysis.intervals import unseen_error_loss
 from engine.analysis.scores import Metrics, score
 from engine.runs.run_list import open_run
 
 BINS = 10  # of the calibration chart
+STRIP = 8  # highest-loss images
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Overview:
     n_groups : groups of images that are independent
     pairs : the largest off-diagonal cells as (true, predicted, count)
     concentration : counts and shares, see `metrics.loss_concentration`
-    highest_loss : rows of the images of highest loss, highest first
+    highest_loss : rows of the ``STRIP`` images of highest loss, highest first
     """
 
     scores: Metrics
@@ -107,7 +109,7 @@ def _overview(key: Key) -> Overview:
         calibration.probability_histogram(y_true, p, positive=table.positive),
         calibration.reliability_curve(y_true, p, BINS, positive=table.positive),
         metrics.loss_concentration(table.loss),
-        rows.rows(table, ImageFilter())[:64],
+        highest_loss_rows(table.loss, STRIP),
     )
 
 

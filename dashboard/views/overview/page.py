@@ -28,7 +28,6 @@ from dashboard.views.overview import (
 from dashboard.views.overview.data import Overview
 from dashboard.views.overview.matrix import TABLE_UP_TO, matrix
 
-STRIP = 8
 MANY_CLASSES = 4
 
 
@@ -110,7 +109,7 @@ def confusion(table: Table, view: Overview) -> None:
 def highest_loss(table: Table, view: Overview) -> None:
     st.subheader("Highest-loss images", anchor=False)
     st.caption("Open an image to enlarge it and to step through the others.")
-    tiles = tiles_of(table, view.highest_loss[:STRIP])
+    tiles = tiles_of(table, view.highest_loss)
     marks = any(tile["outcome"] != "incorrect" for tile in tiles)
     for tile in tiles:
         tile["address"] = errors_address(ImageFilter(image=tile["id"]))
