@@ -131,6 +131,8 @@ def match_images(wanted: pa.StringArray, ids: pa.StringArray, paths: pa.StringAr
     An id is compared with the images' ids, then with their file names, then with their file names
     without extension, then with the ends of their paths; it matches only if exactly one image fits.
     """
+    if wanted.equals(ids) and pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+        return np.arange(len(ids))  # each once, and no table of them is made
     rows = _positions(wanted, ids)
     if (rows != NONE).all():
         return rows
@@ -231,11 +233,9 @@ def _is_whole(text: str) -> bool:
 
 
 def _positions(texts: pa.StringArray, keys: pa.StringArray) -> np.ndarray:
-    encoded = keys.dictionary_encode()
-    codes = np.asarray(encoded.indices)  # 0, 1, 2, ... in order of first appearance
-    count = np.bincount(codes, minlength=len(encoded.dictionary))
-    first = np.empty(len(count), dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    position = np.append(np.where(count == 1, first, AMBIGUOUS), NONE)
-    code = pc.fill_null(pc.index_in(texts, encoded.dictionary), len(count))
-    return np.asarray(position[np.asarray(code)])
+    at = np.asarray(pc.fill_null(pc.index_in(texts, keys), NONE)).astype(np.int64)
+    if pc.count_distinct(keys).as_py() < len(keys):
+        codes = np.asarray(keys.dictionary_encode().indices)
+        several = (np.bincount(codes) > 1)[codes]  # of each key, whether it occurs again
+        at[(at != NONE) & several[at]] = AMBIGUOUS
+    return at

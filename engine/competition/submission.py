@@ -106,10 +106,10 @@ def check_submission(
     classes = predictions.class_names
     positive = len(classes) - 1 if positive is None else positive
     unreadable = list(dict.fromkeys(quarantined))
-    images, paths = (
-        pa.concat_arrays([own, pa.array([pair[at] for pair in unreadable], pa.string())])
-        for at, own in enumerate((predictions.ids, predictions.paths))
-    )
+    images, paths = predictions.ids, predictions.paths
+    if unreadable:
+        more = [pa.array(texts, pa.string()) for texts in zip(*unreadable, strict=True)]
+        images, paths = pa.concat_arrays([images, more[0]]), pa.concat_arrays([paths, more[1]])
     if sample is None:
         rows = natural_order(images)  # (n_rows,) position of each row's image
         wanted, form = images.take(pa.array(rows)), plain_form(classes, positive)
@@ -117,6 +117,7 @@ def check_submission(
         header, columns = read_sample(sample)
         rows, wanted = match_images(columns[0], images, paths), columns[0]
         form = sample_form(str(sample), header, columns, classes, positive, form_of_values)
+    pa.default_memory_pool().release_unused()  # what the sample and its ids took
     source = "The submission" if sample is None else str(sample)
 
     n, p = len(predictions), predictions.probabilities

@@ -48,6 +48,8 @@ def load_predictions(path: Path) -> Predictions:
     UserError
         If the file is missing, damaged, or violates a rule of :func:`make_predictions`.
     """
+    release_unused = pa.default_memory_pool().release_unused
+    release_unused()  # what earlier tables took
     try:
         with open_parquet(path) as content, pq.ParquetFile(content) as file:
             names = file.schema_arrow.names
@@ -58,7 +60,6 @@ def load_predictions(path: Path) -> Predictions:
             if len(class_names) < 2:
                 raise UserError(f"{path} has fewer than two columns p_<class>.")
             texts, probabilities = _read(file, [f"p_{name}" for name in class_names])
-        pa.default_memory_pool().release_unused()  # what the row groups took
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist.") from error
     except _WrongType as error:
@@ -66,14 +67,11 @@ def load_predictions(path: Path) -> Predictions:
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} is damaged and cannot be read as Parquet.") from error
     ids, paths, labels = (texts[name].combine_chunks() for name in _TEXTS.names)
-    return make_predictions(
-        ids,
-        paths,
-        label_indices(labels, class_names, source=str(path)),
-        probabilities,
-        class_names,
-        source=str(path),
-    )
+    y_true = label_indices(labels, class_names, source=str(path))
+    found = make_predictions(ids, paths, y_true, probabilities, class_names, source=str(path))
+    del texts, labels
+    release_unused()
+    return found
 
 
 def _read(file: pq.ParquetFile, columns: list[str]) -> tuple[pa.Table, np.ndarray]:
