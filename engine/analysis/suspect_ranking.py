@@ -256,7 +256,7 @@ def _mislabelled(evidence: Evidence, row: int, suggested: str, issue: bool) -> s
     near = evidence.labels[evidence.neighbours[row]]
     count = int((near == evidence.class_names.index(suggested)).sum())
     given = evidence.class_names[evidence.labels[row]]
-    learnt = "; confident learning agrees" if issue else ""
+    learnt = "; the model's probabilities agree (confident learning)" if issue else ""
     return (
         f"{count} of its {len(near)} nearest images are {suggested}; out-of-fold P({given}) = "
         f"{evidence.own[row]:.3f}{learnt}."

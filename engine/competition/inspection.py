@@ -90,7 +90,7 @@ class Inspection:
             f", columns {labels.id_column} and {labels.label_column}" if labels.id_column else ""
         )
         lines = [("labels", f"{labels.source}{named}")]
-        held_out = "valid is held out of train by the seed"
+        held_out = "validation images are drawn from train, the same ones for a seed"
         parts = [] if self.split == "none" else [self.split]
         lines.append(("split", "; ".join(parts if self.valid_given else [*parts, held_out])))
         if self.n["test"]:

@@ -75,7 +75,10 @@ def test_it_says_where_labels_and_splits_come_from_and_reads_as_told(
     app = opened(data)
     said = html(app)
     assert "<dt>Labels</dt><dd>labels.csv, columns image and grade</dd>" in said
-    assert "<dt>Split</dt><dd>valid is held out of train by the seed</dd>" in said
+    assert (
+        "<dt>Split</dt><dd>validation images are drawn from train, the same ones for a seed</dd>"
+        in said
+    )
     assert any("keeps each of its 6 on one side" in each.value for each in app.warning)
     put(data / "second.csv", "\n".join(lines["second.csv"]).encode())
     app.run()
