@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 SIMILARITY = 0.85  # least cosine of nearly identical images, see near_identical
-_DIRECTIONS, _BLOCK, _PAIRS = 64, 512, 8192
+_DIRECTIONS, _PAIRS = 64, 8192
+_BLOCK, _OTHERS = 512, 16_384  # rows that are compared with each other at once
 _SAMPLED, _ALIKE = 1000, 0.01
 _ROUNDING = 1e-4
 
@@ -53,7 +54,7 @@ def near_identical(
                                   return_inverse=True)  # fmt: skip
     if len(first) < 2:
         return np.zeros(n, dtype=np.int64)
-    x = features[first].astype(np.float32)
+    x = features[first].astype(np.float32, copy=False)  # the index has copied them
     x -= x.mean(axis=0)
     length = np.linalg.norm(x, axis=1)
     scale = float(length.max())
@@ -148,13 +149,13 @@ def _similar(x: np.ndarray, threshold: float) -> np.ndarray:
     one = np.ones_like(half)
     left, right = np.hstack([low, -half, one]), np.hstack([low, one, -half])
     nearest = np.float32(threshold - 1 - _ROUNDING)  # minus half the squared distance
-    found = []
-    for start in range(0, len(x), _BLOCK):
-        near = left[start : start + _BLOCK] @ right[start:].T >= nearest
-        at = np.flatnonzero(near)
-        i, j = np.divmod(at, near.shape[1])
-        ahead = j > i
-        found.append(_exact(x, i[ahead] + start, j[ahead] + start, threshold))
+    found = [np.empty((0, 2), np.int64)]
+    for first in range(0, len(x), _BLOCK):
+        for other in range(first, len(x), _OTHERS):
+            near = left[first : first + _BLOCK] @ right[other : other + _OTHERS].T >= nearest
+            i, j = np.divmod(np.flatnonzero(near), near.shape[1])
+            ahead = j + other > i + first
+            found.append(_exact(x, i[ahead] + first, j[ahead] + other, threshold))
     return np.concatenate(found)
 
 

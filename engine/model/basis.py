@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+_ROWS = 65_536  # of which copies are made at once, so that few copies are in memory
 _ENOUGH = 4  # rows per feature that the directions are computed from
 _FEW = 0.8  # rows per feature up to which the matrix of rows by rows is solved faster
 
@@ -32,9 +33,10 @@ class Basis:
         """Return the basis of features, float32 (n, width)."""
         n, width = features.shape
         centre = features.mean(dim=0)
-        x = features - centre
-        scale = (torch.linalg.vector_norm(x) / x.numel() ** 0.5).clamp_min(1e-12)
-        rows = x[:: max(1, n // (_ENOUGH * width))]
+        lengths = [torch.linalg.vector_norm(part - centre) for part in torch.split(features, _ROWS)]
+        length = torch.linalg.vector_norm(torch.stack(lengths))
+        scale = (length / features.numel() ** 0.5).clamp_min(1e-12)
+        rows = features[:: max(1, n // (_ENOUGH * width))] - centre
         rank = max(1, min(n - 1, width))
         if n <= _FEW * width:
             variances, directions = _of_few(rows.double() / scale)
@@ -48,12 +50,13 @@ class Basis:
 
     def scaled(self, features: torch.Tensor) -> torch.Tensor:
         """Return the features moved and scaled, but not rotated."""
-        return (features - self.centre) / self.scale
+        return (features - self.centre).div_(self.scale)
 
     def rotated(self, features: torch.Tensor) -> torch.Tensor:
         """Return the features in this basis with a last column of ones, (n, r + 1)."""
         x = features.new_ones(len(features), len(self.variances))
-        torch.matmul(self.scaled(features), self.directions, out=x[:, :-1])
+        for part, out in zip(torch.split(features, _ROWS), torch.split(x, _ROWS), strict=True):
+            torch.matmul(self.scaled(part), self.directions, out=out[:, :-1])
         return x
 
     def unrotated(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
