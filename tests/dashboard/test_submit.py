@@ -82,15 +82,21 @@ def test_the_bounds_of_the_clip_page_are_used(make_run) -> None:
     run.set_bounds(0.3, 0.7)
     app = opened(run)
     assert button(app).disabled  # worse beyond noise
+    assert "tick the box above" in " ".join(caption.value for caption in app.caption)
     app.checkbox[0].check().run()
     assert not button(app).disabled
     said = unescape(" ".join(m.value for m in app.markdown))
+    everything = unescape(html(app)) + said
+    assert everything.count("expected log loss") == 1 and "--accept-cost" not in everything
     assert "Clip bounds 0.3 to 0.7 (set on the Clip page)" in said and "without it" in said
     p = run.predictions("test").probabilities[:, 1]
     ids = run.predictions("test").ids.to_pylist()
     rows = list(csv.reader(io.StringIO(app.code[0].value)))[1:]
     for id, value in rows:
         assert float(value) == pytest.approx(np.clip(p[ids.index(id)], 0.3, 0.7), abs=1e-6)
+    app.button(key="submit_recommended").click().run()
+    assert run.kept_bounds is None and not button(app).disabled and not app.checkbox
+    assert "(recommended)" in unescape(" ".join(m.value for m in app.markdown))
 
 
 def test_failed_checks_name_the_ids_and_hold_the_button(make_run) -> None:

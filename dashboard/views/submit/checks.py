@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
 from dashboard.shared.html import rendered
+from engine.analysis.compared_corrections import named
+from engine.competition.submission import Submission
 from engine.competition.submission_checks import Check
 
 _SIGNS = {
@@ -16,6 +19,24 @@ _SIGNS = {
     "flagged": ("!", "please confirm"),
     "unknown": ("–", "not possible"),
 }
+
+
+def costs(submission: Submission) -> bool:
+    """Return whether the correction is expected to raise the log loss beyond noise."""
+    chosen = submission.chosen
+    return bool(chosen and chosen.expected and chosen.expected.costs)
+
+
+def shown_checks(submission: Submission) -> list[Check]:
+    """Return the checks in the words of the page, where the figures stand beside them."""
+    if not (submission.chosen and costs(submission)):
+        return list(submission.checks)
+    what = named(submission.chosen.fitted)
+    said = f"{what[0].upper()}{what[1:]}: expected to raise the log loss beyond noise."
+    return [
+        replace(check, message=said) if check.name == "correction" else check
+        for check in submission.checks
+    ]
 
 
 def checks_list(checks: Sequence[Check]) -> Markup:
@@ -40,6 +61,13 @@ def verdict(checks: Sequence[Check]) -> str:
     parts = [f"{flagged} need{'s' * (flagged == 1)} confirmation"] if flagged else []
     parts += [f"{unknown} {'is' if unknown == 1 else 'are'} not possible"] if unknown else []
     return f"No check failed; {', '.join(parts)}" if parts else "All checks passed"
+
+
+def needed(failed: set[str]) -> str:
+    """Return what is missing until the file can be written."""
+    if failed == {"correction"}:
+        return "To write the file, use the recommended correction or tick the box above."
+    return "The file can be written when all checks pass."
 
 
 def _kind(check: Check) -> str:

@@ -14,7 +14,7 @@ from dashboard.shared.chart import chart
 from dashboard.shared.escape import error_text, literal, one_line
 from dashboard.shared.tables import Table
 from dashboard.views.submit import charts, data, kaggle
-from dashboard.views.submit.checks import checks_list, verdict
+from dashboard.views.submit.checks import checks_list, costs, needed, shown_checks, verdict
 from dashboard.views.submit.download import deliver, send_file
 from engine.analysis.fitted import FittedCorrection
 from engine.competition.correction import given_bounds
@@ -56,7 +56,7 @@ def page() -> None:
         submission = _accepted(run, submission)
     with checks:
         st.subheader(verdict(submission.checks), anchor=False)
-        html.show_html(checks_list(submission.checks), key="checks")
+        html.show_html(checks_list(shown_checks(submission)), key="checks")
     with action:
         ready = _submit_button(run, submission)
         kaggle.send_form(run, submission, ready)
@@ -114,8 +114,13 @@ def _accepted(run: Run, submission: Submission) -> Submission:
     if chosen is None:
         return submission
     st.markdown(literal(chosen.sentence))
-    if not (chosen.expected and chosen.expected.costs):
+    if not costs(submission):
         return submission
+    if run.kept_bounds is not None:
+        st.button(
+            "Use the recommended correction", key="submit_recommended", icon=":material/target:",
+            on_click=run.forget_bounds,
+        )  # fmt: skip
     accepted = st.checkbox(
         "I understand that this is expected to raise the log loss, submit anyway",
         key=f"submit_cost_{run.name}_{submission.lower}_{submission.upper}",
@@ -155,8 +160,8 @@ def _submit_button(run: Run, submission: Submission) -> bool:
             st.session_state[WRITTEN] = (run.name, _written(file, name, submission))
         except UserError as error:
             st.error(error_text(error), icon=":material/error:")
-    if not submission.ok:
-        st.caption("The file can be written when all checks pass.")
+    if failed := {check.name for check in submission.checks if check.passed is False}:
+        st.caption(needed(failed))
     whose, text = st.session_state.get(WRITTEN, ("", ""))
     if whose == run.name:
         st.success(text, icon=":material/check:")
