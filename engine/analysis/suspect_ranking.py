@@ -14,6 +14,7 @@ LABEL, ODD, DUPLICATE, LEAK = KINDS = ("label", "both-or-neither", "near-duplica
 K_NEIGHBOURS = 10
 _ALIKE = 0.1  # distance at which a neighbour has half the weight of an identical image
 _DIRECTIONS = 16
+_UNUSUAL = 90.0  # percent of images with closer neighbours from which an image is unusual
 _ODD_IS_RARE = 0.5  # in powers of ten: most atypical images have correct labels
 _NEIGHBOURS_WEIGH = 0.5  # neighbours give equal votes to many images; the head is finer
 _LABEL_FIRST = 1.0  # added weight if another class is suggested
@@ -266,6 +267,7 @@ def _mislabelled(evidence: Evidence, row: int, suggested: str, issue: bool) -> s
 def _strange(evidence: Evidence, row: int, far: float) -> str:
     given = evidence.class_names[evidence.labels[row]]
     return (
-        f"Less similar to its nearest images than {min(far, 99.9):.1f} % of the images to theirs; "
-        f"out-of-fold P({given}) = {evidence.own[row]:.3f}: both classes, or neither?"
+        f"{'Unusual: ' * (far >= _UNUSUAL)}{min(far, 99.9):.1f} % of the images have closer "
+        f"look-alikes (out-of-fold P({given}) = {evidence.own[row]:.3f}). Does it show both "
+        "classes, or neither?"
     )

@@ -146,6 +146,11 @@ def test_planted_faults_are_found_ranked_and_told_apart(planted):
     top = first[first["kind"] == LABEL].iloc[0]
     assert {top["label"], top["suggested"]} == {"cat", "dog"}
     assert f"nearest images are {top['suggested']}" in top["reason"]
+    odd = found[found["kind"] == ODD].iloc[0]
+    row = planted.images.index[planted.images["id"] == odd["id"]][0]
+    mean = planted.evidence.distances.mean(axis=1)
+    closer = min(100 * (mean <= mean[row]).mean(), 99.9)
+    assert odd["reason"].startswith(f"Unusual: {closer:.1f} % of the images have closer")
 
 
 def test_joining_is_better_than_each_sign_alone():

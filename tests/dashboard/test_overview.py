@@ -200,6 +200,7 @@ def test_what_next_shows_the_kept_steps_with_gain_interval_and_a_button(make_run
     assert buttons == ["Compare", "Go to Train", "Go to Clip", "Review", "Measure again"]
     app.button(key="next_3").click().run()
     assert app.query_params["show"] in ("suspects", ["suspects"])
+    assert app.query_params["kind"] in ("label", ["label"])
 
 
 def test_what_next_starts_the_command_and_says_how_it_goes(make_run, monkeypatch):

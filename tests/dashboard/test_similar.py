@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from dashboard.selection import rows, similar
-from dashboard.selection.image_filter import ImageFilter
+from dashboard.selection.image_filter import REVIEWED, SUSPECTS, ImageFilter
 from dashboard.shared import commands, tables
 from dashboard.views.errors import data as errors_data
 from dashboard.views.errors.beside import beside_of
 from engine.errors import UserError
 from engine.runs.directions import save_directions
 from engine.runs.run import Run
+from engine.runs.verdicts import Verdict, save_verdicts
 from tests.support.pages import errors, sentence
+from tests.support.run_folders import suspected
 
 
 def placed(run: Run, seed: int = 0) -> dict[tuple[str, str], np.ndarray]:
@@ -56,6 +58,24 @@ def test_the_nearest_images_are_those_of_brute_force(make_run):
     assert large and large.data()["src"].startswith("data:image/jpeg")
     assert large.text == "Compared with 7 (test)"
     assert beside_of(of_test, ImageFilter(where=where, image="7")) is None
+
+
+def test_suspects_and_reviewed_images_are_also_nearest_first(make_run):
+    run = make_run(n=60)
+    placed(run)
+    table, where = tables.table(run.name), {"like": "labelled:0000004"}
+    chosen = [4, 31, 7, 50, 17, 43]
+    suspected(run, [f"{row:07d}" for row in chosen])
+    facts = tables.facts(table, np.array(chosen)).to_pylist()
+    save_verdicts([Verdict(fact["sha256"], "fine", given=fact["given"]) for fact in facts])
+    far = similar.distances(table, where["like"])
+    nearest = sorted(chosen, key=far.__getitem__)
+    assert nearest[0] == 4 and nearest not in (chosen, sorted(chosen))
+    for show in (SUSPECTS, REVIEWED):
+        assert errors_data.rows(table, ImageFilter(show, where)).tolist() == nearest
+        by_id = errors_data.rows(table, ImageFilter(show, where, sort="id"))
+        assert by_id.tolist() == sorted(chosen)
+    assert sentence(errors(show=SUSPECTS, **where)).endswith("validation images: nearest first")
 
 
 def test_the_distance_to_the_training_images_is_that_of_brute_force(make_run):

@@ -191,8 +191,7 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
     show = image_filter.show
     if show not in REVIEWS:
         return selection_rows.rows(table, image_filter)
-    passing = np.zeros(len(table), dtype=bool)
-    passing[selection_rows.rows(table, replace(image_filter, show=ALL, sort=""))] = True
+    kept = selection_rows.rows(table, replace(image_filter, show=ALL, sort=""))
     if show == SUSPECTS:
         order = _suspects(table.key, triage_stamp(table.key[0]))
     else:
@@ -201,7 +200,12 @@ def rows(table: Table, image_filter: ImageFilter) -> np.ndarray:
         shown = tables.row_of(table, image_filter.image)
         if shown is not None:
             order = np.union1d(order, [shown])
-    found = np.asarray(order[passing[order]], dtype=np.int64)
+    if LIKE in image_filter.where:  # those kept are nearest first
+        found = kept[np.isin(kept, order)]
+    else:
+        passing = np.zeros(len(table), dtype=bool)
+        passing[kept] = True
+        found = np.asarray(order[passing[order]], dtype=np.int64)
     return ordered(table, found, image_filter.sort)
 
 

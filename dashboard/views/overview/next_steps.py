@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from dashboard.selection.filters import KIND
 from dashboard.selection.image_filter import SUSPECTS, ImageFilter, open_errors
 from dashboard.selection.run import RUN
 from dashboard.shared import commands
@@ -14,6 +15,7 @@ from dashboard.shared.cache import cached
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shell import show_user_errors
+from engine.analysis.suspect_ranking import LABEL
 from engine.errors import UserError
 from engine.runs.fit_defaults import checked_options
 from engine.runs.next_steps import (
@@ -125,7 +127,7 @@ def _row(run: Run, step: NextStep, place: int) -> None:
 def _go(run: Run, step: NextStep) -> None:
     """Open the page where a step is done; a fit is started there."""
     if step.kind == LABELS:
-        open_errors(ImageFilter(show=SUSPECTS))
+        open_errors(ImageFilter(show=SUSPECTS, where={KIND: LABEL}))
     if step.kind in (OTHER_RUN, BLEND):
         parameters = {RUN: run.name, "with": step.run}
         st.switch_page("views/compare/page.py", query_params=parameters)
