@@ -116,7 +116,8 @@ def images_step(curve: LearningCurve, command: tuple[str, ...]) -> NextStep:
         curve.gain,
         curve.interval,
         EXTRAPOLATED,
-        f"Log loss of heads on parts of the images: {points}; extrapolated by a power law.",
+        f"The last layer, trained on parts of the images, has a log loss of {points}; a power law "
+        "through these gives the gain.",
         f"one pass over {curve.n_train:,} images, and the time to label them",
         command,
     )
@@ -139,7 +140,7 @@ def views_step(
         gain,
         interval,
         MEASURED,
-        f"On {len(own):,} images by heads trained without them, the log loss is "
+        f"On {len(own):,} images, by last layers trained without them, the log loss is "
         f"{more.mean():.4f} instead of {own.mean():.4f}.",
         "seconds: the features are cached",
         command,
@@ -165,9 +166,9 @@ def side_by_side_step(
         gain,
         interval,
         MEASURED,
-        f"On {len(own):,} images by heads trained without them, at the run's penalty, the log loss "
-        f"is {both.mean():.4f} with the features of both side by side, and {own.mean():.4f} with "
-        "its own.",
+        f"On {len(own):,} images, by last layers trained without them, at the run's penalty, the "
+        f"log loss is {both.mean():.4f} with the features of both side by side, and "
+        f"{own.mean():.4f} with its own.",
         "seconds: the features are cached",
         command,
         value=other,

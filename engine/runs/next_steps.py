@@ -20,6 +20,11 @@ LABELS, IMAGES, VIEWS, BACKBONE, BESIDE, RUN, BLEND, CORRECTION = KINDS = (
 MEASURED, EXTRAPOLATED, AT_MOST, ELSEWHERE = (
     "measured here", "extrapolated from here", "at most", "measured elsewhere",
 )  # fmt: skip
+_PLAIN = {
+    MEASURED: "measured on these images",
+    EXTRAPOLATED: "estimated from these images",
+    ELSEWHERE: "known only from other images",
+}
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,13 @@ class NextStep:
 
     @property
     def estimate(self) -> str:
-        """Return the gain in words, and where it was measured."""
-        gain = f"gain {self.gain_text}" if self.interval else self.gain_text
-        return gain if self.source == AT_MOST else f"{gain}; {self.source}"
+        """Return what the step does to the log loss, and where that was measured."""
+        about = "" if self.gain is None else "about "
+        does = f"lowers the log loss by {about}{self.gain_text}"
+        if self.gain is not None and self.gain <= 0:
+            does = f"does not lower the log loss: gain {self.gain_text}"
+        parts = [does] if self.interval else ["not measured on these images"]
+        return "; ".join([*parts, *([_PLAIN[self.source]] if self.source in _PLAIN else [])])
 
 
 @dataclass(frozen=True, repr=False)

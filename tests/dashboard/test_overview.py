@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -17,6 +18,7 @@ from dashboard.shared import commands, tables
 from dashboard.views.overview import data
 from dashboard.views.overview.classes import class_table
 from engine.analysis.metrics import confusion_matrix
+from engine.analysis.next_steps import labels_step
 from engine.runs import side_result
 from engine.runs.fit_options import FitOptions
 from engine.runs.next_steps import NextStep, NextSteps, next_steps_of, save_next_steps
@@ -24,6 +26,8 @@ from engine.runs.precision_check import PrecisionCheck
 from engine.runs.prediction_files import save_predictions
 from engine.runs.run import Run
 from engine.runs.run_results import FoldsSummary
+from engine.runs.triage import COLUMNS, load_triage, save_triage
+from engine.runs.verdicts import Verdict, Verdicts, save_verdict, undo_verdict
 from tests.support.pages import at_page
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -191,8 +195,11 @@ def test_what_next_shows_the_kept_steps_with_gain_interval_and_a_button(make_run
     app = overview()
     assert not app.exception
     shown = unescape(page_text(app))
-    for text in ("Blend with <b>x</b>", "gain 0.0500 (95 %: 0.0100 to 0.0900)", "Label 40 more",
-                 "includes 0", "Review 3 suspected labels", "at most 0.0300", "Views: unknown.",
+    for text in ("Blend with <b>x</b>", "Label 40 more", "includes 0",
+                 "lowers the log loss by about 0.0500 (95 %: 0.0100 to 0.0900); measured on these",
+                 "estimated from these images", "Review 3 suspected labels",
+                 "lowers the log loss by at most 0.0300", "Views: unknown.",
+                 "Largest expected gain first, steps without an expected gain last. Measured",
                  "Measured 2026-03-01 12:00 UTC on 40 images"):  # fmt: skip
         assert text in shown
     assert "Never shown" not in shown
@@ -220,14 +227,43 @@ def test_what_next_starts_the_command_and_says_how_it_goes(make_run, monkeypatch
 
 def test_a_step_of_the_panel_starts_the_fit_that_it_names(make_run, monkeypatch):
     run = make_run(n=40)
-    step = NextStep("views", "Fit with 2 views", 0.1, (0.0, 0.2), "measured here", "", "", (),
-                    value="2")  # fmt: skip
+    step = NextStep("views", "Fit with 2 views", 0.1, (0.0, 0.2), "measured here", "", "seconds",
+                    (), value="2")  # fmt: skip
     save_next_steps(run, NextSteps(run.name, "valid", 40, 0.3, "", (step,), ()))
     asked: list[FitOptions] = []
     monkeypatch.setattr(commands, "start_fit", asked.append)
-    overview().button(key="next_0").click().run()
+    button = overview().button(key="next_0")
+    assert button.label == "Start this fit now" and "starts at once" in button.help
+    assert "It takes seconds" in unescape(button.help)
+    button.click().run()
     assert [options.views for options in asked] == [2]
     assert (asked[0].data, asked[0].network) == (run.config.data, run.config.backbone)
+
+
+def test_what_next_is_outdated_only_while_verdicts_give_another_gain(make_run):
+    run = make_run(n=40)
+    table = run.predictions()
+    row = int(np.flatnonzero(table.y_pred != table.y_true)[0])
+    label, other = (table.class_names[column[row]] for column in (table.y_true, table.y_pred))
+    image = run.images.set_index("id").loc[table.ids[row].as_py()]
+    suspect = {"id": image.name, "label": label, "suggested": other, "kind": "label",
+               "sha256": image["sha256"], "score": 0.9}  # fmt: skip
+    save_triage(run, pd.DataFrame([suspect]).reindex(columns=COLUMNS))
+    step = labels_step(load_triage(run), table, Verdicts(), run.name)
+    assert step
+    made = "2026-03-01T12:00:00Z"
+    save_next_steps(run, NextSteps(run.name, "valid", 40, 0.3, made, (step,), ()))
+
+    def outdated() -> bool:
+        app = overview()
+        assert not app.exception
+        return "measure again" in page_text(app)
+
+    assert not outdated()
+    save_verdict(Verdict(image["sha256"], "fine", given=label))
+    assert outdated()
+    undo_verdict(image["sha256"], label)
+    assert not outdated()
 
 
 def test_bars_points_and_classes_lead_to_their_images(make_run):

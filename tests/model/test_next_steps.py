@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -191,4 +192,8 @@ def test_a_gain_within_noise_says_so_and_unknown_gains_come_last():
     assert in_order([unknown, bounded, noisy, sure]) == (sure, noisy, bounded, unknown)
     assert noisy.gain_text == "0.2000 (95 %: -0.1000 to 0.5000; includes 0)"
     assert sure.gain_text == "0.3000 (95 %: 0.1000 to 0.5000)"
+    assert sure.estimate.startswith("lowers the log loss by about 0.3000 (95 %:")
+    assert step(-0.1, (-0.2, 0.1)).estimate.startswith("does not lower the log loss: gain -0.1000")
+    elsewhere = replace(unknown, source="measured elsewhere")
+    assert elsewhere.estimate == "not measured on these images; known only from other images"
     assert (bounded.gain_text, unknown.gain_text) == ("at most 0.9000", "not measured here")

@@ -51,7 +51,7 @@ def show() -> None:
     runs = {run.name: run for run in tables.summaries() if run.state == "done"}
     others = data.comparable(name, list(runs))
     if not others:
-        st.write("No other run has the same classes. Fit a second model on the same images.")
+        st.write(text.no_other(len(runs) == 1))
         st.page_link("views/train/page.py", label="Go to Train", icon=":material/model_training:")
         return
     other = address.other(others)

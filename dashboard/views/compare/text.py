@@ -127,3 +127,12 @@ def blended(prepared: PreparedBlend, names: Names) -> Markup:
         f"{found.cross_validated:.4f}."
     )
     return rendered(__file__, "blended", sentence=sentence, conclusion=conclusion)
+
+
+def no_other(only: bool) -> str:
+    """Return why there is nothing to compare with; ``only`` is whether there is no other run."""
+    why = "This is your only run." if only else "No other run has the same classes."
+    return (
+        f"{why} Compare says which of two models is better and whether that is noise, shows the "
+        "images on which they differ, and blends them: fit a second model on the same images."
+    )

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import streamlit as st
 
+from dashboard.review import standing, suspects
 from dashboard.selection.filters import KIND
 from dashboard.selection.image_filter import SUSPECTS, ImageFilter, open_errors
 from dashboard.selection.run import RUN
-from dashboard.shared import commands
+from dashboard.shared import commands, tables
 from dashboard.shared.browser_sync import note_change
 from dashboard.shared.cache import cached
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.stamps import Stamp, stamp_of
 from dashboard.shell import show_user_errors
+from engine.analysis.next_steps import labels_step
 from engine.analysis.suspect_ranking import LABEL
 from engine.errors import UserError
 from engine.runs.fit_defaults import checked_options
@@ -38,16 +40,15 @@ from engine.runs.next_steps import (
 from engine.runs.opening import remove_file
 from engine.runs.run import Run
 from engine.runs.run_list import open_run
-from engine.runs.triage import triage_path
-from engine.runs.verdicts import verdicts_path
+from engine.runs.triage import reviewed_split
 
 SHOWN = 3
 _BUTTONS = {
     LABELS: "Review",
     IMAGES: "Go to Train",
-    VIEWS: "Fit",
-    BACKBONE: "Fit",
-    BESIDE: "Fit",
+    VIEWS: "Start this fit now",
+    BACKBONE: "Start this fit now",
+    BESIDE: "Start this fit now",
     OTHER_RUN: "Compare",
     BLEND: "Compare",
     CORRECTION: "Go to Clip",
@@ -109,19 +110,51 @@ def _list(run: Run, found: NextSteps) -> None:
 
 
 def _when(run: Run, found: NextSteps) -> str:
-    """Return when the steps were measured, and whether labels were judged since."""
-    made = stamp_of(next_steps_of(run).path)
-    newer = max(stamp_of(triage_path(run)), stamp_of(verdicts_path())) > made
+    """Return the order of the steps, and when and on what they were measured."""
     when = f"Measured {found.made[:16].replace('T', ' ')} UTC on {found.n:,} images."
-    return when + (" Suspects or verdicts have changed since: measure again." if newer else "")
+    order = "Largest expected gain first, steps without an expected gain last." * bool(found.steps)
+    changed = "Suspects or verdicts have changed since: measure again." * _changed(run, found)
+    return " ".join(part for part in (order, when, changed) if part)
+
+
+def _changed(run: Run, found: NextSteps) -> bool:
+    """Return whether suspects and verdicts, as they are now, give another step of labels."""
+    stamps = suspects.triage_stamp(run.name), standing.stamp()
+    if max(stamps) <= stamp_of(next_steps_of(run).path):
+        return False
+    kept = next((step for step in found.steps if step.kind == LABELS), None)
+    try:
+        return _labels(run.name, *stamps) != (kept and (kept.estimate, kept.time))
+    except UserError:  # measuring again says what is wrong
+        return True
+
+
+@cached(8)
+def _labels(name: str, listed: Stamp, judged: Stamp) -> tuple[str, str] | None:
+    """Return gain and effort of reviewing the suspected labels, None where none is left."""
+    if listed == suspects.NEVER:
+        return None
+    table = tables.table(name, reviewed_split(open_run(name))).predictions
+    step = labels_step(suspects.triage_table(name, listed), table, standing.standing(), name)
+    return (step.estimate, step.time) if step else None
 
 
 def _row(run: Run, step: NextStep, place: int) -> None:
-    what, gain, button = st.columns([5, 5, 2], gap="medium", vertical_alignment="center")
+    what, gain, button = st.columns([5, 5, 3], gap="medium", vertical_alignment="center")
     what.markdown(f"**{literal(step.title)}**", help=literal(step.reason))
     gain.caption(f"{literal(step.estimate)}  \n{literal(step.time)}")
-    if button.button(_BUTTONS[step.kind], key=f"next_{place}", help=literal(step.title)):
+    if button.button(_BUTTONS[step.kind], key=f"next_{place}", help=literal(_help(step))):
         _go(run, step)
+
+
+def _help(step: NextStep) -> str:
+    """Return what the button of a step does."""
+    if step.kind not in (VIEWS, BACKBONE, BESIDE):
+        return step.title
+    return (
+        f"{step.title}, all other settings as in this run. It takes {step.time}. It starts at "
+        "once; Train shows its progress and can stop it."
+    )
 
 
 def _go(run: Run, step: NextStep) -> None:
