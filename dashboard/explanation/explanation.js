@@ -68,7 +68,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     if (box.shown === answer && box.querySelector(".choice")) {
       if (data.runs.length) box.shownPanes();
-      else if (box.heat) heat.src = box.heat;
+      else box.shownMap();
       return;
     }
     box.shown = answer;
@@ -118,8 +118,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function found({ maps, neighbours, message, about }, box, heat, fill) {
     const choice = nameGroup(element("div", "choice"), "Heat map over the image");
-    const legend = element("p", "legend");
-    legend.setAttribute("aria-live", "polite");
+    const caption = heat.parentElement.querySelector(".run"); // in sight wherever one has scrolled
     const ways = [...maps, { name: "Hide heat map", role: "", src: "" }];
     const buttons = ways.map((map, i) => {
       const button = buttonOf(map.name, () => show(i));
@@ -130,16 +129,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
     function show(i) {
       buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(at === i)));
       const { name, role, src } = ways[i];
-      box.heat = src;
+      box.shownMap = () => show(i);
       if (src) heat.src = src;
       else heat.removeAttribute("src");
-      if (!role) legend.textContent = "The heat map is hidden.";
-      else if (src) {
-        legend.textContent = `Warm areas: evidence for ${name}. The network uses only the outlined square.`;
-      } else legend.textContent = `No area of the image is evidence for ${name}.`;
+      if (!role) caption.textContent = "";
+      else if (src) caption.textContent = `Warm areas: evidence for ${name}`;
+      else caption.textContent = `No area is evidence for ${name}`;
     }
     show(Math.max(0, maps.findIndex((map) => map.src))); // the first that shows an area
-    fill(element("h3", "", "Explanation"), choice, legend, element("p", "", about));
+    fill(element("h3", "", "Explanation"), element("p", "about", about), choice,
+      element("p", "", "The network uses only the outlined square."));
     box.append(element("h3", "", "Nearest training images"));
     if (!neighbours.length) {
       box.append(element("p", "", message || "There are none."));

@@ -52,21 +52,28 @@ function review(dialog, data, send) {
     to.hidden = false;
     to.focus();
   };
+  const wrongly = now.label ? `Correct label: ${now.label}`
+    : now.others.length === 1 ? `Wrong label: it is ${now.others[0]}` : "Wrong label: it is …";
   const judged = VERDICTS.map(([key, verdict, text]) => button(
-    key, verdict === WRONG && now.label ? `Correct label: ${now.label}` : text,
+    key, verdict === WRONG ? wrongly : text,
     now.verdict === verdict, verdict === WRONG ? wrong : () => say({ verdict }),
   ));
   const undo = button("u", "Undo", undefined, () => say({ undo: true }));
   undo.disabled = !now.verdict;
-  const advance = button("a", "Advance", Boolean(dialog.advance), () => {
+  const advance = button("a", "Next image after a verdict", undefined, () => {
     dialog.advance = !dialog.advance;
-    box.querySelector("[data-key=a]").setAttribute("aria-pressed", String(dialog.advance));
+    box.querySelector("[data-key=a]").setAttribute("aria-checked", String(dialog.advance));
   });
-  advance.title = "Show the next image after a verdict";
+  advance.className = "switch";
+  advance.setAttribute("role", "switch");
+  advance.setAttribute("aria-checked", String(Boolean(dialog.advance)));
+  advance.title = "While this is on, each verdict shows the next image";
+  advance.prepend(element("i"));
   const causes = CAUSES.map((cause, i) => button(
     String(i + 1), cause.replace("-", " "), now.cause === cause, () => say({ cause })));
   for (const text of [now.reason, now.twins]) if (text) box.append(element("p", "reason", text));
-  box.append(element("h3", "", "Label"), group("Verdict", ...judged, undo, advance), to,
+  box.append(element("h3", "", "Label"), group("Verdict", ...judged, undo), to,
+    element("p", "effect", now.effect), advance,
     element("h3", "", "Cause of difficulty"), group("Cause", ...causes),
     element("p", "line", now.line));
   if (focused) { // otherwise the rebuilt button would lose the focus and the keys
@@ -165,6 +172,7 @@ export default function ({ data, parentElement, setTriggerValue, setStateValue }
     const again = now.verdict === WRONG ? now.label : "";
     const other = label || again || (now.others.length === 1 ? now.others[0] : "");
     said.label = said.verdict === WRONG ? other : "";
+    said.effect = ""; // until it is saved
     dialog.foreseen = { id, n: dialog.messages.at(-1).n, said };
     dialog.image = { ...image, review: { ...now, ...said } };
     review(dialog, dialog.image, say);

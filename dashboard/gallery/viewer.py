@@ -16,7 +16,7 @@ _HTML = """<dialog aria-labelledby="name"><header><span class="where"></span>
 <button class="whole" type="button" aria-pressed="false">1:1 <kbd>Z</kbd></button>
 <button class="close" type="button">Close <kbd>Esc</kbd></button></header>
 <div class="body"><div class="stage"><img alt=""><img class="heat" alt=""><span class="unreadable">
-cannot be read</span><span class="run"></span></div>
+cannot be read</span><span class="run" aria-live="polite"></span></div>
 <div class="twin" hidden><img alt=""><img class="heat" alt=""><span class="run"></span></div>
 <div class="beside" hidden><img alt=""><button class="second" type="button"></button></div>
 <aside><div class="outcome"></div><h2 id="name"></h2><p class="path"></p><p class="size"></p>
@@ -62,8 +62,8 @@ def viewer(
         bars : a list of name, p, role; other, None or names and bars of this and another run
         before, after, first, last : ids, None at an end
         review : None for an image without a label, or others (classes), the current verdict,
-        label, cause and line (reviewer and time), each '' without a verdict, and reason (why the
-        label is suspected)
+        label, cause, line (reviewer and time) and effect, each '' without a verdict, and reason
+        (why the label is suspected)
         notes : None for an image that was never read, or tags, note and known, all tags in use
         lastMessage : number of the last message received
         explainable : False if there are no explanations

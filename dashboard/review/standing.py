@@ -69,6 +69,17 @@ def verdict_text(verdict: Verdict | None) -> str:
     return TITLES[verdict.verdict].lower()
 
 
+def verdict_effect(verdict: Verdict | None) -> str:
+    """Return what a saved verdict does in a refit, as a sentence, '' without one."""
+    if verdict is None:
+        return ""
+    if verdict.verdict == WRONG:
+        return f"Saved; the next refit takes {verdict.label} as its label."
+    if verdict.verdict in (BOTH, NEITHER):
+        return "Saved; the next refit leaves this image out."
+    return "Saved; the label stays as it is."
+
+
 @cached(2)
 def _standing(stamp: Stamp) -> Verdicts:
     return load_verdicts()

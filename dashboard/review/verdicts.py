@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from dashboard.review import notes
 from dashboard.review.reviewer import reviewer
-from dashboard.review.standing import stamp, standing, verdict_text
+from dashboard.review.standing import stamp, standing, verdict_effect, verdict_text
 from dashboard.review.suspects import reasons
 from dashboard.shared import browser_sync, tables
 from dashboard.shared.cache import cached
@@ -49,6 +49,7 @@ def review_of(table: Table, row: int) -> dict[str, Any] | None:
         "label": verdict.label if verdict else "",
         "cause": verdict.cause if verdict else "",
         "line": f"{verdict.reviewer}, {verdict.time[:16].replace('T', ' ')}" if verdict else "",
+        "effect": verdict_effect(verdict),
         "reason": " ".join(reasons(table.key[0]).get(table.predictions.ids[row].as_py(), [])),
         "twins": _twins(table, row),
     }

@@ -80,14 +80,14 @@ def draw(found: Explanation) -> None:
     out = Console(highlight=False)
     classes = [f"predicted {found['predicted']}"] + [f"true {found['true']}"] * bool(found["true"])
     out.print(_text(f"{found['id']} ({found['split']}): {', '.join(classes)}"), style="bold")
+    if found["model_note"]:
+        out.print(_text(found["model_note"]), style="yellow")
     for each in found["maps"]:
         name = f"{each['class']} ({' and '.join(each['roles'])})"
         if each["blank"]:
             out.print(_text(f"No area of the image is evidence for {name}."))
         else:
             out.print(_text(f"Evidence for {name}: {each['over']}"), soft_wrap=True)
-    if found["model_note"]:
-        out.print(_text(found["model_note"]), style="yellow")
     if found["note"]:
         out.print(_text(found["note"]), style="yellow")
         return

@@ -133,11 +133,16 @@ class Explainer:
         if own == image.predicted:
             return ""
         folds = image.split != "test" and is_file(self.run.predictions_path("folds"))
-        by = "by a model that was not trained on this image" if folds else "from all of its views"
+        other = "a model that had not seen it" if folds else "all of its views together"
+        shown = f"{self.class_names[own]} {float(seen.probabilities[own]):.3f}"
+        if own == image.true:
+            return (
+                f"The model shown here gets this image right ({shown}); the error came from "
+                f"{other}."
+            )
         return (
-            f"The heat maps show the run's model on one view of this image, where it predicts "
-            f"{self.class_names[own]} ({float(seen.probabilities[own]):.3f}); "
-            f"{self._name(image.predicted)} was predicted {by}."
+            f"The model shown here predicts another class ({shown}); {self._name(image.predicted)} "
+            f"came from {other}."
         )
 
     def _neighbours(self, image: Image, seen: Heat) -> list[Neighbour]:

@@ -13,7 +13,7 @@ from engine.runs.files import read_json, write_json
 from engine.runs.opening import is_file
 from engine.runs.run import Run
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 HeatMapFile = TypedDict(

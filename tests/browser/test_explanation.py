@@ -19,6 +19,7 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
         known = run.predictions()
         second = np.argsort(known.probabilities[np.arange(60), known.y_true], kind="stable")[1]
         made[second]["maps"].reverse()  # the first shows no area
+        made[second]["model_note"] = "The model shown here gets this image right (cat 0.913)."
         for each in made:
             save_explanation(run, each)
     page = open_context().new_page()
@@ -34,13 +35,22 @@ def test_why_by_key_and_on_to_the_next(serve, open_context):
     page.keyboard.press("w")
     expect(reasons.locator(".near")).to_have_count(1)
     expect(heat).to_be_visible()
+    legend = dialog.locator(".stage .run")
+    expect(legend).to_contain_text("Warm areas: evidence for ")
     reasons.get_by_role("button", name="Hide heat map").click()
     expect(heat).not_to_be_visible()
+    expect(legend).to_have_text("")
     page.keyboard.press("ArrowRight")
     expect(dialog.locator(".where")).to_have_text("2 of 60")
     expect(reasons.locator(".near")).to_have_count(1)
     expect(heat).to_be_visible()
     expect(dialog.locator(".explain")).to_have_attribute("aria-busy", "false")
+    expect(reasons.locator("h3 + .about")).to_contain_text("gets this image right")
+    for width, height in ((390, 844), (1366, 768)):
+        page.set_viewport_size({"width": width, "height": height})
+        place = legend.bounding_box()
+        assert place and 0 < place["y"] < height - place["height"]
+        expect(legend).to_be_in_viewport(ratio=1)
     page.keyboard.press("w")
     expect(reasons).not_to_be_visible()
     expect(heat).not_to_be_visible()

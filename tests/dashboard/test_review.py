@@ -50,11 +50,12 @@ def test_a_verdict_is_kept_shown_and_taken_back(make_run, send):
     other = {"cat": "dog", "dog": "cat"}[label]
     before = large(table, id)
     assert before["verdict"] == before["label"] == before["cause"] == before["line"] == ""
-    assert before["others"] == [other]
+    assert before["others"] == [other] and before["effect"] == ""
 
     send(table, id=id, verdict="wrong-label")
     kept = load_verdicts().standing[sha256, label]
     assert (kept.verdict, kept.label, kept.path) == ("wrong-label", other, "train/image.3.jpg")
+    assert large(table, id)["effect"] == f"Saved; the next refit takes {other} as its label."
     send(table, id=id, cause="scale")
     assert large(table, id)["cause"] == "scale" and large(table, id)["label"] == other
     assert tiles.tiles_of(table, np.array([3, 4]))[0]["verdict"] == f"correct label: {other}"

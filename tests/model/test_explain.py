@@ -100,7 +100,9 @@ def test_a_prediction_that_is_not_the_models_own_is_said(at_home, monkeypatch):
     found = Explainer(at_home).explain(image)
     shutil.rmtree(explanations_folder(at_home))
     assert agreed["model_note"] == "" and found["predicted"] == at_home.class_names[1 - own]
-    assert f"where it predicts {at_home.class_names[own]} (" in found["model_note"]
+    right = valid.y_true[0] == own
+    start = "gets this image right" if right else "predicts another class"
+    assert f"The model shown here {start} ({at_home.class_names[own]} " in found["model_note"]
 
 
 def test_a_tuned_network_finds_neighbours_once_its_images_have_passed(tmp_path, workspace):

@@ -82,7 +82,10 @@ def _verdict_buttons(table: Table, rows: np.ndarray) -> None:
                 on_change=_judge_wrong, args=(table, rows),
             )  # fmt: skip
         else:
-            st.button(title, key=f"bulk_{verdict}", on_click=judge, args=(table, rows, verdict))
+            st.button(
+                title, key=f"bulk_{verdict}", on_click=judge, args=(table, rows, verdict),
+                help="Takes the other class as each image's label" if verdict == WRONG else None,
+            )  # fmt: skip
 
 
 def _tags(table: Table, rows: np.ndarray) -> None:
