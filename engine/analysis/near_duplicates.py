@@ -141,18 +141,17 @@ def _telling(x: np.ndarray, threshold: float) -> bool:
 def _similar(x: np.ndarray, threshold: float) -> np.ndarray:
     """Return all pairs of unit rows with a cosine of at least ``threshold``, int64 (m, 2).
 
-    Projection on orthonormal directions never increases distances, so pairs that are too far apart
-    in a few directions need no comparison in all directions.
+    The cosine of two rows is at most that of their projections on a few orthonormal directions,
+    plus the product of the lengths of what is left of them (Cauchy and Schwarz), so that most pairs
+    need no comparison in all directions.
     """
     low = _projected(x)
-    half = np.square(low).sum(axis=1, keepdims=True) / 2
-    one = np.ones_like(half)
-    left, right = np.hstack([low, -half, one]), np.hstack([low, one, -half])
-    nearest = np.float32(threshold - 1 - _ROUNDING)  # minus half the squared distance
+    left = np.sqrt((1 - np.square(low).sum(axis=1, keepdims=True)).clip(0))
+    bounds, nearest = np.hstack([low, left]), np.float32(threshold - _ROUNDING)
     found = [np.empty((0, 2), np.int64)]
     for first in range(0, len(x), _BLOCK):
         for other in range(first, len(x), _OTHERS):
-            near = left[first : first + _BLOCK] @ right[other : other + _OTHERS].T >= nearest
+            near = bounds[first : first + _BLOCK] @ bounds[other : other + _OTHERS].T >= nearest
             i, j = np.divmod(np.flatnonzero(near), near.shape[1])
             ahead = j + other > i + first
             found.append(_exact(x, i[ahead] + first, j[ahead] + other, threshold))
