@@ -98,10 +98,8 @@ def timm_weights_file(backbone: str) -> Path:
     except Exception as error:  # of whatever package timm downloads with
         reason = shorten(str(error) or type(error).__name__, 160, placeholder=" …")
         raise UserError(
-            f"stands for timm's weights of {name}, which could not be downloaded ({reason}); give "
-            "the path of a .safetensors file, or none.",
-            option="weights",
-            value="default",
+            f"Published weights of {backbone} could not be downloaded by timm ({reason}); give the "
+            "path of a .safetensors file, or start with random weights: --weights none."
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:

@@ -196,11 +196,9 @@ def _published_file(name: str, source: str) -> Path:
                 )  # fmt: skip
         except (OSError, RuntimeError) as error:
             raise UserError(
-                f"stands for {published.url}, which could not be downloaded ({error}); put the "
-                f"file into {folder}, give the path of a .safetensors file, or give none to start "
-                "with random weights.",
-                option="weights",
-                value=source,
+                f"Published weights of {name} could not be downloaded from {published.url} "
+                f"({error}); put the file into {folder}, give the path of a .safetensors file, or "
+                "start with random weights: --weights none."
             ) from error
     return path
 

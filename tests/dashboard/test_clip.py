@@ -90,6 +90,7 @@ def test_the_cost_of_a_confidently_wrong_image(make_run) -> None:
     one = -np.log(0.025) / 30
     said = html(opened(run))
     assert f"+{one:.5f}" in said and f"+{10 * one:.5f}" in said
+    assert "The recommendation already counts how many such errors to expect." in said
     table = run.predictions()
     p = np.clip(table.probabilities[np.arange(len(table)), table.y_true], 0.025, 0.975)
     loss = -np.log(p).mean()

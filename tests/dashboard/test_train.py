@@ -266,12 +266,16 @@ def test_progress_says_what_runs_and_promises_no_second(
 
 
 def test_a_failed_fit_says_why(home: Path) -> None:
-    message = "--weights x.pt is <no> safetensors file; set --train to head."
+    message = (
+        "--weights x.pt is <no> safetensors file; set --train to head, or start with random "
+        "weights: --weights none."
+    )
     run = job("failed", message=message)
     (run.folder / jobs.LOG).write_text(f"python -m engine fit\nError: {message}\n")
     said = html(opened())
     assert "Failed." in said and "“Initial weights” x.pt is &lt;no&gt; safetensors" in said
     assert "set “Train” to head" in said
+    assert "start with random weights: “Initial weights”, random initialisation." in said
     assert "--weights" not in said and "python -m engine" not in said  # it says no more
     (run.folder / jobs.LOG).write_text("Killed\n")
     assert "Killed" in html(opened())

@@ -206,10 +206,14 @@ def test_without_network_the_published_weights_are_refused_with_what_to_do(tmp_p
     with pytest.raises(UserError) as said:
         find_weights(NAME, "default", 0)
     message = str(said.value)
-    assert message.startswith("weights='default' stands for https://") and "\n" not in message
+    assert message.startswith(f"Published weights of {NAME} could not be downloaded from https://")
+    assert "\n" not in message
     assert "no route to host" in message
     assert str(tmp_path / "hub" / "checkpoints") in message
-    assert "give the path of a .safetensors file, or give none" in message
+    assert message.endswith(
+        "give the path of a .safetensors file, or start with random weights: weights none."
+    )
+    assert said.value.on_command_line.endswith("start with random weights: --weights none.")
 
 
 def test_the_published_file_in_torch_home_is_used(tmp_path, monkeypatch):

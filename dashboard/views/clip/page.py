@@ -81,7 +81,9 @@ def live(valid: Table, test: Table | None, curve: ClipLossCurve) -> None:
         st.subheader("Predictions changed by clipping", anchor=False)
         html.show_html(text.touched_table(touches, lower, upper))
         st.subheader("Cost of a confident error", anchor=False)
-        html.show_html(text.confident_error_table(one, n_test, shown.images, loss))
+        counted = compared is not None
+        table = text.confident_error_table(one, n_test, shown.images, loss, counted=counted)
+        html.show_html(table)
 
 
 def _fields() -> None:

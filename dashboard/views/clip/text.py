@@ -83,14 +83,22 @@ def touched_table(rows: Sequence[tuple[str, int, int, int]], lower: float, upper
     return rendered(__file__, "touched", rows=shown, lower=f"{lower:.6g}", upper=f"{upper:.6g}")
 
 
-def confident_error_table(one: float, n: int, images: str, loss: float) -> Markup:
-    """Tabulate how much confident errors increase the mean log loss over ``n`` images."""
+def confident_error_table(one: float, n: int, images: str, loss: float, *, counted: bool) -> Markup:
+    """Tabulate how much confident errors increase the mean log loss over ``n`` images.
+
+    Parameters
+    ----------
+    counted : whether a correction is recommended, which counts such errors
+    """
     rows = [
         (title, f"+{k * one:.5f}", _relative(k * one / loss if loss else 0.0))
         for k, title in ((1, "One image"), (10, "The first ten"))
         if k <= n
     ]
-    return rendered(__file__, "confident_error", rows=rows, images=images, loss=f"{one * n:.2f}")
+    return rendered(
+        __file__, "confident_error", rows=rows, images=images, loss=f"{one * n:.2f}",
+        counted=counted,
+    )  # fmt: skip
 
 
 def _relative(times: float) -> str:

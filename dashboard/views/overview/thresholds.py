@@ -27,11 +27,11 @@ _CURVES = {
     "roc": (roc_figure, "true positive rate by false positive rate"),
 }
 _ABOUT = (
-    "Images whose probability of {positive} reaches the threshold count as {positive}. It is saved "
-    "with the run, and changes the figures below and the accuracy “at threshold” at the top of the "
-    "page. Elsewhere, correct and incorrect still refer to the most likely class (threshold 0.5); "
-    "probabilities, log loss, Clip and Submit do not depend on it. On the images that it is chosen "
-    "on, a threshold looks slightly too good."
+    "Images whose probability of {positive} reaches the threshold count as {positive}. Once moved, "
+    "it is saved with the run, changes the figures below, and adds the accuracy “at threshold” at "
+    "the top of the page. Elsewhere, correct and incorrect still refer to the most likely class "
+    "(threshold 0.5); probabilities, log loss, Clip and Submit do not depend on it. On the images "
+    "that it is chosen on, a threshold looks slightly too good."
 )
 
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from dashboard.shared.escape import form_words
 from dashboard.shared.html import rendered
+from dashboard.views.train.form import WEIGHTS
 from engine.runs.jobs import JobProgress
 from engine.runs.run_results import Scores
 from engine.text import duration
@@ -71,5 +72,13 @@ def job_end(job: JobProgress, lines: Sequence[str]) -> Markup:
         where = f" Last step: {STAGES[job.stage].lower()}, {job.done:,} of {job.total:,}."
     return rendered(
         __file__, "end", state=STATES.get(job.state, "Lost"), bad=True,
-        message=form_words(job.message) + where, lines=list(lines),
+        message=_on_form(job.message) + where, lines=list(lines),
     )  # fmt: skip
+
+
+def _on_form(message: str) -> str:
+    """Return the message of a command with fields and choices in the words of the form."""
+    said = form_words(message)
+    for value, shown in WEIGHTS.items():
+        said = said.replace(f"“Initial weights” {value}", f"“Initial weights”, {shown}")
+    return said
