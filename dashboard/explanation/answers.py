@@ -19,15 +19,18 @@ from dashboard.shared.tables import Table
 from dashboard.shared.thumbnails import ImageFile
 from engine.errors import UserError
 from engine.runs.explanations import Explanation, load_explanation
+from engine.runs.maps import making_progress
 from engine.runs.opening import read_file
 from engine.runs.run import OUT_OF_FOLD, Run
 from engine.runs.run_list import open_run
 from engine.runs.worker import Worker
 
 _WAIT = 0.15  # seconds to wait before the page continues and asks again
+_KEPT = 16  # explanations without neighbours, while features are computed
 _WORKER = Worker(["explain", "latest", "--serve"])
 _QUEUE = ThreadPoolExecutor(1, thread_name_prefix="explain")
 _waiting: dict[tuple[str, str], Future[dict[str, Any]]] = {}
+_without_features: dict[tuple[str, str], Explanation] = {}  # shown while they are computed
 
 
 def answer(table: Table, row: int, image: str) -> dict[str, Any]:
@@ -65,7 +68,8 @@ def answer(table: Table, row: int, image: str) -> dict[str, Any]:
     ]
     return {
         "id": image, "state": "found", "maps": maps, "neighbours": neighbours,
-        "message": found["note"], "about": found["model_note"],
+        "missing": _missing(open_run(table.key[0])) if found["note"] else None,
+        "about": found["model_note"],
     }  # fmt: skip
 
 
@@ -131,6 +135,8 @@ def _explained(table: Table, row: int, image: str) -> Explanation | None:
         if sha256 and (kept := load_explanation(run, split, image, sha256)):
             return kept
     key = (run.name, image)
+    if key in _without_features and making_progress(run, "pca").state != "none":
+        return _without_features[key]
     if key not in _waiting:
         for other, future in list(_waiting.items()):
             if future.cancel():  # cancelled before it started
@@ -146,7 +152,25 @@ def _explained(table: Table, row: int, image: str) -> Explanation | None:
         _waiting.pop(key, None)
         raise
     _waiting.pop(key, None)
+    _without_features.pop(key, None)
+    if found["note"]:
+        for oldest in list(_without_features)[: 1 - _KEPT]:
+            _without_features.pop(oldest, None)
+        _without_features[key] = found
     return found
+
+
+def _missing(run: Run) -> dict[str, Any]:
+    """Return what is said where features are missing: a text, a button, and if they are coming."""
+    stand = making_progress(run, "pca")
+    if stand.state == "running":
+        count = f": {stand.done:,} of {stand.total:,} images" if stand.total else ""
+        return {"text": f"Computing the features{count} …", "button": "", "running": True}
+    if stand.state == "failed":
+        text = f"The features could not be computed: {stand.message}"
+        return {"text": text, "button": "Try again", "running": False}
+    text = "They are found by the features of the run's images, which are not in the cache."
+    return {"text": text, "button": "Compute the features", "running": False}
 
 
 def _splits(table: Table) -> tuple[str, ...]:

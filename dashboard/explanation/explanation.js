@@ -66,6 +66,21 @@ export default function ({ data, parentElement, setTriggerValue }) {
       fill(element("h3", "", "Explanation"), element("p", "", answer.message));
       return;
     }
+    if (answer.missing?.running) {
+      const ask = () => {
+        host.timer = setTimeout(ask, 8 * PATIENCE);
+        setTriggerValue("want", viewer.id);
+      };
+      host.timer = setTimeout(ask, 4 * PATIENCE);
+    }
+    if (answer.missing && box.shown?.missing && box.shown.id === answer.id && box.missing?.isConnected) {
+      box.shown = answer;
+      const focused = box.missing.contains(box.getRootNode().activeElement);
+      box.missing.replaceChildren(...missingOf(answer));
+      if (focused) button.focus();
+      box.shownMap();
+      return;
+    }
     if (box.shown === answer && box.querySelector(".choice")) {
       if (data.runs.length) box.shownPanes();
       else box.shownMap();
@@ -74,6 +89,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     box.shown = answer;
     if (data.runs.length) both(answer, box, find, fill);
     else found(answer, box, heat, fill);
+  }
+
+  function missingOf({ id, missing: { text, button } }) {
+    const compute = buttonOf(button, () => {
+      compute.disabled = true;
+      setTriggerValue("compute", id);
+    });
+    return [element("p", "", text), ...(button ? [compute] : [])];
   }
 
   function toggle() {
@@ -116,7 +139,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     host.fresh = false;
   }
 
-  function found({ maps, neighbours, message, about }, box, heat, fill) {
+  function found(answer, box, heat, fill) {
+    const { maps, neighbours, missing, about } = answer;
     const choice = nameGroup(element("div", "choice"), "Heat map over the image");
     const caption = heat.parentElement.querySelector(".run"); // in sight wherever one has scrolled
     const ways = [...maps, { name: "Hide heat map", role: "", src: "" }];
@@ -140,13 +164,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
     fill(element("h3", "", "Explanation"), element("p", "about", about), choice,
       element("p", "", "The network uses only the outlined square."));
     box.append(element("h3", "", "Nearest training images"));
-    if (!neighbours.length) {
-      box.append(element("p", "", message || "There are none."));
-      return;
+    if (missing) {
+      box.missing = element("div", "missing");
+      box.missing.append(...missingOf(answer));
+      box.append(box.missing);
+    } else if (!neighbours.length) box.append(element("p", "", "There are none."));
+    else {
+      const row = element("div", "nearest");
+      row.append(...neighbours.map((near) => nearOf(near, (id) => setTriggerValue("neighbour", id))));
+      box.append(row, element("p", "", "Cosine distance: 0 for the same direction, 1 for unrelated images."));
     }
-    const row = element("div", "nearest");
-    row.append(...neighbours.map((near) => nearOf(near, (id) => setTriggerValue("neighbour", id))));
-    box.append(row, element("p", "", "Cosine distance: 0 for the same direction, 1 for unrelated images."));
     if (host.fresh) box.scrollIntoView({ block: "nearest" });
     host.fresh = false;
   }

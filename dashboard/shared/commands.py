@@ -92,6 +92,17 @@ def start_map(run: Run, method: str) -> None:
     maps.start_map(run, method, ["embed", run.name, "--method", method, "--json"])
 
 
+def start_features(run: Run) -> None:
+    """Start computing the features of a run's images that are missing unless it is running.
+
+    Raises
+    ------
+    UserError
+        If the process cannot be started.
+    """
+    maps.start_map(run, "pca", ["embed", run.name, "--method", "pca", "--json"], again=True)
+
+
 def start_directions(run: Run) -> None:
     """Start the comparison of a run's images, for a run of an earlier version.
 

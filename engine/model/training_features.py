@@ -10,6 +10,7 @@ import pandas as pd
 from engine.analysis.neighbours import nearest
 from engine.model.features import Features
 from engine.runs.explanations import Neighbour
+from engine.runs.maps import making_progress
 from engine.runs.run import Run
 
 NEIGHBOURS = 8
@@ -38,6 +39,8 @@ class TrainingFeatures:
         if run.labelled_split == "folds":  # then the last layer was trained on both splits
             learnt |= images["split"] == "valid"
         learnt &= images["sha256"].isin(kept.row_of.keys())
+        if making_progress(run, "pca").state == "running":  # its features are not all there yet
+            learnt &= False
         chosen = images.loc[learnt, _COLUMNS].reset_index(drop=True)
         rows = [kept.row_of[name] for name in chosen["sha256"]]
         return cls(run.name, chosen, kept.values.numpy()[rows])
@@ -68,6 +71,6 @@ class TrainingFeatures:
         if len(self.images):
             return ""
         return (
-            "The features of the training images are not available; compute them on the Map page "
-            f"or with `second-look embed {self.run}`."
+            "The features of the training images are not available; compute them with "
+            f"`second-look embed {self.run}`."
         )

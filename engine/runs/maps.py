@@ -104,8 +104,14 @@ def load_map(run: Run, method: str) -> pa.Table:
 
 def map_progress(run: Run, method: str) -> MapProgress:
     """Return the progress of a map, even if its status file is incomplete."""
-    if is_file(map_path(run, method)):
-        return MapProgress("done")
+    return MapProgress("done") if is_file(map_path(run, method)) else making_progress(run, method)
+
+
+def making_progress(run: Run, method: str) -> MapProgress:
+    """Return the progress of a map that is being made, also where there is an earlier one.
+
+    The state is none where no map is being made and none failed.
+    """
     try:
         status = read_json(_status(run, method))
     except UserError:
@@ -139,19 +145,21 @@ def write_progress(run: Run, method: str, stage: str, done: int, total: int) -> 
     write_json(_status(run, method), {"stage": stage, "done": done, "total": total})
 
 
-def start_map(run: Run, method: str, arguments: Sequence[str]) -> None:
+def start_map(run: Run, method: str, arguments: Sequence[str], *, again: bool = False) -> None:
     """Start the command that makes a map unless it exists or is being made; return immediately.
 
     Parameters
     ----------
     arguments : arguments of ``python -m engine``
+    again : whether to start it also where the map exists, because its features are missing
 
     Raises
     ------
     UserError
         If the child process cannot be started.
     """
-    if map_progress(run, method).state in ("running", "done"):
+    progress = making_progress if again else map_progress
+    if progress(run, method).state in ("running", "done"):
         return
     write_json(_status(run, method), {"started": time.time()})
     try:
@@ -164,7 +172,7 @@ def start_map(run: Run, method: str, arguments: Sequence[str]) -> None:
 
 def _ended(run: Run, method: str, code: int) -> None:
     # For a process that could not report its failure; a deleted run is not created again.
-    if code and is_folder(run.folder) and map_progress(run, method).state == "running":
+    if code and is_folder(run.folder) and making_progress(run, method).state == "running":
         message = f"The process ended with exit code {code}."
         write_json(_status(run, method), {"message": message})
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from dashboard.explanation import answers
-from dashboard.shared import tables
+from dashboard.shared import commands, tables
 from engine.errors import UserError
 from engine.runs.explanations import explanations_folder, load_explanation, save_explanation
+from engine.runs.maps import making, save_map, write_progress
 from engine.runs.run import Run
 from tests.support.explanations import explained
 
@@ -73,6 +75,36 @@ def test_what_is_kept_is_not_asked_again(run, stand):
     save_explanation(run, stand.answer)
     assert answer(run)["state"] == "found"
     assert stand.asked == []
+
+
+def test_missing_features_are_computed_by_a_button_and_the_image_is_explained_again(
+    run, stand, monkeypatch
+):
+    started = []
+    monkeypatch.setattr("engine.runs.maps.start_command", lambda to, _: started.append(to))
+    monkeypatch.setattr(answers, "_without_features", {})
+    monkeypatch.setattr(answers, "_WAIT", 20)
+    stand.may.set()
+    whole = stand.answer
+    stand.answer = {**whole, "note": "The features are not available.", "neighbours": []}
+    save_map(run, "pca", ["valid"], ["a"], np.zeros((1, 2)))  # a map that exists starts it, too
+    found = answer(run)
+    assert found["neighbours"] == [] and found["missing"]["button"] == "Compute the features"
+    commands.start_features(run)
+    commands.start_features(run)
+    assert started == [["embed", run.name, "--method", "pca", "--json"]]
+    write_progress(run, "pca", "features", 1200, 3000)
+    with making(run, "pca"):
+        for _ in range(3):
+            missing = answer(run)["missing"]
+            assert missing["running"] and "1,200 of 3,000 images" in missing["text"]
+    assert len(stand.asked) == 1
+    assert "without reporting an error" in answer(run)["missing"]["text"]
+    assert answer(run)["missing"]["button"] == "Try again"
+    save_map(run, "pca", ["valid"], ["a"], np.zeros((1, 2)))
+    stand.answer = whole
+    found = answer(run)
+    assert found["missing"] is None and len(found["neighbours"]) == 1 and len(stand.asked) == 2
 
 
 def test_an_image_passed_over_gives_way_to_the_one_looked_at(run, stand, monkeypatch):

@@ -29,6 +29,7 @@ from engine.model.heat_maps import crop_box
 from engine.model.preprocessing import Preprocessing
 from engine.model.try_image import ImagePredictor
 from engine.runs.explanations import explanations_folder
+from engine.runs.maps import making, save_map, write_progress
 from engine.runs.run import Run
 from engine.runs.worker import Worker
 from tests.support.paths import ROOT
@@ -111,6 +112,10 @@ def test_a_tuned_network_finds_neighbours_once_its_images_have_passed(tmp_path, 
     found = Explainer(run).explain(image)
     assert found["maps"] and not found["neighbours"] and f"embed {run.name}" in found["note"]
     embed(run, "pca")
+    with making(run, "pca"):  # some features may be missing until the process ends
+        write_progress(run, "pca", "features", 1, 6)
+        assert Explainer(run).explain(image)["note"]
+    save_map(run, "pca", ["valid"], [image], np.zeros((1, 2)))
     found = Explainer(run).explain(image)
     assert found["neighbours"] and not found["note"]
 

@@ -20,7 +20,7 @@ from dashboard.selection.orders import orders_of
 from dashboard.selection.pending import Pending
 from dashboard.selection.run import run_name
 from dashboard.selection.unknown import unknown_filters, unknown_image, unknown_page
-from dashboard.shared import browser_sync, html, tables
+from dashboard.shared import browser_sync, commands, html, tables
 from dashboard.shared.browser_sync import widget_key
 from dashboard.shared.escape import error_text, literal
 from dashboard.shared.paging import PAGER_WIDTH
@@ -34,6 +34,7 @@ from dashboard.views.errors.text import NAMES, category, not_searched, order_nam
 from dashboard.views.errors.tile_size import tile_size
 from dashboard.views.errors.views import views
 from engine.errors import UserError
+from engine.runs.run_list import open_run
 
 EXPLANATION = "explanation"
 
@@ -214,14 +215,23 @@ def empty(image_filter: ImageFilter) -> None:
 def explain(table: Table) -> None:
     """Answer the browser's request for an explanation of the enlarged image."""
     browser_sync.rerun_if_changed()  # for example, a neighbour was opened
-    asked = browser_sync.component_value(EXPLANATION, "want")
+    asked = browser_sync.component_value(EXPLANATION, "want") or browser_sync.component_value(
+        EXPLANATION, "compute"
+    )
     row = tables.row_of(table, asked) if isinstance(asked, str) and asked else None
     explanation(
         {} if row is None else answer(table, row, asked),
         key=EXPLANATION,
         wanted=lambda: None,
         opened=partial(address.neighbour_opened, EXPLANATION),
+        computed=partial(compute_features, table.key[0]),
     )
+
+
+def compute_features(name: str) -> None:
+    """Start computing the features that are missing (callback)."""
+    with show_user_errors():
+        commands.start_features(open_run(name))
 
 
 show()

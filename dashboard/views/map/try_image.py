@@ -26,6 +26,10 @@ from engine.runs.run import Run
 
 _COUNT, _TRIED, _LAYER, _OPENED = "try_count", "try_answer", "try_layer", "try_opened"
 _PAUSE = 0.3  # seconds
+_NO_FEATURES = (
+    "The nearest training images need features that are not in the cache: open an image on Errors, "
+    "choose “Explain” and compute them there."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +130,7 @@ def _show(run: Run, tried: _Tried, answer: dict[str, Any]) -> None:
 def _figures(answer: dict[str, Any]) -> None:
     rows = [(name, probability(p)) for name, p in answer["classes"]]
     html.show_html(html.table(("Class", "Probability"), rows))
-    notes = [note for note in (answer["map_note"], answer["note"]) if note]
+    notes = [note for note in (answer["map_note"], _NO_FEATURES * bool(answer["note"])) if note]
     without = [name for name, src in answer["maps"] if not src]
     notes += [f"No area of the image is evidence for {name}." for name in without]
     for note in notes:
