@@ -74,7 +74,7 @@ def pick_run(every: Sequence[RunSummary]) -> bool:
         return True
     count = Counter(run.line for run in runs)
     lines = {
-        run.name: run.line if count[run.line] == 1 else f"{run.line}  ·  {run.name}" for run in runs
+        run.name: run.line if count[run.line] == 1 else f"{run.line} · {run.name}" for run in runs
     }
     with st.container(horizontal=True, key="picker"):
         st.selectbox(

@@ -42,20 +42,20 @@ class RunSummary:
     log_loss: float | None
     scored_on: str = ""
     reason: str = ""  # why it is damaged
+    data: str = ""  # name of the folder of its images
 
     @property
     def line(self) -> str:
-        """Return name, date, backbone, accuracy and log loss as one line."""
-        parts = [
-            one_line(self.title),
-            self.created[:16].replace("T", " "),
-            self.backbone,
-        ]
+        """Return what tells runs apart as one line: name or backbone, scores, date, data folder."""
+        named = self.title != self.name
+        parts = [one_line(self.title) if named else self.backbone or self.name]
         if self.accuracy is not None:
-            parts.append(f"{self.scored_on} accuracy {self.accuracy:.2%}")
+            parts.append(f"accuracy {self.accuracy:.2%}")
         if self.log_loss is not None:
             parts.append(f"log loss {self.log_loss:.4f}")
-        return "  ·  ".join(parts)
+        parts += [self.scored_on, self.created[:16].replace("T", " "), one_line(self.data)]
+        parts.append(self.backbone if named else self.name)
+        return " · ".join(filter(None, parts))  # a phone shows the first fifty characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +209,7 @@ def _summary(run: Run) -> RunSummary:
         scores.accuracy if scores else None,
         scores.log_loss if scores else None,
         scored_on,
+        data=Path(config.root or config.data or "").name,
     )
 
 

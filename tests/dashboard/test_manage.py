@@ -44,7 +44,7 @@ def test_the_list_is_sorted_as_chosen_and_the_newest_stays_the_default(make_run)
     app = managed(None)
     app.selectbox(key="run_order_box").set_value("Lowest log loss first")
     app.button(key="save_run").click().run()
-    assert [line.split("  ")[0] for line in picker(app)] == ["run 0.1", "run 0.2", "run 0.3"]
+    assert [line.split(" · ")[0] for line in picker(app)] == ["run 0.1", "run 0.2", "run 0.3"]
     assert list_runs()[0].name in app.query_params["run"]
 
 

@@ -127,15 +127,19 @@ def test_the_address_names_the_run_and_an_unknown_one_is_said(make_run):
 def test_the_run_picker_shows_the_scores_of_the_page(make_run):
     run = make_run(n=200)
     assert run.config.scores
-    valid = f"validation accuracy {run.config.scores.accuracy:.2%}"
-    assert valid in overview().selectbox[0].options[0]
+    valid = f"accuracy {run.config.scores.accuracy:.2%}"
+    (line, *_) = overview().selectbox[0].options
+    assert valid in line and " · validation · " in line
     first = run.predictions().take(np.arange(150))
     save_predictions(run.predictions_path("folds"), first)
     right = float((first.y_pred == first.y_true).mean())
     run.update_config(out_of_fold=FoldsSummary(5, 150, right, 0.3, 150, 1.0))
     app = overview()
     shown = f"{right:.2%}"
-    assert f"cross-validated accuracy {shown}  ·  log loss 0.3000" in app.selectbox[0].options[0]
+    line = app.selectbox[0].options[0]
+    head = f"{run.config.network} · accuracy {shown} · log loss 0.3000 · cross-validated · "
+    assert line.startswith(head)  # the part that a phone shows
+    assert line.endswith(f" · {run.data_root.name} · {run.name}")
     assert figures(app)["Accuracy"] == shown
 
 
