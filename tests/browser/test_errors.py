@@ -70,7 +70,7 @@ def test_from_cell_to_images_to_large_and_back_and_by_link(serve, open_context):
     expect(dialog.locator(".bar")).to_have_count(2)
     page.keyboard.press("ArrowRight")
     expect(dialog.locator("h2")).to_have_text(want[4])
-    dialog.get_by_text("Next").click()
+    dialog.get_by_role("button", name="Next →").click()
     expect(dialog.locator("h2")).to_have_text(want[5])
     expect(dialog.locator(".where")).to_have_text(f"6 of {len(want)}")
     page.keyboard.press("Escape")
