@@ -33,7 +33,7 @@ _COST = 1.3  # computation of a suggested backbone, relative to the run's
 _FOLDS, _FEWEST = 5, 40  # and labelled images, below which parts of them are too few
 _VIEWS_ELSEWHERE = (
     "On 400 photographs of five flowers, MobileNetV2, the log loss was 0.392 with one view, 0.374 "
-    "with two and 0.364 with four (DECISIONS 61)"
+    "with two and 0.364 with four"
 )
 
 
