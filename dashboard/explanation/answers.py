@@ -161,7 +161,7 @@ def _explained(table: Table, row: int, image: str) -> Explanation | None:
 
 
 def _missing(run: Run) -> dict[str, Any]:
-    """Return what is said where features are missing: a text, a button, and if they are coming."""
+    """Return what to show where features are missing: text, button, whether they are computed."""
     stand = making_progress(run, "pca")
     if stand.state == "running":
         count = f": {stand.done:,} of {stand.total:,} images" if stand.total else ""
