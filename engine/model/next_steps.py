@@ -205,11 +205,13 @@ def _better_backbone(run: Run, tried: set[str]) -> NextStep | None:
         return None
     n = run.config.n
     options = replace(run.fit_options, weights=("default",), image_size=None)
+    # The run's speed at another size says nothing of this fit, which has the published size.
+    cost = best.gflop / own.gflop if run.fit_options.image_size is None else None
     return NextStep(
         BACKBONE, f"Fit with the backbone {best.name}", None, None, ELSEWHERE,
         f"torchvision publishes an ImageNet accuracy of {100 * best.accuracy:.1f} % for it and "
         f"{100 * own.accuracy:.1f} % for {own.name}; on these images only a fit can measure it.",
-        _time(run, n.train + n.valid + n.test, best.gflop / own.gflop),
+        _time(run, n.train + n.valid + n.test, cost),
         _fit(options, backbone=best.name), value=best.name,
     )  # fmt: skip
 
@@ -218,13 +220,13 @@ def _fit(options: FitOptions, **changes: object) -> tuple[str, ...]:
     return ("fit", *replace(options, name=None, **changes).arguments())  # type: ignore[arg-type]
 
 
-def _time(run: Run, images: int, cost: float = 1.0) -> str:
-    """Return the time of a pass at the run's speed, of a network of this relative cost."""
+def _time(run: Run, images: int, cost: float | None = 1.0) -> str:
+    """Return the time of a pass at the run's speed, of a network of this relative cost if known."""
     try:
         rate = read_json(run.folder / "environment.json").get("images_per_second")
     except UserError:
         rate = None
     passes = f"one pass over {images:,} images"
-    if not isinstance(rate, int | float) or not rate > 0:
+    if cost is None or not isinstance(rate, int | float) or not rate > 0:
         return passes
     return f"{passes}, about {duration(cost * images / rate)} here"

@@ -60,6 +60,8 @@ def test_each_gain_is_that_of_the_command_that_measures_it(runs):
     assert found.log_loss == log_loss(own.y_true, own.probabilities)
     assert {"images", "backbone", "views"} <= steps.keys()
     assert steps["views"].value == "4"  # a run has two
+    assert runs[0].fit_options.image_size  # at whose speed the published size does not pass
+    assert "about" in steps["views"].time and "about" not in steps["backbone"].time
     others = {run.name: run for run in runs[1:]}
     gains = {name: -compare(run.predictions("folds"), own).log_loss_difference[0]
              for name, run in others.items()}  # fmt: skip
