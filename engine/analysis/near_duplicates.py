@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
+
+from engine.analysis.parallel import over_parts
 
 SIMILARITY = 0.85  # least cosine of nearly identical images, see near_identical
 _DIRECTIONS, _PAIRS = 64, 8192
-_BLOCK, _OTHERS = 512, 16_384  # rows that are compared with each other at once
+_BLOCK, _OTHERS = 512, 1024  # rows compared at once, whose products stay in a processor's cache
+_TURN = 16  # blocks after which the pairs found are joined to groups
 _SAMPLED, _ALIKE = 1000, 0.01
 _ROUNDING = 1e-4
 
 
 def near_identical(
-    features: np.ndarray, sha256: Sequence[str], threshold: float = SIMILARITY
+    features: np.ndarray,
+    sha256: Sequence[str],
+    threshold: float = SIMILARITY,
+    progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Group images that are byte-identical or nearly identical.
 
@@ -32,6 +39,9 @@ def near_identical(
     ----------
     features : float32 array of shape (n, width)
     sha256 : checksum of each image
+    progress
+        Called with (done, total) images of a search among more than 8,192; all pairs are compared,
+        so the time grows with the square of their number. It may raise an exception to stop.
 
     Returns
     -------
@@ -42,9 +52,6 @@ def near_identical(
     ValueError
         If the lengths differ or a feature is not finite.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n = len(features)
     if len(sha256) != n or features.ndim != 2:
         raise ValueError("features must have shape (n, width), with one checksum each")
@@ -60,9 +67,8 @@ def near_identical(
     scale = float(length.max())
     x /= np.maximum(length, np.float32(1e-12))[:, None]
     x[length <= 1e-6 * scale] = 0  # no information: not similar to any other row
-    pairs = _similar(x, threshold) if _telling(x, threshold) else np.empty((0, 2), np.int64)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(x), len(x)))
-    _, group = connected_components(graph, directed=False)
+    telling = _telling(x, threshold)
+    group = _linked(x, threshold, progress) if telling else np.arange(len(x))
     return np.asarray(group[content], dtype=np.int64)
 
 
@@ -138,33 +144,69 @@ def _telling(x: np.ndarray, threshold: float) -> bool:
     return bool(alike <= max(_ALIKE * len(cosines), len(some) / 2))
 
 
-def _similar(x: np.ndarray, threshold: float) -> np.ndarray:
-    """Return all pairs of unit rows with a cosine of at least ``threshold``, int64 (m, 2).
+def _linked(
+    x: np.ndarray, threshold: float, progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """Return the group of each unit row: rows that pairs of a cosine >= ``threshold`` connect.
 
     The cosine of two rows is at most that of their projections on a few orthonormal directions,
     plus the product of the lengths of what is left of them (Cauchy and Schwarz), so that most pairs
     need no comparison in all directions.
     """
-    low = _projected(x)
+    low, n, step = _projected(x), len(x), _TURN * _BLOCK
     left = np.sqrt((1 - np.square(low).sum(axis=1, keepdims=True)).clip(0))
-    bounds, nearest = np.hstack([low, left]), np.float32(threshold - _ROUNDING)
-    found = [np.empty((0, 2), np.int64)]
-    for first in range(0, len(x), _BLOCK):
-        for other in range(first, len(x), _OTHERS):
-            near = bounds[first : first + _BLOCK] @ bounds[other : other + _OTHERS].T >= nearest
-            i, j = np.divmod(np.flatnonzero(near), near.shape[1])
-            ahead = j + other > i + first
-            found.append(_exact(x, i[ahead] + first, j[ahead] + other, threshold))
+    bounds, group = np.hstack([low, left]), np.arange(n)
+
+    def near(first: int) -> np.ndarray:
+        return _similar(x, bounds, group, first, threshold)
+
+    with threadpool_limits(1, "blas"):  # which would take turns if several threads called it
+        for start in range(0, n, step):
+            end = min(start + step, n)
+            pairs = np.concatenate(over_parts(near, range(start, end, _BLOCK), values=step * n))
+            if len(pairs):
+                group = _joined(group, pairs)
+            if progress and n > step:
+                progress(round(n - (n - end) ** 2 / n), n)  # rows are compared with later ones
+    return group
+
+
+def _similar(
+    x: np.ndarray, bounds: np.ndarray, group: np.ndarray, first: int, threshold: float
+) -> np.ndarray:
+    """Return the similar pairs of a block of rows and later rows of other groups: int64 (m, 2)."""
+    mine, nearest = bounds[first : first + _BLOCK], np.float32(threshold - _ROUNDING)
+    found, space = [np.empty((0, 2), np.int64)], np.empty((len(mine), _OTHERS), np.float32)
+    for other in range(first, len(x), _OTHERS):
+        theirs = bounds[other : other + _OTHERS]
+        most = np.matmul(mine, theirs.T, out=space[:, : len(theirs)])
+        rows = np.flatnonzero(most.max(axis=1) >= nearest)
+        i, j = np.nonzero(most[rows] >= nearest)
+        i, j = rows[i] + first, j + other
+        apart = (j > i) & (group[i] != group[j])
+        found.append(_exact(x, i[apart], j[apart], threshold))
     return np.concatenate(found)
 
 
+def _joined(group: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return the group of each row after the groups of each pair of rows are made one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = int(group.max()) + 1
+    ends = group[pairs]
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (n, n))
+    return np.asarray(connected_components(graph, directed=False)[1][group])
+
+
 def _exact(x: np.ndarray, i: np.ndarray, j: np.ndarray, threshold: float) -> np.ndarray:
-    kept = []
+    """Return those pairs of rows (i, j) whose cosine is at least ``threshold``: int64 (m, 2)."""
+    kept = [np.empty((0, 2), np.int64)]
     for start in range(0, len(i), _PAIRS):
         a, b = i[start : start + _PAIRS], j[start : start + _PAIRS]
         alike = np.einsum("nw,nw->n", x[a], x[b]) >= threshold
         kept.append(np.column_stack([a[alike], b[alike]]))
-    return np.concatenate(kept) if kept else np.empty((0, 2), np.int64)
+    return np.concatenate(kept)
 
 
 def _projected(x: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ _TITLES = {
     "draw": "Drawing",
     "list": "Reading the images",
     "features": "Extracting features",
+    "compare": "Comparing images",
     "tsne": "Computing the map",
     "train": "Training",
     "predict": "Predicting",

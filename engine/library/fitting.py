@@ -27,7 +27,8 @@ def fit(data: str | Path, *, progress: Progress | None = None, **options: Any) -
     data : str or Path
         A Kaggle folder, an ImageFolder, a folder of class folders, a CSV, or a zip of one.
     progress : callable, optional
-        Called with ``(stage, done, total)``; stages are list, features, train and predict.
+        Called with ``(stage, done, total)``; stages are list, features, compare, train
+        and predict.
     **options
         Those of `second-look fit`, with underscores: ``backbone`` (any torchvision classifier or
         "timm/NAME", "vgg16"; of a list the features stand side by side), ``weights`` ("default",

@@ -44,7 +44,7 @@ class Basis:
             gram = (rows.T @ rows / (len(rows) * scale.square())).to(
                 torch.float64 if n <= width else torch.float32
             )
-            variances, directions = torch.linalg.eigh(gram)
+            variances, directions = _eigenvectors(gram)
         variances = torch.cat([variances[-rank:].clamp_min(0), variances.new_ones(1)])
         return cls(centre, scale, directions[:, -rank:].float(), variances.float())
 
@@ -83,6 +83,21 @@ def _of_few(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     square loses the weakest directions, so the last step makes them orthogonal to the others; which
     vectors span them does not matter.
     """
-    variances, combined = torch.linalg.eigh(rows @ rows.T / len(rows))
+    variances, combined = _eigenvectors(rows @ rows.T / len(rows))
     directions = torch.linalg.qr((rows.T @ combined).flip(1)).Q
     return variances, directions.flip(1)
+
+
+def _eigenvectors(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return eigenvalues, ascending, and eigenvectors of a symmetric matrix.
+
+    In float32 Intel's library finds none where most features are always 0 and the others differ by
+    many orders of magnitude, as those of images of 32 pixels; then they are found in float64.
+    """
+    try:
+        values, vectors = torch.linalg.eigh(gram)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        exact = gram.double()
+        exact.diagonal().add_(1e-12 * exact.diagonal().mean())
+        values, vectors = torch.linalg.eigh(exact)
+    return values, vectors

@@ -62,7 +62,7 @@ def fit(
     run
         A queued run to fill; by default an interrupted one with the same options, or a new one.
     progress
-        Called with (stage, done, total); stages are list, features, train, predict.
+        Called with (stage, done, total); stages are list, features, compare, train, predict.
     on_data
         Called with the data set and its source, before anything is computed.
     on_notice

@@ -39,7 +39,7 @@ class FitHeads:
 def train_fit_heads(setup: FitSetup, made: FitFeatures) -> tuple[FitFeatures, FitHeads]:
     """Train the head, and one more for each fold; write the final one."""
     options, features = setup.options, made.features
-    whole = grouped(made.dataset, made.features, options.seed)
+    whole = grouped(made.dataset, made.features, options.seed, setup.report)
     made = replace(made, dataset=whole.dataset)
     head = train_run_head(setup, made, whole.component)
     crossed = None

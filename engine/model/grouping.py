@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.analysis.near_duplicates import near_identical
-from engine.data.dataset import Dataset
+from engine.data.dataset import Dataset, Progress
 from engine.data.splits import components, divided_components, kept_together
 from engine.model.features import Features
 
@@ -29,17 +29,29 @@ class Grouped:
     divided: tuple[int, int]
 
 
-def grouped(dataset: Dataset, features: Features, seed: int) -> Grouped:
+def grouped(
+    dataset: Dataset, features: Features, seed: int, progress: Progress | None = None
+) -> Grouped:
     """Find near-identical labelled images, and move those that a seeded split divides.
 
     A split that the data give is not changed; the sets that it divides are counted. Only the first
     view is compared, so that fits with more views have the same split and folds.
+
+    Parameters
+    ----------
+    progress
+        Called with ("compare", done, total) while many images are compared.
     """
+
+    def report(done: int, total: int) -> None:
+        if progress:
+            progress("compare", done, total)
+
     images = dataset.images
     learnt = (images["split"] != "test").to_numpy()
     labelled = images[learnt]
     sha256 = labelled["sha256"].tolist()
-    near = near_identical(features.of_first_view(sha256).numpy(), sha256)
+    near = near_identical(features.of_first_view(sha256).numpy(), sha256, progress=report)
     component = components(labelled, also=near)
     alike = np.bincount(near, minlength=1)[near] > 1
     if alike.any():

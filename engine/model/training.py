@@ -104,7 +104,7 @@ def _start(setup: FitSetup) -> tuple[Dataset, Start]:
     dataset = check_usable(dataset.without(features.bad), setup.options.path)
 
     def fitted() -> tuple[Dataset, Start]:
-        whole = grouped(dataset, features, setup.options.seed)
+        whole = grouped(dataset, features, setup.options.seed, setup.report)
         made = FitFeatures(whole.dataset, setup.extractor, features)
         lines: list[EpochScores] = []
         options = HeadOptions.of(replace(setup.options, epochs=None))

@@ -45,7 +45,12 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
         images = images[images["sha256"].isin(features.row_of.keys())].reset_index(drop=True)
         values = features.of(images["sha256"].tolist())
         first = features.of_first_view(images["sha256"].tolist()).numpy()
-        groups = near_identical(first, images["sha256"].tolist())
+
+        def compared(done: int, total: int) -> None:
+            if progress:
+                progress("compare", done, total)
+
+        groups = near_identical(first, images["sha256"].tolist(), progress=compared)
         twice = repeated(images, groups, first, SIMILARITY)
 
         labelled = images["label"].notna().to_numpy() & (images["split"] != "test").to_numpy()

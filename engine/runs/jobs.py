@@ -17,7 +17,7 @@ from engine.runs.run_config import RunConfig
 from engine.runs.run_list import create_run, list_runs
 
 LOG = "fit.log"
-STAGES = ("draw", "list", "features", "train", "predict")
+STAGES = ("draw", "list", "features", "compare", "train", "predict")
 _NAME = r"(?:timm/)?[A-Za-z0-9_]{1,60}(?:\.[A-Za-z0-9_]{1,60})?"
 _BACKBONE = re.compile(rf"{_NAME}(?:\+{_NAME})*")
 _STARTED: dict[str, object] = {}  # the last start of each run by this process

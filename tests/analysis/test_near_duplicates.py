@@ -41,13 +41,15 @@ def _same_partition(a: np.ndarray, b: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("threshold", [SIMILARITY, 0.95])
 def test_groups_are_those_of_comparing_all_pairs(threshold, monkeypatch):
-    monkeypatch.setattr(module, "_BLOCK", 64)
-    monkeypatch.setattr(module, "_PAIRS", 16)
+    for name, rows in {"_BLOCK": 32, "_OTHERS": 48, "_TURN": 2, "_PAIRS": 16}.items():
+        monkeypatch.setattr(module, name, rows)
     features = _images(500, 96, 120)
     names = [f"{i:x}" for i in range(500)]
     names[490], features[490] = names[7], features[7]
-    found = near_identical(features, names, threshold)
+    seen: list[int] = []
+    found = near_identical(features, names, threshold, lambda done, _: seen.append(done))
     assert _same_partition(found, _by_all_pairs(features, names, threshold))
+    assert seen == sorted(seen) and len(seen) == 8 and seen[-1] == 499
     assert 300 < len(set(found)) < 500
     assert sorted(set(found)) == list(range(len(set(found))))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.model import basis as module
 from engine.model.basis import Basis
 
 
@@ -31,3 +32,21 @@ def test_the_directions_are_orthonormal_and_lose_nothing(n, kind):
     assert rest.abs().max() < 1e-4
     rotated = basis.rotated(x)
     assert torch.allclose(rotated.square().mean(0), basis.variances, atol=2e-4)
+
+
+def test_a_matrix_that_float32_cannot_solve_is_solved_in_float64(monkeypatch):
+    x = features(300, 64, "plain")
+    x[:, 16:] = 0  # as features of small images are
+    expected, solve = Basis.of(x), torch.linalg.eigh
+
+    def fails_in_float32(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if matrix.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("failed to converge")  # type: ignore[attr-defined]
+        values, vectors = solve(matrix)
+        return values, vectors
+
+    monkeypatch.setattr(module.torch.linalg, "eigh", fails_in_float32)
+    basis = Basis.of(x)
+    assert torch.allclose(basis.variances, expected.variances, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(basis.directions.T @ basis.directions, torch.eye(64), atol=1e-5)
+    assert torch.allclose(basis.rotated(x).square().mean(0), basis.variances, atol=2e-4)

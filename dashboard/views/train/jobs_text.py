@@ -17,6 +17,7 @@ STAGES = {
     "draw": "Drawing",
     "list": "Reading files",
     "features": "Extracting features",
+    "compare": "Comparing images",
     "train": "Training",
     "predict": "Predicting",
 }
@@ -30,7 +31,7 @@ def job_title(text: str) -> Markup:
 
 def job_progress(job: JobProgress, demo: bool) -> Markup:
     """Return the progress of a running fit: steps, images, speed and remaining time."""
-    steps = ["list", "features", "train", "predict"]
+    steps = ["list", "features", "compare", "train", "predict"]
     steps = ["draw", *steps] if demo else steps
     at = steps.index(job.stage) if job.stage in steps else -1
     marked = [
