@@ -28,6 +28,7 @@ from engine.model.device import Device
 from engine.model.preprocessing import Preprocessing
 
 _DEPTH = 4  # buffers: the network uses one while the others are filled
+_DEEPEST, _RING_BYTES = 16, 64_000_000  # of the buffers that a CPU fills in one turn
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,14 @@ def batches(
     -----
     On a CPU, the network and the decoders compete for the cores, and a thread of the network that
     shares its core delays all others. So the decoders only read files while the network runs, and
-    decode into the ring while it does not.
+    decode into the ring while it does not; a deep ring makes these turns few.
     """
     apart, go = worth_processes(device, len(wanted)), Event()
-    ring = [_Buffer(size, steps.crop, device, apart) for _ in range(_DEPTH)]
+    turns = device.name == "cpu" and not apart
+    depth = _DEPTH
+    if turns:
+        depth = min(max(_DEPTH, _RING_BYTES // (size * 3 * steps.crop**2)), _DEEPEST)
+    ring = [_Buffer(size, steps.crop, device, apart) for _ in range(depth)]
     todo, filling = iter(wanted.items()), deque[_Filling]()
 
     def prepare(items: list[Item], number: int, at: int) -> list[str | None]:
@@ -79,7 +84,6 @@ def batches(
         rows = ring[number].rows[at : at + TASK]
         return [_put(image, row) for image, row in zip(images, rows, strict=False)]
 
-    turns = device.name == "cpu" and not apart
     if not turns:
         go.set()
     with decoding_processes(prepare) if apart else decoding_threads(prepare, go) as submit:
@@ -92,7 +96,7 @@ def batches(
                 futures = [submit(items[at : at + TASK], number, at) for at in tasks]
                 filling.append(_Filling(number, [name for name, _ in items], futures))
 
-        for number in range(_DEPTH):
+        for number in range(depth):
             fill(number)
         with _pinned(ring):
             while filling:
