@@ -37,7 +37,7 @@ def near_identical(
 
     Parameters
     ----------
-    features : float32 array of shape (n, width)
+    features : float16 or float32 array of shape (n, width)
     sha256 : checksum of each image
     progress
         Called with (done, total) images of a search among more than 8,192; all pairs are compared,

@@ -56,12 +56,12 @@ class Watcher:
         return self._bars.console if self._bars else None
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` images of a stage are finished."""
+        """Show that ``done`` of ``total`` images of a stage are finished; 0 if it is not known."""
         if not self._bars or stage == "predict":
             return
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(_TITLES[stage], total=total, completed=0)
-        self._bars.update(self._tasks[stage], completed=done, total=total)
+            self._tasks[stage] = self._bars.add_task(_TITLES[stage], total=total or None)
+        self._bars.update(self._tasks[stage], completed=done, total=total or None)
 
     def notice(self, sentence: str) -> None:
         """Print a sentence above the bars, or on stderr without a terminal."""

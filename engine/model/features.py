@@ -71,9 +71,9 @@ class Features:
         return self.values[[self.row_of[name] for name in sha256]].float()
 
     def of_first_view(self, sha256: Sequence[str]) -> torch.Tensor:
-        """Return the first network's features of the centres of these images, float32."""
+        """Return the first network's features of the centres of these images, float16 as kept."""
         values = (self.views[0] if self.views else self.values)[:, self.columns[0]]
-        return values[[self.row_of[name] for name in sha256]].float()
+        return values[[self.row_of[name] for name in sha256]]
 
     def rows(self, sha256: Sequence[str]) -> torch.Tensor:
         """Return each view's features of these images, float32 (views * n, width), by view."""

@@ -15,6 +15,7 @@ STRENGTHS = tuple(10 ** (2 - step / 2) for step in range(15))  # times n, from s
 UNKNOWN = 0.03  # where no class has two images
 _FOLDS = 5
 _WORK = 2e10  # multiplications in a pass from which one fold is enough
+_ROWS = 200_000  # from which the strength is chosen; more hardly change it
 _HALF, _RISE = 0.5, 2.0  # nats, summed over the rows
 _TOLERANCE, _PASSES = 1e-4, 100
 
@@ -30,13 +31,17 @@ def choose_strength(
     a parabola through the best and its neighbours gives the loss between them. Of these, the
     strongest is taken whose loss, summed over the rows, is at most half a nat above the lowest:
     a few rows are not enough to prefer a weaker one. Images of one group share a fold. A class
-    with one group is in the training rows of every fold and is not scored.
+    with one group is in the training rows of every fold and is not scored. Of more than 200,000
+    rows, as many drawn at random decide.
 
     Parameters
     ----------
     rows : rows with the weights of one head, (1, n)
     groups : int array of shape (n,); images of one group stay in one fold
     """
+    if len(groups) > _ROWS:
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(groups))[:_ROWS])
+        rows, groups = _some(rows, torch.from_numpy(drawn).to(rows.x.device)), groups[drawn]
     fold = _folds(rows.labels.cpu().numpy(), groups, seed)
     if fold is None:
         return UNKNOWN
@@ -69,6 +74,14 @@ def head_penalty(strength: float, n: torch.Tensor, width: int, columns: int) -> 
     columns : score columns of a head
     """
     return (strength * width / (2 if columns == 1 else 1) / n.double()).float()
+
+
+def _some(rows: Rows, drawn: torch.Tensor) -> Rows:
+    used = rows.used[:, drawn]
+    return replace(
+        rows, x=rows.x[drawn], labels=rows.labels[drawn], scored=rows.scored[:, drawn],
+        used=used / used.sum(dim=1, keepdim=True),
+    )  # fmt: skip
 
 
 def _folds(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray | None:

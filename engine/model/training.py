@@ -37,6 +37,7 @@ def train_run_head(setup: FitSetup, made: FitFeatures, component: Mapping[str, i
         lines.append(line)
         setup.report.epoch(lines, setup.options.epochs or 0)
 
+    setup.report("train", 0, 0)  # how many passes it takes is not known
     options, l2 = HeadOptions.of(setup.options), known_l2(setup.run)
     head = train_one_head(made, component, options, after, l2=l2)
     setup.run.write_epochs(lines)

@@ -44,7 +44,7 @@ def triage(run: Run, progress: Progress | None = None) -> pd.DataFrame:
         features = extractor.features(run.data_root, images, progress)
         images = images[images["sha256"].isin(features.row_of.keys())].reset_index(drop=True)
         values = features.of(images["sha256"].tolist())
-        first = features.of_first_view(images["sha256"].tolist()).numpy()
+        first = features.of_first_view(images["sha256"].tolist()).float().numpy()
 
         def compared(done: int, total: int) -> None:
             if progress:

@@ -183,7 +183,7 @@ _HOW = """. Scoring: files to probabilities; every network is built before the c
 weights do not matter. Ours: the pass into an empty cache, in the precision that `auto` chooses,
 and the head; timm: `create_dataset`, `create_loader` with 2 workers and mobilenetv2_100 in float32,
 as its inference script does by default; fastai: `get_preds` with 2 workers."""
-_REPORTS = """Ours: the saved predictions read from disk, then metrics with bootstrap intervals,
+_REPORTS = """Ours: the saved predictions read from disk, then metrics with their intervals,
 confusion matrix and all five categories. fastai: `ClassificationInterpretation.from_learner`,
 `top_losses`, `confusion_matrix`; it keeps no predictions, so each passes the images through the
 network again, which a user waits for too. The last line leaves the network out: its scores lie

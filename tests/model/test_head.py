@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
+from engine.model import penalty
 from engine.model.head import Head, HeadOptions, train_head, train_heads
 from engine.model.training_options import TrainingOptions
 
@@ -233,3 +234,14 @@ def test_a_handful_of_images_and_constant_features_are_enough():
     same = torch.full((8, 5), 2.5)
     head, lines = _train((same, labels.repeat(2)), (same, labels.repeat(2)), 2)
     assert lines[-1]["valid_loss"] == pytest.approx(np.log(2), abs=1e-3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_of_many_rows_a_sample_chooses_the_penalty(n_classes, monkeypatch):
+    train, valid = _problem(4500, 40, n_classes, 1)
+    every, _ = _train(train, valid, n_classes)
+    monkeypatch.setattr(penalty, "_ROWS", 1000)
+    some, _ = _train(train, valid, n_classes)
+    assert some.l2 != every.l2 and 1 / 5 < some.l2 / every.l2 < 5
+    losses = [log_loss(valid[1], each.probabilities(valid[0])) for each in (every, some)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
