@@ -22,6 +22,7 @@ from engine.runs.fit_options import FitOptions
 
 _TOLERANCE, _PASSES = 1e-6, 1000
 _WORTH_THREADS = 30_000_000  # multiplications in a pass from which several threads are faster
+_PREDICTED = 65_536  # rows that are float64 at once
 _COPIES = 5  # of the features, at most, while heads are solved
 _WORTH_A_GPU = 1e11  # operations that take a CPU longer than a GPU needs to start
 
@@ -43,8 +44,9 @@ class Head:
 
     def probabilities(self, features: torch.Tensor) -> torch.Tensor:
         """Return the softmax in float64, (n, n_classes)."""
-        scores = features.double() @ self.weight.double().T + self.bias.double()
-        return torch.softmax(scores, dim=1)
+        weight, bias = self.weight.double().T, self.bias.double()
+        parts = torch.split(features, _PREDICTED)
+        return torch.cat([torch.softmax(part.double() @ weight + bias, dim=1) for part in parts])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch.nn.functional import softplus
 
 _MEMORY = 8  # pairs of steps and changes of slope that L-BFGS keeps
 _HALVINGS = 12
+_STILL = 10  # passes that must lower an objective by more than its tolerance
 _SCORES = 4_000_000  # scores in a block of rows
 _COLUMNS = 1000  # score columns of the heads that are solved side by side
 _NOISE = 2e-7  # relative error of an objective in float32
@@ -110,8 +111,8 @@ def solve(
 
     L-BFGS begins each direction with the inverse of ``curvature * variances + penalty``, which is
     close to the Hessian where ``x`` is uncorrelated. A head is finished when the decrease that
-    this promises falls under ``tolerance`` times the objective. No number of one head depends on
-    another head.
+    this promises falls under ``tolerance`` times the objective, or ten passes have not lowered it
+    by as much, which is left to rounding. No number of one head depends on another head.
 
     Parameters
     ----------
@@ -151,9 +152,12 @@ def _descend(
         on_pass(at)
     done = torch.zeros(len(start), dtype=torch.bool, device=start.device)
     steps: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    objectives = [at.objective]
     for _ in range(passes):
         first = 1 / (at.curvature.clamp_min(1e-6)[:, :, None] * variances + ridge)
         done = done | (_dot(at.slope, first * at.slope) <= 2 * tolerance * at.objective)
+        if len(objectives) > _STILL:
+            done = done | (objectives[-_STILL - 1] - at.objective <= tolerance * at.objective)
         if done.all():
             break
         direction = torch.where(done[:, None, None], 0.0, -_newton(at.slope, first, steps))
@@ -163,6 +167,7 @@ def _descend(
         product = _dot(step, change)
         steps = [*steps[1 - _MEMORY :], (step, change, torch.where(product > 0, 1 / product, 0.0))]
         at = new
+        objectives.append(at.objective)
         if on_pass:
             on_pass(at)
     return at

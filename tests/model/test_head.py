@@ -12,7 +12,9 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from engine.model import penalty
+from engine.model.basis import Basis
 from engine.model.head import Head, HeadOptions, train_head, train_heads
+from engine.model.solver import Point, Rows, solve
 from engine.model.training_options import TrainingOptions
 
 Split = tuple[torch.Tensor, torch.Tensor]
@@ -245,3 +247,22 @@ def test_of_many_rows_a_sample_chooses_the_penalty(n_classes, monkeypatch):
     assert some.l2 != every.l2 and 1 / 5 < some.l2 / every.l2 < 5
     losses = [log_loss(valid[1], each.probabilities(valid[0])) for each in (every, some)]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_a_head_that_only_rounding_moves_is_finished():
+    (features, labels), _ = _problem(3000, 40, 3, 0)
+    basis, used = Basis.of(features), torch.full((1, len(labels)), 1 / len(labels))
+    rows = Rows(basis.rotated(features), labels, 3, used, torch.zeros_like(used))
+    penalty_of = torch.tensor([1e-6 * 40])
+
+    def solved(tolerance: float) -> tuple[Point, int]:
+        points: list[Point] = []
+        at = solve(
+            rows, penalty_of, basis.variances, rows.start(),
+            tolerance=tolerance, passes=1000, on_pass=points.append,
+        )  # fmt: skip
+        return at, len(points)
+
+    (usual, _), (finest, passes) = solved(1e-6), solved(1e-12)
+    assert passes < 200  # 550 where only the promised decrease ends it
+    assert float(finest.objective) == pytest.approx(float(usual.objective), rel=2e-6)
