@@ -12,7 +12,7 @@ WIDTH = 1_280  # MobileNetV2
 FEATURE_BYTES = 2 * WIDTH + 32  # float16, and the image's checksum
 TABLE_BYTES = 17 + 40  # predictions of two classes, and the images table
 GFLOP = {"VGG16": 30.9, "ResNet-50": 8.2, "MobileNetV2": 0.6}  # 2 a multiply-add, 224 pixels
-CPU_A_SECOND = {"VGG16": 57, "ResNet-50": 128, "MobileNetV2": 336}
+CPU_A_SECOND = {"VGG16": 69, "ResNet-50": 110, "MobileNetV2": 430}
 # The card's published dense bfloat16 rate, and the network's share of it: measured on one H100 for
 # VGG16 (7,752 images a second) and MobileNetV2 (23,007), assumed for ResNet-50.
 GPU_FLOPS = 989e12
