@@ -163,7 +163,7 @@ def _linked(
     with threadpool_limits(1, "blas"):  # which would take turns if several threads called it
         for start in range(0, n, step):
             end = min(start + step, n)
-            pairs = np.concatenate(over_parts(near, range(start, end, _BLOCK), values=step * n))
+            pairs = np.concatenate(over_parts(near, range(start, end, _BLOCK), (end - start) * n))
             if len(pairs):
                 group = _joined(group, pairs)
             if progress and n > step:

@@ -43,6 +43,11 @@ class _Speed(ProgressColumn):
         return Text(f"{task.speed:,.0f} images/s" if task.speed else "", style="dim")
 
 
+class _Count(MofNCompleteColumn):
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total else Text()
+
+
 class Watcher:
     """Shows stages and epochs; its methods are used as callbacks."""
 
@@ -57,11 +62,19 @@ class Watcher:
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` images of a stage are finished; 0 if it is not known."""
-        if not self._bars or stage == "predict":
+        if not self._bars:
+            return
+        if stage == "predict":  # what had no known end is over
+            self._drop_endless()
             return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(_TITLES[stage], total=total or None)
         self._bars.update(self._tasks[stage], completed=done, total=total or None)
+
+    def _drop_endless(self) -> None:
+        assert self._bars
+        for task in [task.id for task in self._bars.tasks if not task.total]:
+            self._bars.update(task, visible=False)
 
     def notice(self, sentence: str) -> None:
         """Print a sentence above the bars, or on stderr without a terminal."""
@@ -97,7 +110,7 @@ def watching() -> Iterator[Watcher]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            _Count(),
             _Speed(),
             TimeRemainingColumn(compact=True),
         )

@@ -77,6 +77,7 @@ def head_penalty(strength: float, n: torch.Tensor, width: int, columns: int) -> 
 
 
 def _some(rows: Rows, drawn: torch.Tensor) -> Rows:
+    """Return these rows alone; the weights of those that are used sum to 1 again."""
     used = rows.used[:, drawn]
     return replace(
         rows, x=rows.x[drawn], labels=rows.labels[drawn], scored=rows.scored[:, drawn],

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.progress import Progress
 
 from engine.cli import main as command_line
 from engine.cli.progress import Watcher, watching
@@ -468,3 +469,13 @@ def test_a_person_at_a_terminal_sees_progress_and_stdout_stays_json(tmp_path):
     out, _ = child.communicate(timeout=60)
     assert child.returncode == 0 and json.loads(out)["train"] == 20
     assert b"Drawing" in seen and "24/" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
+
+
+def test_a_stage_of_unknown_length_shows_no_count_and_goes_when_it_is_over():
+    with Progress() as bars:
+        watcher = Watcher(bars)
+        watcher.progress("features", 9, 9)
+        watcher.progress("train", 0, 0)
+        assert [task.total for task in bars.tasks] == [9, None]
+        watcher.progress("predict", 0, 1)
+        assert [task.visible for task in bars.tasks] == [True, False]

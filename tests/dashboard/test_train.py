@@ -253,6 +253,7 @@ def test_what_a_strange_run_asks_for_is_not_started(
         ("running", {}, "Finding the images and the weights"),
         ("running", {"stage": "features", "done": 9, "total": 9, "images_per_second": 4.0},
          "All 9 done; preparing the next step"),
+        ("running", {"stage": "train", "done": 0, "total": 0}, "Solving the last layer"),
     ],
 )  # fmt: skip
 def test_progress_says_what_runs_and_promises_no_second(

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
+from engine.model import head as head_module
 from engine.model import penalty
 from engine.model.basis import Basis
 from engine.model.head import Head, HeadOptions, train_head, train_heads
@@ -247,6 +248,15 @@ def test_of_many_rows_a_sample_chooses_the_penalty(n_classes, monkeypatch):
     assert some.l2 != every.l2 and 1 / 5 < some.l2 / every.l2 < 5
     losses = [log_loss(valid[1], each.probabilities(valid[0])) for each in (every, some)]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_probabilities_of_many_images_are_computed_in_parts(monkeypatch):
+    (features, _), _ = _problem(60, 20, 3, 0)
+    head = Head(torch.randn(3, 20), torch.randn(3))
+    whole = head.probabilities(features)
+    monkeypatch.setattr(head_module, "_PREDICTED", 7)
+    assert torch.allclose(head.probabilities(features), whole, rtol=1e-13, atol=0)
+    assert head.probabilities(features[:0]).shape == (0, 3)
 
 
 def test_a_head_that_only_rounding_moves_is_finished():

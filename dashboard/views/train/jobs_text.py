@@ -45,7 +45,7 @@ def job_progress(job: JobProgress, demo: bool) -> Markup:
         state = "Starting the process and loading PyTorch…"
     elif not job.stage:
         state = "Finding the images and the weights…"
-    elif not job.total:
+    elif job.stage == "train" and not job.total:
         state = "Solving the last layer…"
     elif job.done < job.total:
         state = f"{job.done:,} of {job.total:,}"
